@@ -1,0 +1,9 @@
+noinst_LIBRARIES += libcommon.a
+libcommon_a_SOURCES = \
+	common/clock.c common/clock.h \
+	common/err.c common/err.h \
+	common/exitcode.c common/exitcode.h \
+	common/log.c common/log.h \
+	common/secret.c common/secret.h \
+	common/str.c common/str.h \
+	common/wire.c common/wire.h

@@ -1,0 +1,76 @@
+/*
+ * Log records: one event a line, key=value, every foreign value escaped.
+ *
+ *	struct log_line l;
+ *	log_begin(&l, LOG_LEVEL_NOTICE, "login");
+ *	log_str(&l, "user", name);
+ *	log_num(&l, "uid", uid);
+ *	log_end(&l);
+ *
+ * Where lines go is the process's affair: log_set_sink().  Until it is called
+ * they go to stderr.  A line that grows beyond LOG_LINE_MAX loses its last
+ * fields and says so ("cut=yes").  Passwords have no way in: there is no
+ * function that takes a struct secret.
+ */
+#ifndef COMMON_LOG_H
+#define COMMON_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LOG_LINE_MAX 2048
+
+/* LEVEL_ROW(name, word, syslog priority) */
+#define LOG_LEVELS(LEVEL_ROW)				\
+	LEVEL_ROW(LOG_LEVEL_ERROR,	"error",  3)	\
+	LEVEL_ROW(LOG_LEVEL_WARNING,	"warning", 4)	\
+	LEVEL_ROW(LOG_LEVEL_NOTICE,	"notice", 5)	\
+	LEVEL_ROW(LOG_LEVEL_INFO,	"info",   6)	\
+	LEVEL_ROW(LOG_LEVEL_DEBUG,	"debug",  7)
+
+enum log_level {
+#define LEVEL_ROW(name, word, priority) name,
+	LOG_LEVELS(LEVEL_ROW)
+#undef LEVEL_ROW
+	LOG_LEVEL_COUNT
+};
+
+struct log_line {
+	enum log_level level;
+	size_t len;
+	bool cut;
+	char text[LOG_LINE_MAX + 1];
+};
+
+/* Receives a finished line without newline or time; must not log itself. */
+typedef void log_sink(void *context, enum log_level level, const char *text, size_t len);
+
+void log_begin(struct log_line *, enum log_level, const char *event);
+void log_str(struct log_line *, const char *key, const char *value);
+void log_bytes(struct log_line *, const char *key, const void *value, size_t len);
+void log_num(struct log_line *, const char *key, int64_t value);
+/* Adds error="text of code" as sp_strerror() gives it. */
+void log_code(struct log_line *, int code);
+void log_end(struct log_line *);
+
+/* The common case: an event, what it is about, and an error code (0: none). */
+void log_problem(enum log_level, const char *event, const char *about, int code);
+
+void log_set_sink(log_sink *, void *context);
+/* Lines above this level are dropped before they are formatted. Default: LOG_LEVEL_INFO. */
+void log_set_level(enum log_level);
+/* Text put after the event of every line, such as role=worker session=4f2a; kept by reference. */
+void log_set_context(const char *text);
+/* The word of a level, and back (-1: no such word). */
+const char *log_level_word(enum log_level);
+int log_level_parse(const char *word);
+
+/*
+ * Sinks.  Each writes one line in one write(2), with the UTC time in front.
+ * log_to_fd: context is the descriptor (as (void *)(intptr_t)fd), opened for
+ * appending; a failed write is dropped, a log must not stop a server.
+ */
+log_sink log_to_fd;
+
+#endif

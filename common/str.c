@@ -1,0 +1,98 @@
+#include "config.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "common/str.h"
+
+int
+str_copy(char *dst, size_t size, const char *src)
+{
+	size_t n = strlen(src), room = size - 1;
+
+	if (n <= room)
+		room = n;
+	memcpy(dst, src, room);
+	dst[room] = '\0';
+	return n > room ? SP_ETRUNC : 0;
+}
+
+int
+str_format(char *dst, size_t size, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(dst, size, fmt, ap);
+	va_end(ap);
+	return n < 0 || (size_t)n >= size ? SP_ETRUNC : 0;
+}
+
+/* Length of the valid UTF-8 sequence of two or more bytes at p, or 0 (RFC 3629, section 4). */
+static size_t
+utf8_sequence(const unsigned char *p, size_t left)
+{
+	size_t n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+	uint32_t c = p[0] & (0xffu >> (n + 1));
+
+	if (p[0] < 0xc2 || p[0] > 0xf4 || n > left)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	/* Overlong forms, surrogates, C1 controls and anything above U+10FFFF. */
+	if (c < (n == 4 ? 0x10000u : n == 3 ? 0x800u : 0xa0u) || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff)
+		return 0;
+	return n;
+}
+
+size_t
+str_escape(char *dst, size_t size, const char *src, size_t n)
+{
+	static const char hex[] = "0123456789abcdef";
+	const unsigned char *p = (const unsigned char *)src;
+	size_t out = 0;
+
+	for (size_t i = 0; i < n;) {
+		char piece[4];
+		size_t len, used = 1;
+
+		if (p[i] == '\\' || p[i] == '"') {
+			piece[0] = '\\', piece[1] = (char)p[i], len = 2;
+		} else if (p[i] >= 0x20 && p[i] < 0x7f) {
+			piece[0] = (char)p[i], len = 1;
+		} else if (p[i] >= 0x80 && (used = utf8_sequence(p + i, n - i)) > 0) {
+			memcpy(piece, p + i, len = used);
+		} else {
+			piece[0] = '\\', piece[1] = 'x', used = 1, len = 4;
+			piece[2] = hex[p[i] >> 4], piece[3] = hex[p[i] & 15];
+		}
+		if (out + len >= size)
+			break;
+		memcpy(dst + out, piece, len);
+		out += len, i += used;
+	}
+	if (size > 0)
+		dst[out] = '\0';
+	return out;
+}
+
+bool
+str_same(const char *a, const char *b)
+{
+	for (;; a++, b++) {
+		int x = *a >= 'A' && *a <= 'Z' ? *a + 32 : *a;
+		int y = *b >= 'A' && *b <= 'Z' ? *b + 32 : *b;
+
+		if (x != y)
+			return false;
+		if (x == '\0')
+			return true;
+	}
+}

@@ -1,0 +1,27 @@
+/*
+ * Small bounded string helpers.  Anyone may use them.
+ */
+#ifndef COMMON_STR_H
+#define COMMON_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Copies src into dst[size], always terminated.  0, or SP_ETRUNC when it did not fit (dst is then cut). */
+int str_copy(char *dst, size_t size, const char *src);
+
+/* snprintf that reports truncation: 0 or SP_ETRUNC. */
+int str_format(char *dst, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/*
+ * Escapes n bytes of foreign text for a log line or a terminal: printable
+ * ASCII and valid UTF-8 stay, backslash, quote and all control bytes become
+ * \\, \" or \xHH.  Always terminated; what does not fit is cut between
+ * escapes.  Returns the length written.
+ */
+size_t str_escape(char *dst, size_t size, const char *src, size_t n);
+
+/* ASCII-only comparison that ignores case; never the locale's. */
+bool str_same(const char *, const char *);
+
+#endif

@@ -1,0 +1,5 @@
+include %D%/listener/local.mk
+include %D%/monitor/local.mk
+include %D%/worker/local.mk
+include %D%/agent/local.mk
+include %D%/keeper/local.mk

@@ -1,0 +1,12 @@
+/* Begins an expansion of messages.def that looks at rows only, not at their fields. No guard on purpose. */
+#define GATE(op)
+#define UNGATED(why)
+#define F_U8(n)
+#define F_U16(n)
+#define F_U32(n)
+#define F_U64(n)
+#define F_STR(n, max)
+#define F_TEXT(n, max)
+#define F_PATH(n, max)
+#define F_BLOB(n, max)
+#define F_SECRET(n)

@@ -1,0 +1,2 @@
+# Unit tests: one program a folder of the product, one Check suite a module.
+UNIT_LIBS = $(CHECK_LIBS)
