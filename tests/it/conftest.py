@@ -1,0 +1,270 @@
+"""A running sallyport for black-box tests.
+
+    def test_x(server):            a server with the accounts below, one a test module
+    def test_y(serve):             serve("[server]\\n...") starts one with another configuration
+
+Needs root: the server changes users.  Programs come from $SALLYPORT_BUILD.
+Accounts (passwords are the names): alice and bob may do all below their homes,
+reader may read only.
+"""
+import contextlib
+import ftplib
+import hashlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("SALLYPORT_BUILD", f"{TOP}/build")
+# No system users are needed: the roles run under numbers nobody else has.
+ROLE_USERS = {"worker_user": "64101:64101", "monitor_user": "64102:64102", "keeper_user": "64103:64103"}
+UIDS = {"alice": 64111, "bob": 64112, "reader": 64113}
+ALL = "elradfmwMT"
+
+if os.geteuid() != 0:
+    collect_ignore_glob = ["test_*.py"]
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def password_hash(password):
+    return subprocess.run(["openssl", "passwd", "-5", password], capture_output=True, text=True, check=True).stdout.strip()
+
+
+HASHES = {name: password_hash(name) for name in UIDS}
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Server:
+    """One running sallyportd and its files."""
+
+    def __init__(self, directory, server="", sections="", accounts=None, listener="", args=()):
+        self.dir, self.port = directory, free_port()
+        os.chmod(directory, 0o755)
+        self.homes = {}
+        self.log_path, self.xferlog = f"{directory}/log", f"{directory}/xferlog"
+        text = ["[server]", *(f"{k} = {v}" for k, v in ROLE_USERS.items()), "passive_ports = 20000-45000",
+                f"log = {self.log_path}", f"xferlog = {self.xferlog}", "log_level = info", "login_delay = 0",
+                f"run_dir = {directory}/run", f"state_dir = {directory}/state", "max_sessions_per_address = 1000",
+                "accounts = config", server,
+                "[listener main]", f"listen = 127.0.0.1:{self.port}", listener]
+        for name in UIDS if accounts is None else accounts:
+            text += self.account(name)
+        text.append(sections.replace("{dir}", directory))
+        os.makedirs(f"{directory}/state", exist_ok=True)
+        self.conf = f"{directory}/sallyport.conf"
+        with open(self.conf, "w") as f:
+            f.write("\n".join(text) + "\n")
+        self.command = [f"{BUILD}/sallyportd", "-f", self.conf, "--libexec", BUILD, "-d", *args]
+        self.start()
+
+    def account(self, name):
+        home = self.homes[name] = f"{self.dir}/home-{name}"
+        os.makedirs(home, exist_ok=True)
+        os.chown(home, UIDS[name], UIDS[name])
+        letters = "elr" if name == "reader" else ALL
+        return [f"[account {name}]", f"password = {HASHES[name]}", f"home = {home}",
+                f"run_as = {UIDS[name]}:{UIDS[name]}", f"layer = pyftpdlib {letters}"]
+
+    def start(self):
+        self.stderr_path = f"{self.dir}/stderr"
+        self.stderr = open(self.stderr_path, "a")
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self.stderr, stderr=self.stderr)
+        self.wait_ready()
+
+    def wait_ready(self):
+        for _ in range(200):
+            if self.process.poll() is not None:
+                pytest.fail(f"sallyportd ended with {self.process.returncode}:\n{self.errors()}")
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5) as s:
+                if s.recv(4).startswith(b"220"):
+                    return
+            time.sleep(0.05)
+        pytest.fail(f"sallyportd does not answer:\n{self.errors()}")
+
+    def errors(self):
+        with open(self.stderr_path, errors="replace") as f:
+            return f.read()[-4000:]
+
+    def log(self):
+        with contextlib.suppress(OSError), open(self.log_path, errors="replace") as f:
+            return f.read()
+        return ""
+
+    def wait_log(self, pattern, seconds=5):
+        """The first match of a pattern in the log, waiting for it."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            m = re.search(pattern, self.log())
+            if m:
+                return m
+            time.sleep(0.05)
+        pytest.fail(f"no log line matches {pattern}:\n{self.log()[-3000:]}")
+
+    def ftp(self, user="alice", password=None, timeout=20):
+        f = ftplib.FTP(timeout=timeout)
+        f.connect("127.0.0.1", self.port)
+        if user is not None:
+            f.login(user, user if password is None else password)
+        return f
+
+    def raw(self, timeout=20):
+        return Raw(self.port, timeout)
+
+    def url(self, path="/", user="alice"):
+        return f"ftp://{user}:{user}@127.0.0.1:{self.port}{path}"
+
+    def pids(self):
+        """All processes of this server: pid -> program name."""
+        found, todo = {}, [self.process.pid]
+        children = {}
+        for p in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError), open(f"/proc/{p}/stat") as f:
+                name, rest = f.read().split("(", 1)[1].rsplit(")", 1)
+                children.setdefault(int(rest.split()[1]), []).append((int(p), name))
+        while todo:
+            for pid, name in children.get(todo.pop(), []):
+                found[pid] = name
+                todo.append(pid)
+        return found
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                pytest.fail("sallyportd did not stop on SIGTERM within 15 seconds")
+        self.stderr.close()
+
+    def clean(self):
+        self.stop()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Raw:
+    """A control connection that speaks bytes."""
+
+    def __init__(self, port, timeout=20):
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout)
+        self.file = self.sock.makefile("rb")
+
+    def reply(self):
+        """(code, whole text) of the next reply; (0, "") at the end."""
+        text = line = self.file.readline().decode("utf-8", "surrogateescape")
+        if line[3:4] == "-":
+            code = line[:3]
+            while not line.startswith(code + " "):
+                line = self.file.readline().decode("utf-8", "surrogateescape")
+                if not line:
+                    return 0, text
+                text += line
+        return (int(line[:3]), text) if line else (0, "")
+
+    def send(self, data):
+        self.sock.sendall(data if isinstance(data, bytes) else data.encode("utf-8", "surrogateescape"))
+
+    def cmd(self, line):
+        self.send(line + "\r\n")
+        return self.reply()
+
+    def login(self, user="alice", password=None):
+        assert self.reply()[0] == 220
+        assert self.cmd(f"USER {user}")[0] == 331
+        code, text = self.cmd(f"PASS {user if password is None else password}")
+        assert code == 230, text
+        return self
+
+    def passive(self):
+        """EPSV and a connection to it."""
+        code, text = self.cmd("EPSV")
+        assert code == 229, text
+        port = int(re.search(r"\|\|\|(\d+)\|", text).group(1))
+        return socket.create_connection(("127.0.0.1", port), self.sock.gettimeout())
+
+    def fetch(self, command):
+        """All bytes of a passive transfer to us, and the final code."""
+        data = self.passive()
+        code, text = self.cmd(command)
+        if code != 150:
+            data.close()
+            return b"", code
+        content = read_all(data)
+        return content, self.reply()[0]
+
+    def put(self, command, content):
+        data = self.passive()
+        code, text = self.cmd(command)
+        if code != 150:
+            data.close()
+            return code
+        data.sendall(content)
+        data.close()
+        return self.reply()[0]
+
+    def close(self):
+        self.file.close()
+        self.sock.close()
+
+
+def read_all(sock):
+    parts = []
+    while True:
+        b = sock.recv(1 << 16)
+        if not b:
+            sock.close()
+            return b"".join(parts)
+        parts.append(b)
+
+
+def tree_digest(top):
+    """relative path -> content hash, for all files below top."""
+    out = {}
+    for folder, _, files in os.walk(os.fsencode(top)):
+        for name in files:
+            p = os.path.join(folder, name)
+            with open(p, "rb") as f:
+                out[os.path.relpath(p, os.fsencode(top))] = hashlib.sha256(f.read()).hexdigest()
+    return out
+
+
+@pytest.fixture(scope="module")
+def server():
+    s = Server(tempfile.mkdtemp(prefix="sallyport-it-"))
+    yield s
+    s.clean()
+
+
+@pytest.fixture
+def serve():
+    """A function that starts servers with other configurations; they end with the test."""
+    running = []
+
+    def start(server="", sections="", **options):
+        s = Server(tempfile.mkdtemp(prefix="sallyport-it-"), server, sections, **options)
+        running.append(s)
+        return s
+
+    yield start
+    for s in running:
+        s.clean()
