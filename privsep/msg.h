@@ -94,6 +94,23 @@ enum list_fact {
 	FACT_GROUP	= 1 << 7
 };
 
+/* Flags of PROFILE. */
+enum profile_flag {
+	PROFILE_JAIL		= 1 << 0,	/* chroot into the directory; otherwise it is / */
+	PROFILE_ANONYMOUS	= 1 << 1,
+	PROFILE_QUOTA		= 1 << 2,	/* there is a ledger: charge it with QUOTA */
+	PROFILE_CHOWN		= 1 << 3,	/* the monitor will carry out CHOWN_FILE */
+	PROFILE_BIND_LOW	= 1 << 4,	/* the monitor will carry out BIND_LOW */
+	PROFILE_ADMIN		= 1 << 5,	/* the monitor will carry out ADMIN for other accounts */
+	PROFILE_OWN_PASSWORD	= 1 << 6,	/* the monitor will carry out ADMIN_OWN_PASSWORD */
+	PROFILE_RECORDS		= 1 << 7	/* an xferlog is written: send TRANSFER_RECORD */
+};
+
+/* Flags of LOGIN_OK. */
+enum login_flag {
+	LOGIN_ANONYMOUS		= 1 << 0
+};
+
 enum admin_operation { ADMIN_ADD, ADMIN_OWN_PASSWORD, ADMIN_SET_PASSWORD };
 
 #define F_U8(n)		uint8_t n;

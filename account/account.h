@@ -1,0 +1,284 @@
+/*
+ * What an account is, and where accounts come from.
+ *
+ * The monitor uses this after a LOGIN message; sallyctl uses it to show and
+ * manage accounts.  Nobody else links it: it leads to PAM, shadow and data
+ * bases.  It trusts the configuration and the sources, never the query: every
+ * text in a query was chosen by the client.
+ *
+ * A source fills in a struct account with what it stores: a verifier, an
+ * identity, a home, and any number of settings under the same keys as the
+ * configuration file.  account_resolve() then merges those with the groups and
+ * class of the configuration into struct settings, each value with its origin.
+ *
+ * Ownership: a struct account owns every text it points to, by its pool.
+ * Texts are put there with account_keep() and live until account_free().
+ */
+#ifndef ACCOUNT_ACCOUNT_H
+#define ACCOUNT_ACCOUNT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "common/secret.h"
+
+struct conf;
+struct settings;
+struct account;
+struct account_source;
+
+#define ACCOUNT_NAME_MAX	320	/* bytes; as in the LOGIN message */
+#define ACCOUNT_GROUPS_MAX	1024	/* Unix groups of one account; as in the PROFILE message */
+#define ACCOUNT_SOURCES_MAX	8
+#define ACCOUNT_ID_NONE		((uid_t)-1)
+
+/* What a source says of a name. RESULT_ROW(name, word) */
+#define ACCOUNT_RESULTS(RESULT_ROW)				\
+	RESULT_ROW(ACCOUNT_FOUND,	"found")	/* this is it */ \
+	RESULT_ROW(ACCOUNT_UNKNOWN,	"unknown")	/* not here: ask the next source */ \
+	RESULT_ROW(ACCOUNT_REFUSED,	"refused")	/* known and refused: ask nobody else */ \
+	RESULT_ROW(ACCOUNT_UNAVAILABLE,	"unavailable")	/* the source does not work now: 421, not 530 */
+
+enum account_result {
+#define RESULT_ROW(name, word) name,
+	ACCOUNT_RESULTS(RESULT_ROW)
+#undef RESULT_ROW
+};
+
+/*
+ * Why a login was refused.  REASON_ROW(name, word): the word stands in the
+ * log as reason=; the client is told nothing of it.
+ */
+#define ACCOUNT_REASONS(REASON_ROW)					\
+	REASON_ROW(REASON_NONE,			"none")			\
+	REASON_ROW(REASON_BAD_NAME,		"bad-name")		\
+	REASON_ROW(REASON_UNKNOWN_USER,		"unknown-user")		\
+	REASON_ROW(REASON_WRONG_PASSWORD,	"wrong-password")	\
+	REASON_ROW(REASON_NO_PASSWORD,		"no-password-set")	\
+	REASON_ROW(REASON_HASH_UNSUPPORTED,	"hash-unsupported")	\
+	REASON_ROW(REASON_LOCKED,		"locked")		\
+	REASON_ROW(REASON_DISABLED,		"disabled")		\
+	REASON_ROW(REASON_EXPIRED,		"expired")		\
+	REASON_ROW(REASON_PASSWORD_EXPIRED,	"password-expired")	\
+	REASON_ROW(REASON_FTPUSERS,		"ftpusers")		\
+	REASON_ROW(REASON_NOT_ALLOWED,		"not-in-allowed-users")	\
+	REASON_ROW(REASON_REJECTED,		"rejected-user")	\
+	REASON_ROW(REASON_SHELL,		"invalid-shell")	\
+	REASON_ROW(REASON_UID,			"uid-below-minimum")	\
+	REASON_ROW(REASON_GROUP,		"privileged-group")	\
+	REASON_ROW(REASON_ADDRESS,		"address-not-allowed")	\
+	REASON_ROW(REASON_TIME,			"time-not-allowed")	\
+	REASON_ROW(REASON_TLS,			"tls-required")		\
+	REASON_ROW(REASON_CERTIFICATE,		"certificate-required")	\
+	REASON_ROW(REASON_EMAIL,		"email-address-required") \
+	REASON_ROW(REASON_SOURCE,		"refused-by-source")	\
+	REASON_ROW(REASON_PAM,			"refused-by-pam")	\
+	REASON_ROW(REASON_HOME,			"home-unusable")	\
+	REASON_ROW(REASON_PROFILE,		"profile-refused")	\
+	REASON_ROW(REASON_LIMIT,		"too-many-sessions")	\
+	REASON_ROW(REASON_UNAVAILABLE,		"source-unavailable")	\
+	REASON_ROW(REASON_INTERNAL,		"internal")
+
+enum account_reason {
+#define REASON_ROW(name, word) name,
+	ACCOUNT_REASONS(REASON_ROW)
+#undef REASON_ROW
+	REASON_COUNT
+};
+
+/* Who asks. All texts are the client's; password is NULL when nobody logs in (sallyctl). */
+struct account_query {
+	const char *user;		/* passed account_name_ok() */
+	const struct secret *password;
+	const char *listener;		/* name of the listener's section */
+	const char *host;		/* HOST or SNI, or "" */
+	bool tls;
+	const struct sockaddr *peer;	/* NULL: unknown */
+	const struct sockaddr *local;
+	const uint8_t *certificate;	/* verified client certificate, DER */
+	size_t certificate_len;
+};
+
+/* How the password is checked. */
+enum account_verifier {
+	VERIFY_NEVER,	/* nobody can log in */
+	VERIFY_HASH,	/* verifier is a hash, of a kind that password_check() knows */
+	VERIFY_CLEAR,	/* verifier is the password (ftpcluster's .passwd) */
+	VERIFY_ANY,	/* anonymous: any password, perhaps in the form of an e-mail address */
+	VERIFY_SOURCE	/* the source's verify() knows */
+};
+
+/* One setting a source stores for the account: a key of common/config.def with its text. */
+struct account_value {
+	const char *key, *value;
+	const char *origin;	/* "accounts.db", "authd": for show --effective */
+	unsigned line;		/* 0: none */
+	struct account_value *next;
+};
+
+enum account_flag {
+	ACCOUNT_ANONYMOUS	= 1 << 0,
+	ACCOUNT_SYSTEM		= 1 << 1,	/* a user of the operating system: shell, ftpusers, uid_min apply */
+	ACCOUNT_ADMIN		= 1 << 2,	/* may manage accounts over FTP, if its policy gives the right too */
+	ACCOUNT_PAM_SESSION	= 1 << 3	/* a PAM session is to be opened; the monitor keeps root */
+};
+
+struct account {
+	char name[ACCOUNT_NAME_MAX + 1];
+	const struct account_source *source;
+	void *source_state;		/* of the source, for verify() and after the login */
+	const char *origin;		/* "sallyport.conf:12", "shadow", "accounts.db" */
+	unsigned flags;			/* enum account_flag */
+
+	enum account_verifier verifier_kind;
+	const char *verifier;
+
+	/* Unix identity. unix_name: whose groups are to be kept, or NULL: then groups are exactly those given. */
+	const char *unix_name;
+	uid_t uid;
+	gid_t gid;
+	gid_t *groups;			/* supplementary ones; in the pool */
+	unsigned group_count;
+	int64_t dialect_uid;		/* the user id of ftpcluster's .passwd; -1: as uid */
+
+	const char *home;		/* absolute, placeholders not yet expanded */
+	const char *shell;		/* NULL: has none and needs none */
+	const char *class_name;		/* NULL: none */
+	const char *const *group_names;	/* sections [group NAME], in order; NULL-terminated, or NULL */
+	const char *section;		/* section [account NAME] of the configuration that goes on top, or NULL */
+	bool enabled;
+	time_t expires;			/* 0: never */
+
+	struct account_value *values, **values_end;	/* what the source stores beyond that */
+	const struct settings *settings;	/* after account_resolve(); in the pool */
+
+	struct account_chunk *pool;
+};
+
+/*
+ * A source.  All functions run in the monitor (or sallyctl) as root, may
+ * block (the session's grace timer ends them), and log nothing but breakage.
+ */
+struct account_source {
+	const char *name;	/* as the setting `accounts` calls it */
+	const char *doc;	/* one sentence, for the manual */
+
+	/*
+	 * Prepares the source in the template: reads, connects nothing that
+	 * cannot be shared by forked children, warms caches.  *state is handed
+	 * to the others.  0 or a negative code, which keeps the server from starting.
+	 * NULL: nothing to prepare.
+	 */
+	int (*open)(const struct conf *, void **state);
+
+	/* Looks the name up and fills in a; *why matters when REFUSED or UNAVAILABLE. */
+	enum account_result (*find)(void *state, const struct account_query *, struct account *a, enum account_reason *why);
+
+	/* For VERIFY_SOURCE: is the password right? Also account management (PAM). NULL: none. */
+	enum account_result (*verify)(void *state, const struct account_query *, struct account *a, enum account_reason *why);
+
+	/*
+	 * A hash of the kind this source's accounts usually have, for the
+	 * dummy work that an unknown name costs.  NULL: any will do.
+	 */
+	const char *(*typical_hash)(void *state);
+
+	/* Opens and closes the account's session (PAM). After a successful verify(). NULL: none. 0 or a negative code. */
+	int (*session_open)(void *state, struct account *a);
+	void (*session_close)(void *state, struct account *a);
+
+	/*
+	 * Management; NULL: this source cannot be changed from here.  0, -EEXIST,
+	 * -ENOENT, -EINVAL or another negative code.  add() reports the
+	 * dialect's new user id, if there is one, in *id.
+	 */
+	int (*add)(void *state, const char *name, const struct secret *password, const char *home, int64_t *id);
+	int (*set_password)(void *state, const char *name, const struct secret *password);
+
+	/* Calls back for every account, in no particular order, until it returns non-zero. NULL: cannot be listed. */
+	int (*list)(void *state, int (*each)(void *context, const struct account *), void *context);
+
+	void (*close)(void *state);
+};
+
+/* The sources of the setting `accounts`, in its order, opened. */
+struct account_sources {
+	const struct conf *conf;
+	unsigned count;
+	struct {
+		const struct account_source *source;
+		void *state;
+	} entry[ACCOUNT_SOURCES_MAX];
+	unsigned dummy_count;			/* typical hashes: the work that an unknown name costs */
+	const char *dummy[ACCOUNT_SOURCES_MAX];
+	uint64_t dummy_key;
+};
+
+/* Every source built in, ended by NULL; and the one of that name, or NULL. */
+extern const struct account_source *const account_source_table[];
+const struct account_source *account_source_named(const char *name);
+
+/*
+ * Opens the sources that the configuration names, in order.  Called once in a
+ * template, before any client.  0 or a negative code (logged).
+ */
+int account_sources_open(struct account_sources *, const struct conf *);
+void account_sources_close(struct account_sources *);
+
+/*
+ * May a client's text be the name of an account?  Valid UTF-8, no control
+ * bytes, at most ACCOUNT_NAME_MAX bytes, no slash, not "." or "..".
+ * DOMAIN\user and user@domain are names like any other.
+ */
+bool account_name_ok(const char *name);
+
+/* Makes a empty. */
+void account_init(struct account *a, const char *name);
+/* Clears every text (verifiers may be passwords) and frees it. */
+void account_free(struct account *a);
+
+/* Copies into the pool; NULL when memory is short or text is NULL. */
+const char *account_keep(struct account *a, const char *text);
+/* n zeroed bytes of the pool, aligned for anything; NULL when memory is short. */
+void *account_alloc(struct account *a, size_t n);
+/* Adds a setting that the source stores. 0 or -ENOMEM. */
+int account_add_value(struct account *a, const char *key, const char *value, const char *origin, unsigned line);
+
+/*
+ * Finds the account of a name without any password: for sallyctl and for
+ * the owner of a file.  a is filled in and resolved when FOUND.
+ */
+enum account_result account_find(const struct account_sources *, const struct account_query *, struct account *a,
+    enum account_reason *why);
+
+/*
+ * The whole of a login: sources in order, password, enabled, expiry, address
+ * and system-user rules, Unix identity with its groups.  Costs the same time
+ * for unknown names as for wrong passwords.  a must be account_init()ed, and
+ * account_free()d whatever the result.
+ */
+enum account_result account_login(const struct account_sources *, const struct account_query *, struct account *a,
+    enum account_reason *why);
+
+/* Merges configuration, class, groups and the source's values into a->settings. 0 or a negative code (logged). */
+int account_resolve(const struct account_sources *, const struct account_query *, struct account *a);
+
+/* Fills in a->groups of a->unix_name (getgrouplist), without the primary and privileged ones. 0 or a negative code. */
+int account_load_groups(struct account *a);
+
+/*
+ * Expands ${USER}, ${OS_HOME} and ${GROUP} in a path of the configuration.
+ * Whatever a name contains becomes one safe path component.  0, SP_ERANGE, or SP_EFORMAT
+ * for an unknown placeholder or when a name cannot be made safe.
+ */
+int account_expand(const struct account *a, const char *text, char *out, size_t size);
+
+/* "wrong-password", "found" */
+const char *account_reason_word(enum account_reason);
+const char *account_result_word(enum account_result);
+
+#endif
