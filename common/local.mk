@@ -3,6 +3,7 @@ libcommon_a_SOURCES = \
 	common/clock.c common/clock.h \
 	common/err.c common/err.h \
 	common/exitcode.c common/exitcode.h \
+	common/json.c common/json.h \
 	common/log.c common/log.h \
 	common/secret.c common/secret.h \
 	common/str.c common/str.h \

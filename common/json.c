@@ -1,0 +1,180 @@
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "common/json.h"
+
+void
+json_init(struct json *j)
+{
+	memset(j, 0, sizeof(*j));
+}
+
+void
+json_free(struct json *j)
+{
+	free(j->text);
+	json_init(j);
+}
+
+static void
+add(struct json *j, const char *bytes, size_t n)
+{
+	size_t size = j->size;
+	char *text;
+
+	if (j->error != 0)
+		return;
+	while (size < j->len + n + 1)
+		size = size == 0 ? 256 : size * 2;
+	if (size != j->size) {
+		if ((text = realloc(j->text, size)) == NULL) {
+			j->error = -ENOMEM;
+			return;
+		}
+		j->text = text;
+		j->size = size;
+	}
+	memcpy(j->text + j->len, bytes, n);
+	j->len += n;
+	j->text[j->len] = '\0';
+}
+
+/* Length of the valid UTF-8 sequence at p, 0 when there is none (RFC 3629, section 4). */
+static size_t
+sequence(const unsigned char *p, size_t left)
+{
+	size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+	uint32_t c = n == 1 ? p[0] : p[0] & (0xffu >> (n + 1));
+
+	if ((n > 1 && (p[0] < 0xc2 || p[0] > 0xf4)) || n > left)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	if ((n == 3 && c < 0x800) || (n == 4 && c < 0x10000) || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff)
+		return 0;
+	return n;
+}
+
+static void
+add_escaped(struct json *j, const unsigned char *p)
+{
+	static const char plain[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
+	const char *at = *p == '\0' ? NULL : strchr(plain, *p);
+	char esc[8];
+
+	if (at != NULL)
+		snprintf(esc, sizeof(esc), "\\%c", letter[at - plain]);
+	else
+		snprintf(esc, sizeof(esc), "\\u%04x", *p < 0x80 ? (unsigned)*p : 0xdc00u + *p);
+	add(j, esc, strlen(esc));
+}
+
+static void
+add_quoted(struct json *j, const void *value, size_t len)
+{
+	const unsigned char *p = value;
+	size_t n;
+
+	add(j, "\"", 1);
+	for (size_t i = 0; i < len; i += n) {
+		n = sequence(p + i, len - i);
+		if (n == 0 || (n == 1 && (p[i] < ' ' || p[i] == '"' || p[i] == '\\' || p[i] == 0x7f))) {
+			add_escaped(j, p + i);
+			n = 1;
+		} else
+			add(j, (const char *)p + i, n);
+	}
+	add(j, "\"", 1);
+}
+
+/* Comma and key before a value. */
+static void
+begin(struct json *j, const char *key)
+{
+	if (j->depth > 0 && j->filled[j->depth - 1])
+		add(j, ",", 1);
+	if (j->depth > 0)
+		j->filled[j->depth - 1] = true;
+	if (key != NULL) {
+		add_quoted(j, key, strlen(key));
+		add(j, ":", 1);
+	}
+}
+
+void
+json_open(struct json *j, const char *key, char bracket)
+{
+	begin(j, key);
+	if (j->depth == JSON_DEPTH_MAX) {
+		j->error = j->error != 0 ? j->error : SP_ERANGE;
+		return;
+	}
+	add(j, &bracket, 1);
+	j->filled[j->depth] = false;
+	j->closer[j->depth++] = bracket == '{' ? '}' : ']';
+}
+
+void
+json_close(struct json *j)
+{
+	if (j->depth > 0)
+		add(j, &j->closer[--j->depth], 1);
+}
+
+void
+json_str(struct json *j, const char *key, const char *value)
+{
+	begin(j, key);
+	if (value == NULL)
+		add(j, "null", 4);
+	else
+		add_quoted(j, value, strlen(value));
+}
+
+void
+json_bytes(struct json *j, const char *key, const void *value, size_t len)
+{
+	begin(j, key);
+	add_quoted(j, value, len);
+}
+
+void
+json_num(struct json *j, const char *key, int64_t value)
+{
+	char digits[24];
+
+	begin(j, key);
+	snprintf(digits, sizeof(digits), "%" PRId64, value);
+	add(j, digits, strlen(digits));
+}
+
+void
+json_unsigned(struct json *j, const char *key, uint64_t value)
+{
+	char digits[24];
+
+	begin(j, key);
+	snprintf(digits, sizeof(digits), "%" PRIu64, value);
+	add(j, digits, strlen(digits));
+}
+
+void
+json_bool(struct json *j, const char *key, bool value)
+{
+	begin(j, key);
+	add(j, value ? "true" : "false", value ? 4 : 5);
+}
+
+const char *
+json_text(const struct json *j)
+{
+	return j->error != 0 ? NULL : j->text;
+}

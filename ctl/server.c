@@ -1,0 +1,120 @@
+/*
+ * Commands that the running server carries out.  sallyctl sends COMMAND with
+ * its own name as verb and its arguments, one a line, and prints the texts of
+ * the REPORTs in the order in which they come; the last one bears the exit
+ * code.  With --json the texts together are one JSON document, which the
+ * listener writes.  Who may do this is a matter of the socket's mode.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/str.h"
+#include "ctl/ctl.h"
+#include "privsep/chan.h"
+
+/* Connects to the control socket. A descriptor or -errno. */
+static int
+reach(const char *path)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd, error;
+
+	if (str_copy(sun.sun_path, sizeof(sun.sun_path), path) != 0)
+		return -ENAMETOOLONG;
+	if ((fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)) < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
+		error = errno;
+		close(fd);
+		return -error;
+	}
+	return fd;
+}
+
+static int
+unreachable(const struct invocation *inv, int code)
+{
+	if (code == -EACCES || code == -EPERM)
+		return ctl_fail(inv, CTL_DENIED, "%s: %s: only root and the socket's group may control the server",
+		    inv->socket, sp_strerror(code));
+	return ctl_fail(inv, CTL_NOSERVER, "%s: %s%s", inv->socket, sp_strerror(code),
+	    code == -ENOENT || code == -ECONNREFUSED ? ": the server is not running, or --socket names another place" : "");
+}
+
+/* One argument a line; an argument with a newline has no place there. */
+static int
+join(const struct invocation *inv, char *dst, size_t size)
+{
+	size_t len = 0;
+
+	dst[0] = '\0';
+	for (int i = 0; i < inv->argc; i++) {
+		if (strchr(inv->argv[i], '\n') != NULL || len + strlen(inv->argv[i]) + 2 > size)
+			return SP_ERANGE;
+		len += (size_t)snprintf(dst + len, size - len, "%s%s", i > 0 ? "\n" : "", inv->argv[i]);
+	}
+	return 0;
+}
+
+/* Prints REPORTs until the last. Returns its status, or an exit code of ours. */
+static int
+print_reports(const struct invocation *inv, struct chan *c, struct msg *m)
+{
+	char last = '\n';
+	int error, status, end;
+	size_t n;
+
+	for (;;) {
+		if ((error = chan_receive(c, m, ST_AWAIT)) == -EINTR)
+			continue;
+		if (error != 0)
+			return ctl_fail_code(inv, CTL_FAILED, "the server broke off its answer", error);
+		if (m->type != MSG_REPORT)
+			return ctl_fail(inv, CTL_FAILED, "the server answered with %s", msg_name(m->type));
+		if (inv->json)
+			fputs(m->report.text, stdout);
+		else
+			ctl_print_safe(m->report.text);
+		n = strlen(m->report.text);
+		last = n > 0 ? m->report.text[n - 1] : last;
+		status = m->report.status;
+		end = m->report.end;
+		msg_close(m);
+		if (end)
+			break;
+		fflush(stdout);
+	}
+	if (last != '\n')
+		fputc('\n', stdout);
+	return status;
+}
+
+int
+server_command(struct invocation *inv)
+{
+	static struct msg answer;
+	static struct msg_command ask;
+	struct chan c;
+	int fd, result;
+
+	if (join(inv, ask.argument, sizeof(ask.argument)) != 0)
+		return ctl_fail(inv, CTL_USAGE, "the arguments are too long or contain a line break");
+	(void)str_copy(ask.verb, sizeof(ask.verb), inv->command->name);
+	ask.json = inv->json;
+	if ((fd = reach(inv->socket)) < 0)
+		return unreachable(inv, fd);
+	chan_init(&c, fd, CH_CONTROL, ROLE_CTL);
+	if ((result = chan_tell(&c, MSG_COMMAND, &ask)) != 0)
+		result = ctl_fail_code(inv, CTL_NOSERVER, inv->socket, result);
+	else
+		result = print_reports(inv, &c, &answer);
+	chan_close(&c);
+	return result;
+}
