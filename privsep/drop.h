@@ -1,0 +1,78 @@
+/*
+ * Giving privileges up, for ever and proved.  Every function either leaves
+ * the process exactly as asked or returns an error, after which the process
+ * must end (SP_EXIT_SANDBOX).  Used by templates, session processes, keeper
+ * and listener; trusts its caller's numbers.
+ *
+ * Without root (sallyportd serve) there is no other user to become: uid and
+ * groups stay, everything else holds.
+ */
+#ifndef PRIVSEP_DROP_H
+#define PRIVSEP_DROP_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "privsep/role.h"
+
+struct drop_target {
+	uid_t uid;
+	gid_t gid;
+	const gid_t *groups;	/* supplementary ones, exactly these */
+	size_t group_count;
+	uint64_t caps;		/* permitted and effective afterwards */
+};
+
+/*
+ * Becomes the target: groups, gid, uid, capabilities (all sets), then
+ * no_new_privs, undumpable.  Then proves it: re-reads every id, the groups
+ * and the capabilities, and tries to regain root, which must fail.  0,
+ * -errno, or SP_ENOTDROPPED.
+ */
+int drop_to(const struct drop_target *);
+
+/*
+ * An agent becomes the user of its session: drop_to() without any
+ * capability, then the filter of PHASE_LIVE.  uid 0 is refused (SP_EDENIED) unless
+ * the whole server runs as that user without privileges.  Call
+ * jail_to() and landlock_restrict_to() before.  0 or a negative code.
+ */
+int drop_to_user(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count);
+
+/*
+ * A monitor leaves root after login: becomes monitor_user, keeps the named
+ * capabilities only (bits of CAP_*; anything beyond roles.def is refused),
+ * enters the filter of PHASE_LIVE.  To be given the id it found while warming up
+ * (role_find_user() of the setting monitor_user).
+ */
+int drop_monitor(const struct role_id *, uint64_t caps);
+
+/* Keeps only these capabilities and cuts the bounding set to them; the uid stays. 0 or -errno. */
+int drop_caps(uint64_t permitted, uint64_t effective);
+
+/*
+ * Makes the directory the root of the process (fchdir, chroot, chdir), for
+ * which it needs CAP_SYS_CHROOT.  The fd stays the caller's.  0 or -errno.
+ */
+int jail_to(int dir_fd);
+
+/* An empty folder that has no name any more becomes the root. 0 or -errno. */
+int jail_to_nothing(void);
+
+enum landlock_access {
+	LANDLOCK_READ_TREE,	/* read files, list folders below it */
+	LANDLOCK_WRITE_TREE	/* and everything that changes them */
+};
+
+/*
+ * From now on the process opens paths only below the directory (Landlock).
+ * Descriptors that are open stay usable.  Needs no privilege, but
+ * no_new_privs.  0; -EOPNOTSUPP or -ENOSYS when the kernel has no Landlock; -errno.
+ */
+int landlock_restrict_to(int dir_fd, enum landlock_access);
+
+/* No core files, few descriptors, as the role's row says. 0 or -errno. */
+int drop_limits(const struct role_row *);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * Roles: what each process is and may be, from the table privsep/roles.def.
+ * Spawn, drop, sandbox, verification, sallyctl sandbox and tests/roles read
+ * it.  Pure data; trusts nothing.
+ */
+#ifndef PRIVSEP_ROLE_H
+#define PRIVSEP_ROLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "privsep/msg.h"
+
+/*
+ * A process passes these in order and never goes back: each phase has its
+ * user, its capabilities and its system calls.
+ */
+enum role_phase {
+	PHASE_TEMPLATE,		/* it forks; listener and keeper: while starting */
+	PHASE_SPARE,		/* a session process until login */
+	PHASE_LIVE,		/* after login; listener and keeper: in service */
+	PHASE_COUNT
+};
+
+/* Whose uid a process has in a phase. */
+enum role_user {
+	USER_ROOT,		/* that of the listener: root, or the caller of "sallyportd serve" */
+	USER_WORKER,		/* worker_user */
+	USER_MONITOR,		/* monitor_user */
+	USER_KEEPER,		/* keeper_user */
+	USER_SESSION		/* the user that logged in */
+};
+
+enum role_flag {
+	ROLE_EMPTY_ROOT	= 1 << 0,	/* its root is an empty folder that no longer exists */
+	ROLE_EMPTY_NET	= 1 << 1,	/* its network namespace has no address */
+	ROLE_STDERR	= 1 << 2,	/* keeps stderr */
+	ROLE_FORKS	= 1 << 3,	/* may fork and exec before login: PAM's helpers */
+	ROLE_DIES	= 1 << 4	/* is killed when the listener dies */
+};
+
+struct role_row {
+	enum msg_role role;
+	const char *name;	/* "worker" */
+	const char *program;	/* "sallyport-worker" */
+	enum role_user user[PHASE_COUNT];
+	uint64_t caps[PHASE_COUNT];	/* the most it may have permitted, a bit each */
+	unsigned filters[PHASE_COUNT];	/* seccomp filters loaded by then */
+	unsigned flags;		/* enum role_flag */
+	unsigned files;		/* RLIMIT_NOFILE of a session process, 0: unchanged */
+	const char *doc;
+};
+
+/* The row of a role; NULL for ROLE_ANY, ROLE_TEMPLATE, ROLE_CTL. */
+const struct role_row *role_row(enum msg_role);
+/* "template", "spare", "live" */
+const char *role_phase_name(enum role_phase);
+/* "root", "worker_user", ... */
+const char *role_user_name(enum role_user);
+
+struct role_id {
+	uid_t uid;
+	gid_t gid;
+};
+
+/*
+ * Finds a user of the configuration: "name", "uid" or "uid:gid" (a uid alone
+ * is its gid too).  0, -ENOENT when there is no such user, SP_EFORMAT.
+ * Asks the name service: listener and start of templates only.
+ */
+int role_find_user(const char *text, struct role_id *);
+
+#endif

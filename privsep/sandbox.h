@@ -1,0 +1,45 @@
+/*
+ * System call filters, from the table privsep/syscalls.def.
+ *
+ * A process enters its phases one after the other.  The filter of the first
+ * one lists everything that the role ever needs; those of the later phases
+ * take away what only the earlier ones needed.  All are made by libseccomp
+ * once, in the template, and loaded as prepared programs afterwards.
+ *
+ * What happens to other calls:
+ *   listed as FORBID   dangerous: the process is killed (SIGSYS)
+ *   listed as REFUSE   a library probes for it: the listed errno, silently
+ *   anything else      ENOSYS, and sandbox_report() names it in the log
+ */
+#ifndef PRIVSEP_SANDBOX_H
+#define PRIVSEP_SANDBOX_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "privsep/role.h"
+
+/*
+ * Makes the filters of all phases of a role.  To be called once, before the
+ * sandbox is entered.  lax (sandbox = best_effort): later failures are
+ * logged and not errors.  0 or -errno.
+ */
+int sandbox_prepare(enum msg_role, bool lax);
+
+/* Enters a phase for ever. Sets no_new_privs. 0 or -errno. */
+int sandbox_enter(enum role_phase);
+
+/*
+ * Logs the system calls refused since the last call, each kind once a
+ * process.  Cheap when there is nothing to tell: call it once in every turn of a
+ * loop that does not pass privsep/template.
+ */
+void sandbox_report(void);
+
+/* Writes the table for a reader: role, system call, until which phase, arguments, reason. */
+void sandbox_print(FILE *);
+
+/* What becomes of a call in a phase: 'a' allowed, 'c' allowed with certain arguments, 'r' refused, 'k' killed, 'l' refused and logged. */
+char sandbox_verdict(enum msg_role, enum role_phase, int syscall_number);
+
+#endif

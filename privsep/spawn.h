@@ -1,0 +1,22 @@
+/*
+ * Executes one of sallyport's programs with nothing but what it is given:
+ * a clean environment, descriptors 3, 4, ... as listed, /dev/null as stdin
+ * and stdout, the caller's stderr, default signals.  Used by the listener.
+ */
+#ifndef PRIVSEP_SPAWN_H
+#define PRIVSEP_SPAWN_H
+
+#include <sys/types.h>
+
+struct spawned {
+	pid_t pid;
+	int pid_fd;		/* the caller's, close-on-exec */
+};
+
+/*
+ * path: the program; name: its argv[0].  fds[0..n-1] become 3, 4, ... and
+ * stay the caller's.  0 or -errno, that of a failed exec included.
+ */
+int spawn_program(const char *path, const char *name, const int *fds, unsigned n, struct spawned *);
+
+#endif

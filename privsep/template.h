@@ -1,0 +1,42 @@
+/*
+ * A template: a program executed once that warms up, enters its sandbox and
+ * forks a session process each time the listener asks.  The three session
+ * roles have nothing in main() but a call of template_main().
+ *
+ * Executed with descriptor 3 (a channel of kind CH_TEMPLATE) and descriptor 4
+ * (the sealed configuration of that role, and of no other).  Trusts the
+ * listener; never sees a byte from the network.
+ */
+#ifndef PRIVSEP_TEMPLATE_H
+#define PRIVSEP_TEMPLATE_H
+
+#include "privsep/msg.h"
+
+#define TEMPLATE_CHANNEL_FD	3
+#define TEMPLATE_CONFIG_FD	4
+
+struct conf;
+
+struct template {
+	enum msg_role role;	/* ROLE_WORKER, ROLE_MONITOR or ROLE_AGENT */
+	/*
+	 * Everything that would otherwise be done once a session: libraries'
+	 * first use, contexts, tables.  Runs with the rights the program was
+	 * started with, before the sandbox.  conf lives as long as the
+	 * process.  0 or a negative code, which ends the template.
+	 */
+	int (*warm_up)(const struct conf *);
+	/*
+	 * The life of one session, in a child of its own: fds are the n
+	 * channels of SPAWN_*, in the order of its row's sentence.  Signals:
+	 * INT, HUP and PIPE are ignored, TERM ends the process.  stderr leads
+	 * to the server's log for the monitor, to nowhere for the others.
+	 * Returns an enum sp_exit.
+	 */
+	int (*session)(const int *fds, unsigned n);
+};
+
+/* Runs the template until its channel closes; the exit code of the process. */
+int template_main(int argc, char **argv, const struct template *);
+
+#endif
