@@ -13,3 +13,7 @@ libprivsep_a_SOURCES = \
 
 # What every program that links libprivsep.a needs beside it.
 PRIVSEP_LIBS = libprivsep.a libcommon.a $(SECCOMP_LIBS) $(CAP_LIBS)
+
+libprivsep_a_SOURCES += \
+	privsep/scheme.c privsep/scheme.h privsep/schemes.def \
+	privsep/tlsfiles.c privsep/tlsfiles.h
