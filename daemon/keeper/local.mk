@@ -1,0 +1,8 @@
+# The keeper as a library too, so that tests can run it in a thread of their own.
+noinst_LIBRARIES += libkeeper.a
+libkeeper_a_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
+libkeeper_a_SOURCES = \
+	daemon/keeper/certificate.c daemon/keeper/certificate.h \
+	daemon/keeper/keyring.c daemon/keeper/keyring.h \
+	daemon/keeper/serve.c daemon/keeper/serve.h \
+	daemon/keeper/tbs.c daemon/keeper/tbs.h

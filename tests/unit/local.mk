@@ -1,2 +1,3 @@
 # Unit tests: one program a folder of the product, one Check suite a module.
 UNIT_LIBS = $(CHECK_LIBS)
+include %D%/tls.mk

@@ -1,0 +1,9 @@
+/* The suites of unit-tls: the worker's TLS side. */
+#ifndef TESTS_UNIT_WORKER_TLS_H
+#define TESTS_UNIT_WORKER_TLS_H
+
+#include <check.h>
+
+Suite *worker_tls_provider_suite(void);
+
+#endif

@@ -1,0 +1,17 @@
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "tests/unit/worker_tls.h"
+
+int
+main(void)
+{
+	SRunner *r = srunner_create(worker_tls_provider_suite());
+	int failed;
+
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
