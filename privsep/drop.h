@@ -34,11 +34,13 @@ int drop_to(const struct drop_target *);
 
 /*
  * An agent becomes the user of its session: drop_to() without any
- * capability, then the filter of PHASE_LIVE.  uid 0 is refused (SP_EDENIED) unless
- * the whole server runs as that user without privileges.  Call
- * jail_to() and landlock_restrict_to() before.  0 or a negative code.
+ * capability, then the filter of PHASE_LIVE.  uid 0 is refused (SP_EDENIED)
+ * unless the whole server runs without privileges as that user.  jail_fd: a
+ * directory that becomes its root, entered as the user (a home of mode 0700, a
+ * share that knows no root), or -1; the fd stays the caller's.  Call
+ * landlock_restrict_to() before.  0 or a negative code.
  */
-int drop_to_user(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count);
+int drop_to_user(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count, int jail_fd);
 
 /*
  * A monitor leaves root after login: becomes monitor_user, keeps the named
@@ -51,28 +53,33 @@ int drop_monitor(const struct role_id *, uint64_t caps);
 /* Keeps only these capabilities and cuts the bounding set to them; the uid stays. 0 or -errno. */
 int drop_caps(uint64_t permitted, uint64_t effective);
 
-/*
- * Makes the directory the root of the process (fchdir, chroot, chdir), for
- * which it needs CAP_SYS_CHROOT.  The fd stays the caller's.  0 or -errno.
- */
-int jail_to(int dir_fd);
-
 /* An empty folder that has no name any more becomes the root. 0 or -errno. */
 int jail_to_nothing(void);
 
 enum landlock_access {
+	LANDLOCK_NOTHING,	/* no path at all; dir_fd is not used */
 	LANDLOCK_READ_TREE,	/* read files, list folders below it */
 	LANDLOCK_WRITE_TREE	/* and everything that changes them */
 };
 
 /*
  * From now on the process opens paths only below the directory (Landlock).
- * Descriptors that are open stay usable.  Needs no privilege, but
+ * Descriptors that are open stay usable.  Needs no privilege, but sets
  * no_new_privs.  0; -EOPNOTSUPP or -ENOSYS when the kernel has no Landlock; -errno.
  */
 int landlock_restrict_to(int dir_fd, enum landlock_access);
 
 /* No core files, few descriptors, as the role's row says. 0 or -errno. */
 int drop_limits(const struct role_row *);
+
+/*
+ * The end of every role's way into its sandbox that needs no path: an empty
+ * network namespace, an empty root, Landlock without any path, limits, the
+ * user and capabilities of the role's first phase (roles.def).  id: the user
+ * that the row names, NULL for root.  lax (sandbox = best_effort): what the
+ * system does not offer is logged and left out; the user never is.  0 or a
+ * negative code, what[size] then says what failed.
+ */
+int drop_to_role(const struct role_row *, const struct role_id *id, bool lax, const char **what);
 
 #endif

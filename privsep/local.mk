@@ -2,14 +2,15 @@ noinst_LIBRARIES += libprivsep.a
 libprivsep_a_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS) $(CAP_CFLAGS)
 libprivsep_a_SOURCES = \
 	privsep/chan.c privsep/chan.h \
-	privsep/drop.h \
+	privsep/drop.c privsep/drop.h \
+	privsep/landlock.c \
 	privsep/messages.def privsep/messages_rows.h privsep/messages_undef.h \
 	privsep/msg.c privsep/msg.h \
-	privsep/role.h \
-	privsep/sandbox.h \
-	privsep/spawn.h \
-	privsep/template.h \
-	privsep/verify.h
+	privsep/role.c privsep/role.h privsep/roles.def \
+	privsep/sandbox.c privsep/sandbox.h privsep/syscalls.def \
+	privsep/spawn.c privsep/spawn.h \
+	privsep/template.c privsep/template.h \
+	privsep/verify.c privsep/verify.h
 
 # What every program that links libprivsep.a needs beside it.
 PRIVSEP_LIBS = libprivsep.a libcommon.a $(SECCOMP_LIBS) $(CAP_LIBS)

@@ -35,9 +35,15 @@ enum role_user {
 enum role_flag {
 	ROLE_EMPTY_ROOT	= 1 << 0,	/* its root is an empty folder that no longer exists */
 	ROLE_EMPTY_NET	= 1 << 1,	/* its network namespace has no address */
-	ROLE_STDERR	= 1 << 2,	/* keeps stderr */
-	ROLE_FORKS	= 1 << 3,	/* may fork and exec before login: PAM's helpers */
-	ROLE_DIES	= 1 << 4	/* is killed when the listener dies */
+	ROLE_STDERR	= 1 << 2	/* its session processes keep stderr, the others have /dev/null */
+};
+
+/* What is loaded when a phase begins (privsep/syscalls.def). */
+enum role_filter {
+	FILTER_NONE,		/* no further filter */
+	FILTER_LIST,		/* the listed calls and nothing else */
+	FILTER_LESS,		/* without those that only earlier phases need */
+	FILTER_BROAD		/* everything but the forbidden calls: PAM's modules and exec'ed programs */
 };
 
 struct role_row {
@@ -46,14 +52,16 @@ struct role_row {
 	const char *program;	/* "sallyport-worker" */
 	enum role_user user[PHASE_COUNT];
 	uint64_t caps[PHASE_COUNT];	/* the most it may have permitted, a bit each */
-	unsigned filters[PHASE_COUNT];	/* seccomp filters loaded by then */
+	enum role_filter filter[PHASE_COUNT];
 	unsigned flags;		/* enum role_flag */
-	unsigned files;		/* RLIMIT_NOFILE of a session process, 0: unchanged */
+	unsigned files;		/* RLIMIT_NOFILE from the template on, 0: unchanged */
 	const char *doc;
 };
 
 /* The row of a role; NULL for ROLE_ANY, ROLE_TEMPLATE, ROLE_CTL. */
 const struct role_row *role_row(enum msg_role);
+/* The number of filters loaded by a role itself when it is in a phase. */
+unsigned role_filters(const struct role_row *, enum role_phase);
 /* "template", "spare", "live" */
 const char *role_phase_name(enum role_phase);
 /* "root", "worker_user", ... */

@@ -1,0 +1,102 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/exitcode.h"
+#include "privsep/spawn.h"
+
+#define FIRST_FD	3
+#define SPAWN_FDS_MAX	8
+
+/* fork() that also gives a descriptor of the child. */
+static pid_t
+fork_with_fd(int *pid_fd)
+{
+	return (pid_t)syscall(SYS_clone, (unsigned long)(CLONE_PIDFD | SIGCHLD), NULL, pid_fd, NULL, NULL);
+}
+
+/* fds[i] becomes FIRST_FD + i: first all out of the way, then each to its place. */
+static int
+place_fds(const int *fds, unsigned n)
+{
+	int away[SPAWN_FDS_MAX];
+
+	for (unsigned i = 0; i < n; i++)
+		if ((away[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, FIRST_FD + SPAWN_FDS_MAX)) < 0)
+			return -errno;
+	for (unsigned i = 0; i < n; i++)
+		if (dup2(away[i], FIRST_FD + (int)i) < 0)
+			return -errno;
+	return close_range(FIRST_FD + n, ~0u, 0) < 0 ? -errno : 0;
+}
+
+static int
+place_null(void)
+{
+	int fd = open("/dev/null", O_RDWR);
+
+	if (fd < 0 || dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0)
+		return -errno;
+	if (fd > STDERR_FILENO)
+		close(fd);
+	return 0;
+}
+
+static void
+default_signals(void)
+{
+	sigset_t none;
+
+	for (int s = 1; s < NSIG; s++)
+		(void)signal(s, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void
+run(const char *path, const char *name, const int *fds, unsigned n)
+{
+	static char search[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", locale[] = "LC_ALL=C";
+	char *const environment[] = { search, locale, NULL };
+	char *const argv[] = { strdup(name), NULL };
+	int r;
+
+	default_signals();
+	r = place_null();
+	if (r == 0)
+		r = place_fds(fds, n);
+	if (r == 0) {
+		execve(path, argv, environment);
+		r = -errno;
+	}
+	dprintf(STDERR_FILENO, "sallyportd: cannot execute %s: %s\n", path, sp_strerror(r));
+	_exit(SP_EXIT_OS);
+}
+
+int
+spawn_program(const char *path, const char *name, const int *fds, unsigned n, struct spawned *child)
+{
+	int pid_fd = -1;
+	pid_t pid;
+
+	if (n > SPAWN_FDS_MAX)
+		return -EINVAL;
+	if (access(path, X_OK) < 0)
+		return -errno;
+	pid = fork_with_fd(&pid_fd);
+	if (pid < 0)
+		return -errno;
+	if (pid == 0)
+		run(path, name, fds, n);
+	child->pid = pid;
+	child->pid_fd = pid_fd;
+	return 0;
+}

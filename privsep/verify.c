@@ -1,0 +1,162 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/str.h"
+#include "privsep/verify.h"
+
+#define STATUS_MAX	4096
+
+/* What /proc/PID/status says, as far as it is compared. */
+struct status {
+	char text[STATUS_MAX];
+	const char *at;		/* the fields come in a known order: each search goes on from here */
+};
+
+static int
+read_status(pid_t pid, struct status *s)
+{
+	char path[40];
+	ssize_t n;
+	int fd;
+
+	(void)str_format(path, sizeof path, "/proc/%ld/status", (long)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, s->text, sizeof s->text - 1);
+	close(fd);
+	if (n <= 0)
+		return n < 0 ? -errno : -ESRCH;
+	s->text[n] = '\0';
+	s->at = s->text;
+	return 0;
+}
+
+/* The text after "Name:" at the beginning of a later line; NULL when it is missing. */
+static const char *
+field(struct status *s, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *p = s->at; p != NULL; p = strchr(p, '\n')) {
+		p += *p == '\n';
+		if (strncmp(p, name, len) == 0 && p[len] == ':') {
+			s->at = p;
+			return p + len + 1;
+		}
+	}
+	return NULL;
+}
+
+/* Four ids in a line, all of them id. */
+static bool
+ids_are(const char *p, unsigned long id)
+{
+	for (int i = 0; i < 4 && p != NULL; i++) {
+		char *end;
+
+		if (strtoul(p, &end, 10) != id || end == p)
+			return false;
+		p = end;
+	}
+	return p != NULL;
+}
+
+static bool
+groups_are(const char *p, const gid_t *groups, size_t count)
+{
+	size_t seen = 0;
+
+	if (p == NULL)
+		return false;
+	for (;;) {
+		char *end;
+		unsigned long g;
+		size_t i = 0;
+
+		while (*p == ' ' || *p == '\t')
+			p++;
+		if (*p == '\n' || *p == '\0')
+			return seen == count;
+		g = strtoul(p, &end, 10);
+		while (i < count && groups[i] != g)
+			i++;
+		if (end == p || i == count)
+			return false;
+		p = end;
+		seen++;
+	}
+}
+
+static int
+fault(char *why, size_t size, const char *what)
+{
+	(void)str_copy(why, size, what);
+	return SP_ENOTDROPPED;
+}
+
+static bool
+caps_within(const char *p, uint64_t caps)
+{
+	return p != NULL && (strtoull(p, NULL, 16) & ~caps) == 0;
+}
+
+static bool
+number_is_at_least(const char *p, unsigned long least)
+{
+	return p != NULL && strtoul(p, NULL, 10) >= least;
+}
+
+int
+verify_process(pid_t pid, const struct verify_want *want, char *why, size_t size)
+{
+	static struct status s;
+	const char *filters;
+	int r = read_status(pid, &s);
+
+	if (r != 0) {
+		(void)str_copy(why, size, "its status in /proc cannot be read");
+		return r;
+	}
+	if (!ids_are(field(&s, "Uid"), want->uid))
+		return fault(why, size, "it has another uid");
+	if (!ids_are(field(&s, "Gid"), want->gid))
+		return fault(why, size, "it has another gid");
+	if (want->groups != NULL && !groups_are(field(&s, "Groups"), want->groups, want->group_count))
+		return fault(why, size, "it has other supplementary groups");
+	if (!caps_within(field(&s, "CapPrm"), want->caps) || !caps_within(field(&s, "CapEff"), want->caps))
+		return fault(why, size, "it has more capabilities than its role");
+	if (!number_is_at_least(field(&s, "NoNewPrivs"), 1))
+		return fault(why, size, "no_new_privs is not set");
+	if (want->filters == 0)
+		return 0;
+	if (!number_is_at_least(field(&s, "Seccomp"), 2))
+		return fault(why, size, "it has no system call filter");
+	/* Kernels before 5.9 do not count the filters. */
+	filters = field(&s, "Seccomp_filters");
+	if (filters != NULL && !number_is_at_least(filters, want->filters))
+		return fault(why, size, "it has fewer system call filters than its role");
+	return 0;
+}
+
+int
+verify_role(pid_t pid, enum msg_role role, enum role_phase phase, const struct role_id *id, bool lax, char *why,
+    size_t size)
+{
+	static const gid_t none[1];
+	const struct role_row *row = role_row(role);
+	struct verify_want want = { id->uid, id->gid, geteuid() == 0 ? none : NULL, 0, row->caps[phase], 0 };
+
+	/* The listener's own filter is inherited by all. */
+	if (!lax)
+		want.filters = role_filters(row, phase) + role_filters(role_row(ROLE_LISTENER), PHASE_LIVE);
+	return verify_process(pid, &want, why, size);
+}
