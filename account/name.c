@@ -8,7 +8,7 @@
 bool
 account_name_ok(const char *name)
 {
-	char escaped[2 * ACCOUNT_NAME_MAX + 1];
+	char escaped[4 * ACCOUNT_NAME_MAX + 1];
 	size_t n = strlen(name);
 
 	if (n == 0 || n > ACCOUNT_NAME_MAX || strchr(name, '/') != NULL || strcmp(name, ".") == 0 ||

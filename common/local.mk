@@ -7,6 +7,7 @@ libcommon_a_SOURCES = \
 	common/exitcode.c common/exitcode.h \
 	common/json.c common/json.h \
 	common/log.c common/log.h \
+	common/logsink.c common/logsink.h \
 	common/secret.c common/secret.h \
 	common/str.c common/str.h \
 	common/wire.c common/wire.h

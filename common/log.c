@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/str.h"
@@ -173,7 +174,7 @@ log_to_fd(void *context, enum log_level level, const char *text, size_t len)
 	int n;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
+	clock_utc(now.tv_sec, &tm);
 	n = snprintf(head, sizeof head, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s ", tm.tm_year + 1900, tm.tm_mon + 1,
 	    tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, words[level]);
 	struct iovec v[] = { { head, (size_t)n }, { (void *)(uintptr_t)text, len }, { (void *)(uintptr_t)"\n", 1 } };
