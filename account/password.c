@@ -1,0 +1,190 @@
+#include "config.h"
+
+#include <crypt.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#ifdef HAVE_SODIUM
+#include <sodium.h>
+#endif
+
+#include "account/password.h"
+#include "common/err.h"
+#include "common/str.h"
+
+/* libcrypt's working memory: mapped when first needed, for it is large and needed for a moment only. */
+static struct crypt_data *work;
+
+typedef enum password_verdict check_function(const struct secret *, const char *hash);
+
+static check_function check_crypt;
+#ifdef HAVE_SODIUM
+static check_function check_sodium;
+#endif
+
+/* Kinds of hashes, as crypt(5) lists them. Of two that fit, the first counts. */
+static const struct kind {
+	const char *prefix, *name;
+	bool strong;		/* as good as what password_make() makes */
+	check_function *check;
+} kinds[] = {
+	{ "$y$",	"yescrypt",	true,	check_crypt },
+	{ "$gy$",	"gost-yescrypt", true,	check_crypt },
+	{ "$7$",	"scrypt",	true,	check_crypt },
+#ifdef HAVE_SODIUM
+	{ "$argon2id$",	"argon2id",	true,	check_sodium },
+	{ "$argon2i$",	"argon2i",	true,	check_sodium },
+#endif
+	{ "$2b$",	"bcrypt",	true,	check_crypt },
+	{ "$2y$",	"bcrypt",	true,	check_crypt },
+	{ "$2a$",	"bcrypt",	false,	check_crypt },
+	{ "$2x$",	"bcrypt",	false,	check_crypt },
+	{ "$6$",	"sha512crypt",	false,	check_crypt },
+	{ "$5$",	"sha256crypt",	false,	check_crypt },
+	{ "$sha1",	"sha1crypt",	false,	check_crypt },
+	{ "$md5",	"sunmd5",	false,	check_crypt },
+	{ "$1$",	"md5crypt",	false,	check_crypt },
+	{ "_",		"bsdicrypt",	false,	check_crypt },
+};
+
+/* Thirteen characters of the crypt alphabet without any prefix. */
+static bool
+is_descrypt(const char *hash)
+{
+	static const char alphabet[] = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+	return strlen(hash) == 13 && strspn(hash, alphabet) == 13;
+}
+
+static const struct kind *
+kind_of(const char *hash)
+{
+	static const struct kind des = { "", "descrypt", false, check_crypt };
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (strncmp(hash, kinds[i].prefix, strlen(kinds[i].prefix)) == 0)
+			return &kinds[i];
+	return is_descrypt(hash) ? &des : NULL;
+}
+
+const char *
+password_kind(const char *hash)
+{
+	const struct kind *k = kind_of(hash);
+
+	return k == NULL ? NULL : k->name;
+}
+
+bool
+password_is_hash(const char *text)
+{
+	return text[0] == '$' && kind_of(text) != NULL;
+}
+
+bool
+password_outdated(const char *hash)
+{
+	const struct kind *k = kind_of(hash);
+
+	return k == NULL || !k->strong;
+}
+
+bool
+password_same(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	volatile unsigned char differ = a_len != b_len;
+
+	/* As long as the client's text lasts, whatever the secret one is. */
+	for (size_t i = 0; i < a_len; i++)
+		differ = (unsigned char)(differ | (a[i] ^ (b_len == 0 ? 1 : b[i % b_len])));
+	return differ == 0;
+}
+
+static struct crypt_data *
+working_memory(void)
+{
+	if (work == NULL) {
+		void *p = mmap(NULL, sizeof *work, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		work = p == MAP_FAILED ? NULL : p;
+	}
+	return work;
+}
+
+void
+password_release(void)
+{
+	if (work == NULL)
+		return;
+	/* The kernel zeroes pages before anybody else sees them; what libcrypt keeps of the password is in the first. */
+	explicit_bzero(work->output, sizeof work->output);
+	munmap(work, sizeof *work);
+	work = NULL;
+}
+
+static enum password_verdict
+check_crypt(const struct secret *password, const char *hash)
+{
+	struct crypt_data *w = working_memory();
+	const char *out;
+
+	if (w == NULL)
+		return PASSWORD_UNSUPPORTED;
+	out = crypt_rn(password->data, hash, w, (int)sizeof *w);
+	/* libcrypt refuses long passwords and unknown settings alike; a long password is merely wrong. */
+	if (out == NULL || out[0] == '*')
+		return password->len >= CRYPT_MAX_PASSPHRASE_SIZE ? PASSWORD_WRONG : PASSWORD_UNSUPPORTED;
+	return password_same(out, strlen(out), hash, strlen(hash)) ? PASSWORD_RIGHT : PASSWORD_WRONG;
+}
+
+#ifdef HAVE_SODIUM
+static enum password_verdict
+check_sodium(const struct secret *password, const char *hash)
+{
+	if (sodium_init() < 0 || strlen(hash) >= crypto_pwhash_STRBYTES)
+		return PASSWORD_UNSUPPORTED;
+	return crypto_pwhash_str_verify(hash, password->data, password->len) == 0 ? PASSWORD_RIGHT : PASSWORD_WRONG;
+}
+#endif
+
+enum password_verdict
+password_check(const struct secret *password, const char *hash)
+{
+	const struct kind *k;
+
+	/* shadow(5): these fit no password. An empty field would fit any: never here. */
+	if (hash[0] == '\0' || hash[0] == '!' || hash[0] == '*')
+		return PASSWORD_LOCKED;
+	k = kind_of(hash);
+	return k == NULL ? PASSWORD_UNSUPPORTED : k->check(password, hash);
+}
+
+void
+password_waste(const struct secret *password, const char *hash)
+{
+	enum password_verdict ignored = password_check(password, hash);
+
+	(void)ignored;
+}
+
+int
+password_make(const struct secret *password, char *hash, size_t size)
+{
+	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
+	const char *preferred = crypt_preferred_method(), *out;
+	struct crypt_data *w = working_memory();
+
+	if (w == NULL)
+		return -ENOMEM;
+	if (password->len >= CRYPT_MAX_PASSPHRASE_SIZE)
+		return -EINVAL;
+	if (preferred == NULL)
+		preferred = "$y$";
+	if (crypt_gensalt_rn(preferred, 0, NULL, 0, setting, (int)sizeof setting) == NULL)
+		return -errno;
+	out = crypt_rn(password->data, setting, w, (int)sizeof *w);
+	if (out == NULL || out[0] == '*')
+		return errno != 0 ? -errno : -EINVAL;
+	return str_copy(hash, size, out);
+}

@@ -1,0 +1,47 @@
+/*
+ * Password hashes.  Used by the account sources and by sallyctl; runs where it
+ * blocks one session only.  The memory it needs is taken once and given
+ * back by password_release().
+ */
+#ifndef ACCOUNT_PASSWORD_H
+#define ACCOUNT_PASSWORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/secret.h"
+
+#define PASSWORD_HASH_MAX 512
+
+enum password_verdict {
+	PASSWORD_RIGHT,
+	PASSWORD_WRONG,
+	PASSWORD_LOCKED,	/* the hash begins with ! or *, or is empty: no password fits */
+	PASSWORD_UNSUPPORTED	/* a hash of a kind that neither we nor the system can compute */
+};
+
+/* Does the password fit the hash? Compares in constant time. */
+enum password_verdict password_check(const struct secret *, const char *hash);
+
+/* Constant-time comparison of two texts; how long they are may show, what they are not. */
+bool password_same(const char *, size_t, const char *, size_t);
+
+/* The same work as password_check(), for nothing. */
+void password_waste(const struct secret *, const char *hash);
+
+/* "yescrypt", "sha512crypt", "argon2id"; for an unknown kind NULL. */
+const char *password_kind(const char *hash);
+
+/* Should the hash be made anew, being of a kind weaker than password_make()'s? */
+bool password_outdated(const char *hash);
+
+/* Makes a hash of the system's preferred kind (yescrypt where there is no other). 0, -EINVAL or -ENOMEM. */
+int password_make(const struct secret *, char *hash, size_t size);
+
+/* Is text a hash, as opposed to a password in clear? */
+bool password_is_hash(const char *text);
+
+/* Clears and gives back the working memory. Any time. */
+void password_release(void);
+
+#endif
