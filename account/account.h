@@ -20,14 +20,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 #include <sys/types.h>
 #include <time.h>
 
+#include "common/addr.h"
+#include "common/conf.h"
 #include "common/secret.h"
 
-struct conf;
-struct settings;
 struct account;
 struct account_source;
 
@@ -95,10 +94,11 @@ struct account_query {
 	const char *user;		/* passed account_name_ok() */
 	const struct secret *password;
 	const char *listener;		/* name of the listener's section */
+	const struct settings *base;	/* what holds for that listener, before anybody is known */
 	const char *host;		/* HOST or SNI, or "" */
 	bool tls;
-	const struct sockaddr *peer;	/* NULL: unknown */
-	const struct sockaddr *local;
+	const struct addr *peer;	/* NULL: unknown */
+	const struct addr *local;
 	const uint8_t *certificate;	/* verified client certificate, DER */
 	size_t certificate_len;
 };
@@ -112,14 +112,6 @@ enum account_verifier {
 	VERIFY_SOURCE	/* the source's verify() knows */
 };
 
-/* One setting a source stores for the account: a key of common/config.def with its text. */
-struct account_value {
-	const char *key, *value;
-	const char *origin;	/* "accounts.db", "authd": for show --effective */
-	unsigned line;		/* 0: none */
-	struct account_value *next;
-};
-
 enum account_flag {
 	ACCOUNT_ANONYMOUS	= 1 << 0,
 	ACCOUNT_SYSTEM		= 1 << 1,	/* a user of the operating system: shell, ftpusers, uid_min apply */
@@ -130,7 +122,8 @@ enum account_flag {
 struct account {
 	char name[ACCOUNT_NAME_MAX + 1];
 	const struct account_source *source;
-	void *source_state;		/* of the source, for verify() and after the login */
+	void *source_state;		/* what the source's open() gave */
+	void *login_state;		/* of the source, for this login: a PAM handle */
 	const char *origin;		/* "sallyport.conf:12", "shadow", "accounts.db" */
 	unsigned flags;			/* enum account_flag */
 
@@ -145,16 +138,17 @@ struct account {
 	unsigned group_count;
 	int64_t dialect_uid;		/* the user id of ftpcluster's .passwd; -1: as uid */
 
-	const char *home;		/* absolute, placeholders not yet expanded */
+	const char *home;		/* as the source or the system names it; NULL: none */
 	const char *shell;		/* NULL: has none and needs none */
-	const char *class_name;		/* NULL: none */
-	const char *const *group_names;	/* sections [group NAME], in order; NULL-terminated, or NULL */
-	const char *section;		/* section [account NAME] of the configuration that goes on top, or NULL */
+	const char *section;		/* section [account NAME] of the configuration that counts; NULL: that of the name */
 	bool enabled;
 	time_t expires;			/* 0: never */
 
-	struct account_value *values, **values_end;	/* what the source stores beyond that */
-	const struct settings *settings;	/* after account_resolve(); in the pool */
+	/* What the source stores beyond that, under the keys of the configuration; groups and class as well. */
+	struct conf_pair *pairs;
+	size_t pair_count, pair_room;
+
+	struct conf_resolved *resolved;	/* after account_resolve() */
 
 	struct account_chunk *pool;
 };
@@ -171,7 +165,7 @@ struct account_source {
 	 * Prepares the source in the template: reads, connects nothing that
 	 * cannot be shared by forked children, warms caches.  *state is handed
 	 * to the others.  0 or a negative code, which keeps the server from starting.
-	 * NULL: nothing to prepare.
+	 * NULL: nothing to prepare, the state is NULL.
 	 */
 	int (*open)(const struct conf *, void **state);
 
@@ -205,11 +199,11 @@ struct account_source {
 	void (*close)(void *state);
 };
 
-/* The sources of the setting `accounts`, in its order, opened. */
+/* Every source that the setting `accounts` of the server or of a listener names, opened. */
 struct account_sources {
 	const struct conf *conf;
 	unsigned count;
-	struct {
+	struct account_opened {
 		const struct account_source *source;
 		void *state;
 	} entry[ACCOUNT_SOURCES_MAX];
@@ -246,7 +240,7 @@ const char *account_keep(struct account *a, const char *text);
 /* n zeroed bytes of the pool, aligned for anything; NULL when memory is short. */
 void *account_alloc(struct account *a, size_t n);
 /* Adds a setting that the source stores. 0 or -ENOMEM. */
-int account_add_value(struct account *a, const char *key, const char *value, const char *origin, unsigned line);
+int account_add_pair(struct account *a, const char *key, const char *value);
 
 /*
  * Finds the account of a name without any password: for sallyctl and for
@@ -264,15 +258,26 @@ enum account_result account_find(const struct account_sources *, const struct ac
 enum account_result account_login(const struct account_sources *, const struct account_query *, struct account *a,
     enum account_reason *why);
 
-/* Merges configuration, class, groups and the source's values into a->settings. 0 or a negative code (logged). */
+/*
+ * Merges configuration, class, groups and the source's pairs into
+ * a->resolved, and takes the Unix identity from run_as where the source
+ * named none.  0 or a negative code (logged).
+ */
 int account_resolve(const struct account_sources *, const struct account_query *, struct account *a);
+
+/* What the rules of a resolved account say to this client; passwords aside. */
+enum account_reason account_check_rules(const struct account_query *, const struct account *a, time_t now);
+
+/* Is now (local time) within "Mon-Fri 07:00-19:30, Sat 09:00-12:00"? 0 no, 1 yes, SP_EFORMAT. */
+int account_hours_include(const char *hours, const struct tm *now);
 
 /* Fills in a->groups of a->unix_name (getgrouplist), without the primary and privileged ones. 0 or a negative code. */
 int account_load_groups(struct account *a);
 
 /*
- * Expands ${USER}, ${OS_HOME} and ${GROUP} in a path of the configuration.
- * Whatever a name contains becomes one safe path component.  0, SP_ERANGE, or SP_EFORMAT
+ * Expands ${USER} and ${OS_HOME} in a path of the configuration.
+ * Whatever a name contains becomes one safe path component: characters that
+ * mean something to some system become dots (as in SFTPPlus).  0, SP_ERANGE, or SP_EFORMAT
  * for an unknown placeholder or when a name cannot be made safe.
  */
 int account_expand(const struct account *a, const char *text, char *out, size_t size);

@@ -168,6 +168,19 @@ password_waste(const struct secret *password, const char *hash)
 	(void)ignored;
 }
 
+void
+password_mask(char *hash)
+{
+	char *last = strrchr(hash, '$');
+	size_t n = strlen(hash), from = last == NULL ? 2 : (size_t)(last - hash) + 1;
+
+	/* bcrypt has no sign between its 22 characters of salt and the hash. */
+	if (strncmp(hash, "$2", 2) == 0)
+		from += 22;
+	if (from < n)
+		memset(hash + from, '.', n - from);
+}
+
 int
 password_make(const struct secret *password, char *hash, size_t size)
 {

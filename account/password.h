@@ -29,6 +29,9 @@ bool password_same(const char *, size_t, const char *, size_t);
 /* The same work as password_check(), for nothing. */
 void password_waste(const struct secret *, const char *hash);
 
+/* Overwrites what is secret in a hash: kind, parameters and salt stay, so that it still costs what it cost. */
+void password_mask(char *hash);
+
 /* "yescrypt", "sha512crypt", "argon2id"; for an unknown kind NULL. */
 const char *password_kind(const char *hash);
 

@@ -26,7 +26,6 @@ account_init(struct account *a, const char *name)
 	a->gid = (gid_t)-1;
 	a->dialect_uid = -1;
 	a->enabled = true;
-	a->values_end = &a->values;
 }
 
 void
@@ -34,13 +33,14 @@ account_free(struct account *a)
 {
 	struct account_chunk *c, *next;
 
+	if (a->resolved != NULL)
+		conf_resolved_free(a->resolved);
 	for (c = a->pool; c != NULL; c = next) {
 		next = c->next;
 		explicit_bzero(c->data, c->used);
 		free(c);
 	}
 	memset(a, 0, sizeof *a);
-	a->values_end = &a->values;
 }
 
 void *
@@ -82,19 +82,23 @@ account_keep(struct account *a, const char *text)
 }
 
 int
-account_add_value(struct account *a, const char *key, const char *value, const char *origin, unsigned line)
+account_add_pair(struct account *a, const char *key, const char *value)
 {
-	struct account_value *v = account_alloc(a, sizeof *v);
+	if (a->pair_count == a->pair_room) {
+		size_t room = a->pair_room == 0 ? 16 : 2 * a->pair_room;
+		struct conf_pair *more = account_alloc(a, room * sizeof *more);
 
-	if (v == NULL)
+		if (more == NULL)
+			return -ENOMEM;
+		if (a->pair_count > 0)
+			memcpy(more, a->pairs, a->pair_count * sizeof *more);
+		a->pairs = more;
+		a->pair_room = room;
+	}
+	key = account_keep(a, key);
+	value = account_keep(a, value);
+	if (key == NULL || value == NULL)
 		return -ENOMEM;
-	v->key = account_keep(a, key);
-	v->value = account_keep(a, value);
-	v->origin = account_keep(a, origin);
-	v->line = line;
-	if (v->key == NULL || v->value == NULL || (origin != NULL && v->origin == NULL))
-		return -ENOMEM;
-	*a->values_end = v;
-	a->values_end = &v->next;
+	a->pairs[a->pair_count++] = (struct conf_pair){ key, value };
 	return 0;
 }

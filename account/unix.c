@@ -174,8 +174,8 @@ parse_id(const char *s, size_t n, uint32_t *id)
 	return v < UINT32_MAX;
 }
 
-static int
-find_group(const char *name, gid_t *gid)
+int
+unix_group_id(const char *name, gid_t *gid)
 {
 	struct group gr, *found;
 	char *text = NULL;
@@ -247,7 +247,7 @@ unix_run_as(struct account *a, const char *text)
 		a->home = home;
 	if (r != ACCOUNT_FOUND)
 		return r == ACCOUNT_UNKNOWN ? -ENOENT : -EAGAIN;
-	return colon == NULL ? 0 : find_group(colon + 1, &a->gid);
+	return colon == NULL ? 0 : unix_group_id(colon + 1, &a->gid);
 }
 
 int
@@ -276,7 +276,7 @@ unix_forbid_groups(const char *const *names, size_t n)
 
 	forbidden_count = 0;
 	for (size_t i = 0; i < n && forbidden_count < FORBIDDEN_MAX; i++)
-		if (find_group(names[i], &gid) == 0)
+		if (unix_group_id(names[i], &gid) == 0)
 			forbidden[forbidden_count++] = gid;
 }
 

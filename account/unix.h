@@ -46,6 +46,9 @@ enum account_result unix_find(struct account *a, const char *user);
  */
 int unix_run_as(struct account *a, const char *text);
 
+/* The id of a group given by name or number. 0, -ENOENT or -errno. */
+int unix_group_id(const char *name, gid_t *gid);
+
 /* The identity of this process, for a server that does not run as root. 0 or a negative code. */
 int unix_own_identity(struct account *a);
 

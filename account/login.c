@@ -1,0 +1,293 @@
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "account/account.h"
+#include "account/password.h"
+#include "account/source.h"
+#include "account/unix.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/str.h"
+
+#define GROUP_NAMES_MAX 8192
+
+/* ------------------------------------------------------------------ merging */
+
+/* Splits "a,b,c" in place into at most max names. */
+static size_t
+split_names(char *text, const char **names, size_t max)
+{
+	size_t n = 0;
+
+	for (char *p = text, *comma; *p != '\0' && n < max; p = comma + 1) {
+		comma = strchr(p, ',');
+		names[n++] = p;
+		if (comma == NULL)
+			break;
+		*comma = '\0';
+	}
+	return n;
+}
+
+/* Identity of an account that names one in run_as; a system user keeps his own unless told otherwise. */
+static int
+take_identity(struct account *a)
+{
+	const char *run_as = a->resolved->s.run_as;
+	int r;
+
+	if (geteuid() != 0)
+		return unix_own_identity(a);
+	if (run_as != NULL && (a->uid == ACCOUNT_ID_NONE || a->flags & ACCOUNT_SYSTEM)) {
+		const char *home = a->home;
+
+		r = unix_run_as(a, run_as);
+		a->home = home;		/* never that of the user run as: many accounts may share it */
+		if (r != 0)
+			log_problem(LOG_LEVEL_ERROR, "run-as-unusable", run_as, r);
+		return r;
+	}
+	if (a->uid != ACCOUNT_ID_NONE)
+		return 0;
+	/* A section with a password for a user of the system. */
+	r = unix_find(a, a->name) == ACCOUNT_FOUND ? 0 : -ENOENT;
+	if (r == 0)
+		a->flags |= ACCOUNT_SYSTEM;
+	else
+		log_problem(LOG_LEVEL_ERROR, "account-without-run-as", a->name, 0);
+	return r;
+}
+
+/* Supplementary groups named in the configuration take the place of the user's own. */
+static int
+take_extra_groups(struct account *a)
+{
+	const struct conf_list *extra = &a->resolved->s.extra_groups;
+
+	if (extra->n == 0 || geteuid() != 0)
+		return 0;
+	a->unix_name = NULL;
+	a->groups = account_alloc(a, extra->n * sizeof *a->groups);
+	a->group_count = 0;
+	if (a->groups == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < extra->n; i++) {
+		int r = unix_group_id(extra->v[i], &a->groups[a->group_count]);
+
+		if (r != 0) {
+			log_problem(LOG_LEVEL_ERROR, "no-such-group", extra->v[i], r);
+			return r;
+		}
+		a->group_count++;
+	}
+	return 0;
+}
+
+static int
+merge(const struct account_sources *sources, const struct account_query *q, struct account *a,
+    const char *const *unix_groups, size_t unix_group_count)
+{
+	struct conf_subject subject = {
+		.listener = q->listener, .user = a->section != NULL ? a->section : a->name, .peer = q->peer,
+		.unix_groups = unix_groups, .unix_group_count = unix_group_count,
+		.pairs = a->pairs, .pair_count = a->pair_count, .pairs_origin = a->origin
+	};
+	int r;
+
+	if (a->resolved == NULL)
+		a->resolved = account_alloc(a, sizeof *a->resolved);
+	else
+		conf_resolved_free(a->resolved);
+	if (a->resolved == NULL)
+		return -ENOMEM;
+	r = conf_resolve(sources->conf, &subject, a->resolved);
+	if (r != 0)
+		log_problem(LOG_LEVEL_ERROR, "account-settings-wrong", a->resolved->error, r);
+	return r;
+}
+
+/* Does any class look at Unix groups? Then they must be known before the settings are. */
+static bool
+classes_exist(const struct conf *conf)
+{
+	return conf_section_next(conf, SC_CLASS, NULL) != NULL;
+}
+
+int
+account_resolve(const struct account_sources *sources, const struct account_query *q, struct account *a)
+{
+	int r = merge(sources, q, a, NULL, 0);
+
+	if (r == 0)
+		r = take_identity(a);
+	if (r == 0)
+		r = take_extra_groups(a);
+	if (r == 0)
+		r = account_load_groups(a);
+	if (r == 0 && a->verifier == NULL && a->verifier_kind == VERIFY_HASH)
+		a->verifier = a->resolved->s.password != NULL ? a->resolved->s.password : "*";
+	if (r == 0 && a->flags & ACCOUNT_SYSTEM && classes_exist(sources->conf)) {
+		char text[GROUP_NAMES_MAX] = "";
+		const char *names[ACCOUNT_GROUPS_MAX];
+		size_t n;
+
+		unix_group_names(a, text, sizeof text);
+		n = split_names(text, names, ACCOUNT_GROUPS_MAX);
+		r = merge(sources, q, a, names, n);
+	}
+	return r;
+}
+
+/* ----------------------------------------------------------------- password */
+
+/* FNV-1a with a secret start: which dummy hash a name gets is always the same and cannot be foreseen. */
+static const char *
+dummy_hash(const struct account_sources *s, const char *user)
+{
+	uint64_t h = 0xcbf29ce484222325u ^ s->dummy_key;
+
+	if (s->dummy_count == 0)
+		return NULL;
+	for (; *user != '\0'; user++)
+		h = (h ^ (unsigned char)*user) * 0x100000001b3u;
+	return s->dummy[h % s->dummy_count];
+}
+
+/* An unknown name costs the work that a known one would. */
+static void
+waste_time(const struct account_sources *s, const struct account_query *q, const struct account *a)
+{
+	const char *hash = a->verifier_kind == VERIFY_HASH && a->verifier != NULL && password_kind(a->verifier) != NULL
+	    ? a->verifier : dummy_hash(s, q->user);
+
+	if (hash != NULL && q->password != NULL)
+		password_waste(q->password, hash);
+}
+
+static const enum account_reason verdict_reasons[] = {
+	[PASSWORD_RIGHT] = REASON_NONE,
+	[PASSWORD_WRONG] = REASON_WRONG_PASSWORD,
+	[PASSWORD_LOCKED] = REASON_LOCKED,
+	[PASSWORD_UNSUPPORTED] = REASON_HASH_UNSUPPORTED
+};
+
+/* Is it something like a mail address? */
+static bool
+looks_like_mail(const struct secret *p)
+{
+	const char *at = memchr(p->data, '@', p->len);
+
+	return at != NULL && at > p->data && at + 1 < p->data + p->len;
+}
+
+/* A source may find out with the password who the user really is; then the settings are that user's. */
+static enum account_reason
+ask_source(const struct account_sources *s, const struct account_query *q, struct account *a)
+{
+	enum account_reason why = REASON_NONE;
+	char before[sizeof a->name];
+	enum account_result r;
+
+	(void)str_copy(before, sizeof before, a->name);
+	r = a->source->verify(a->source_state, q, a, &why);
+	if (r != ACCOUNT_FOUND)
+		return why != REASON_NONE ? why : REASON_WRONG_PASSWORD;
+	if (strcmp(before, a->name) != 0 && account_resolve(s, q, a) != 0)
+		return REASON_INTERNAL;
+	return REASON_NONE;
+}
+
+static enum account_reason
+verify_password(const struct account_sources *s, const struct account_query *q, struct account *a)
+{
+	switch (a->verifier_kind) {
+	case VERIFY_HASH:
+		return verdict_reasons[password_check(q->password, a->verifier)];
+	case VERIFY_CLEAR:
+		return password_same(q->password->data, q->password->len, a->verifier, strlen(a->verifier))
+		    ? REASON_NONE : REASON_WRONG_PASSWORD;
+	case VERIFY_ANY:
+		return q->base->anonymous_email && !looks_like_mail(q->password) ? REASON_EMAIL : REASON_NONE;
+	case VERIFY_SOURCE:
+		return ask_source(s, q, a);
+	case VERIFY_NEVER:
+		break;
+	}
+	return REASON_LOCKED;
+}
+
+/* -------------------------------------------------------------------- login */
+
+/* Asks the sources of this listener in order. */
+static enum account_result
+find(const struct account_sources *s, const struct account_query *q, struct account *a, enum account_reason *why)
+{
+	const struct conf_list *order = &q->base->accounts;
+
+	for (size_t i = 0; i < order->n; i++)
+		for (unsigned k = 0; k < s->count; k++) {
+			const struct account_opened *e = &s->entry[k];
+			enum account_result r;
+
+			if (!str_same(e->source->name, order->v[i]))
+				continue;
+			a->source = e->source;
+			a->source_state = e->state;
+			r = e->source->find(e->state, q, a, why);
+			if (r != ACCOUNT_UNKNOWN)
+				return r;
+			account_free(a);
+			account_init(a, q->user);
+		}
+	*why = REASON_UNKNOWN_USER;
+	return ACCOUNT_UNKNOWN;
+}
+
+enum account_result
+account_find(const struct account_sources *s, const struct account_query *q, struct account *a, enum account_reason *why)
+{
+	enum account_result r;
+
+	*why = REASON_NONE;
+	r = find(s, q, a, why);
+	if (r == ACCOUNT_FOUND && account_resolve(s, q, a) != 0) {
+		*why = REASON_INTERNAL;
+		return ACCOUNT_REFUSED;
+	}
+	return r;
+}
+
+enum account_result
+account_login(const struct account_sources *s, const struct account_query *q, struct account *a, enum account_reason *why)
+{
+	enum account_result r;
+	enum account_reason rule;
+
+	if (!account_name_ok(q->user)) {
+		*why = REASON_BAD_NAME;
+		return ACCOUNT_UNKNOWN;
+	}
+	r = account_find(s, q, a, why);
+	if (r == ACCOUNT_FOUND) {
+		rule = a->flags & ACCOUNT_SYSTEM ? source_system_rules(q, a) : REASON_NONE;
+		/* PAM may count failures: it is not asked about those who are refused anyway. */
+		if (rule != REASON_NONE && a->verifier_kind == VERIFY_SOURCE)
+			r = ACCOUNT_REFUSED;
+		else
+			*why = verify_password(s, q, a);
+		if (rule == REASON_NONE)
+			rule = account_check_rules(q, a, time(NULL));
+		if (rule != REASON_NONE)
+			*why = rule;
+	}
+	if (r == ACCOUNT_UNKNOWN || r == ACCOUNT_REFUSED)
+		waste_time(s, q, a);
+	password_release();
+	if (r == ACCOUNT_FOUND && *why != REASON_NONE)
+		r = *why == REASON_UNAVAILABLE ? ACCOUNT_UNAVAILABLE : ACCOUNT_REFUSED;
+	return r;
+}

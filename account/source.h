@@ -1,0 +1,24 @@
+/*
+ * The sources built in, a file each.  Only account/sources.c names them all;
+ * everybody else goes through the table.
+ */
+#ifndef ACCOUNT_SOURCE_H
+#define ACCOUNT_SOURCE_H
+
+#include "account/account.h"
+
+extern const struct account_source source_config;	/* [account NAME] sections */
+extern const struct account_source source_anonymous;
+extern const struct account_source source_shadow;	/* system users, their passwords in shadow */
+extern const struct account_source source_pam;		/* system users, their passwords behind PAM */
+
+/*
+ * What system users must satisfy beyond the rules for all accounts:
+ * ftpusers_file, valid shell, allowed and rejected users.  REASON_NONE: fine.
+ */
+enum account_reason source_system_rules(const struct account_query *, const struct account *);
+
+/* Looks the name up in the name service; flags, origin and home of a system user. */
+enum account_result source_find_system_user(const struct account_query *, struct account *, enum account_reason *why);
+
+#endif

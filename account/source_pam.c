@@ -1,0 +1,280 @@
+/*
+ * System users whose password, expiry and session are PAM's affair.  The
+ * modules run in this session's monitor, so that one that hangs or crashes
+ * takes one login with it; the monitor's timer ends it.
+ *
+ * Names are looked up one by one in the name service and never enumerated:
+ * DOMAIN\user and user@domain of winbind and sssd work as they are.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <security/pam_appl.h>
+
+#include "account/source.h"
+#include "account/unix.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/str.h"
+
+/* What the conversation function may give away, while it runs. */
+struct talk {
+	const char *user;
+	const struct secret *password;
+	bool asked;		/* for the password: a second question is about something else */
+};
+
+struct pam_login {
+	pam_handle_t *handle;
+	struct talk talk;
+	bool session, credentials;
+};
+
+/* What PAM's codes mean for a login. */
+static const struct meaning {
+	int code;
+	enum account_result result;
+	enum account_reason reason;
+} meanings[] = {
+	{ PAM_SUCCESS,			ACCOUNT_FOUND,		REASON_NONE },
+	{ PAM_AUTH_ERR,			ACCOUNT_REFUSED,	REASON_WRONG_PASSWORD },
+	{ PAM_USER_UNKNOWN,		ACCOUNT_REFUSED,	REASON_UNKNOWN_USER },
+	{ PAM_MAXTRIES,			ACCOUNT_REFUSED,	REASON_LOCKED },
+	{ PAM_ACCT_EXPIRED,		ACCOUNT_REFUSED,	REASON_EXPIRED },
+	{ PAM_NEW_AUTHTOK_REQD,		ACCOUNT_REFUSED,	REASON_PASSWORD_EXPIRED },
+	{ PAM_AUTHTOK_EXPIRED,		ACCOUNT_REFUSED,	REASON_PASSWORD_EXPIRED },
+	{ PAM_CRED_EXPIRED,		ACCOUNT_REFUSED,	REASON_PASSWORD_EXPIRED },
+	{ PAM_PERM_DENIED,		ACCOUNT_REFUSED,	REASON_PAM },
+	{ PAM_CRED_INSUFFICIENT,	ACCOUNT_REFUSED,	REASON_PAM },
+	{ PAM_CONV_ERR,			ACCOUNT_REFUSED,	REASON_PAM },
+	{ PAM_AUTHINFO_UNAVAIL,		ACCOUNT_UNAVAILABLE,	REASON_UNAVAILABLE },
+	{ PAM_AUTHTOK_RECOVERY_ERR,	ACCOUNT_UNAVAILABLE,	REASON_UNAVAILABLE },
+	{ PAM_SERVICE_ERR,		ACCOUNT_UNAVAILABLE,	REASON_UNAVAILABLE },
+	{ PAM_SYSTEM_ERR,		ACCOUNT_UNAVAILABLE,	REASON_UNAVAILABLE },
+	{ PAM_BUF_ERR,			ACCOUNT_UNAVAILABLE,	REASON_UNAVAILABLE },
+	{ PAM_OPEN_ERR,			ACCOUNT_UNAVAILABLE,	REASON_UNAVAILABLE },
+	{ PAM_SYMBOL_ERR,		ACCOUNT_UNAVAILABLE,	REASON_UNAVAILABLE },
+	{ PAM_ABORT,			ACCOUNT_UNAVAILABLE,	REASON_UNAVAILABLE },
+	{ PAM_MODULE_UNKNOWN,		ACCOUNT_UNAVAILABLE,	REASON_UNAVAILABLE }
+};
+
+/* The answer to one question of a module: allocated, PAM frees it. NULL: none. */
+static char *
+answer(struct talk *t, const struct pam_message *question)
+{
+	switch (question->msg_style) {
+	case PAM_PROMPT_ECHO_OFF:
+		if (t->password == NULL || t->asked)
+			return NULL;
+		t->asked = true;
+		return strdup(t->password->data);
+	case PAM_PROMPT_ECHO_ON:
+		return strdup(t->user);
+	default:		/* PAM_ERROR_MSG, PAM_TEXT_INFO: there is nobody to show them to */
+		return strdup("");
+	}
+}
+
+static void
+forget_answers(struct pam_response *r, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (r[i].resp != NULL) {
+			explicit_bzero(r[i].resp, strlen(r[i].resp));
+			free(r[i].resp);
+		}
+	free(r);
+}
+
+static int
+converse(int n, const struct pam_message **questions, struct pam_response **answers, void *context)
+{
+	struct pam_response *r;
+
+	if (n <= 0 || n > PAM_MAX_NUM_MSG)
+		return PAM_CONV_ERR;
+	r = calloc((size_t)n, sizeof *r);
+	if (r == NULL)
+		return PAM_BUF_ERR;
+	for (int i = 0; i < n; i++) {
+		r[i].resp = answer(context, questions[i]);
+		if (r[i].resp == NULL) {
+			forget_answers(r, n);
+			return PAM_CONV_ERR;
+		}
+	}
+	*answers = r;
+	return PAM_SUCCESS;
+}
+
+/* The monitor delays failures itself, all alike: modules are not to sleep. */
+static void
+no_delay(int status, unsigned microseconds, void *context)
+{
+	(void)status, (void)microseconds, (void)context;
+}
+
+static enum account_result
+interpret(int code, const char *step, const struct account *a, enum account_reason *why)
+{
+	for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
+		if (meanings[i].code == code) {
+			*why = meanings[i].reason;
+			if (meanings[i].result == ACCOUNT_UNAVAILABLE)
+				break;
+			return meanings[i].result;
+		}
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_ERROR, "pam-failed");
+	log_str(&l, "step", step);
+	log_str(&l, "user", a->name);
+	log_str(&l, "error", pam_strerror(NULL, code));
+	log_end(&l);
+	*why = REASON_UNAVAILABLE;
+	return ACCOUNT_UNAVAILABLE;
+}
+
+static int
+start(struct pam_login *p, const struct account_query *q, const struct account *a)
+{
+	const struct pam_conv conversation = { converse, &p->talk };
+	char host[ADDR_TEXT_MAX];
+	int r = pam_start(q->base->pam_service, a->name, &conversation, &p->handle);
+
+	if (r != PAM_SUCCESS)
+		return r;
+	if (q->peer != NULL)
+		r = pam_set_item(p->handle, PAM_RHOST, addr_host(host, q->peer));
+	if (r == PAM_SUCCESS)
+		r = pam_set_item(p->handle, PAM_TTY, "ftp");
+	if (r == PAM_SUCCESS)
+		r = pam_set_item(p->handle, PAM_RUSER, a->name);
+	if (r == PAM_SUCCESS)
+		r = pam_set_item(p->handle, PAM_FAIL_DELAY, (const void *)no_delay);
+	return r;
+}
+
+/* A module may have given the user another name: then he is that user, with that user's rules. */
+static enum account_result
+follow_name(struct pam_login *p, const struct account_query *q, struct account *a, enum account_reason *why)
+{
+	const void *name = NULL;
+	enum account_result r;
+
+	if (pam_get_item(p->handle, PAM_USER, &name) != PAM_SUCCESS || name == NULL)
+		return interpret(PAM_SYSTEM_ERR, "user", a, why);
+	if (strcmp(name, a->unix_name) == 0 || strcmp(name, a->name) == 0)
+		return ACCOUNT_FOUND;
+	if (!account_name_ok(name)) {
+		*why = REASON_BAD_NAME;
+		return ACCOUNT_REFUSED;
+	}
+	r = unix_find(a, name);
+	if (r != ACCOUNT_FOUND) {
+		*why = r == ACCOUNT_UNKNOWN ? REASON_UNKNOWN_USER : REASON_UNAVAILABLE;
+		return r == ACCOUNT_UNKNOWN ? ACCOUNT_REFUSED : r;
+	}
+	(void)str_copy(a->name, sizeof a->name, name);
+	*why = source_system_rules(q, a);
+	return *why == REASON_NONE ? ACCOUNT_FOUND : ACCOUNT_REFUSED;
+}
+
+static void
+end(struct pam_login *p, int status)
+{
+	if (p->handle != NULL)
+		pam_end(p->handle, status);
+	p->handle = NULL;
+	free(p);
+}
+
+static enum account_result
+verify_pam(void *state, const struct account_query *q, struct account *a, enum account_reason *why)
+{
+	struct pam_login *p = calloc(1, sizeof *p);
+	enum account_result r;
+	int code;
+
+	(void)state;
+	if (p == NULL)
+		return ACCOUNT_UNAVAILABLE;
+	p->talk = (struct talk){ .user = a->name, .password = q->password };
+	code = start(p, q, a);
+	r = interpret(code, "start", a, why);
+	if (r == ACCOUNT_FOUND) {
+		code = pam_authenticate(p->handle, PAM_DISALLOW_NULL_AUTHTOK | PAM_SILENT);
+		r = interpret(code, "authenticate", a, why);
+	}
+	if (r == ACCOUNT_FOUND) {
+		code = pam_acct_mgmt(p->handle, PAM_DISALLOW_NULL_AUTHTOK | PAM_SILENT);
+		r = interpret(code, "account", a, why);
+	}
+	if (r == ACCOUNT_FOUND)
+		r = follow_name(p, q, a, why);
+	p->talk.password = NULL;
+	if (r == ACCOUNT_FOUND && a->resolved->s.pam_session) {
+		a->flags |= ACCOUNT_PAM_SESSION;
+		a->login_state = p;
+		return r;
+	}
+	end(p, code);
+	return r;
+}
+
+/* Credentials, then the session: what pam_limits, pam_mkhomedir, pam_keyinit and others prepare, this process gets. */
+static int
+open_session(void *state, struct account *a)
+{
+	struct pam_login *p = a->login_state;
+	enum account_reason why;
+	int code = pam_setcred(p->handle, PAM_ESTABLISH_CRED | PAM_SILENT);
+
+	(void)state;
+	if (code == PAM_SUCCESS) {
+		p->credentials = true;
+		code = pam_open_session(p->handle, PAM_SILENT);
+		p->session = code == PAM_SUCCESS;
+	}
+	return interpret(code, "session", a, &why) == ACCOUNT_FOUND ? 0 : -EPERM;
+}
+
+static void
+close_session(void *state, struct account *a)
+{
+	struct pam_login *p = a->login_state;
+	int code = PAM_SUCCESS;
+
+	(void)state;
+	if (p == NULL)
+		return;
+	if (p->session)
+		code = pam_close_session(p->handle, PAM_SILENT);
+	if (p->credentials)
+		(void)pam_setcred(p->handle, PAM_DELETE_CRED | PAM_SILENT);
+	end(p, code);
+	a->login_state = NULL;
+}
+
+static enum account_result
+find_pam(void *state, const struct account_query *q, struct account *a, enum account_reason *why)
+{
+	enum account_result r = source_find_system_user(q, a, why);
+
+	(void)state;
+	a->origin = "pam";
+	a->verifier_kind = VERIFY_SOURCE;
+	return r;
+}
+
+const struct account_source source_pam = {
+	.name = "pam",
+	.doc = "System users, authenticated by PAM modules.",
+	.find = find_pam,
+	.verify = verify_pam,
+	.session_open = open_session,
+	.session_close = close_session
+};

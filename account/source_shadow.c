@@ -1,0 +1,169 @@
+/*
+ * System users: identity from the name service, password from shadow(5), and
+ * the rules that say which of them may log in (shared with PAM).
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <shadow.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "account/password.h"
+#include "account/source.h"
+#include "account/unix.h"
+#include "common/log.h"
+#include "common/str.h"
+
+#define SHADOW_LINE_MAX 4096
+#define DAY 86400
+
+static struct name_file shells = { .path = "/etc/shells" };
+static struct name_file ftpusers;
+
+/* Is the user named in the list, or one of his groups as @GROUP? */
+static bool
+is_listed(const struct conf_list *list, const struct account *a)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		const struct group *gr;
+
+		if (list->v[i][0] != '@') {
+			if (strcmp(list->v[i], a->name) == 0)
+				return true;
+			continue;
+		}
+		gr = getgrnam(list->v[i] + 1);
+		if (gr == NULL)
+			continue;
+		if (gr->gr_gid == a->gid)
+			return true;
+		for (char **m = gr->gr_mem; *m != NULL; m++)
+			if (strcmp(*m, a->unix_name) == 0)
+				return true;
+	}
+	return false;
+}
+
+/* shells(5): without the file every shell is valid. */
+static bool
+shell_ok(const char *shell)
+{
+	if (shell[0] == '\0')
+		shell = "/bin/sh";
+	return name_file_has(&shells, shell) || shells.missing;
+}
+
+enum account_reason
+source_system_rules(const struct account_query *q, const struct account *a)
+{
+	const struct settings *s = q->base;
+
+	ftpusers.path = s->ftpusers_file;
+	if (name_file_has(&ftpusers, a->unix_name) || name_file_has(&ftpusers, a->name))
+		return REASON_FTPUSERS;
+	if (s->rejected_users.n > 0 && is_listed(&s->rejected_users, a))
+		return REASON_REJECTED;
+	if (s->allowed_users.n > 0 && !is_listed(&s->allowed_users, a))
+		return REASON_NOT_ALLOWED;
+	if (s->require_valid_shell && a->shell != NULL && !shell_ok(a->shell))
+		return REASON_SHELL;
+	return REASON_NONE;
+}
+
+enum account_result
+source_find_system_user(const struct account_query *q, struct account *a, enum account_reason *why)
+{
+	enum account_result r = unix_find(a, q->user);
+
+	if (r == ACCOUNT_UNAVAILABLE)
+		*why = REASON_UNAVAILABLE;
+	if (r != ACCOUNT_FOUND)
+		return r;
+	a->flags |= ACCOUNT_SYSTEM;
+	return ACCOUNT_FOUND;
+}
+
+/* shadow(5): days since 1970; -1 or unset (0 for some) means never. */
+static enum account_reason
+check_ageing(const struct spwd *sp, time_t now)
+{
+	long today = (long)(now / DAY);
+
+	if (sp->sp_expire > 0 && today >= sp->sp_expire)
+		return REASON_EXPIRED;
+	if (sp->sp_lstchg == 0)
+		return REASON_PASSWORD_EXPIRED;	/* must be changed at the next login, which FTP cannot */
+	if (sp->sp_lstchg > 0 && sp->sp_max >= 0 && sp->sp_max < 99999 &&
+	    today > sp->sp_lstchg + sp->sp_max + (sp->sp_inact > 0 ? sp->sp_inact : 0))
+		return REASON_PASSWORD_EXPIRED;
+	return REASON_NONE;
+}
+
+static enum account_result
+find_shadow(void *state, const struct account_query *q, struct account *a, enum account_reason *why)
+{
+	enum account_result found = source_find_system_user(q, a, why);
+	char text[SHADOW_LINE_MAX];
+	struct spwd sp, *entry;
+	int r;
+
+	(void)state;
+	if (found != ACCOUNT_FOUND)
+		return found;
+	a->origin = "shadow";
+	a->verifier_kind = VERIFY_HASH;
+	r = getspnam_r(a->unix_name, &sp, text, sizeof text, &entry);
+	if (entry == NULL && r != 0 && r != ENOENT) {
+		log_problem(LOG_LEVEL_ERROR, "shadow-unreadable", a->unix_name, -r);
+		*why = REASON_UNAVAILABLE;
+		return ACCOUNT_UNAVAILABLE;
+	}
+	/* A user without an entry has no password here: "!" is a hash that nothing fits. */
+	a->verifier = account_keep(a, entry == NULL ? "!" : sp.sp_pwdp);
+	if (entry != NULL)
+		*why = check_ageing(&sp, time(NULL));
+	explicit_bzero(text, sizeof text);
+	return a->verifier == NULL ? ACCOUNT_UNAVAILABLE : *why == REASON_NONE ? ACCOUNT_FOUND : ACCOUNT_REFUSED;
+}
+
+/* The first hash in the file is as good as any: systems use one kind. */
+static const char *
+shadow_typical_hash(void *state)
+{
+	static char hash[PASSWORD_HASH_MAX];
+	const struct spwd *sp;
+	int tries = 2000;
+
+	(void)state;
+	if (geteuid() != 0)
+		return NULL;
+	setspent();
+	while (hash[0] == '\0' && tries-- > 0 && (sp = getspent()) != NULL)
+		if (sp->sp_pwdp[0] == '$' && password_kind(sp->sp_pwdp) != NULL)
+			(void)str_copy(hash, sizeof hash, sp->sp_pwdp);
+	endspent();
+	password_mask(hash);
+	return hash[0] == '\0' ? NULL : hash;
+}
+
+/* Reads the lists now, so that sessions only look whether they changed. */
+static int
+open_shadow(const struct conf *conf, void **state)
+{
+	*state = NULL;
+	ftpusers.path = conf_server(conf)->ftpusers_file;
+	(void)name_file_has(&ftpusers, "root");
+	(void)name_file_has(&shells, "/bin/sh");
+	return 0;
+}
+
+const struct account_source source_shadow = {
+	.name = "shadow",
+	.doc = "System users with the passwords of shadow(5).",
+	.open = open_shadow,
+	.find = find_shadow,
+	.typical_hash = shadow_typical_hash
+};

@@ -1,0 +1,132 @@
+#include "config.h"
+
+#include <string.h>
+#include <sys/random.h>
+
+#include "account/account.h"
+#include "account/password.h"
+#include "account/source.h"
+#include "account/unix.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/str.h"
+
+const struct account_source *const account_source_table[] = {
+	&source_config, &source_anonymous, &source_shadow, &source_pam, NULL
+};
+
+static const char *const reason_words[] = {
+#define REASON_ROW(name, word) word,
+	ACCOUNT_REASONS(REASON_ROW)
+#undef REASON_ROW
+};
+
+static const char *const result_words[] = {
+#define RESULT_ROW(name, word) word,
+	ACCOUNT_RESULTS(RESULT_ROW)
+#undef RESULT_ROW
+};
+
+const char *
+account_reason_word(enum account_reason r)
+{
+	return (unsigned)r < REASON_COUNT ? reason_words[r] : "?";
+}
+
+const char *
+account_result_word(enum account_result r)
+{
+	return (size_t)r < sizeof result_words / sizeof *result_words ? result_words[r] : "?";
+}
+
+const struct account_source *
+account_source_named(const char *name)
+{
+	for (size_t i = 0; account_source_table[i] != NULL; i++)
+		if (str_same(account_source_table[i]->name, name))
+			return account_source_table[i];
+	return NULL;
+}
+
+static bool
+is_open(const struct account_sources *s, const struct account_source *source)
+{
+	for (unsigned i = 0; i < s->count; i++)
+		if (s->entry[i].source == source)
+			return true;
+	return false;
+}
+
+/* Opens those of a list that are not open yet. */
+static int
+open_listed(struct account_sources *s, const struct conf_list *names)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		const struct account_source *source = account_source_named(names->v[i]);
+		void *state = NULL;
+		int r;
+
+		if (source == NULL || s->count == ACCOUNT_SOURCES_MAX) {
+			log_problem(LOG_LEVEL_ERROR, "no-such-account-source", names->v[i], 0);
+			return SP_EFORMAT;
+		}
+		if (is_open(s, source))
+			continue;
+		r = source->open == NULL ? 0 : source->open(s->conf, &state);
+		if (r != 0) {
+			log_problem(LOG_LEVEL_ERROR, "account-source-unusable", source->name, r);
+			return r;
+		}
+		s->entry[s->count++] = (struct account_opened){ source, state };
+	}
+	return 0;
+}
+
+/* The hashes that known accounts have, so that unknown ones cost the same. */
+static void
+collect_dummies(struct account_sources *s)
+{
+	for (unsigned i = 0; i < s->count; i++) {
+		const struct account_source *source = s->entry[i].source;
+		const char *hash = source->typical_hash == NULL ? NULL : source->typical_hash(s->entry[i].state);
+
+		if (hash != NULL && password_kind(hash) != NULL)
+			s->dummy[s->dummy_count++] = hash;
+	}
+	if (getrandom(&s->dummy_key, sizeof s->dummy_key, GRND_NONBLOCK) < 0)
+		s->dummy_key = (uintptr_t)s;
+}
+
+int
+account_sources_open(struct account_sources *s, const struct conf *conf)
+{
+	const struct settings *server = conf_server(conf);
+	int r;
+
+	*s = (struct account_sources){ .conf = conf };
+	unix_warm_up();
+	unix_forbid_groups(server->refused_groups.v, server->refused_groups.n);
+	r = open_listed(s, &server->accounts);
+	for (const struct conf_section *l = NULL; r == 0 && (l = conf_section_next(conf, SC_LISTENER, l)) != NULL;) {
+		struct conf_subject subject = { .listener = conf_section_name(l) };
+		struct conf_resolved resolved;
+
+		r = conf_resolve(conf, &subject, &resolved);
+		if (r == 0) {
+			r = open_listed(s, &resolved.s.accounts);
+			conf_resolved_free(&resolved);
+		}
+	}
+	if (r == 0)
+		collect_dummies(s);
+	return r;
+}
+
+void
+account_sources_close(struct account_sources *s)
+{
+	for (unsigned i = 0; i < s->count; i++)
+		if (s->entry[i].source->close != NULL)
+			s->entry[i].source->close(s->entry[i].state);
+	s->count = s->dummy_count = 0;
+}
