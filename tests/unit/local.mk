@@ -1,3 +1,4 @@
 # Unit tests: one program a folder of the product, one Check suite a module.
 UNIT_LIBS = $(CHECK_LIBS)
 include %D%/tls.mk
+include %D%/authz.mk
