@@ -79,6 +79,8 @@ struct conf_layer {
 	const char *text;	/* verbatim, without the indentation of continuation lines */
 	const char *file;	/* or the name of a database; "default" */
 	unsigned line;
+	enum conf_scope scope;	/* of the section it stands in; [server] for a default */
+	const char *section;	/* "account partner" */
 };
 
 struct conf_layers {
@@ -166,6 +168,7 @@ const struct conf_key *conf_key(const char *name);
 const char *conf_expected(const struct conf_key *, char *dst, size_t size);
 
 struct conf;
+struct arena;
 
 /* A mistake or a remark, for a person. Texts are escaped and end without a newline. */
 enum conf_severity { CONF_ERROR, CONF_WARNING };
@@ -246,7 +249,7 @@ struct conf_resolved {
 	struct settings s;
 	struct conf_origin origin[K_COUNT];
 	const struct conf_section *class;	/* NULL: none */
-	struct conf_arena *arena;
+	struct arena *arena;
 	char error[256];			/* why conf_resolve() failed, for the log */
 };
 
@@ -259,6 +262,15 @@ struct conf_resolved {
  */
 int conf_resolve(const struct conf *, const struct conf_subject *, struct conf_resolved *r);
 void conf_resolved_free(struct conf_resolved *);
+
+/*
+ * What of r a role cannot know from its own configuration: its keys that come
+ * from class, group, account or pairs, as "key=value" lines for
+ * conf_unpack().  Layers travel on their own.  0 or SP_ETRUNC.
+ */
+int conf_pack(const struct conf_resolved *r, enum conf_audience role, char *dst, size_t size);
+/* Resolves for a listener (NULL: none) and applies what conf_pack() wrote. As conf_resolve(). */
+int conf_unpack(const struct conf *, const char *listener, const char *packed, struct conf_resolved *r);
 
 /* The settings of the server as a whole, for those who serve no session. */
 const struct settings *conf_server(const struct conf *);
