@@ -91,6 +91,15 @@ struct authz_subject {
 	const char *const *group_names;		/* Unix group names, for user classes of UPS */
 	size_t group_name_count;
 	bool may_change_password;		/* the account option; otherwise PASSWD is never granted */
+	const char *home;			/* real path of "/", or NULL; only to read "=" folders of pyftpdlib */
+	uint32_t choices;			/* enum authz_choice, or'ed */
+};
+
+/* AUTHZ_LINKS_TYPED, ...: readings of unclear rules that differ from the default; choices.def. */
+enum authz_choice {
+#define CHOICE(name, bit, key, value, other, text) AUTHZ_##name = 1 << bit,
+#include "authz/choices.def"
+#undef CHOICE
 };
 
 /* ------------------------------------------------------------------ layers */

@@ -1,9 +1,19 @@
 noinst_LIBRARIES += libauthz.a
 libauthz_a_CPPFLAGS = $(AM_CPPFLAGS) $(PCRE2_CFLAGS) $(ACL_CFLAGS)
 libauthz_a_SOURCES = \
-	authz/authz.h \
-	authz/commands.def authz/ops.def authz/rights.def \
+	authz/authz.h authz/layer.h \
+	authz/choices.def authz/commands.def authz/ops.def authz/rights.def \
+	authz/explain.c \
+	authz/ftpcluster.c authz/ftpcluster.h authz/ftpcluster_parse.c \
+	authz/glob.c authz/glob.h \
 	authz/kernel.c authz/kernel.h authz/kernel_look.c \
+	authz/layer.c authz/listing.c authz/policy.c \
 	authz/posixacl.c authz/posixacl.h authz/posixacl_file.c authz/posixacl_text.c \
-	authz/rights.c
+	authz/pyftpdlib.c authz/pyftpdlib.h \
+	authz/regex.c authz/regex.h \
+	authz/rights.c \
+	authz/ruleindex.c authz/ruleindex.h \
+	authz/sftpplus.c authz/sftpplus.h authz/sftpplus_parse.c \
+	authz/system.c \
+	authz/ups.c authz/ups.h
 AUTHZ_LIBS = libauthz.a libcommon.a $(PCRE2_LIBS) $(ACL_LIBS)

@@ -1,0 +1,220 @@
+/* Bounded regular expressions; see regex.h. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "authz/regex.h"
+
+#include <pcre2.h>
+#include <string.h>
+
+#define USER_MARK	"${USER}"
+#define MATCH_LIMIT	50000		/* steps: well below a millisecond each ten thousand */
+#define DEPTH_LIMIT	5000
+#define HEAP_LIMIT	2048		/* KiB */
+#define PATTERN_MAX	8192
+
+struct regex {
+	char *pattern;			/* with the user in it */
+	size_t len;
+	bool caseless;
+	bool literal;			/* nothing but text between anchors */
+	bool at_start, at_end;
+	char *text;
+	size_t text_len;
+	pcre2_code *code;		/* literal ones: made when first needed */
+	pcre2_match_data *data;
+	pcre2_match_context *context;
+};
+
+/* ---------------------------------------------------------- preparing text */
+
+static bool
+is_word(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (c & 0x80);
+}
+
+/* Puts the quoted user in, and writes \Z the way PCRE2 does. */
+static bool
+expand(struct arena *a, struct span s, const char *user, struct regex *rx)
+{
+	size_t n = strlen(user), mark = strlen(USER_MARK), room = s.len + (s.len / mark + 1) * n * 2;
+	char *out = rx->pattern = arena_alloc(a, room + 1);
+
+	if (!out)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.len - i >= mark && memcmp(s.at + i, USER_MARK, mark) == 0) {
+			for (const char *u = user; *u; u++) {
+				if (!is_word(*u))
+					*out++ = '\\';
+				*out++ = *u;
+			}
+			i += mark - 1;
+		} else if (s.at[i] == '\\' && i + 1 < s.len) {
+			*out++ = s.at[i++];
+			*out++ = (char)(s.at[i] == 'Z' ? 'z' : s.at[i]);
+		} else
+			*out++ = s.at[i];
+	}
+	rx->len = (size_t)(out - rx->pattern);
+	return true;
+}
+
+/* -------------------------------------------------------------- plain text */
+
+static bool
+is_plain(char c)
+{
+	return is_word(c) || (c > ' ' && c < 0x7f && !strchr("\\^$.|?*+()[]{}", c)) || c == ' ';
+}
+
+/* ".*" or ".*?" at s, its length. */
+static size_t
+dot_star(const char *s, size_t len)
+{
+	if (len < 2 || s[0] != '.' || s[1] != '*')
+		return 0;
+	return len > 2 && s[2] == '?' ? 3 : 2;
+}
+
+/* Recognises ^text$, each anchor optional, with .* where it changes nothing. */
+static bool
+take_literal(struct arena *a, struct regex *rx)
+{
+	const char *s = rx->pattern;
+	size_t i = 0, len = rx->len, n;
+
+	rx->text = arena_alloc(a, len + 1);
+	if (!rx->text)
+		return false;
+	if (len && s[0] == '^') {
+		rx->at_start = true;
+		i++;
+	} else
+		i += dot_star(s, len);
+	for (; i < len; i += n) {
+		n = 1;
+		if (s[i] == '$' && i + 1 == len) {
+			rx->at_end = true;
+			continue;
+		}
+		if ((n = dot_star(s + i, len - i)) && i + n == len)
+			continue;
+		n = s[i] == '\\' && i + 1 < len && !is_word(s[i + 1]) ? 2 : 1;
+		if (n == 1 && !is_plain(s[i]))
+			return true;
+		if (i + n < len && strchr("*+?{", s[i + n]))
+			return true;
+		rx->text[rx->text_len++] = s[i + n - 1];
+	}
+	rx->literal = true;
+	return true;
+}
+
+static bool
+same_bytes(const char *a, const char *b, size_t n, bool caseless)
+{
+	return caseless ? strncasecmp(a, b, n) == 0 : memcmp(a, b, n) == 0;
+}
+
+static bool
+search_literal(const struct regex *rx, const char *s, size_t len)
+{
+	size_t n = rx->text_len;
+
+	if (n > len || (rx->at_start && rx->at_end && n != len))
+		return false;
+	if (rx->at_start)
+		return same_bytes(s, rx->text, n, rx->caseless);
+	if (rx->at_end)
+		return same_bytes(s + len - n, rx->text, n, rx->caseless);
+	if (!rx->caseless)
+		return n == 0 || memmem(s, len, rx->text, n);
+	for (size_t i = 0; i + n <= len; i++)
+		if (strncasecmp(s + i, rx->text, n) == 0)
+			return true;
+	return false;
+}
+
+/* -------------------------------------------------------------------- PCRE2 */
+
+static int
+make_code(struct regex *rx, size_t *at)
+{
+	uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C |
+	    (rx->caseless ? PCRE2_CASELESS : 0);
+	pcre2_compile_context *cc = pcre2_compile_context_create(NULL);
+	int error = PCRE2_ERROR_NOMEMORY;
+	PCRE2_SIZE offset = 0;
+
+	if (cc) {
+		pcre2_set_newline(cc, PCRE2_NEWLINE_LF);
+		pcre2_set_max_pattern_length(cc, PATTERN_MAX);
+		rx->code = pcre2_compile((PCRE2_SPTR)rx->pattern, rx->len, options, &error, &offset, cc);
+		pcre2_compile_context_free(cc);
+	}
+	*at = offset;
+	if (!rx->code)
+		return error;
+	rx->data = pcre2_match_data_create(1, NULL);
+	rx->context = pcre2_match_context_create(NULL);
+	if (!rx->data || !rx->context)
+		return PCRE2_ERROR_NOMEMORY;
+	pcre2_set_match_limit(rx->context, MATCH_LIMIT);
+	pcre2_set_depth_limit(rx->context, DEPTH_LIMIT);
+	pcre2_set_heap_limit(rx->context, HEAP_LIMIT);
+	return 0;
+}
+
+const char *
+regex_compile(struct arena *a, struct span pattern, bool caseless, const char *user,
+    struct regex **out, size_t *at, char why[120])
+{
+	struct regex *rx = arena_alloc(a, sizeof(*rx));
+	int error;
+
+	*out = rx;
+	*at = 0;
+	if (!rx || !expand(a, pattern, user, rx))
+		return "";
+	rx->caseless = caseless;
+	/* Verbs such as (*LIMIT_MATCH=...) are PCRE2's own, Python has none. */
+	if (rx->len >= 2 && rx->pattern[0] == '(' && rx->pattern[1] == '*')
+		return "nothing to repeat";
+	if (!take_literal(a, rx))
+		return "";
+	if (rx->literal && rx->len <= PATTERN_MAX)
+		return NULL;
+	error = make_code(rx, at);
+	if (error == 0)
+		return NULL;
+	if (error == PCRE2_ERROR_NOMEMORY)
+		return "";
+	pcre2_get_error_message(error, (PCRE2_UCHAR *)why, 120);
+	return why;
+}
+
+enum regex_answer
+regex_search(struct regex *rx, const char *path, size_t len, bool ascii)
+{
+	size_t at;
+	int r;
+
+	if (rx->literal && (ascii || !rx->caseless) && (!len || path[len - 1] != '\n'))
+		return search_literal(rx, path, len) ? REGEX_YES : REGEX_NO;
+	if (!rx->code && make_code(rx, &at) != 0)
+		return REGEX_LIMIT;
+	r = pcre2_match(rx->code, (PCRE2_SPTR)path, len, 0, 0, rx->data, rx->context);
+	if (r >= 0)
+		return REGEX_YES;
+	return r == PCRE2_ERROR_NOMATCH ? REGEX_NO : REGEX_LIMIT;
+}
+
+void
+regex_free(struct regex *rx)
+{
+	if (!rx)
+		return;
+	pcre2_match_context_free(rx->context);
+	pcre2_match_data_free(rx->data);
+	pcre2_code_free(rx->code);
+}

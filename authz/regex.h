@@ -1,0 +1,27 @@
+/*
+ * Regular expressions as SFTPPlus writes them (Python's flavour, searched for
+ * anywhere in the path).  PCRE2 without JIT does the work, within limits of
+ * steps, depth and memory; plain text between optional anchors is compared
+ * without it.
+ */
+#ifndef AUTHZ_REGEX_H
+#define AUTHZ_REGEX_H
+
+#include "authz/layer.h"
+
+struct regex;
+
+enum regex_answer { REGEX_NO, REGEX_YES, REGEX_LIMIT };
+
+/*
+ * Compiles a pattern; "${USER}" is replaced by the quoted user.  NULL on
+ * success, otherwise what is wrong (static text, or in why[]) with *at the
+ * offset in the pattern.  "" : out of memory.
+ */
+const char *regex_compile(struct arena *, struct span pattern, bool caseless, const char *user,
+    struct regex **, size_t *at, char why[120]);
+/* Searches. ascii: the path holds nothing else, as text_fold() told. LIMIT: it cannot be told with bounded work. */
+enum regex_answer regex_search(struct regex *, const char *path, size_t len, bool ascii);
+void regex_free(struct regex *);
+
+#endif
