@@ -1,0 +1,175 @@
+/*
+ * The agent: one process a session, the user for ever.  It decides every
+ * request of the worker and carries it out below the root that the monitor
+ * gave it.  It never reads a byte from the network; the worker on the other
+ * end of CH_FILES is taken to be in the client's hands.
+ *
+ * Who does what here:
+ *	session.c	from the profile to the end: drop, jail, loop, monitor
+ *	serve.c		one request: its subject, the gate, its handler
+ *	gate.c		the one place where a request is decided
+ *	root.c		the one place where a client's path becomes a descriptor
+ *	upload.c, transfer.c, change.c, attribute.c, listing.c, data.c, account.c
+ *			handlers, which act on what gate and root found
+ */
+#ifndef AGENT_AGENT_H
+#define AGENT_AGENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "authz/authz.h"
+#include "common/addr.h"
+#include "common/conf.h"
+#include "daemon/agent/root.h"
+#include "privsep/chan.h"
+
+/* What a handler returns, beside 0 (answer DONE) and negative codes (answer FAILED). */
+#define ANSWERED	1	/* the handler has answered, or there is no answer */
+#define AGAIN		2	/* the tree changed under the request: find and decide it anew */
+
+#define AGENT_MESSAGE_MAX 4096	/* bytes of a folder's message file that are shown */
+
+/* How an upload takes its name. */
+enum upload_commit {
+	COMMIT_NONE,		/* written in place, under its own name */
+	COMMIT_RENAME,		/* a temporary file takes the name */
+	COMMIT_COPY		/* its content is copied into the file of that name, whose owner or links must stay */
+};
+
+enum transfer_kind { TRANSFER_NONE, TRANSFER_READ, TRANSFER_WRITE };
+
+/* The transfer that is open, if any. */
+struct transfer {
+	enum transfer_kind kind;
+	enum upload_commit commit;
+	int fd;			/* the same open file that the worker has; -1: none */
+	int dir_fd;		/* folder of the file, for the commit */
+	int victim_fd;		/* COMMIT_COPY: the file that stays */
+	bool existed;		/* there was a file of that name when it began */
+	bool may_create, may_replace;	/* what the policy grants for that name */
+	bool append;
+	uint64_t offset;	/* where the first byte went */
+	uint64_t old_size;	/* of the file that is replaced or changed */
+	uint64_t limit;		/* size that it may reach */
+	int64_t began;		/* clock_ms() */
+	char temp[64];		/* name of the temporary file */
+	char path[ROOT_PATH_MAX + 1];	/* canonical */
+	char leaf[ROOT_NAME_MAX + 1];
+};
+
+struct listing;
+
+struct agent {
+	struct chan monitor, files;
+	unsigned states;	/* of CH_FILES */
+	bool ending;		/* the monitor wants the session to end, and the worker does not know yet */
+	char end_text[257];
+	struct root root;
+	struct conf *conf;
+	const struct settings *set;
+	struct conf_resolved *resolved;
+
+	/* identity, from the profile */
+	uint64_t session;
+	uid_t uid;
+	gid_t gid;
+	gid_t groups[1024];
+	size_t group_count;
+	uint32_t dialect_uid;
+	unsigned flags;		/* enum profile_flag */
+	mode_t mask;
+	char user[321];
+	struct addr peer, local;
+
+	/* the request being served */
+	struct authz_policy *policy;
+	struct authz_tree tree;
+	struct authz_verdict verdict;
+	uint64_t decisions;	/* by the gate, for tests */
+	enum fail_reason refusal;	/* with SP_EDENIED from a handler */
+	char refusal_text[512];
+
+	/* state between requests */
+	struct transfer transfer;
+	struct listing *listing;
+	int listen_fd;
+	struct addr listen_addr;
+	uint64_t unique_key[2];
+	char cwd[ROOT_PATH_MAX + 1];
+	char rename_from[ROOT_PATH_MAX + 1];
+
+	struct place place, source;	/* of the request; the source of a rename */
+	struct msg in;
+	struct msg reply;		/* of the monitor */
+	union {
+		struct msg_where where;
+		struct msg_text text;
+		struct msg_lines lines;
+		struct msg_layer layer;
+		struct msg_admin admin;
+		struct msg_transfer_record record;
+		struct msg_explain explain;
+	} out;
+};
+
+/* ---- session.c ------------------------------------------------------------ */
+
+/* The life of an agent on its two channels (agent, files). Returns an enum sp_exit. */
+int agent_session(const int *fds, unsigned n);
+/* Prepares what every session needs; conf is kept. 0 or a negative code. */
+int agent_warm_up(const struct conf *);
+
+/*
+ * Asks the monitor: as chan_call(), but an AGENT_END that crosses the request
+ * is remembered.  The answer is in agent->reply; the caller ends with msg_close().
+ * A refusal of the monitor's becomes a refusal to the worker (agent_refuse).
+ */
+int agent_ask(struct agent *, enum msg_type, const void *body, const int *fds, unsigned count, enum msg_type want);
+
+/* ---- serve.c -------------------------------------------------------------- */
+
+/* Serves the request in agent->in. 0, or a negative code after which the session ends. */
+int serve(struct agent *);
+
+/* Records why a handler refuses, for its "return agent_refuse(...)". text may be NULL. Always SP_EDENIED. */
+int agent_refuse(struct agent *, enum fail_reason, const char *text);
+/* Sends the answer to the request; returns ANSWERED or the error of the channel. */
+int agent_answer(struct agent *, enum msg_type, const void *body, const int *fds, unsigned count);
+
+/* ---- policy.c ------------------------------------------------------------- */
+
+/* Receives the layers and compiles them. */
+struct layers;
+int policy_add(struct agent *, const struct msg_layer *);
+int policy_begin(struct agent *, const struct msg_profile *);
+/* Marks a new object as the session's own, where a permission language keeps owners of its own. */
+void policy_own(struct agent *, int fd);
+
+/* ---- data.c, upload.c, listing.c: ends ------------------------------------- */
+
+/* What is open when the session ends: an upload that broke off is committed or removed. */
+void transfer_abandon(struct agent *);
+void listing_close(struct agent *);
+
+/* ---- handlers --------------------------------------------------------------
+ * Each serves one message that the gate has let pass; agent->place is where it
+ * acts.  0 (answer DONE), ANSWERED, AGAIN, -errno, or agent_refuse().
+ */
+#define HANDLER(name) int handle_##name(struct agent *, const struct msg *)
+HANDLER(change_dir); HANDLER(facts); HANDLER(mlst); HANDLER(retrieve); HANDLER(digest); HANDLER(store);
+HANDLER(store_unique); HANDLER(append); HANDLER(finish); HANDLER(list_open); HANDLER(names_open);
+HANDLER(list_next); HANDLER(list_close); HANDLER(make_dir); HANDLER(remove_dir); HANDLER(delete);
+HANDLER(rename_from); HANDLER(rename_to); HANDLER(change_mode); HANDLER(set_time); HANDLER(change_owner);
+HANDLER(set_umask); HANDLER(make_link); HANDLER(read_link); HANDLER(acl_get); HANDLER(acl_set); HANDLER(space);
+HANDLER(explain); HANDLER(add_account); HANDLER(own_password); HANDLER(set_password); HANDLER(listen);
+HANDLER(connect); HANDLER(note);
+#undef HANDLER
+
+/* ---- subjects: what a request is about, found before it is decided ---------- */
+
+typedef int subject_fn(struct agent *, const struct msg *, const char *path);
+subject_fn subject_object, subject_name, subject_session, subject_unique, subject_listing, subject_rename_to;
+
+#endif

@@ -1,0 +1,214 @@
+/*
+ * Changing the tree: MKD, RMD, DELE, RNFR, RNTO, SITE SYMLINK, SITE READLINK.
+ * Everything acts through the descriptor of the folder and one name.
+ */
+#include "config.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/log.h"
+#include "common/str.h"
+#include "daemon/agent/gate.h"
+
+/* A new folder gets what mkdir(2) does not give: setgid and its owner in the permission language. */
+static void
+finish_folder(struct agent *a)
+{
+	mode_t mode = a->set->dir_mode;
+	int fd;
+
+	if ((mode & 07000) == 0 && !authz_needs_tree(a->policy))
+		return;
+	fd = root_open(&a->place, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return;
+	if ((mode & 07000) != 0 && fchmod(fd, mode & ~a->mask) < 0)
+		log_problem(LOG_LEVEL_WARNING, "folder-mode", a->place.path, -errno);
+	policy_own(a, fd);
+	close(fd);
+}
+
+int
+handle_make_dir(struct agent *a, const struct msg *m)
+{
+	struct msg_where *w = &a->out.where;
+	struct place *p = &a->place;
+
+	(void)m;
+	if (p->error != 0)
+		return p->error;
+	if (p->found)
+		return -EEXIST;
+	if (mkdirat(p->dir_fd, p->leaf, a->set->dir_mode & 0777) < 0)
+		return -errno;
+	finish_folder(a);
+	memcpy(w->path, p->typed, p->typed_len + 1);
+	w->message[0] = '\0';
+	return agent_answer(a, MSG_WHERE, w, NULL, 0);
+}
+
+/* Tells the ledger what is gone. The deed is done: a refusal is only logged. */
+static void
+uncharge(struct agent *a, uint64_t bytes)
+{
+	struct msg_quota q = { .bytes_removed = bytes, .files_removed = 1 };
+	int r;
+
+	if ((a->flags & PROFILE_QUOTA) == 0)
+		return;
+	r = agent_ask(a, MSG_QUOTA, &q, NULL, 0, MSG_QUOTA_LEFT);
+	if (r == 0)
+		msg_close(&a->reply);
+	else
+		log_problem(LOG_LEVEL_WARNING, "quota-not-returned", a->place.path, r);
+}
+
+int
+handle_remove_dir(struct agent *a, const struct msg *m)
+{
+	struct place *p = &a->place;
+
+	(void)m;
+	if (p->error != 0)
+		return p->error;
+	if (p->found && !root_is_folder(p))
+		return agent_refuse(a, FAIL_KIND, NULL);
+	return unlinkat(p->dir_fd, p->leaf, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
+int
+handle_delete(struct agent *a, const struct msg *m)
+{
+	struct place *p = &a->place;
+
+	(void)m;
+	if (p->error != 0)
+		return p->error;
+	if (root_is_folder(p))
+		return agent_refuse(a, FAIL_KIND, NULL);
+	if (unlinkat(p->dir_fd, p->leaf, 0) < 0)
+		return -errno;
+	if (root_is_file(p) && p->st.stx_nlink == 1)
+		uncharge(a, p->st.stx_size);
+	return 0;
+}
+
+int
+handle_rename_from(struct agent *a, const struct msg *m)
+{
+	struct place *p = &a->place;
+
+	(void)m;
+	if (p->error != 0)
+		return p->error;
+	if (!p->found)
+		return -ENOENT;
+	if (p->path_len == 1)
+		return -EBUSY;
+	memcpy(a->rename_from, p->typed, p->typed_len + 1);
+	a->states |= ST_RENAMING;
+	return 0;
+}
+
+int
+handle_rename_to(struct agent *a, const struct msg *m)
+{
+	struct place *from = &a->source, *to = &a->place;
+	bool replace = (a->verdict.granted & AUTHZ_RENREPL) != 0;
+	bool victim = to->found && root_is_file(to) && to->st.stx_nlink == 1;
+
+	(void)m;
+	a->states &= ~(unsigned)ST_RENAMING;
+	if (from->error != 0 || to->error != 0)
+		return from->error != 0 ? from->error : to->error;
+	if (renameat2(from->dir_fd, from->leaf, to->dir_fd, to->leaf, replace ? 0 : RENAME_NOREPLACE) < 0) {
+		if (errno != EINVAL || replace || to->found)
+			return -errno;
+		/* A file system without flags. */
+		if (renameat(from->dir_fd, from->leaf, to->dir_fd, to->leaf) < 0)
+			return -errno;
+	}
+	if (victim && (from->st.stx_ino != to->st.stx_ino || from->st.stx_dev_minor != to->st.stx_dev_minor))
+		uncharge(a, to->st.stx_size);
+	return 0;
+}
+
+/* ------------------------------------------------------------------------ links */
+
+/* Writes the way from the folder of `from` to `to`, both canonical. 0 or -ENAMETOOLONG. */
+static int
+relative(const char *from, const char *to, char *dst, size_t size)
+{
+	const char *f = from, *t = to;
+	size_t len = 0, same = 0;
+
+	for (size_t i = 0; from[i] == to[i] && from[i] != '\0'; i++)
+		if (from[i] == '/')
+			same = i + 1;
+	dst[0] = '\0';
+	for (f = from + same; (f = strchr(f, '/')) != NULL; f++) {
+		if (len + 3 >= size)
+			return -ENAMETOOLONG;
+		memcpy(dst + len, "../", 4);
+		len += 3;
+	}
+	t += same;
+	if (*t == '\0' && len == 0)
+		t = ".";
+	return str_copy(dst + len, size - len, t) != 0 ? -ENAMETOOLONG : 0;
+}
+
+/*
+ * A link that is absolute, or that leads out, would be followed by others who
+ * know no virtual root: the text that is stored leads from folder to target
+ * inside the root, whatever the client typed.
+ */
+int
+handle_make_link(struct agent *a, const struct msg *m)
+{
+	static char folder[ROOT_PATH_MAX + 1], text[ROOT_PATH_MAX + 1];
+	struct place *p = &a->place, *target = &a->source;
+	int r;
+
+	if (p->error != 0)
+		return p->error;
+	if (p->found)
+		return -EEXIST;
+	memcpy(folder, p->path, p->path_len + 1);
+	*strrchr(folder, '/') = '\0';
+	r = root_find(&a->root, folder[0] == '\0' ? "/" : folder, m->make_link.target, ROOT_FOLLOW, target);
+	if (r != 0 || (r = target->error) != 0)
+		return r;
+	if (!target->found)
+		return -ENOENT;
+	r = relative(p->path, target->path, text, sizeof text);
+	if (r == 0 && symlinkat(text, p->dir_fd, p->leaf) < 0)
+		r = -errno;
+	return r;
+}
+
+int
+handle_read_link(struct agent *a, const struct msg *m)
+{
+	struct msg_text *t = &a->out.text;
+	struct place *p = &a->place;
+	ssize_t n;
+
+	(void)m;
+	if (p->error != 0)
+		return p->error;
+	n = readlinkat(p->dir_fd, p->leaf, t->text, sizeof t->text - 1);
+	if (n < 0)
+		return errno == EINVAL ? agent_refuse(a, FAIL_KIND, "not a symbolic link") : -errno;
+	for (ssize_t i = 0; i < n; i++)
+		if ((unsigned char)t->text[i] < 0x20 || t->text[i] == 0x7f)
+			t->text[i] = '?';
+	t->text[n] = '\0';
+	return agent_answer(a, MSG_TEXT, t, NULL, 0);
+}

@@ -1,0 +1,104 @@
+#include "config.h"
+
+#include <string.h>
+
+#include "common/err.h"
+#include "common/log.h"
+#include "common/str.h"
+#include "daemon/agent/gate.h"
+
+#define UNDECIDED (-1)
+
+/* The gate of every row. A row without one leaves a comma without a value here and does not compile. */
+static const int operations[MSG_COUNT] = {
+	[MSG_NONE] = UNDECIDED,
+#include "privsep/messages_rows.h"
+#define GATE(op)	AUTHZ_OP_##op
+#define UNGATED(why)	UNDECIDED
+#define MSG(NAME, name, channel, from, states, fds, gate, fields, doc) [MSG_##NAME] = gate,
+#include "privsep/messages.def"
+#include "privsep/messages_undef.h"
+};
+
+/* What only looks is logged only when the administrator wants every operation (audit). */
+static const uint64_t looks = 1ull << AUTHZ_OP_STAT | 1ull << AUTHZ_OP_MLST | 1ull << AUTHZ_OP_LIST |
+    1ull << AUTHZ_OP_NLST | 1ull << AUTHZ_OP_CWD | 1ull << AUTHZ_OP_READLINK | 1ull << AUTHZ_OP_GETACL |
+    1ull << AUTHZ_OP_RETR;
+
+int
+gate_operation(enum msg_type type)
+{
+	return operations[type];
+}
+
+enum authz_kind
+gate_kind(const struct place *p)
+{
+	if (!p->found)
+		return AUTHZ_MISSING;
+	return root_is_folder(p) ? AUTHZ_FOLDER : AUTHZ_FILE;
+}
+
+uint32_t
+gate_rights(struct agent *a, const char *path, enum authz_kind kind)
+{
+	struct authz_object o = { .path = path, .kind = kind };
+
+	return authz_rights(a->policy, &o);
+}
+
+/* "access op=DELE path=/x verdict=deny rule=..." */
+static void
+audit(struct agent *a, enum authz_op op, const struct place *p, const char *reason)
+{
+	bool allow = a->verdict.allow;
+	struct log_line l;
+
+	if (allow && !a->set->audit && (looks >> op & 1))
+		return;
+	log_begin(&l, allow ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE, "access");
+	log_str(&l, "op", authz_op_name(op));
+	if (p != NULL) {
+		log_str(&l, "path", p->typed);
+		if (root_by_link(p))
+			log_str(&l, "resolved", p->path);
+	}
+	log_str(&l, "verdict", allow ? "allow" : "deny");
+	log_str(&l, "rule", reason);
+	log_end(&l);
+}
+
+static int
+decide(struct agent *a, enum authz_op op, const struct place *p)
+{
+	char reason[sizeof a->refusal_text];
+	struct authz_object o;
+
+	if (p != NULL) {
+		o.path = p->typed;
+		o.resolved = root_by_link(p) ? p->path : NULL;
+		o.kind = gate_kind(p);
+	}
+	a->decisions++;
+	if (authz_decide(a->policy, op, p == NULL ? NULL : &o, &a->verdict)) {
+		audit(a, op, p, "all layers allow");
+		return 0;
+	}
+	authz_reason(a->policy, p == NULL ? NULL : &o, &a->verdict, reason, sizeof reason);
+	audit(a, op, p, reason);
+	return agent_refuse(a, FAIL_POLICY, a->set->explain_denials ? reason : NULL);
+}
+
+int
+gate_pass(struct agent *a, const struct msg *m)
+{
+	int op = operations[m->type], r;
+
+	if (op == UNDECIDED)
+		return 0;
+	if (authz_op_session((enum authz_op)op))
+		return decide(a, (enum authz_op)op, NULL);
+	if (m->type == MSG_RENAME_TO && (r = decide(a, AUTHZ_OP_RNFR, &a->source)) != 0)
+		return r;
+	return decide(a, (enum authz_op)op, &a->place);
+}

@@ -1,0 +1,647 @@
+#include "config.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/str.h"
+#include "daemon/agent/format.h"
+#include "daemon/agent/gate.h"
+#include "daemon/agent/listing.h"
+#include "daemon/agent/match.h"
+#include "daemon/agent/names.h"
+#include "daemon/agent/upload.h"
+
+#define STAT_FLAGS	(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT)
+#define STAT_MASK	(STATX_TYPE | STATX_MODE | STATX_NLINK | STATX_UID | STATX_GID | STATX_MTIME | STATX_INO | STATX_SIZE)
+
+/* A sub-folder that LIST -R comes to later. */
+struct pending {
+	struct pending *next;
+	unsigned depth;
+	char path[];
+};
+
+enum head { HEAD_NONE, HEAD_SELF, HEAD_PARENT };	/* lines before the entries, in the order they come */
+
+struct listing {
+	enum list_format format;
+	unsigned options;
+	uint32_t facts;
+	bool single;		/* one line about agent->place, made when it was opened */
+	bool with_stat;		/* the kernel is asked about each entry */
+	enum head head;
+	uint64_t lines;
+	unsigned depth;
+	struct pending *pending, **tail;
+	bool can_change;	/* the kernel lets us add and remove names here */
+	struct statx self;	/* of the folder */
+	struct format format_state;
+	char owner[33];
+	size_t top_len;		/* of the path of the listing's first folder */
+	size_t prefix_len;
+	char path[ROOT_PATH_MAX + 1];	/* of the folder being read */
+	char pattern[ROOT_NAME_MAX + 1];
+	char prefix[ROOT_PATH_MAX + 2];	/* of NLST: as typed */
+	struct authz_listing rules;
+	struct entries entries;
+};
+
+/* Found by subject_listing(), used by the handler right after. */
+static char wanted_pattern[ROOT_NAME_MAX + 1];
+static struct place linked;	/* where a link among the entries leads */
+
+/* -------------------------------------------------------------------- subject */
+
+/* "dir/*.c" is about dir; the pattern is remembered. 0 or a code of root_find(). */
+static int
+find_pattern(struct agent *a, const char *path)
+{
+	static char folder[ROOT_PATH_MAX + 1];
+	const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
+
+	if (!match_is_pattern(name) || str_copy(wanted_pattern, sizeof wanted_pattern, name) != 0)
+		return 0;
+	if (slash == NULL)
+		(void)str_copy(folder, sizeof folder, ".");
+	else if (str_format(folder, sizeof folder, "%.*s", (int)(slash - path + 1), path) != 0)
+		return -ENAMETOOLONG;
+	root_leave(&a->place);
+	return root_find(&a->root, a->cwd, folder, ROOT_FOLLOW, &a->place);
+}
+
+int
+subject_listing(struct agent *a, const struct msg *m, const char *path)
+{
+	int r;
+
+	(void)m;
+	wanted_pattern[0] = '\0';
+	r = root_find(&a->root, a->cwd, path[0] == '\0' ? "." : path, ROOT_FOLLOW, &a->place);
+	if (r == 0 && a->place.error == 0 && !a->place.found)
+		r = find_pattern(a, path);
+	return r;
+}
+
+/* -------------------------------------------------------------- rights, shown */
+
+/* The kernel's part of the perm fact, from the mode: advice, as the fact itself is. */
+static uint32_t
+kernel_grants(const struct agent *a, const struct statx *st, bool can_change, bool sticky)
+{
+	unsigned bits = st->stx_mode & 7;
+	uint32_t grants = ~0u;
+
+	if (st->stx_uid == a->uid) {
+		bits = st->stx_mode >> 6 & 7;
+	} else if (st->stx_gid == a->gid) {
+		bits = st->stx_mode >> 3 & 7;
+	} else {
+		for (size_t i = 0; i < a->group_count; i++)
+			if (a->groups[i] == st->stx_gid)
+				bits = st->stx_mode >> 3 & 7;
+	}
+	if (!can_change || (sticky && st->stx_uid != a->uid))
+		grants &= ~(uint32_t)(AUTHZ_DELFILE | AUTHZ_DELDIR | AUTHZ_RENFROM);
+	if ((bits & 4) == 0)
+		grants &= ~(uint32_t)(AUTHZ_READ | AUTHZ_LIST | AUTHZ_TRAVERSE);
+	if ((bits & 2) == 0)
+		grants &= ~(uint32_t)(AUTHZ_OVERWRITE | AUTHZ_APPEND);
+	if ((bits & 1) == 0 && S_ISDIR(st->stx_mode))
+		grants &= ~(uint32_t)(AUTHZ_CHDIR | AUTHZ_LIST | AUTHZ_TRAVERSE);
+	return grants;
+}
+
+/* What may be done inside a folder, as far as its mode tells. */
+static uint32_t
+kernel_grants_inside(uint32_t grants)
+{
+	uint32_t needed = AUTHZ_OVERWRITE | AUTHZ_CHDIR;	/* w and x, read from the folder's own bits above */
+
+	return (grants & needed) == needed ? ~0u : 0;
+}
+
+static const char *
+perm_of(const struct agent *a, const struct statx *st, uint32_t rights, uint32_t inside, bool can_change, bool sticky)
+{
+	static char letters[AUTHZ_PERM_MAX];
+	uint32_t grants = kernel_grants(a, st, can_change, sticky);
+
+	return authz_perm(rights & grants, inside & kernel_grants_inside(grants),
+	    S_ISDIR(st->stx_mode) ? AUTHZ_FOLDER : AUTHZ_FILE, letters);
+}
+
+/* Who is shown as owner. */
+static void
+name_owners(const struct agent *a, struct listing *l, const struct statx *st)
+{
+	if (a->set->list_owner != CONF_OWNER_NAMES)
+		return;
+	l->format_state.owner = names_user(st->stx_uid);
+	l->format_state.group = names_group(st->stx_gid);
+}
+
+static void
+begin_format(const struct agent *a, struct format *f, char owner[static 33])
+{
+	bool numbers = a->set->list_owner == CONF_OWNER_NUMBERS;
+
+	(void)str_copy(owner, 33, a->user);
+	for (char *p = owner; *p != '\0'; p++)
+		if (*p == ' ' || *p == ';')
+			*p = '_';
+	format_init(f, time(NULL), a->unique_key, numbers ? NULL : owner, numbers ? NULL : owner);
+}
+
+/* May names be added and removed in the folder of the place? */
+static bool
+may_change(int dir_fd)
+{
+	return dir_fd >= 0 && faccessat(dir_fd, ".", W_OK | X_OK, 0) == 0;
+}
+
+char *
+listing_describe(struct agent *a, char *p, uint32_t facts)
+{
+	static char owner[33];
+	struct format f;
+	struct authz_object o = { .path = a->place.typed, .kind = gate_kind(&a->place) };
+	struct statx folder = { 0 };
+	struct format_entry e = { .name = a->place.typed, .name_len = a->place.typed_len, .st = &a->place.st };
+	uint32_t rights, inside;
+
+	o.resolved = root_by_link(&a->place) ? a->place.path : NULL;
+	begin_format(a, &f, owner);
+	if (a->set->list_owner == CONF_OWNER_NAMES) {
+		f.owner = names_user(e.st->stx_uid);
+		f.group = names_group(e.st->stx_gid);
+	}
+	if (facts & FACT_PERM) {
+		rights = authz_rights(a->policy, &o);
+		inside = o.kind == AUTHZ_FOLDER ? authz_child_rights(a->policy, &o) : 0;
+		(void)statx(a->place.dir_fd, "", AT_EMPTY_PATH, STATX_MODE | STATX_UID, &folder);
+		e.perm = perm_of(a, e.st, rights, inside, may_change(a->place.dir_fd) && a->place.path_len > 1,
+		    (folder.stx_mode & S_ISVTX) != 0 && folder.stx_uid != a->uid);
+	}
+	return format_facts(&f, p, &e, facts);
+}
+
+/* -------------------------------------------------------------------- entries */
+
+/* Follows a link among the entries; it is shown as what it leads to, or as an empty file. */
+static void
+follow(struct agent *a, struct listing *l, const char *name, struct statx *st)
+{
+	int r = root_find(&a->root, l->path, name, ROOT_FOLLOW, &linked);
+
+	if (r == 0 && linked.error == 0 && linked.found) {
+		*st = linked.st;
+	} else {
+		st->stx_mode = S_IFREG | 0777;
+		st->stx_size = 0;
+	}
+	root_leave(&linked);
+}
+
+/* 0, or 1 when it has vanished. */
+static int
+look_at(struct agent *a, struct listing *l, const struct entry *entry, struct statx *st, bool *link)
+{
+	*link = false;
+	if (statx(l->entries.fd, entry->name, STAT_FLAGS, STAT_MASK, st) < 0) {
+		if (errno == ENOENT)
+			return 1;
+		/* A mount that does not answer, for instance: it is there, and that is all we know. */
+		memset(st, 0, sizeof *st);
+		st->stx_mode = entry->type == DT_DIR ? S_IFDIR : S_IFREG;
+	}
+	if (S_ISLNK(st->stx_mode)) {
+		*link = true;
+		follow(a, l, entry->name, st);
+	}
+	return 0;
+}
+
+static const char *
+perm_of_entry(struct agent *a, struct listing *l, const char *name, const struct statx *st, bool link)
+{
+	enum authz_kind kind = S_ISDIR(st->stx_mode) ? AUTHZ_FOLDER : AUTHZ_FILE;
+	uint32_t inside = 0, rights = authz_listing_rights(&l->rules, name, kind, &inside);
+
+	if (link && linked.found)
+		rights &= gate_rights(a, linked.path, kind);
+	return perm_of(a, st, rights, inside, l->can_change,
+	    (l->self.stx_mode & S_ISVTX) != 0 && l->self.stx_uid != a->uid);
+}
+
+static char *
+end_line(const struct listing *l, char *p, const struct statx *st)
+{
+	if ((l->options & LIST_CLASSIFY) != 0 && S_ISDIR(st->stx_mode))
+		*p++ = '/';
+	else if ((l->options & LIST_CLASSIFY) != 0 && S_ISREG(st->stx_mode) && (st->stx_mode & 0111) != 0)
+		*p++ = '*';
+	*p++ = '\r';
+	*p++ = '\n';
+	return p;
+}
+
+/* A line in the listing's format. e->perm is filled in by the caller where facts are wanted. */
+static char *
+put_line(const struct agent *a, struct listing *l, char *p, const struct format_entry *e)
+{
+	if (l->format == LIST_FACTS) {
+		name_owners(a, l, e->st);
+		p = format_facts(&l->format_state, p, e, l->facts);
+		*p++ = '\r';
+		*p++ = '\n';
+		return p;
+	}
+	if (l->format == LIST_LONG) {
+		name_owners(a, l, e->st);
+		p = format_long(&l->format_state, p, e);
+	} else {
+		p = format_name(p, l->prefix, l->prefix_len);
+		if (l->depth > 0) {
+			const char *below = l->path + l->top_len + (l->top_len > 1);
+
+			p = format_name(p, below, strlen(below));
+			*p++ = '/';
+		}
+		p = format_name(p, e->name, e->name_len);
+	}
+	return end_line(l, p, e->st);
+}
+
+static int
+remember_folder(struct agent *a, struct listing *l, const char *name)
+{
+	size_t have = strlen(l->path), n = strlen(name);
+	struct pending *f;
+
+	if (l->depth >= a->set->list_max_depth)
+		return agent_refuse(a, FAIL_ARGUMENT, "folders are nested too deep for one listing");
+	if (have + 1 + n > ROOT_PATH_MAX)
+		return -ENAMETOOLONG;
+	f = malloc(sizeof *f + have + n + 2);
+	if (f == NULL)
+		return -ENOMEM;
+	memcpy(f->path, l->path, have);
+	if (have > 1)
+		f->path[have++] = '/';
+	memcpy(f->path + have, name, n + 1);
+	f->depth = l->depth + 1;
+	f->next = *l->tail;
+	*l->tail = f;
+	l->tail = &f->next;
+	return 0;
+}
+
+/* Is the entry left out, whatever it is? */
+static bool
+is_hidden(struct agent *a, struct listing *l, const struct entry *e)
+{
+	if (root_is_reserved(e->name)) {
+		upload_sweep(l->entries.fd, e->name);
+		return true;
+	}
+	if (l->pattern[0] != '\0' && !match_name(l->pattern, e->name))
+		return true;
+	return a->set->hide_dot_files && e->name[0] == '.' && (l->options & (LIST_ALL | LIST_ALMOST_ALL)) == 0;
+}
+
+/* One entry. *end moves behind its line, if it has one. 0 or a negative code. */
+static int
+put_entry(struct agent *a, struct listing *l, const struct entry *entry, char **end)
+{
+	static struct statx st;
+	struct format_entry e = { .name = entry->name, .st = &st };
+	bool link = false, folder;
+
+	if (is_hidden(a, l, entry))
+		return 0;
+	if (l->with_stat) {
+		if (look_at(a, l, entry, &st, &link) != 0)
+			return 0;
+	} else {
+		st.stx_mode = entry->type == DT_DIR ? S_IFDIR : S_IFREG;
+	}
+	folder = S_ISDIR(st.stx_mode);
+	if (!authz_listing_shows(&l->rules, entry->name, folder))
+		return 0;
+	if (++l->lines > (uint64_t)a->set->list_max_entries)
+		return agent_refuse(a, FAIL_ARGUMENT, "more entries than one listing may have");
+	e.name_len = strlen(entry->name);
+	if (l->format == LIST_FACTS && (l->facts & FACT_PERM) != 0)
+		e.perm = perm_of_entry(a, l, entry->name, &st, link);
+	*end = put_line(a, l, *end, &e);
+	if (folder && !link && (l->options & LIST_RECURSIVE) != 0)
+		return remember_folder(a, l, entry->name);
+	return 0;
+}
+
+/* -------------------------------------------------------------------- folders */
+
+static int64_t
+key_time(int fd, const char *name)
+{
+	struct statx st;
+
+	if (statx(fd, name, STAT_FLAGS, STATX_MTIME, &st) < 0)
+		return errno == ENOENT ? INT64_MIN : INT64_MIN + 1;
+	return st.stx_mtime.tv_sec;
+}
+
+static int64_t
+key_size(int fd, const char *name)
+{
+	struct statx st;
+
+	if (statx(fd, name, STAT_FLAGS, STATX_SIZE, &st) < 0)
+		return errno == ENOENT ? INT64_MIN : INT64_MIN + 1;
+	return (int64_t)st.stx_size;
+}
+
+/* Begins with the folder at a place that was found and decided. */
+static int
+enter(struct listing *l, const struct place *p, uint32_t granted, struct authz_policy *policy)
+{
+	entries_key *key = l->options & LIST_BY_TIME ? key_time : l->options & LIST_BY_SIZE ? key_size : NULL;
+	int fd = root_open(p, O_RDONLY | O_DIRECTORY, 0);
+
+	if (fd < 0)
+		return fd;
+	if (l->with_stat && faccessat(fd, ".", X_OK, 0) < 0) {
+		int r = -errno;	/* names could be told, facts not */
+
+		close(fd);
+		return r;
+	}
+	memcpy(l->path, p->path, p->path_len + 1);
+	l->self = p->st;
+	if (l->format == LIST_FACTS && (l->facts & FACT_PERM) != 0)
+		l->can_change = may_change(fd);
+	authz_listing_begin(&l->rules, policy, l->path, granted);
+	l->tail = &l->pending;
+	return entries_open(&l->entries, fd, key, (l->options & LIST_REVERSE) != 0);
+}
+
+/* The next folder of a recursive one. 1: there is one; 0: none; or a negative code. */
+static int
+next_folder(struct agent *a, struct listing *l)
+{
+	struct place *p = &a->place;
+	uint32_t wanted = l->format == LIST_NAMES ? AUTHZ_LIST : AUTHZ_LIST | AUTHZ_TRAVERSE, granted;
+	struct pending *f;
+	int r = 0;
+
+	entries_close(&l->entries);
+	while (r == 0 && (f = l->pending) != NULL) {
+		l->pending = f->next;
+		l->depth = f->depth;
+		r = root_find(&a->root, "/", f->path, ROOT_NAME, p);
+		free(f);
+		if (r != 0 || p->error != 0 || !root_is_folder(p))
+			continue;	/* it has changed in the meantime */
+		granted = gate_rights(a, p->path, AUTHZ_FOLDER);
+		if ((granted & wanted) != 0) {
+			r = enter(l, p, granted, a->policy);
+			r = r == 0 ? 1 : r == -EACCES || r == -ENOENT || r == -ENOTDIR || r == -ELOOP ? 0 : r;
+		}
+		root_leave(p);
+	}
+	return r;
+}
+
+/* ls -R: an empty line and the folder's name before its entries. */
+static char *
+put_heading(const struct listing *l, char *p)
+{
+	const char *below = l->path + l->top_len + (l->top_len > 1);
+
+	*p++ = '\r';
+	*p++ = '\n';
+	p = format_name(p, below, strlen(below));
+	memcpy(p, ":\r\n", 3);
+	return p + 3;
+}
+
+/* "." and "..", or cdir and pdir. */
+static char *
+put_head(struct agent *a, struct listing *l, char *p, bool parent)
+{
+	struct format_entry e = { .name = parent ? ".." : ".", .name_len = parent ? 2 : 1, .st = &l->self };
+	struct authz_object o = { .path = l->path, .kind = AUTHZ_FOLDER };
+	struct place *up = &a->place;
+
+	if (l->format == LIST_FACTS)
+		e.type = parent ? "pdir" : "cdir";
+	if (parent) {
+		if (root_find(&a->root, l->path, "..", ROOT_NAME, up) != 0 || up->error != 0 || !up->found)
+			goto out;
+		e.st = &up->st;
+		o.path = up->path;
+	}
+	if (l->format == LIST_FACTS && (l->facts & FACT_PERM) != 0)
+		e.perm = perm_of(a, e.st, authz_rights(a->policy, &o), authz_child_rights(a->policy, &o), false, false);
+	p = put_line(a, l, p, &e);
+out:
+	if (parent)
+		root_leave(up);
+	return p;
+}
+
+/* ------------------------------------------------------------------- lifetime */
+
+void
+listing_close(struct agent *a)
+{
+	struct listing *l = a->listing;
+	struct pending *f;
+
+	a->states &= ~(unsigned)ST_LISTING;
+	if (l == NULL)
+		return;
+	while ((f = l->pending) != NULL) {
+		l->pending = f->next;
+		free(f);
+	}
+	entries_close(&l->entries);
+	(void)munmap(l, sizeof *l);
+	a->listing = NULL;
+}
+
+static struct listing *
+listing_new(struct agent *a, enum list_format format, unsigned options, uint32_t facts)
+{
+	struct listing *l = mmap(NULL, sizeof *l, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	listing_close(a);
+	if (l == MAP_FAILED)
+		return NULL;
+	l->format = format;
+	l->options = format == LIST_FACTS ? options & LIST_NO_HEAD : options;
+	l->facts = facts;
+	l->entries.fd = -1;
+	l->tail = &l->pending;
+	/* Names alone need no look at the objects, unless something about them is shown. */
+	l->with_stat = format != LIST_NAMES || (l->options & (LIST_CLASSIFY | LIST_RECURSIVE)) != 0;
+	if (format == LIST_FACTS)
+		l->head = (options & LIST_NO_HEAD) != 0 ? HEAD_NONE : HEAD_SELF;
+	else
+		l->head = (options & LIST_ALL) != 0 ? HEAD_SELF : HEAD_NONE;
+	begin_format(a, &l->format_state, l->owner);
+	a->listing = l;
+	return l;
+}
+
+/* What stands before each name of NLST: the path as the client typed it. */
+static int
+set_prefix(struct listing *l, const char *path)
+{
+	size_t n = strlen(path);
+
+	if (l->pattern[0] != '\0')
+		n -= strlen(l->pattern);
+	if (n == 0 || (n == 1 && path[0] == '.'))
+		return 0;
+	if (n > ROOT_PATH_MAX)
+		return -ENAMETOOLONG;
+	memcpy(l->prefix, path, n);
+	if (l->prefix[n - 1] != '/')
+		l->prefix[n++] = '/';
+	l->prefix_len = n;
+	return 0;
+}
+
+/* LIST of a file, or -d. */
+static int
+open_single(struct agent *a, struct listing *l, const char *path)
+{
+	if (l->format == LIST_FACTS)
+		return agent_refuse(a, FAIL_KIND, NULL);
+	l->single = true;
+	l->self = a->place.st;
+	if (l->format == LIST_NAMES || (root_is_folder(&a->place) && path[0] != '\0'))
+		return str_copy(l->path, sizeof l->path, path[0] == '\0' ? "." : path);
+	if (root_is_folder(&a->place))
+		return str_copy(l->path, sizeof l->path, ".");
+	return str_copy(l->path, sizeof l->path, strrchr(a->place.typed, '/') + 1);
+}
+
+static int
+open_listing(struct agent *a, enum list_format format, unsigned options, uint32_t facts, const char *path)
+{
+	struct place *p = &a->place;
+	struct listing *l;
+	int r;
+
+	if (p->error != 0 || !p->found)
+		return p->error != 0 ? p->error : -ENOENT;
+	l = listing_new(a, format, options, facts);
+	if (l == NULL)
+		return -ENOMEM;
+	(void)str_copy(l->pattern, sizeof l->pattern, wanted_pattern);
+	if (!root_is_folder(p) && l->pattern[0] != '\0')
+		r = -ENOTDIR;
+	else if (!root_is_folder(p) || (l->options & LIST_SELF) != 0)
+		r = open_single(a, l, path);
+	else if ((r = set_prefix(l, path)) == 0)
+		r = enter(l, p, a->verdict.granted, a->policy);
+	if (r != 0) {
+		listing_close(a);
+		return r;
+	}
+	l->top_len = p->path_len;
+	a->states |= ST_LISTING;
+	return 0;
+}
+
+int
+handle_list_open(struct agent *a, const struct msg *m)
+{
+	const struct msg_list_open *q = &m->list_open;
+
+	if (q->format != LIST_LONG && q->format != LIST_FACTS)
+		return agent_refuse(a, FAIL_ARGUMENT, NULL);
+	return open_listing(a, (enum list_format)q->format, q->options, q->facts, q->path);
+}
+
+int
+handle_names_open(struct agent *a, const struct msg *m)
+{
+	return open_listing(a, LIST_NAMES, m->names_open.options, 0, m->names_open.path);
+}
+
+/* The lines that are not entries. */
+static char *
+put_first(struct agent *a, struct listing *l, char *p)
+{
+	if (l->single) {
+		struct format_entry e = { .name = l->path, .name_len = strlen(l->path), .st = &l->self };
+
+		return put_line(a, l, p, &e);
+	}
+	if (l->head == HEAD_SELF) {
+		p = put_head(a, l, p, false);
+		l->head = HEAD_PARENT;
+	}
+	if (l->head == HEAD_PARENT && (l->path[1] != '\0' || l->format != LIST_FACTS))
+		p = put_head(a, l, p, true);
+	l->head = HEAD_NONE;
+	return p;
+}
+
+/* Fills the answer. 1: there is more, 0: that is all, or a negative code. */
+static int
+fill(struct agent *a, struct listing *l, char *start, char **end)
+{
+	struct entry entry;
+	int r = l->single ? 0 : 1;
+
+	*end = put_first(a, l, *end);
+	while (r == 1 && *end - start < LISTING_CHUNK - 2 * FORMAT_LINE_MAX) {
+		r = entries_next(&l->entries, &entry);
+		if (r == 1 && (r = put_entry(a, l, &entry, end)) == 0)
+			r = 1;
+		else if (r == 0 && (r = next_folder(a, l)) == 1 && l->format == LIST_LONG)
+			*end = put_heading(l, *end);
+	}
+	return r;
+}
+
+int
+handle_list_next(struct agent *a, const struct msg *m)
+{
+	struct msg_lines *lines = &a->out.lines;
+	char *start = (char *)lines->text, *end = start;
+	int r;
+
+	(void)m;
+	if (a->listing == NULL)
+		return -EBADF;
+	r = fill(a, a->listing, start, &end);
+	if (r < 0) {
+		listing_close(a);
+		return r;
+	}
+	lines->text_len = (size_t)(end - start);
+	lines->end = r == 0;
+	if (r == 0)
+		listing_close(a);
+	return agent_answer(a, MSG_LINES, lines, NULL, 0);
+}
+
+int
+handle_list_close(struct agent *a, const struct msg *m)
+{
+	(void)m;
+	listing_close(a);
+	return ANSWERED;
+}

@@ -1,0 +1,104 @@
+#include "config.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/str.h"
+#include "daemon/agent/names.h"
+
+#define CACHE 64
+#define NAME_MAX_SHOWN 32
+
+struct cache {
+	int fd;
+	struct {
+		bool known;
+		uint32_t id;
+		char name[NAME_MAX_SHOWN + 1];
+	} slot[CACHE];
+};
+
+static struct cache users = { .fd = -1 }, groups = { .fd = -1 };
+
+void
+names_open(bool with_users)
+{
+	if (with_users)
+		users.fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+	groups.fd = open("/etc/group", O_RDONLY | O_CLOEXEC);
+}
+
+/* A line "name:x:id:..." of the file. */
+static bool
+line_is(const char *line, size_t len, uint32_t id, char *name)
+{
+	const char *end = line + len, *colon = memchr(line, ':', len), *second;
+	uint64_t value = 0;
+
+	if (colon == NULL || (second = memchr(colon + 1, ':', (size_t)(end - colon - 1))) == NULL)
+		return false;
+	if (++second == end || *second < '0' || *second > '9')
+		return false;
+	for (; second < end && *second >= '0' && *second <= '9' && value <= UINT32_MAX; second++)
+		value = value * 10 + (uint64_t)(*second - '0');
+	if (value != id || colon - line > NAME_MAX_SHOWN)
+		return false;
+	memcpy(name, line, (size_t)(colon - line));
+	name[colon - line] = '\0';
+	return true;
+}
+
+/* Reads the file in pieces; a line longer than one is passed over. */
+static bool
+search(int fd, uint32_t id, char *name)
+{
+	char buf[4096];
+	size_t have = 0;
+	off_t at = 0;
+	ssize_t n;
+
+	while ((n = pread(fd, buf + have, sizeof buf - have, at)) > 0) {
+		char *line = buf, *end;
+
+		at += n;
+		have += (size_t)n;
+		while ((end = memchr(line, '\n', have - (size_t)(line - buf))) != NULL) {
+			if (line_is(line, (size_t)(end - line), id, name))
+				return true;
+			line = end + 1;
+		}
+		have -= (size_t)(line - buf);
+		if (have == sizeof buf)
+			have = 0;
+		memmove(buf, line, have);
+	}
+	return false;
+}
+
+static const char *
+find(struct cache *c, uint32_t id)
+{
+	size_t i = id % CACHE;
+
+	if (!c->slot[i].known || c->slot[i].id != id) {
+		if (c->fd < 0 || !search(c->fd, id, c->slot[i].name))
+			(void)str_format(c->slot[i].name, sizeof c->slot[i].name, "%u", id);
+		c->slot[i].known = true;
+		c->slot[i].id = id;
+	}
+	return c->slot[i].name;
+}
+
+const char *
+names_user(uint32_t uid)
+{
+	return find(&users, uid);
+}
+
+const char *
+names_group(uint32_t gid)
+{
+	return find(&groups, gid);
+}

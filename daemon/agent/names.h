@@ -1,0 +1,20 @@
+/*
+ * Names of Unix users and groups for listings (list_owner = names).  The files
+ * are opened before the jail closes and read when the first such listing is
+ * made; each number is looked for once.  Names that are not in /etc/passwd
+ * and /etc/group are shown as numbers.
+ */
+#ifndef AGENT_NAMES_H
+#define AGENT_NAMES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* To be called before the jail. users: listings show names. Those of groups are also needed by SITE CHGRP. */
+void names_open(bool users);
+
+/* The name of a user, a group; the number as text when there is none. Valid until 64 others were asked for. */
+const char *names_user(uint32_t uid);
+const char *names_group(uint32_t gid);
+
+#endif

@@ -1,0 +1,402 @@
+#include "config.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "daemon/agent/root.h"
+
+#define TRIES		8	/* a tree that changes faster than that under us is refused */
+#define STEPS_MAX	1024	/* names looked at for one path, links included */
+#define STAT_MASK	(STATX_BASIC_STATS | STATX_BTIME)
+
+void
+root_init(struct root *root, int fd)
+{
+	root->fd = fd;
+}
+
+bool
+root_is_reserved(const char *name)
+{
+	return name[0] == '.' && strncmp(name, ROOT_RESERVED, sizeof ROOT_RESERVED - 1) == 0;
+}
+
+/* The one call that turns names into a descriptor. */
+static int
+open_below(int dir_fd, const char *path, uint64_t flags, mode_t mode)
+{
+	/* openat2() takes no flag that O_PATH would not heed. */
+	uint64_t opened = (flags & O_PATH) != 0 ? 0 : O_NOCTTY | O_NONBLOCK;
+	struct open_how how = {
+		.flags = flags | opened | O_CLOEXEC | O_NOFOLLOW,
+		.mode = (flags & O_CREAT) != 0 ? mode : 0,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd;
+
+	for (unsigned i = 0; i < TRIES; i++) {
+		fd = syscall(SYS_openat2, dir_fd, path, &how, sizeof how);
+		if (fd >= 0)
+			return (int)fd;
+		if (errno != EAGAIN && errno != EINTR)
+			break;
+	}
+	return -errno;
+}
+
+/* ------------------------------------------------------------ text of paths */
+
+/* A path that grows name by name: always begins with '/', never ends with one unless it is the root. */
+struct text {
+	char *buf;
+	size_t len;	/* 0: the root */
+};
+
+static int
+text_push(struct text *t, const char *name, size_t n)
+{
+	if (n > ROOT_NAME_MAX || t->len + 1 + n > ROOT_PATH_MAX)
+		return -ENAMETOOLONG;
+	t->buf[t->len] = '/';
+	memcpy(t->buf + t->len + 1, name, n);
+	t->len += 1 + n;
+	return 0;
+}
+
+static void
+text_pop(struct text *t)
+{
+	while (t->len > 0 && t->buf[--t->len] != '/')
+		;
+}
+
+static size_t
+text_end(struct text *t)
+{
+	if (t->len == 0)
+		t->buf[t->len++] = '/';
+	t->buf[t->len] = '\0';
+	return t->len;
+}
+
+/* The next name of a path, NULL at its end; *rest goes on behind it. */
+static const char *
+next_name(const char **rest, size_t *len)
+{
+	const char *s = *rest;
+
+	while (*s == '/')
+		s++;
+	*len = strcspn(s, "/");
+	*rest = s + *len;
+	return *len == 0 ? NULL : s;
+}
+
+static bool
+is_dot(const char *s, size_t n)
+{
+	return n == 1 && s[0] == '.';
+}
+
+static bool
+is_dots(const char *s, size_t n)
+{
+	return n == 2 && s[0] == '.' && s[1] == '.';
+}
+
+int
+root_normal(const char *cwd, const char *path, char out[static ROOT_PATH_MAX + 1])
+{
+	struct text t = { out, 0 };
+	const char *name;
+	size_t n;
+
+	if (strpbrk(path, "\r\n") != NULL)
+		return SP_EFORMAT;
+	if (path[0] != '/' && cwd[1] != '\0') {
+		n = strlen(cwd);
+		if (n > ROOT_PATH_MAX)
+			return -ENAMETOOLONG;
+		memcpy(out, cwd, n);
+		t.len = n;
+	}
+	while ((name = next_name(&path, &n)) != NULL) {
+		if (is_dot(name, n))
+			continue;
+		if (is_dots(name, n))
+			text_pop(&t);
+		else if (text_push(&t, name, n) != 0)
+			return -ENAMETOOLONG;
+	}
+	return (int)text_end(&t);
+}
+
+/* ------------------------------------------------- a walk that resolves links */
+
+struct walk {
+	const struct root *root;
+	struct text at;		/* resolved so far */
+	int fd;			/* the folder there */
+	unsigned links, steps;
+	const char *rest;
+	char spare[2][ROOT_PATH_MAX + 1];	/* rest points into one of them after a link */
+	unsigned turn;
+};
+
+static struct walk walk;	/* one thread, one walk; too large for the stack */
+
+static void
+walk_to(struct walk *w, int fd)
+{
+	if (w->fd != w->root->fd && w->fd >= 0)
+		close(w->fd);
+	w->fd = fd;
+}
+
+/* The folder at w->at, anew from the root: after ".." and absolute links. */
+static int
+walk_reopen(struct walk *w)
+{
+	int fd = w->root->fd;
+
+	if (w->at.len > 0) {
+		w->at.buf[w->at.len] = '\0';
+		fd = open_below(w->root->fd, w->at.buf + 1, O_PATH | O_DIRECTORY, 0);
+		if (fd < 0)
+			return fd;
+	}
+	walk_to(w, fd);
+	return 0;
+}
+
+/* A link was met: what it says goes in front of the rest. */
+static int
+walk_link(struct walk *w, const char *target, size_t n)
+{
+	char *next = w->spare[w->turn ^= 1];
+	size_t left = strlen(w->rest);
+
+	if (++w->links > ROOT_LINKS_MAX)
+		return -ELOOP;
+	if (n + 1 + left > ROOT_PATH_MAX)
+		return -ENAMETOOLONG;
+	memcpy(next, target, n);
+	next[n] = '/';
+	memcpy(next + n + 1, w->rest, left + 1);
+	w->rest = next;
+	if (target[0] != '/')
+		return 0;
+	w->at.len = 0;
+	return walk_reopen(w);
+}
+
+static bool
+is_last(const char *rest)
+{
+	return rest[strspn(rest, "/")] == '\0';
+}
+
+/* One name further. */
+static int
+walk_step(struct walk *w, const char *name, size_t n)
+{
+	static char target[ROOT_PATH_MAX + 1];
+	char leaf[ROOT_NAME_MAX + 1];
+	ssize_t got;
+	int fd;
+
+	if (n > ROOT_NAME_MAX)
+		return -ENAMETOOLONG;
+	memcpy(leaf, name, n);
+	leaf[n] = '\0';
+	fd = open_below(w->fd, leaf, O_PATH, 0);
+	if (fd == -ENOENT && is_last(w->rest))
+		return text_push(&w->at, leaf, n);
+	if (fd < 0)
+		return fd;
+	got = readlinkat(fd, "", target, sizeof target);
+	if (got > 0) {
+		close(fd);
+		return got == sizeof target ? -ENAMETOOLONG : walk_link(w, target, (size_t)got);
+	}
+	walk_to(w, fd);
+	return text_push(&w->at, leaf, n);
+}
+
+static int
+walk_up(struct walk *w)
+{
+	text_pop(&w->at);
+	return walk_reopen(w);
+}
+
+static int
+walk_all(struct walk *w, enum root_last last)
+{
+	const char *name;
+	size_t n;
+	int r = 0;
+
+	while (r == 0 && (name = next_name(&w->rest, &n)) != NULL) {
+		if (++w->steps > STEPS_MAX)
+			r = -ELOOP;
+		else if (is_dots(name, n))
+			r = walk_up(w);
+		else if (is_dot(name, n))
+			continue;
+		else if (last == ROOT_NAME && is_last(w->rest))
+			r = text_push(&w->at, name, n);
+		else
+			r = walk_step(w, name, n);
+	}
+	return r;
+}
+
+/* Replaces place->path by the path without links. */
+static int
+resolve(const struct root *root, struct place *p, enum root_last last)
+{
+	static char out[ROOT_PATH_MAX + 1];
+	int r;
+
+	walk.root = root;
+	walk.at = (struct text){ out, 0 };
+	walk.fd = root->fd;
+	walk.links = walk.steps = 0;
+	walk.rest = p->typed;
+	r = walk_all(&walk, last);
+	walk_to(&walk, -1);
+	if (r != 0)
+		return r;
+	p->path_len = text_end(&walk.at);
+	memcpy(p->path, out, p->path_len + 1);
+	return 0;
+}
+
+/* ------------------------------------------------------------------ places */
+
+void
+root_leave(struct place *p)
+{
+	if (p->dir_owned && p->dir_fd >= 0)
+		close(p->dir_fd);
+	p->dir_fd = -1;
+	p->dir_owned = false;
+}
+
+/* The folder of p->path and its last name, without following any link: -ELOOP when there is one. */
+static int
+open_folder(const struct root *root, struct place *p)
+{
+	char *slash = memrchr(p->path, '/', p->path_len);
+
+	p->dir_fd = root->fd;
+	p->dir_owned = false;
+	p->leaf = p->path_len == 1 ? "." : slash + 1;
+	if (slash == p->path)
+		return 0;
+	*slash = '\0';
+	p->dir_fd = open_below(root->fd, p->path + 1, O_PATH | O_DIRECTORY, 0);
+	*slash = '/';
+	if (p->dir_fd < 0)
+		return p->dir_fd;
+	p->dir_owned = true;
+	return 0;
+}
+
+static int
+look(const struct root *root, struct place *p, enum root_last last)
+{
+	int r = open_folder(root, p);
+
+	p->found = false;
+	if (r != 0)
+		return r;
+	if (statx(p->dir_fd, p->leaf, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STAT_MASK, &p->st) < 0) {
+		r = errno == ENOENT ? 0 : -errno;
+	} else {
+		p->found = true;
+		r = last == ROOT_FOLLOW && S_ISLNK(p->st.stx_mode) ? -ELOOP : 0;
+	}
+	if (r != 0)
+		root_leave(p);
+	return r;
+}
+
+static bool
+names_reserved(const char *path)
+{
+	for (; (path = strstr(path, "/" ROOT_RESERVED)) != NULL; path++)
+		return true;
+	return false;
+}
+
+int
+root_find(const struct root *root, const char *cwd, const char *path, enum root_last last, struct place *p)
+{
+	int r = root_normal(cwd, path, p->typed);
+
+	p->dir_fd = -1;
+	p->dir_owned = p->found = false;
+	p->leaf = "";
+	if (r < 0)
+		return r;
+	p->typed_len = p->path_len = (size_t)r;
+	memcpy(p->path, p->typed, p->typed_len + 1);
+	for (unsigned i = 0; i < TRIES; i++) {
+		r = look(root, p, last);
+		if (r != -ELOOP || (r = resolve(root, p, last)) != 0)
+			break;
+		r = -ELOOP;
+	}
+	if (names_reserved(p->path)) {
+		root_leave(p);
+		return SP_EFORMAT;
+	}
+	if (r != 0)	/* judged as typed, where nothing better is known */
+		memcpy(p->path, p->typed, (p->path_len = p->typed_len) + 1);
+	p->error = r;
+	return 0;
+}
+
+bool
+root_by_link(const struct place *p)
+{
+	return p->typed_len != p->path_len || memcmp(p->typed, p->path, p->path_len) != 0;
+}
+
+bool
+root_is_folder(const struct place *p)
+{
+	return p->found && S_ISDIR(p->st.stx_mode);
+}
+
+bool
+root_is_file(const struct place *p)
+{
+	return p->found && S_ISREG(p->st.stx_mode);
+}
+
+int
+root_open(const struct place *p, int flags, mode_t mode)
+{
+	if (p->error != 0)
+		return p->error;
+	return open_below(p->dir_fd, p->leaf, (uint64_t)(unsigned)flags, mode);
+}
+
+int
+root_open_entry(int dir_fd, const char *name, int flags)
+{
+	return open_below(dir_fd, name, (uint64_t)(unsigned)flags, 0);
+}
+
+int
+root_open_control(const struct root *root, const char *path)
+{
+	return open_below(root->fd, path + 1, O_RDONLY, 0);
+}

@@ -1,0 +1,98 @@
+/*
+ * From a client's path to a descriptor, below one root and nowhere else.
+ *
+ * root.c is the only file of sallyport that opens what a client named.  One
+ * walk yields the canonical virtual path, a descriptor of the folder that
+ * holds the object, and the single name of the object in it.  What is decided
+ * is decided on that path, what is done is done on that descriptor and name.
+ *
+ * Rules (DESIGN.md, "Paths"): ".." is resolved textually and never leaves the
+ * root; the root of an absolute symbolic link is the virtual one; at most
+ * ROOT_LINKS_MAX links; a canonical path holds no link.  The kernel is asked
+ * with openat2(2) RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, so that a link that
+ * appears after it was looked at is met again, never followed.
+ *
+ * Used by the agent only.  It trusts neither the paths nor the tree.
+ */
+#ifndef AGENT_ROOT_H
+#define AGENT_ROOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#define ROOT_PATH_MAX	4095	/* bytes of a virtual path */
+#define ROOT_NAME_MAX	255
+#define ROOT_LINKS_MAX	40
+
+/* Names that begin so are uploads that are not complete: no client can name them. */
+#define ROOT_RESERVED	".sallyport-part-"
+
+struct root {
+	int fd;		/* the directory that clients see as "/"; belongs to whoever opened it */
+};
+
+/* What stands at the end of the path. */
+enum root_last {
+	ROOT_FOLLOW,	/* the object itself: links are followed */
+	ROOT_NAME	/* the name: a link there is the object */
+};
+
+struct place {
+	int dir_fd;	/* folder of the object, O_PATH; -1 after an error */
+	bool dir_owned;
+	int error;	/* 0, or -errno: why the folder of the object cannot be reached */
+	const char *leaf;	/* its name there, "." for the root itself; points into path */
+	bool found;	/* it exists, and st tells what it is */
+	struct statx st;
+	size_t typed_len, path_len;
+	char typed[ROOT_PATH_MAX + 1];	/* as the client named it, made absolute and normal */
+	char path[ROOT_PATH_MAX + 1];	/* canonical: without links */
+};
+
+/* Takes a directory descriptor, which stays the caller's. */
+void root_init(struct root *, int fd);
+
+/*
+ * Joins path with the folder cwd (a normal path), drops "//", "." and
+ * trailing slashes, resolves ".." textually.  Returns the length, or
+ * SP_EFORMAT for CR or LF, -ENAMETOOLONG for a name or path beyond the
+ * bounds.
+ */
+int root_normal(const char *cwd, const char *path, char out[static ROOT_PATH_MAX + 1]);
+
+/*
+ * Finds the place of a path.  0: place is filled in, and its error says
+ * whether the folder was reached (a missing object is no error: found is
+ * false).  Otherwise the path itself is of no use (SP_EFORMAT,
+ * -ENAMETOOLONG) and place is closed.  After 0 the caller ends with
+ * root_leave().
+ */
+int root_find(const struct root *, const char *cwd, const char *path, enum root_last, struct place *);
+void root_leave(struct place *);
+
+/* Was a link on the way, so that both paths are to be judged? */
+bool root_by_link(const struct place *);
+
+/* Is the object a folder, a regular file? */
+bool root_is_folder(const struct place *);
+bool root_is_file(const struct place *);
+
+/* Opens the object; never follows a link, never waits for a FIFO. A descriptor or -errno. */
+int root_open(const struct place *, int flags, mode_t mode);
+
+/*
+ * Opens a descriptor for one entry of a folder that root_open() gave, under
+ * the same rules. A descriptor or -errno.
+ */
+int root_open_entry(int dir_fd, const char *name, int flags);
+
+/* Opens a control file of the tree (a policy's) by its canonical virtual path. A descriptor or -errno. */
+int root_open_control(const struct root *, const char *path);
+
+/* Is that the name of an upload that is not complete? */
+bool root_is_reserved(const char *name);
+
+#endif

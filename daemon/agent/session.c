@@ -1,0 +1,338 @@
+/*
+ * From the profile to the end: become the user, prove it, serve, leave nothing
+ * half done behind.
+ */
+#include "config.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/exitcode.h"
+#include "common/log.h"
+#include "common/str.h"
+#include "daemon/agent/agent.h"
+#include "daemon/agent/names.h"
+#include "privsep/drop.h"
+#include "privsep/template.h"
+
+static struct agent agent;	/* zero pages until they are needed */
+static struct conf *configuration;
+
+int
+agent_warm_up(const struct conf *conf)
+{
+	/* Every session process has its own copy to apply the account's values to. */
+	configuration = (struct conf *)(uintptr_t)conf;
+	return 0;
+}
+
+static void
+log_to_monitor(void *context, enum log_level level, const char *text, size_t len)
+{
+	static struct msg_agent_log m;
+	struct agent *a = context;
+
+	(void)len;
+	m.level = (uint8_t)level;
+	if (str_copy(m.text, sizeof m.text, text) == 0)
+		(void)chan_tell(&a->monitor, MSG_AGENT_LOG, &m);
+}
+
+/* ----------------------------------------------------------------- settings */
+
+static int
+apply_line(struct agent *a, char *line)
+{
+	char *value = strchr(line, '=');
+	char why[256];
+	int r = SP_EFORMAT;
+
+	if (value != NULL) {
+		*value++ = '\0';
+		r = conf_set(a->conf, SC_SERVER, NULL, line, value, why, sizeof why);
+	}
+	if (r != 0)
+		log_problem(LOG_LEVEL_ERROR, "profile-setting", line, r);
+	return r;
+}
+
+/* The account's values over those of the server. */
+static int
+apply_settings(struct agent *a, char *text)
+{
+	static const struct conf_subject nobody;
+	static struct conf_resolved resolved;
+	char *line, *rest = text;
+	int r = 0;
+
+	while (r == 0 && (line = strsep(&rest, "\n")) != NULL)
+		if (*line != '\0')
+			r = apply_line(a, line);
+	if (r == 0)
+		r = conf_resolve(a->conf, &nobody, &resolved);
+	if (r != 0)
+		return r;
+	a->resolved = &resolved;
+	a->set = &resolved.s;
+	log_set_level((enum log_level)a->set->log_level);
+	return 0;
+}
+
+/* ----------------------------------------------------- becoming the session */
+
+static int
+take_identity(struct agent *a, const struct msg_profile *p)
+{
+	if (p->groups_len % sizeof(gid_t) != 0 || p->groups_len > sizeof a->groups)
+		return SP_ERANGE;
+	a->session = p->session;
+	a->uid = p->uid;
+	a->gid = p->gid;
+	a->group_count = p->groups_len / sizeof(gid_t);
+	memcpy(a->groups, p->groups, p->groups_len);
+	a->dialect_uid = p->dialect_uid;
+	a->flags = p->flags;
+	a->mask = p->umask & 0777;
+	(void)str_copy(a->user, sizeof a->user, p->user);
+	if (addr_from(&a->peer, p->peer, p->peer_len) != 0 || addr_from(&a->local, p->local, p->local_len) != 0)
+		return SP_EFORMAT;
+	return 0;
+}
+
+static int
+restrict_paths(struct agent *a)
+{
+	int r;
+
+	if ((a->flags & PROFILE_JAIL) == 0 || a->set->landlock == CONF_LANDLOCK_OFF)
+		return 0;
+	r = landlock_restrict_to(a->root.fd, LANDLOCK_WRITE_TREE);
+	if (r == 0 || a->set->landlock == CONF_LANDLOCK_REQUIRE)
+		return r;
+	return r == -EOPNOTSUPP || r == -ENOSYS || r == -EPERM ? 0 : r;
+}
+
+/* The walls, from the outside in; the last step cannot be taken back. */
+static int
+become_user(struct agent *a)
+{
+	/* Without root nobody can be locked in by chroot(2); Landlock is then the wall. */
+	bool jail = (a->flags & PROFILE_JAIL) != 0 && geteuid() == 0;
+	int r;
+
+	names_open(a->set->list_owner == CONF_OWNER_NAMES);
+	umask(a->mask);
+	if ((r = restrict_paths(a)) != 0)
+		return r;
+	return drop_to_user(a->uid, a->gid, a->groups, a->group_count, jail ? a->root.fd : -1);
+}
+
+/* The folder to begin in; the root when the wished one is not there. */
+static void
+find_start(struct agent *a, const char *start)
+{
+	int r = root_find(&a->root, "/", start[0] == '\0' ? "/" : start, ROOT_FOLLOW, &a->place);
+
+	if (r == 0 && (r = a->place.error) == 0 && !root_is_folder(&a->place))
+		r = a->place.found ? -ENOTDIR : -ENOENT;
+	if (r == 0)
+		memcpy(a->cwd, a->place.path, a->place.path_len + 1);
+	else
+		log_problem(LOG_LEVEL_WARNING, "no-start-folder", start, r);
+	root_leave(&a->place);
+}
+
+static int
+become(struct agent *a, struct msg_profile *p)
+{
+	int r;
+
+	root_init(&a->root, msg_take_fd(&a->in, 0));
+	(void)str_copy(a->cwd, sizeof a->cwd, "/");
+	if ((r = take_identity(a, p)) != 0 || (r = apply_settings(a, p->settings)) != 0 ||
+	    (r = become_user(a)) != 0 || (r = policy_begin(a, p)) != 0)
+		return r;
+	if (getrandom(a->unique_key, sizeof a->unique_key, 0) != sizeof a->unique_key)
+		return -EIO;
+	find_start(a, p->start);
+	return 0;
+}
+
+/* LAYER*, PROFILE, and the answer to it. 0, or the exit code to end with. */
+static int
+receive_profile(struct agent *a)
+{
+	static struct msg_profile_ok ok;
+	int r;
+
+	while ((r = chan_receive(&a->monitor, &a->in, ST_SPARE)) == 0 && a->in.type == MSG_LAYER)
+		if ((r = policy_add(a, &a->in.layer)) != 0)
+			return SP_EXIT_OS;
+	if (r == SP_ECLOSED || (r == 0 && a->in.type == MSG_AGENT_END))
+		return SP_EXIT_NOAUTH;
+	if (r != 0)
+		return r == -EINTR ? receive_profile(a) : SP_EXIT_PROTOCOL;
+	r = become(a, &a->in.profile);
+	if (r != 0) {
+		log_problem(LOG_LEVEL_ERROR, "agent-start", a->in.profile.user, r);
+		(void)chan_refuse(&a->monitor, &a->in, FAIL_SYSTEM, r > SP_EBASE ? -r : 0, sp_strerror(r));
+		return SP_EXIT_SANDBOX;
+	}
+	ok.rights = authz_session_rights(a->policy);
+	(void)str_copy(ok.start, sizeof ok.start, strlen(a->cwd) < sizeof ok.start ? a->cwd : "/");
+	r = chan_answer(&a->monitor, &a->in, MSG_PROFILE_OK, &ok, NULL, 0);
+	return r == 0 ? 0 : SP_EXIT_ORPHAN;
+}
+
+/* ------------------------------------------------------------------ serving */
+
+/* The monitor wants an end: the worker is told when it is not waiting for an answer. */
+static void
+remember_end(struct agent *a, const struct msg_agent_end *end)
+{
+	a->ending = true;
+	(void)str_copy(a->end_text, sizeof a->end_text, end->text);
+}
+
+static void
+tell_end(struct agent *a)
+{
+	static struct msg_end_after m;
+
+	(void)str_copy(m.text, sizeof m.text, a->end_text);
+	a->ending = false;
+	(void)chan_tell(&a->files, MSG_END_AFTER, &m);
+}
+
+int
+agent_ask(struct agent *a, enum msg_type type, const void *body, const int *fds, unsigned count, enum msg_type want)
+{
+	uint32_t id = ++a->monitor.last_id;
+	int r = chan_send(&a->monitor, type, id, body, fds, count);
+
+	while (r == 0) {
+		r = chan_receive(&a->monitor, &a->reply, ST_AWAIT | ST_LIVE);
+		if (r == -EINTR) {
+			r = 0;
+			continue;
+		}
+		if (r == 0 && a->reply.type == MSG_AGENT_END) {
+			remember_end(a, &a->reply.agent_end);
+			continue;
+		}
+		break;
+	}
+	if (r != 0)
+		return r;
+	if (a->reply.id == id && a->reply.type == want)
+		return 0;
+	msg_close(&a->reply);
+	if (a->reply.id == id && a->reply.type == MSG_FAILED)
+		return agent_refuse(a, (enum fail_reason)a->reply.failed.reason, a->reply.failed.text);
+	return SP_EREPLY;
+}
+
+/* 0, or an exit code. */
+static int
+from_monitor(struct agent *a)
+{
+	int r = chan_receive(&a->monitor, &a->reply, ST_LIVE);
+
+	if (r == -EINTR)
+		return 0;
+	if (r == SP_ECLOSED)
+		return SP_EXIT_ORPHAN;
+	if (r != 0)
+		return SP_EXIT_PROTOCOL;
+	if (a->reply.type == MSG_AGENT_END)
+		remember_end(a, &a->reply.agent_end);
+	msg_close(&a->reply);
+	return 0;
+}
+
+/* The forged message is named, and the rule it broke; then this session ends, and only this one. */
+static int
+violation(const struct chan *c, int code)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_ERROR, "violation");
+	log_str(&l, "peer", "worker");
+	log_str(&l, "message", msg_name(c->bad_type));
+	log_code(&l, code);
+	log_end(&l);
+	return SP_EXIT_PROTOCOL;
+}
+
+/* 0, or an exit code plus one, so that SP_EXIT_OK ends the loop too. */
+static int
+from_worker(struct agent *a)
+{
+	int r = chan_receive(&a->files, &a->in, a->states);
+
+	if (r == -EINTR)
+		return 0;
+	if (r == SP_ECLOSED)
+		return 1 + SP_EXIT_OK;
+	if (r != 0)
+		return 1 + violation(&a->files, r);
+	r = serve(a);
+	msg_close(&a->in);
+	if (r == 0)
+		return 0;
+	if (r == SP_ECLOSED)
+		return 1 + SP_EXIT_OK;
+	log_problem(LOG_LEVEL_ERROR, "agent-answer", msg_name(a->in.type), r);
+	return 1 + SP_EXIT_CRASH;
+}
+
+static int
+serve_all(struct agent *a)
+{
+	struct pollfd p[2] = { { .fd = a->files.fd, .events = POLLIN }, { .fd = a->monitor.fd, .events = POLLIN } };
+	int r;
+
+	for (;;) {
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			return SP_EXIT_OS;
+		if (p[1].revents != 0 && (r = from_monitor(a)) != 0)
+			return r;
+		if (p[0].revents != 0 && (r = from_worker(a)) != 0)
+			return r - 1;
+		if (a->ending)
+			tell_end(a);
+	}
+}
+
+int
+agent_session(const int *fds, unsigned n)
+{
+	struct agent *a = &agent;
+	static const struct msg_agent_ready ready;
+	int r;
+
+	if (n != 2 || configuration == NULL)
+		return SP_EXIT_USAGE;
+	chan_init(&a->monitor, fds[0], CH_AGENT, ROLE_AGENT);
+	chan_init(&a->files, fds[1], CH_FILES, ROLE_AGENT);
+	a->conf = configuration;
+	a->listen_fd = a->transfer.fd = a->transfer.dir_fd = a->transfer.victim_fd = -1;
+	a->states = ST_LIVE;
+	log_set_sink(log_to_monitor, a);
+	if (chan_tell(&a->monitor, MSG_AGENT_READY, &ready) != 0)
+		return SP_EXIT_ORPHAN;
+	r = receive_profile(a);
+	msg_close(&a->in);
+	if (r != 0)
+		return r;
+	r = serve_all(a);
+	transfer_abandon(a);
+	listing_close(a);
+	return r;
+}

@@ -1,0 +1,615 @@
+/*
+ * Uploads: STORE, STORE_UNIQUE, APPEND, and the end of one.
+ *
+ * What is new or replaced as a whole is written to a temporary file in the
+ * same folder, which no client can name, and takes its name when it is
+ * complete; resuming and appending write in place.  The kernel, not an earlier
+ * look, decides which right was needed: a file that is there is opened without
+ * O_CREAT, a new one with O_EXCL (and renamed with RENAME_NOREPLACE).
+ *
+ * The descriptor that the worker writes to is the same open file as ours, so
+ * that its position tells where the worker stopped.
+ */
+#include "config.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/str.h"
+#include "daemon/agent/gate.h"
+#include "daemon/agent/upload.h"
+
+#define ACL_XATTR	"system.posix_acl_access"
+#define ACL_SIZE_MAX	4096
+#define UNIQUE_TRIES	1000
+#define STALE_SECONDS	60
+
+/* ---------------------------------------------------------------- beginning */
+
+static void
+close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void
+forget(struct agent *a)
+{
+	struct transfer *t = &a->transfer;
+
+	close_fd(&t->fd);
+	close_fd(&t->dir_fd);
+	close_fd(&t->victim_fd);
+	t->kind = TRANSFER_NONE;
+	t->temp[0] = '\0';
+	a->states = (a->states & ~(unsigned)ST_TRANSFER) | ST_LIVE;
+}
+
+/* A refusal after the beginning: nothing of the upload stays. */
+static int
+give_up(struct agent *a, int code)
+{
+	struct transfer *t = &a->transfer;
+
+	if (t->temp[0] != '\0')
+		(void)unlinkat(t->dir_fd, t->temp, 0);
+	else if (!t->existed && t->fd >= 0)
+		(void)unlinkat(t->dir_fd, t->leaf, 0);
+	forget(a);
+	return code;
+}
+
+static int
+begin(struct agent *a, uint32_t create, uint32_t replace)
+{
+	struct transfer *t = &a->transfer;
+	const struct place *p = &a->place;
+
+	if (p->error != 0)
+		return p->error;
+	if (p->found && !root_is_file(p))
+		return agent_refuse(a, FAIL_KIND, NULL);
+	t->kind = TRANSFER_WRITE;
+	t->commit = COMMIT_NONE;
+	t->existed = p->found;
+	t->append = false;
+	t->offset = t->old_size = 0;
+	t->limit = UINT64_MAX;
+	t->temp[0] = '\0';
+	t->may_create = (a->verdict.granted & create) != 0;
+	t->may_replace = (a->verdict.granted & replace) != 0;
+	t->began = clock_ms();
+	memcpy(t->path, p->path, p->path_len + 1);
+	(void)str_copy(t->leaf, sizeof t->leaf, p->leaf);
+	t->dir_fd = openat(p->dir_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return t->dir_fd < 0 ? -errno : 0;
+}
+
+/* The file that is there, for writing: the kernel decides whether it may be. */
+static int
+open_existing(struct agent *a, int flags)
+{
+	struct transfer *t = &a->transfer;
+	struct stat st;
+
+	t->fd = root_open(&a->place, flags, 0);
+	if (t->fd == -ENOENT)
+		return AGAIN;
+	if (t->fd < 0)
+		return t->fd;
+	if (fstat(t->fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return agent_refuse(a, FAIL_KIND, NULL);
+	t->old_size = (uint64_t)st.st_size;
+	return 0;
+}
+
+static int
+create_in_place(struct agent *a)
+{
+	struct transfer *t = &a->transfer;
+
+	t->fd = root_open(&a->place, O_WRONLY | O_CREAT | O_EXCL, a->set->file_mode);
+	if (t->fd == -EEXIST)
+		return AGAIN;
+	return t->fd < 0 ? t->fd : 0;
+}
+
+/* ------------------------------------------------------------ temporary files */
+
+static int
+random_name(char *dst, size_t size)
+{
+	uint64_t r;
+
+	if (getrandom(&r, sizeof r, 0) != sizeof r)
+		return -EIO;
+	return str_format(dst, size, ROOT_RESERVED "%016llx", (unsigned long long)r);
+}
+
+/* Made and locked: whoever finds it unlocked later knows that its session is gone. */
+static int
+make_temp(struct agent *a, mode_t mode)
+{
+	struct transfer *t = &a->transfer;
+	int fd, r;
+
+	if ((r = random_name(t->temp, sizeof t->temp)) != 0)
+		return r;
+	fd = openat(t->dir_fd, t->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0) {
+		t->temp[0] = '\0';
+		return -errno;
+	}
+	(void)flock(fd, LOCK_EX | LOCK_NB);
+	t->fd = fd;
+	return 0;
+}
+
+void
+upload_sweep(int dir_fd, const char *name)
+{
+	struct stat st;
+	int fd = root_open_entry(dir_fd, name, O_RDONLY);
+
+	if (fd < 0)
+		return;
+	/* A young one may not be locked yet. */
+	if (fstat(fd, &st) == 0 && st.st_uid == geteuid() && st.st_mtim.tv_sec < time(NULL) - STALE_SECONDS &&
+	    flock(fd, LOCK_EX | LOCK_NB) == 0)
+		(void)unlinkat(dir_fd, name, 0);
+	close(fd);
+}
+
+static int
+copy_acl(int from, int to)
+{
+	char acl[ACL_SIZE_MAX];
+	ssize_t n = fgetxattr(from, ACL_XATTR, acl, sizeof acl);
+
+	if (n > 0)
+		return fsetxattr(to, ACL_XATTR, acl, (size_t)n, 0) < 0 ? -errno : 0;
+	if (n < 0 && errno != ENODATA && errno != EOPNOTSUPP)
+		return -errno;
+	/* The folder's default ACL may have given the new file what the old one did not have. */
+	if (fremovexattr(to, ACL_XATTR) < 0 && errno != ENODATA && errno != EOPNOTSUPP)
+		return -errno;
+	return 0;
+}
+
+/* Owner, ACL and mode of the replaced file. -EPERM: it cannot have them. */
+static int
+dress(int victim, int temp)
+{
+	struct stat st, now;
+	int r;
+
+	if (fstat(victim, &st) < 0 || fstat(temp, &now) < 0)
+		return -errno;
+	if (st.st_nlink > 1)
+		return -EPERM;
+	if ((st.st_uid != now.st_uid || st.st_gid != now.st_gid) && fchown(temp, st.st_uid, st.st_gid) < 0)
+		return -EPERM;
+	if ((r = copy_acl(victim, temp)) != 0)
+		return r;
+	return fchmod(temp, st.st_mode & 01777) < 0 ? -errno : 0;
+}
+
+/*
+ * Replacing: t->fd is the open victim, and becomes the temporary file.  Where
+ * the folder takes no new file but the file may be written, it is written in place.
+ */
+static int
+replace_later(struct agent *a)
+{
+	struct transfer *t = &a->transfer;
+	int victim = t->fd, r;
+
+	if ((r = make_temp(a, S_IRUSR | S_IWUSR)) != 0) {
+		t->fd = victim;
+		return r == -ENOSPC || r == -EDQUOT ? r : 0;
+	}
+	t->commit = COMMIT_RENAME;
+	r = dress(victim, t->fd);
+	if (r == 0) {
+		close(victim);
+		return 0;
+	}
+	t->commit = COMMIT_COPY;
+	t->victim_fd = victim;
+	return 0;
+}
+
+static int
+create_later(struct agent *a)
+{
+	int r = make_temp(a, a->set->file_mode);
+
+	if (r == 0)
+		a->transfer.commit = COMMIT_RENAME;
+	return r;
+}
+
+/* -------------------------------------------------------------------- limits */
+
+static uint64_t
+add_up(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+/* What the ledger has left, before anything is changed. */
+static int
+ask_quota(struct agent *a)
+{
+	static const struct msg_quota nothing;
+	struct transfer *t = &a->transfer;
+	struct msg_quota_left left;
+	uint64_t reached;
+	int r;
+
+	if ((a->flags & PROFILE_QUOTA) == 0)
+		return 0;
+	if ((r = agent_ask(a, MSG_QUOTA, &nothing, NULL, 0, MSG_QUOTA_LEFT)) != 0)
+		return r;
+	left = a->reply.quota_left;
+	msg_close(&a->reply);
+	if (!t->existed && left.files == 0)
+		return agent_refuse(a, FAIL_QUOTA, "the account's number of files is used up");
+	reached = add_up(t->old_size, left.bytes);
+	if (reached <= t->offset)
+		return agent_refuse(a, FAIL_QUOTA, "the account's space is used up");
+	if (reached < t->limit)
+		t->limit = reached;
+	return 0;
+}
+
+static int
+check_room(struct agent *a, uint64_t announced)
+{
+	struct transfer *t = &a->transfer;
+	struct statvfs fs;
+
+	if (a->set->max_file_size != 0 && a->set->max_file_size < t->limit)
+		t->limit = a->set->max_file_size;
+	if (t->limit != UINT64_MAX && add_up(t->offset, announced) > t->limit)
+		return agent_refuse(a, FAIL_QUOTA, "the announced size is beyond the limit of this account");
+	if (announced != 0 && fstatvfs(t->fd, &fs) == 0 && announced > t->old_size &&
+	    (announced - t->old_size) / fs.f_frsize > fs.f_bavail)
+		return -ENOSPC;
+	return 0;
+}
+
+/* Everything is ready: the worker gets the file. */
+static int
+hand_over(struct agent *a, uint64_t announced, const char *name)
+{
+	static struct msg_writing w;
+	struct transfer *t = &a->transfer;
+	int r;
+
+	if ((r = ask_quota(a)) != 0 || (r = check_room(a, announced)) != 0)
+		return give_up(a, r);
+	if (t->offset > 0 && t->commit == COMMIT_NONE && lseek(t->fd, (off_t)t->offset, SEEK_SET) < 0)
+		return give_up(a, -errno);
+	if (!t->existed || t->commit == COMMIT_RENAME)
+		policy_own(a, t->fd);
+	w.room = t->limit == UINT64_MAX ? UINT64_MAX : t->limit - t->offset;
+	if (str_copy(w.name, sizeof w.name, name) != 0)
+		return give_up(a, -ENAMETOOLONG);
+	r = agent_answer(a, MSG_WRITING, &w, &t->fd, 1);
+	if (r != ANSWERED)
+		return give_up(a, r);
+	a->states = (a->states & ~(unsigned)ST_LIVE) | ST_TRANSFER;
+	return ANSWERED;
+}
+
+int
+handle_store(struct agent *a, const struct msg *m)
+{
+	struct transfer *t = &a->transfer;
+	uint64_t offset = m->store.offset;
+	int r = begin(a, AUTHZ_CREATE, AUTHZ_OVERWRITE);
+
+	if (r == 0 && t->existed)
+		r = open_existing(a, O_WRONLY);
+	if (r == 0 && offset > t->old_size)
+		r = agent_refuse(a, FAIL_ARGUMENT, "the restart offset is beyond the end of the file");
+	t->offset = offset;
+	if (r == 0 && t->existed && offset == 0 && a->set->atomic_uploads)
+		r = replace_later(a);
+	else if (r == 0 && !t->existed)
+		r = a->set->atomic_uploads ? create_later(a) : create_in_place(a);
+	return r == 0 ? hand_over(a, m->store.announced, "") : give_up(a, r);
+}
+
+int
+handle_append(struct agent *a, const struct msg *m)
+{
+	struct transfer *t = &a->transfer;
+	int r = begin(a, AUTHZ_APPNEW, AUTHZ_APPEND);
+
+	if (r == 0 && t->existed)
+		r = open_existing(a, O_WRONLY);
+	else if (r == 0)
+		r = a->set->atomic_uploads ? create_later(a) : create_in_place(a);
+	t->append = true;
+	t->offset = t->old_size;
+	return r == 0 ? hand_over(a, m->append.announced, "") : give_up(a, r);
+}
+
+/* A name that is free: as wished, else with a number, else a random one. */
+int
+subject_unique(struct agent *a, const struct msg *m, const char *path)
+{
+	static char name[ROOT_PATH_MAX + 1];
+	uint32_t random;
+	int r = 0;
+
+	(void)m;
+	for (unsigned i = 0; i < UNIQUE_TRIES; i++) {
+		if (path[0] == '\0' && getrandom(&random, sizeof random, 0) != sizeof random)
+			return -EIO;
+		if (path[0] == '\0')
+			r = str_format(name, sizeof name, "upload-%08x", random);
+		else if (i == 0)
+			r = str_copy(name, sizeof name, path);
+		else
+			r = str_format(name, sizeof name, "%s.%u", path, i);
+		if (r != 0)
+			return -ENAMETOOLONG;
+		r = root_find(&a->root, a->cwd, name, ROOT_NAME, &a->place);
+		if (r != 0 || a->place.error != 0 || !a->place.found)
+			return r;
+		root_leave(&a->place);
+	}
+	return -EEXIST;
+}
+
+int
+handle_store_unique(struct agent *a, const struct msg *m)
+{
+	int r = begin(a, AUTHZ_CREATE, 0);
+
+	/* The name is taken at once: nobody else may get it. */
+	if (r == 0)
+		r = create_in_place(a);
+	return r == 0 ? hand_over(a, m->store_unique.announced, a->transfer.leaf) : give_up(a, r);
+}
+
+/* ----------------------------------------------------------------------- end */
+
+static int
+rename_at(int dir_fd, const char *from, const char *to, unsigned flags)
+{
+	if (renameat2(dir_fd, from, dir_fd, to, flags) == 0)
+		return 0;
+	/* A file system without flags: what they guard against is then only looked for. */
+	if (errno == EINVAL && flags == RENAME_NOREPLACE) {
+		if (faccessat(dir_fd, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			return -EEXIST;
+		return renameat(dir_fd, from, dir_fd, to) < 0 ? -errno : 0;
+	}
+	return -errno;
+}
+
+/* The temporary file takes its name, as far as the rights go. */
+static int
+take_name(struct transfer *t, bool complete)
+{
+	int r;
+
+	if (!complete || !t->may_replace)
+		return rename_at(t->dir_fd, t->temp, t->leaf, RENAME_NOREPLACE);
+	if (t->may_create || !t->existed)
+		return rename_at(t->dir_fd, t->temp, t->leaf, 0);
+	/* Only replacing is granted: should the old file be gone, no new one may appear. */
+	r = rename_at(t->dir_fd, t->temp, t->leaf, RENAME_EXCHANGE);
+	if (r == -EINVAL)
+		return rename_at(t->dir_fd, t->temp, t->leaf, 0);
+	return r == 0 && unlinkat(t->dir_fd, t->temp, 0) < 0 ? -errno : r;
+}
+
+/* Writes the temporary file's content over that of the file that keeps its owner and its links. */
+static int
+copy_over(struct transfer *t, uint64_t size)
+{
+	off_t in = 0, out = 0;
+	ssize_t n = 1;
+
+	while ((uint64_t)in < size && n > 0) {
+		n = copy_file_range(t->fd, &in, t->victim_fd, &out, (size_t)(size - (uint64_t)in), 0);
+		if (n < 0 && errno == EINTR)
+			n = 1;
+	}
+	if (n < 0)
+		return -errno;
+	if ((uint64_t)in < size)
+		return -EIO;
+	return ftruncate(t->victim_fd, (off_t)size) < 0 ? -errno : 0;
+}
+
+/* In place: what lies behind the last byte is cut off, once a byte has arrived. */
+static int
+cut_tail(struct agent *a, uint64_t at, bool complete, uint64_t *size)
+{
+	struct transfer *t = &a->transfer;
+
+	if (t->commit != COMMIT_NONE || t->append || at >= *size || (at == t->offset && !complete))
+		return 0;
+	if (a->set->rest_keeps_tail && t->offset > 0)
+		return 0;
+	*size = at;
+	return ftruncate(t->fd, (off_t)at) < 0 ? -errno : 0;
+}
+
+static int
+sync_file(struct agent *a, int fd)
+{
+	return a->set->fsync != CONF_FSYNC_NONE && fsync(fd) < 0 ? -errno : 0;
+}
+
+/* O_PATH descriptors cannot be synced. */
+static int
+sync_folder(struct agent *a)
+{
+	int fd, r = 0;
+
+	if (a->set->fsync != CONF_FSYNC_DIR)
+		return 0;
+	fd = openat(a->transfer.dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fsync(fd) < 0)
+		r = -errno;
+	close(fd);
+	return r;
+}
+
+/* The content is on its way to the disk and the file is closed, without an error having been kept from us. */
+static int
+close_file(struct transfer *t, int *fd)
+{
+	int r = close(*fd) < 0 && errno != EINTR ? -errno : 0;
+
+	(void)t;
+	*fd = -1;
+	return r;
+}
+
+static int
+commit(struct agent *a, bool complete, uint64_t size)
+{
+	struct transfer *t = &a->transfer;
+	int r = 0;
+
+	if (t->commit == COMMIT_COPY)
+		r = copy_over(t, size);
+	if (r == 0 && complete)
+		r = sync_file(a, t->commit == COMMIT_COPY ? t->victim_fd : t->fd);
+	if (r == 0 && t->commit == COMMIT_COPY)
+		r = close_file(t, &t->victim_fd);
+	if (r == 0)
+		r = close_file(t, &t->fd);
+	if (r == 0 && t->commit == COMMIT_RENAME && (r = take_name(t, complete)) == 0)
+		t->temp[0] = '\0';
+	return r == 0 && complete ? sync_folder(a) : r;
+}
+
+/* What the ledger is charged with. Refused: the upload is not kept. */
+static int
+charge(struct agent *a, uint64_t size)
+{
+	struct msg_quota q = { 0 };
+	struct transfer *t = &a->transfer;
+	int r;
+
+	if ((a->flags & PROFILE_QUOTA) == 0)
+		return 0;
+	q.bytes_added = size > t->old_size ? size - t->old_size : 0;
+	q.bytes_removed = size < t->old_size ? t->old_size - size : 0;
+	q.files_added = t->existed ? 0 : 1;
+	if ((r = agent_ask(a, MSG_QUOTA, &q, NULL, 0, MSG_QUOTA_LEFT)) == 0)
+		msg_close(&a->reply);
+	return r;
+}
+
+static void
+record(struct agent *a, uint64_t bytes, bool complete, bool ascii)
+{
+	struct msg_transfer_record *m = &a->out.record;
+	struct transfer *t = &a->transfer;
+
+	m->direction = t->kind == TRANSFER_WRITE;
+	m->complete = complete;
+	m->ascii = ascii;
+	m->bytes = bytes;
+	m->milliseconds = (uint64_t)(clock_ms() - t->began);
+	(void)str_copy(m->path, sizeof m->path, t->path);
+	(void)chan_tell(&a->monitor, MSG_TRANSFER_RECORD, m);
+}
+
+/* Is there anything to keep of an upload that is not complete? In place it is there already. */
+static bool
+keeps_partial(const struct agent *a, uint64_t received)
+{
+	const struct transfer *t = &a->transfer;
+
+	if (t->commit == COMMIT_NONE)
+		return t->existed || (a->set->keep_partial && received > 0);
+	return t->commit == COMMIT_RENAME && !t->existed && a->set->keep_partial && received > 0;
+}
+
+/* 0, or why the upload is not what the client thinks it is. */
+static int
+end_upload(struct agent *a, bool complete, bool ascii)
+{
+	struct transfer *t = &a->transfer;
+	struct stat st;
+	off_t at = lseek(t->fd, 0, SEEK_CUR);
+	uint64_t size, received;
+	int r = 0;
+
+	if (at < 0 || fstat(t->fd, &st) < 0)
+		return give_up(a, -errno);
+	size = (uint64_t)st.st_size;
+	received = (uint64_t)at > t->offset ? (uint64_t)at - t->offset : 0;
+	r = cut_tail(a, (uint64_t)at, complete, &size);
+	if (r == 0 && size > t->limit && t->commit != COMMIT_NONE)
+		r = agent_refuse(a, FAIL_QUOTA, "the file is larger than this account may store");
+	if (r == 0 && (complete || keeps_partial(a, received)) && (r = charge(a, size)) == 0)
+		r = commit(a, complete, size);
+	else if (r == 0 && t->commit == COMMIT_NONE && !t->existed)
+		return give_up(a, 0);
+	if ((a->flags & PROFILE_RECORDS) != 0)
+		record(a, received, complete && r == 0, ascii);
+	if (complete && r == 0)
+		(void)authz_set_last_upload(a->policy, t->path);
+	if (t->temp[0] != '\0')
+		(void)unlinkat(t->dir_fd, t->temp, 0);
+	forget(a);
+	return r;
+}
+
+void
+transfer_begin_read(struct agent *a)
+{
+	struct transfer *t = &a->transfer;
+
+	t->kind = TRANSFER_READ;
+	t->began = clock_ms();
+	memcpy(t->path, a->place.path, a->place.path_len + 1);
+	a->states = (a->states & ~(unsigned)ST_LIVE) | ST_TRANSFER;
+}
+
+int
+handle_finish(struct agent *a, const struct msg *m)
+{
+	if (a->transfer.kind == TRANSFER_WRITE)
+		return end_upload(a, m->finish.complete != 0, m->finish.ascii != 0);
+	if ((a->flags & PROFILE_RECORDS) != 0)
+		record(a, m->finish.bytes, m->finish.complete != 0, m->finish.ascii != 0);
+	forget(a);
+	return ANSWERED;
+}
+
+void
+transfer_abandon(struct agent *a)
+{
+	if (a->transfer.kind == TRANSFER_WRITE)
+		(void)end_upload(a, false, false);
+}
