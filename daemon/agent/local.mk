@@ -1,0 +1,20 @@
+noinst_LIBRARIES += libagent.a
+libagent_a_SOURCES = \
+	daemon/agent/account.c \
+	daemon/agent/agent.h \
+	daemon/agent/attribute.c \
+	daemon/agent/change.c \
+	daemon/agent/data.c \
+	daemon/agent/entries.c \
+	daemon/agent/explain.c \
+	daemon/agent/format.c daemon/agent/format.h \
+	daemon/agent/gate.c daemon/agent/gate.h \
+	daemon/agent/listing.c daemon/agent/listing.h \
+	daemon/agent/match.c daemon/agent/match.h \
+	daemon/agent/names.c daemon/agent/names.h \
+	daemon/agent/policy.c \
+	daemon/agent/root.c daemon/agent/root.h \
+	daemon/agent/serve.c \
+	daemon/agent/session.c \
+	daemon/agent/transfer.c \
+	daemon/agent/upload.c daemon/agent/upload.h

@@ -30,9 +30,16 @@ names_open(bool with_users)
 	groups.fd = open("/etc/group", O_RDONLY | O_CLOEXEC);
 }
 
-/* A line "name:x:id:..." of the file. */
+/* What is looked for, and what was found. */
+struct wanted {
+	bool by_name;
+	uint32_t id;
+	char name[NAME_MAX_SHOWN + 1];
+};
+
+/* A line "name:x:id:..." of the file: fills in the other half of w when it is the one. */
 static bool
-line_is(const char *line, size_t len, uint32_t id, char *name)
+line_is(const char *line, size_t len, struct wanted *w)
 {
 	const char *end = line + len, *colon = memchr(line, ':', len), *second;
 	uint64_t value = 0;
@@ -43,16 +50,22 @@ line_is(const char *line, size_t len, uint32_t id, char *name)
 		return false;
 	for (; second < end && *second >= '0' && *second <= '9' && value <= UINT32_MAX; second++)
 		value = value * 10 + (uint64_t)(*second - '0');
-	if (value != id || colon - line > NAME_MAX_SHOWN)
+	if (value > UINT32_MAX || colon - line > NAME_MAX_SHOWN)
 		return false;
-	memcpy(name, line, (size_t)(colon - line));
-	name[colon - line] = '\0';
+	if (w->by_name) {
+		w->id = (uint32_t)value;
+		return strlen(w->name) == (size_t)(colon - line) && memcmp(line, w->name, strlen(w->name)) == 0;
+	}
+	if (value != w->id)
+		return false;
+	memcpy(w->name, line, (size_t)(colon - line));
+	w->name[colon - line] = '\0';
 	return true;
 }
 
 /* Reads the file in pieces; a line longer than one is passed over. */
 static bool
-search(int fd, uint32_t id, char *name)
+search(int fd, struct wanted *w)
 {
 	char buf[4096];
 	size_t have = 0;
@@ -65,7 +78,7 @@ search(int fd, uint32_t id, char *name)
 		at += n;
 		have += (size_t)n;
 		while ((end = memchr(line, '\n', have - (size_t)(line - buf))) != NULL) {
-			if (line_is(line, (size_t)(end - line), id, name))
+			if (line_is(line, (size_t)(end - line), w))
 				return true;
 			line = end + 1;
 		}
@@ -82,8 +95,12 @@ find(struct cache *c, uint32_t id)
 {
 	size_t i = id % CACHE;
 
+	struct wanted w = { .id = id };
+
 	if (!c->slot[i].known || c->slot[i].id != id) {
-		if (c->fd < 0 || !search(c->fd, id, c->slot[i].name))
+		if (c->fd >= 0 && search(c->fd, &w))
+			(void)str_copy(c->slot[i].name, sizeof c->slot[i].name, w.name);
+		else
 			(void)str_format(c->slot[i].name, sizeof c->slot[i].name, "%u", id);
 		c->slot[i].known = true;
 		c->slot[i].id = id;
@@ -101,4 +118,14 @@ const char *
 names_group(uint32_t gid)
 {
 	return find(&groups, gid);
+}
+
+uint32_t
+names_group_id(const char *name)
+{
+	struct wanted w = { .by_name = true };
+
+	if (groups.fd < 0 || name[0] == '\0' || str_copy(w.name, sizeof w.name, name) != 0 || !search(groups.fd, &w))
+		return UINT32_MAX;
+	return w.id;
 }

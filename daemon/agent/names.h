@@ -17,4 +17,7 @@ void names_open(bool users);
 const char *names_user(uint32_t uid);
 const char *names_group(uint32_t gid);
 
+/* The number of a group by its name; UINT32_MAX when there is none. */
+uint32_t names_group_id(const char *name);
+
 #endif

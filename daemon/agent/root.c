@@ -330,9 +330,7 @@ look(const struct root *root, struct place *p, enum root_last last)
 static bool
 names_reserved(const char *path)
 {
-	for (; (path = strstr(path, "/" ROOT_RESERVED)) != NULL; path++)
-		return true;
-	return false;
+	return strstr(path, "/" ROOT_RESERVED) != NULL;
 }
 
 int
@@ -355,6 +353,7 @@ root_find(const struct root *root, const char *cwd, const char *path, enum root_
 	}
 	if (names_reserved(p->path)) {
 		root_leave(p);
+		p->found = false;
 		return SP_EFORMAT;
 	}
 	if (r != 0)	/* judged as typed, where nothing better is known */

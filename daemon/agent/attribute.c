@@ -1,0 +1,267 @@
+/*
+ * Attributes of one object: mode, time, owner, group, ACL; and the session's umask.
+ */
+#include "config.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "authz/posixacl.h"
+#include "common/err.h"
+#include "common/str.h"
+#include "daemon/agent/agent.h"
+#include "daemon/agent/names.h"
+
+#define NO_ID		UINT32_MAX
+#define UMASK_TELL	UINT32_MAX	/* SET_UMASK: only tell the present one */
+
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2	452
+#endif
+
+static int
+must_exist(const struct agent *a)
+{
+	if (a->place.error != 0)
+		return a->place.error;
+	return a->place.found ? 0 : -ENOENT;
+}
+
+/* A descriptor for changing attributes: any way of opening will do. */
+static int
+open_any(const struct place *p)
+{
+	int fd = root_open(p, O_RDONLY, 0);
+
+	return fd == -EACCES && !root_is_folder(p) ? root_open(p, O_WRONLY, 0) : fd;
+}
+
+/* Sets the permission bits without ever following a link. */
+static int
+change_mode(const struct place *p, mode_t mode)
+{
+	int r, fd = open_any(p);
+
+	if (fd >= 0) {
+		r = fchmod(fd, mode) < 0 ? -errno : 0;
+		close(fd);
+		return r;
+	}
+	/* Neither readable nor writable by its owner: only newer kernels can name it without following. */
+	r = syscall(SYS_fchmodat2, p->dir_fd, p->leaf, mode, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	return r == -ENOSYS ? fd : r;
+}
+
+int
+handle_change_mode(struct agent *a, const struct msg *m)
+{
+	struct place *p = &a->place;
+	mode_t mode = m->change_mode.mode & 0777;
+	int r = must_exist(a);
+
+	if (r != 0)
+		return r;
+	/* Set-id and sticky bits are nothing that a client sets; a folder keeps those that it has. */
+	if (root_is_folder(p))
+		mode |= p->st.stx_mode & 07000;
+	return change_mode(p, mode);
+}
+
+int
+handle_set_time(struct agent *a, const struct msg *m)
+{
+	struct timespec t[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = (time_t)(int64_t)m->set_time.mtime } };
+	int r = must_exist(a);
+
+	if (r != 0)
+		return r;
+	return utimensat(a->place.dir_fd, a->place.leaf, t, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+/* -------------------------------------------------------------- owner and group */
+
+/* A number, or the name of a group of this system. NO_ID: neither. */
+static uint32_t
+group_of(const char *text)
+{
+	char *end;
+	unsigned long id;
+
+	errno = 0;
+	id = strtoul(text, &end, 10);
+	if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && id < NO_ID)
+		return (uint32_t)id;
+	return names_group_id(text);
+}
+
+/* The owner may give a file to a group that he is in; that needs nobody's help. */
+static int
+change_own_group(struct agent *a, const char *group)
+{
+	uint32_t gid = group_of(group);
+
+	if (gid == NO_ID)
+		return agent_refuse(a, FAIL_ARGUMENT, "there is no such group");
+	return fchownat(a->place.dir_fd, a->place.leaf, (uid_t)-1, gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+/* The monitor knows accounts, and may have the privilege. */
+static int
+ask_for_owner(struct agent *a, const struct msg_change_owner *q)
+{
+	static struct msg_chown_file m;
+	int r, fd = open_any(&a->place);
+
+	if (fd < 0)
+		return fd;
+	memcpy(m.owner, q->owner, sizeof m.owner);
+	memcpy(m.group, q->group, sizeof m.group);
+	r = agent_ask(a, MSG_CHOWN_FILE, &m, &fd, 1, MSG_DONE);
+	close(fd);
+	if (r == 0)
+		msg_close(&a->reply);
+	return r;
+}
+
+int
+handle_change_owner(struct agent *a, const struct msg *m)
+{
+	const struct msg_change_owner *q = &m->change_owner;
+	int r = must_exist(a);
+
+	if (r != 0)
+		return r;
+	if (q->owner[0] == '\0' && q->group[0] == '\0')
+		return agent_refuse(a, FAIL_ARGUMENT, "neither owner nor group is named");
+	if ((a->flags & PROFILE_CHOWN) != 0)
+		return ask_for_owner(a, q);
+	if (q->owner[0] == '\0')
+		return change_own_group(a, q->group);
+	return agent_refuse(a, FAIL_ARGUMENT, "this account cannot give files to others");
+}
+
+/* ------------------------------------------------------------------------ umask */
+
+/* Has the working directory an ACL that new files get whatever the umask is? */
+static bool
+has_default_acl(struct agent *a)
+{
+	bool found = false;
+	int r = root_find(&a->root, "/", a->cwd, ROOT_FOLLOW, &a->place);
+
+	if (r == 0 && a->place.error == 0)
+		(void)pacl_extended(pacl_at_leaf(a->place.dir_fd, a->place.leaf), NULL, &found);
+	return found;
+}
+
+int
+handle_set_umask(struct agent *a, const struct msg *m)
+{
+	struct msg_text *t = &a->out.text;
+	mode_t old = a->mask;
+
+	if (m->set_umask.mask != UMASK_TELL) {
+		if (m->set_umask.mask > 0777)
+			return agent_refuse(a, FAIL_ARGUMENT, "a umask has three octal digits");
+		a->mask = m->set_umask.mask;
+		umask(a->mask);
+	}
+	(void)str_format(t->text, sizeof t->text, "%03o%s", (unsigned)old, has_default_acl(a) ?
+	    "\nThis folder has a default ACL, which new files and folders get instead." : "");
+	return agent_answer(a, MSG_TEXT, t, NULL, 0);
+}
+
+/* ------------------------------------------------------------------------- ACLs */
+
+static enum pacl_type
+type_of(uint8_t kind)
+{
+	return kind == 0 ? PACL_ACCESS : PACL_DEFAULT;
+}
+
+int
+handle_acl_get(struct agent *a, const struct msg *m)
+{
+	const struct msg_acl_get *q = &m->acl_get;
+	struct msg_text *t = &a->out.text;
+	struct pacl *acl;
+	char *text;
+	int r = must_exist(a);
+
+	if (r != 0)
+		return r;
+	if (q->kind > 1 || (q->kind == 1 && !root_is_folder(&a->place)))
+		return agent_refuse(a, FAIL_KIND, "only folders have a default ACL");
+	r = pacl_get(pacl_at_leaf(a->place.dir_fd, a->place.leaf), type_of(q->kind), &acl);
+	if (r != 0)
+		return r;
+	r = pacl_text_as(acl, NULL, '\n', PACL_NUMERIC_IDS | (q->effective != 0 ? PACL_SOME_EFFECTIVE : 0u), &text);
+	pacl_free(acl);
+	if (r != 0)
+		return r;
+	r = str_copy(t->text, sizeof t->text, text);
+	free(text);
+	return r != 0 ? agent_refuse(a, FAIL_ARGUMENT, "the ACL is too long to be shown") :
+	    agent_answer(a, MSG_TEXT, t, NULL, 0);
+}
+
+/* The names that can be known inside the jail: the account's own, and groups. */
+static int
+find_name(void *context, enum pacl_tag tag, const char *name, uint32_t *id)
+{
+	const struct agent *a = context;
+
+	if (tag == PACL_USER && strcmp(name, a->user) == 0)
+		*id = a->uid;
+	else if (tag == PACL_GROUP)
+		*id = names_group_id(name);
+	else
+		*id = NO_ID;
+	return *id == NO_ID ? -ENOENT : 0;
+}
+
+/* Reads the client's text into a valid ACL. 0 or a refusal that says what is wrong. */
+static int
+read_acl(struct agent *a, const char *text, bool access, struct pacl **acl)
+{
+	struct pacl_names names = { find_name, a };
+	struct pacl_error e = { 0 };
+	enum pacl_fault fault;
+	char why[sizeof a->refusal_text];
+	int r = pacl_parse(text, &names, acl, &e);
+
+	if (r == SP_EFORMAT) {
+		(void)str_format(why, sizeof why, "at character %zu: %s", e.at + 1, e.text);
+		return agent_refuse(a, FAIL_ARGUMENT, why);
+	}
+	if (r != 0 || (!access && pacl_count(*acl) == 0))
+		return r;
+	fault = pacl_check(*acl, NULL);
+	if (fault == PACL_FINE)
+		return 0;
+	pacl_free(*acl);
+	return agent_refuse(a, FAIL_ARGUMENT, pacl_fault_text(fault));
+}
+
+int
+handle_acl_set(struct agent *a, const struct msg *m)
+{
+	const struct msg_acl_set *q = &m->acl_set;
+	struct pacl *acl;
+	int r = must_exist(a);
+
+	if (r != 0)
+		return r;
+	if (q->kind > 1 || (q->kind == 1 && !root_is_folder(&a->place)))
+		return agent_refuse(a, FAIL_KIND, "only folders have a default ACL");
+	if ((r = read_acl(a, q->acl, q->kind == 0, &acl)) != 0)
+		return r;
+	r = pacl_apply(pacl_at_leaf(a->place.dir_fd, a->place.leaf), type_of(q->kind), acl);
+	pacl_free(acl);
+	return r;
+}

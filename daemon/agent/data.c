@@ -1,0 +1,237 @@
+/*
+ * Sockets for data connections: made here, used by the worker, which cannot
+ * make any.  A passive socket is made once a session and used for every
+ * transfer; an active one goes to the session's peer, to a port that the
+ * client names, and to no other address unless the administrator trusts its
+ * network.
+ */
+#include "config.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/log.h"
+#include "daemon/agent/agent.h"
+
+#define BACKLOG		8
+#define PORT_LOW	49152	/* where nothing is configured: the dynamic ports of RFC 6335 */
+#define PORT_HIGH	65534
+
+static void
+set_option(int fd, int level, int option, int value)
+{
+	/* Options make a connection better; none is worth refusing it. */
+	(void)setsockopt(fd, level, option, &value, sizeof value);
+}
+
+static int
+new_socket(sa_family_t family)
+{
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+
+	if (fd < 0)
+		return -errno;
+	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);	/* ports with old connections that linger are free */
+	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (family == AF_INET6)
+		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	return fd;
+}
+
+/* ------------------------------------------------------------------------ passive */
+
+/* A listening socket on that address and port, or -errno. Each attempt is a new socket: bind() cannot be taken back. */
+static int
+listen_on(const struct addr *where)
+{
+	int r, fd = new_socket(where->sa.sa_family);
+
+	if (fd < 0)
+		return fd;
+	if (bind(fd, &where->sa, addr_len(where)) == 0 && listen(fd, BACKLOG) == 0)
+		return fd;
+	r = -errno;
+	close(fd);
+	return r;
+}
+
+/* From a random port of the range on, each port once. */
+static int
+listen_in_range(struct addr *where, struct conf_ports range)
+{
+	uint32_t count, first;
+	int fd = -EADDRINUSE;
+
+	if (range.low == 0)
+		range = (struct conf_ports){ PORT_LOW, PORT_HIGH };
+	count = (uint32_t)(range.high - range.low) + 1;
+	if (getrandom(&first, sizeof first, 0) != sizeof first)
+		return -EIO;
+	first %= count;
+	for (uint32_t i = 0; i < count && fd == -EADDRINUSE; i++) {
+		addr_set_port(where, (in_port_t)(range.low + (first + i) % count));
+		fd = listen_on(where);
+	}
+	return fd;
+}
+
+/* The address that this client is told: as configured for its network, else the one it came to. */
+static void
+address_to_tell(struct agent *a, struct addr *tell)
+{
+	const char *target = addr_map_find(&a->set->passive_address, &a->peer);
+
+	if (target == NULL)
+		return;
+	if (addr_parse(tell, target, 0) != 0)
+		log_problem(LOG_LEVEL_WARNING, "passive-address", target, -EADDRNOTAVAIL);
+}
+
+static int
+answer_listening(struct agent *a, const struct addr *tell)
+{
+	struct msg_listening m;
+
+	m.port = addr_port(&a->listen_addr);
+	m.address_len = addr_len(tell);
+	memcpy(m.address, &tell->sa, m.address_len);
+	return agent_answer(a, MSG_LISTENING, &m, &a->listen_fd, 1);
+}
+
+/* family: 0 as the control connection, 4 PASV, 1 and 2 as RFC 2428 numbers them. */
+static bool
+family_fits(uint8_t family, sa_family_t local, const struct addr *tell)
+{
+	switch (family) {
+	case 0:
+		return true;
+	case 1:
+		return local == AF_INET;
+	case 2:
+		return local == AF_INET6;
+	case 4:
+		return tell->sa.sa_family == AF_INET;
+	}
+	return false;
+}
+
+int
+handle_listen(struct agent *a, const struct msg *m)
+{
+	struct addr tell = a->local;
+	int fd;
+
+	address_to_tell(a, &tell);
+	if (!family_fits(m->listen.family, a->local.sa.sa_family, &tell))
+		return agent_refuse(a, FAIL_ARGUMENT, NULL);
+	if (a->listen_fd >= 0)
+		return answer_listening(a, &tell);
+	a->listen_addr = a->local;
+	fd = listen_in_range(&a->listen_addr, a->set->passive_ports);
+	if (fd == -EADDRINUSE) {
+		log_problem(LOG_LEVEL_ERROR, "passive-ports-exhausted", a->user, fd);
+		return agent_refuse(a, FAIL_BUSY, "no passive port is free");
+	}
+	if (fd < 0)
+		return fd;
+	a->listen_fd = fd;
+	return answer_listening(a, &tell);
+}
+
+/* ------------------------------------------------------------------------- active */
+
+/* Where to connect to: the peer, whatever the client wrote, or the address it wrote in a network that is trusted. */
+static int
+choose_target(struct agent *a, const struct msg_connect *q, struct addr *to)
+{
+	struct addr claimed;
+	struct log_line l;
+	char text[ADDR_TEXT_MAX];
+
+	*to = a->peer;
+	if (q->port < IPPORT_RESERVED)
+		return agent_refuse(a, FAIL_PEER, "the port is below 1024");
+	if (q->claimed_len != 0 && addr_from(&claimed, q->claimed, q->claimed_len) != 0)
+		return agent_refuse(a, FAIL_PEER, NULL);
+	if (q->claimed_len != 0 && !addr_same_host(&claimed, &a->peer)) {
+		if (!addr_nets_have(&a->set->data_peer, &claimed)) {
+			log_begin(&l, LOG_LEVEL_WARNING, "foreign-data-address");
+			log_str(&l, "address", addr_host(text, &claimed));
+			log_end(&l);
+			return agent_refuse(a, FAIL_PEER, NULL);
+		}
+		*to = claimed;
+	}
+	addr_set_port(to, q->port);
+	return 0;
+}
+
+/* A socket that is bound to the port where active connections come from. A descriptor or a negative code. */
+static int
+bound_socket(struct agent *a, sa_family_t family, in_port_t port)
+{
+	struct msg_bind_low ask = { .family = family == AF_INET6 ? 6 : 4 };
+	struct addr from = a->local;
+	int r, fd;
+
+	if (port != 0 && port < IPPORT_RESERVED && (a->flags & PROFILE_BIND_LOW) != 0) {
+		if ((r = agent_ask(a, MSG_BIND_LOW, &ask, NULL, 0, MSG_BOUND)) != 0)
+			return r;
+		fd = msg_take_fd(&a->reply, 0);
+		msg_close(&a->reply);
+		return chan_fd_is(fd, 't') ? fd : (close(fd), SP_EFDS);
+	}
+	fd = new_socket(family);
+	if (fd < 0)
+		return fd;
+	/* The client expects the data to come from the address that it speaks to. */
+	addr_set_port(&from, port < IPPORT_RESERVED ? 0 : port);
+	if (addr_port(&from) == 0)
+		set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+	if (from.sa.sa_family == family && bind(fd, &from.sa, addr_len(&from)) < 0) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static int
+begin_connect(int fd, const struct addr *to)
+{
+	if (connect(fd, &to->sa, addr_len(to)) == 0 || errno == EINPROGRESS)
+		return 0;
+	return -errno;
+}
+
+int
+handle_connect(struct agent *a, const struct msg *m)
+{
+	static const struct msg_connecting answer;
+	struct addr to;
+	int fd, r;
+
+	if (!a->set->active_mode)
+		return agent_refuse(a, FAIL_ARGUMENT, "active mode is switched off, use passive mode");
+	if ((r = choose_target(a, &m->connect, &to)) != 0)
+		return r;
+	fd = bound_socket(a, to.sa.sa_family, (in_port_t)a->set->active_port);
+	if (fd >= 0 && (r = begin_connect(fd, &to)) == -EADDRNOTAVAIL) {
+		/* An old connection between the same two ports lingers: any other port will do. */
+		close(fd);
+		fd = bound_socket(a, to.sa.sa_family, 0);
+		r = fd < 0 ? fd : begin_connect(fd, &to);
+	}
+	if (fd < 0)
+		return fd;
+	if (r == 0)
+		r = agent_answer(a, MSG_CONNECTING, &answer, &fd, 1);
+	close(fd);
+	return r;
+}
