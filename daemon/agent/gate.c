@@ -13,6 +13,8 @@
 static const int operations[MSG_COUNT] = {
 	[MSG_NONE] = UNDECIDED,
 #include "privsep/messages_rows.h"
+#undef GATE
+#undef UNGATED
 #define GATE(op)	AUTHZ_OP_##op
 #define UNGATED(why)	UNDECIDED
 #define MSG(NAME, name, channel, from, states, fds, gate, fields, doc) [MSG_##NAME] = gate,

@@ -59,7 +59,7 @@ static struct place linked;	/* where a link among the entries leads */
 
 /* -------------------------------------------------------------------- subject */
 
-/* "dir/*.c" is about dir; the pattern is remembered. 0 or a code of root_find(). */
+/* A name with wild cards is about its folder; the pattern is remembered. 0 or a code of root_find(). */
 static int
 find_pattern(struct agent *a, const char *path)
 {
