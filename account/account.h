@@ -268,9 +268,6 @@ int account_resolve(const struct account_sources *, const struct account_query *
 /* What the rules of a resolved account say to this client; passwords aside. */
 enum account_reason account_check_rules(const struct account_query *, const struct account *a, time_t now);
 
-/* Is now (local time) within "Mon-Fri 07:00-19:30, Sat 09:00-12:00"? 0 no, 1 yes, SP_EFORMAT. */
-int account_hours_include(const char *hours, const struct tm *now);
-
 /* Fills in a->groups of a->unix_name (getgrouplist), without the primary and privileged ones. 0 or a negative code. */
 int account_load_groups(struct account *a);
 

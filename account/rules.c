@@ -1,129 +1,37 @@
 #include "config.h"
 
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "account/account.h"
 #include "account/unix.h"
 #include "common/err.h"
+#include "common/hours.h"
 #include "common/str.h"
 
-/* -------------------------------------------------------------- login_hours */
-
-static const char *const day_names[] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
-
-static const char *
-skip_blanks(const char *s)
-{
-	return s + strspn(s, " \t");
-}
-
-/* A day's three letters; -1: none. */
-static int
-take_day(const char **s)
-{
-	for (int i = 0; i < 7; i++)
-		if (strncasecmp(*s, day_names[i], 3) == 0) {
-			*s += 3;
-			return i;
-		}
-	return -1;
-}
-
-/* "Mon", "Mon-Fri", or nothing: every day. A mask of days, 0 when malformed. */
-static unsigned
-take_days(const char **s)
-{
-	int first, last;
-	unsigned mask = 0;
-
-	if (**s >= '0' && **s <= '9')
-		return 0x7f;
-	first = take_day(s);
-	if (first < 0)
-		return 0;
-	last = first;
-	if (**s == '-') {
-		++*s;
-		last = take_day(s);
-		if (last < 0)
-			return 0;
-	}
-	for (int d = first;; d = (d + 1) % 7) {
-		mask |= 1u << d;
-		if (d == last)
-			return mask;
-	}
-}
-
-/* "07:00" in minutes, at most 24:00; -1: malformed. */
-static int
-take_time(const char **s)
-{
-	const char *p = *s;
-	int minutes;
-
-	for (int i = 0; i < 5; i++)
-		if (i == 2 ? p[i] != ':' : p[i] < '0' || p[i] > '9')
-			return -1;
-	minutes = ((p[0] - '0') * 10 + p[1] - '0') * 60 + (p[3] - '0') * 10 + p[4] - '0';
-	*s += 5;
-	return p[3] > '5' || minutes > 24 * 60 ? -1 : minutes;
-}
-
-/* One "Mon-Fri 07:00-19:30". A range that passes midnight belongs to the day it begins on. */
-static int
-take_range(const char **s, const struct tm *now)
-{
-	int minute = now->tm_hour * 60 + now->tm_min, from = 0, to = 24 * 60;
-	unsigned days = take_days(s), today = 1u << now->tm_wday, yesterday = 1u << ((now->tm_wday + 6) % 7);
-
-	*s = skip_blanks(*s);
-	if (**s >= '0' && **s <= '9') {
-		from = take_time(s);
-		if (from < 0 || **s != '-')
-			return SP_EFORMAT;
-		++*s;
-		to = take_time(s);
-	}
-	*s = skip_blanks(*s);
-	if (days == 0 || to < 0 || (**s != ',' && **s != '\0'))
-		return SP_EFORMAT;
-	if (from <= to)
-		return (days & today) != 0 && minute >= from && minute < to;
-	return ((days & today) != 0 && minute >= from) || ((days & yesterday) != 0 && minute < to);
-}
-
-int
-account_hours_include(const char *hours, const struct tm *now)
-{
-	int result = 0;
-
-	for (const char *s = skip_blanks(hours);; s = skip_blanks(s + 1)) {
-		int r = take_range(&s, now);
-
-		if (r < 0)
-			return r;
-		result |= r;
-		if (*s == '\0')
-			return result;
-	}
-}
-
 /* -------------------------------------------------------------------- rules */
+
+/* Hours that cannot be read let nobody in. */
+static bool
+hours_allow(const char *text, time_t now)
+{
+	struct hours hours;
+	const char *bad;
+	struct tm tm;
+
+	return hours_parse(&hours, text, &bad) == 0 && localtime_r(&now, &tm) != NULL && hours_have(&hours, &tm);
+}
 
 static enum account_reason
 check_time(const struct account *a, time_t now)
 {
 	const struct settings *s = &a->resolved->s;
-	struct tm tm;
 
 	if (a->expires != 0 && now >= a->expires)
 		return REASON_EXPIRED;
 	if (s->expires != 0 && now >= s->expires)
 		return REASON_EXPIRED;
-	if (s->login_hours != NULL && (localtime_r(&now, &tm) == NULL || account_hours_include(s->login_hours, &tm) != 1))
+	if (s->login_hours != NULL && !hours_allow(s->login_hours, now))
 		return REASON_TIME;
 	return REASON_NONE;
 }

@@ -126,6 +126,13 @@ log_str(struct log_line *l, const char *key, const char *value)
 }
 
 void
+log_fields(struct log_line *l, const char *text, size_t len)
+{
+	if (wanted(l))
+		add(l, text, len);
+}
+
+void
 log_num(struct log_line *l, const char *key, int64_t value)
 {
 	char text[32];

@@ -49,6 +49,8 @@ typedef void log_sink(void *context, enum log_level level, const char *text, siz
 void log_begin(struct log_line *, enum log_level, const char *event);
 void log_str(struct log_line *, const char *key, const char *value);
 void log_bytes(struct log_line *, const char *key, const void *value, size_t len);
+/* Appends fields that another process formatted with these functions: " key=value key=value", as they are. */
+void log_fields(struct log_line *, const char *text, size_t len);
 void log_num(struct log_line *, const char *key, int64_t value);
 /* Adds error="text of code" as sp_strerror() gives it. */
 void log_code(struct log_line *, int code);

@@ -108,8 +108,13 @@ enum profile_flag {
 
 /* Flags of LOGIN_OK. */
 enum login_flag {
-	LOGIN_ANONYMOUS		= 1 << 0
+	LOGIN_ANONYMOUS		= 1 << 0,
+	LOGIN_DENY_550		= 1 << 1,	/* setting denial_code */
+	LOGIN_DENY_553		= 1 << 2
 };
+
+/* Of TRANSFER_RECORD. */
+enum transfer_direction { TRANSFER_OUT, TRANSFER_IN, TRANSFER_DELETED };
 
 enum admin_operation { ADMIN_ADD, ADMIN_OWN_PASSWORD, ADMIN_SET_PASSWORD };
 

@@ -1,0 +1,66 @@
+#include "config.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/exitcode.h"
+#include "common/log.h"
+#include "daemon/monitor/monitor.h"
+
+/* A signal and a timer of our own: PAM modules use alarm(2) for themselves. */
+#define GRACE_SIGNAL (SIGRTMIN + 3)
+
+static struct monitor *session;
+static timer_t timer;
+static bool armed;
+
+/*
+ * May run in the middle of anything, malloc included: nothing here
+ * allocates or locks.  The channel's packet may be half written by what
+ * was interrupted; it is written anew, and nothing returns to what was before.
+ */
+static void
+expire(int signal_number)
+{
+	static const struct msg_end_session end = { .text = "Login took too long." };
+	struct log_line l;
+
+	(void)signal_number;
+	(void)chan_tell(&session->login, MSG_END_SESSION, &end);
+	log_begin(&l, LOG_LEVEL_NOTICE, "login-grace-exceeded");
+	log_str(&l, "rhost", session->peer_text);
+	log_num(&l, "failed", session->attempts);
+	log_end(&l);
+	_exit(SP_EXIT_GRACE);
+}
+
+int
+grace_start(struct monitor *s, unsigned seconds)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = GRACE_SIGNAL };
+	/* Again and again, should a module have blocked the signal for a while. */
+	const struct itimerspec when = { .it_value = { .tv_sec = seconds }, .it_interval = { .tv_sec = 1 } };
+	struct sigaction action = { .sa_handler = expire };
+	sigset_t set;
+
+	session = s;
+	sigemptyset(&set);
+	sigaddset(&set, GRACE_SIGNAL);
+	if (sigaction(GRACE_SIGNAL, &action, NULL) < 0 || sigprocmask(SIG_UNBLOCK, &set, NULL) < 0)
+		return -errno;
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer) < 0)
+		return -errno;
+	armed = true;
+	return timer_settime(timer, 0, &when, NULL) < 0 ? -errno : 0;
+}
+
+void
+grace_stop(void)
+{
+	if (armed)
+		timer_delete(timer);
+	armed = false;
+}

@@ -1,0 +1,163 @@
+/*
+ * PREPARE and LOGIN: how often, how fast, and what the client is told.
+ */
+#include "config.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/exitcode.h"
+#include "common/log.h"
+#include "common/str.h"
+#include "daemon/monitor/monitor.h"
+
+#define TEXT_TLS	"Log in over TLS: send AUTH TLS first."
+
+/* What a client is told. All that depends on the account is the same text; reason stands in the log. */
+static const struct {
+	enum account_reason why;
+	uint16_t code;
+	bool final;		/* the session ends with it */
+	const char *text;
+} answers[] = {
+	{ REASON_TLS,		530, false, TEXT_TLS },
+	{ REASON_UNAVAILABLE,	421, true,  "Logging in is not possible at the moment. Try again later." },
+	{ REASON_INTERNAL,	421, true,  "Logging in is not possible at the moment. Try again later." },
+	{ REASON_PROFILE,	421, true,  "This account cannot be served at the moment." },
+	{ REASON_LIMIT,		421, true,  "There are too many sessions of this account." },
+	{ REASON_HOME,		530, false, "The home folder of this account cannot be used." }
+};
+
+static void
+log_failure(const struct monitor *s, const struct msg_login *login, enum account_reason why)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_NOTICE, "auth-failure");
+	log_str(&l, "rhost", s->peer_text);
+	log_str(&l, "user", login->user);
+	log_str(&l, "reason", account_reason_word(why));
+	if (s->have_account && s->account.source != NULL)
+		log_str(&l, "source", s->account.source->name);
+	log_num(&l, "attempt", s->attempts);
+	log_num(&l, "tls", login->tls != 0);
+	log_end(&l);
+}
+
+/* Refusals that say something about who tries to get in, as opposed to our own state. */
+static bool
+is_penalised(enum account_reason why)
+{
+	return why != REASON_UNAVAILABLE && why != REASON_INTERNAL && why != REASON_PROFILE && why != REASON_LIMIT &&
+	    why != REASON_HOME;
+}
+
+static void
+refuse(struct monitor *s, const struct msg *m, enum account_reason why, bool final, int64_t began)
+{
+	static struct msg_login_refused answer;
+	static struct msg_login_failed failed;
+	bool penalised = is_penalised(why);
+
+	answer.code = 530;
+	(void)str_copy(answer.text, sizeof answer.text, "Login incorrect.");
+	for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
+		if (answers[i].why == why) {
+			answer.code = answers[i].code;
+			final |= answers[i].final;
+			(void)str_copy(answer.text, sizeof answer.text, answers[i].text);
+		}
+	s->attempts++;
+	log_failure(s, &m->login, why);
+	monitor_forget_account(s);
+	if (penalised) {
+		(void)str_copy(failed.user, sizeof failed.user, m->login.user);
+		(void)chan_tell(&s->listener, MSG_LOGIN_FAILED, &failed);
+		/* Known or unknown, quick or slow: the answer comes at the same time. */
+		monitor_wait(s, (int64_t)s->base->login_delay * 1000 - (clock_ms() - began));
+	}
+	final |= s->attempts >= (uint64_t)s->base->login_attempts;
+	answer.last = final;
+	if (s->ended)
+		return;
+	(void)chan_answer(&s->login, m, MSG_LOGIN_REFUSED, &answer, NULL, 0);
+	if (final)
+		monitor_end(s, penalised ? SP_EXIT_AUTHFAIL : SP_EXIT_NOAUTH);
+}
+
+static bool
+needs_tls(const struct monitor *s, bool tls)
+{
+	return !tls && s->base->tls >= CONF_TLS_CONTROL;
+}
+
+int
+monitor_prepare(struct monitor *s, struct msg *m)
+{
+	static struct msg_prepared answer;
+
+	answer.verdict = 0;
+	answer.text[0] = '\0';
+	if (needs_tls(s, m->prepare.tls)) {
+		answer.verdict = 1;
+		(void)str_copy(answer.text, sizeof answer.text, TEXT_TLS);
+	}
+	return chan_answer(&s->login, m, MSG_PREPARED, &answer, NULL, 0);
+}
+
+/* What an anonymous client calls itself goes into the transfer log. */
+static void
+remember_guest(struct monitor *s, const struct secret *password)
+{
+	str_escape(s->guest, sizeof s->guest, password->data, password->len);
+}
+
+static enum account_reason
+authenticate(struct monitor *s, const struct msg_login *login)
+{
+	struct account_query q = {
+		.user = login->user, .password = &login->password, .listener = s->listener_name, .base = s->base,
+		.host = login->host, .tls = login->tls != 0, .peer = &s->peer, .local = &s->local,
+		.certificate = login->certificate, .certificate_len = login->certificate_len
+	};
+	enum account_reason why = REASON_NONE;
+	enum account_result r;
+
+	if (needs_tls(s, q.tls))
+		return REASON_TLS;
+	account_init(&s->account, login->user);
+	s->have_account = true;
+	r = account_login(&monitor_prepared.sources, &q, &s->account, &why);
+	if (r == ACCOUNT_FOUND) {
+		if (s->account.flags & ACCOUNT_ANONYMOUS)
+			remember_guest(s, &login->password);
+		return REASON_NONE;
+	}
+	if (r == ACCOUNT_UNAVAILABLE)
+		return REASON_UNAVAILABLE;
+	return why == REASON_NONE ? REASON_SOURCE : why;
+}
+
+int
+monitor_login(struct monitor *s, struct msg *m)
+{
+	static struct msg request;	/* m is needed for what arrives meanwhile */
+	int64_t began = clock_ms();
+	bool final = false;
+	enum account_reason why;
+
+	request.type = m->type;
+	request.id = m->id;
+	memcpy(&request.login, &m->login, offsetof(struct msg_login, certificate));
+	memcpy(request.login.certificate, m->login.certificate, m->login.certificate_len);
+	secret_clear(&m->login.password);
+	why = authenticate(s, &request.login);
+	secret_clear(&request.login.password);
+	if (why == REASON_NONE && monitor_admit(s, &request, &why, &final))
+		return 0;
+	if (!s->ended)
+		refuse(s, &request, why, final, began);
+	return 0;
+}

@@ -1,0 +1,145 @@
+/*
+ * A session's monitor: says who the client is, starts its agent under that
+ * identity, and afterwards keeps the session's log and the few operations
+ * that need a privilege.
+ *
+ * It trusts the listener and the configuration.  The worker is hostile: it
+ * reads the network.  The agent is hostile too: it runs under the uid of a
+ * person who may have a shell.  Both are bounded by the message table, and what they claim
+ * is checked here.  One process serves one session, so it may end for a bad
+ * message.
+ */
+#ifndef MONITOR_MONITOR_H
+#define MONITOR_MONITOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "account/account.h"
+#include "common/addr.h"
+#include "common/conf.h"
+#include "privsep/chan.h"
+#include "privsep/role.h"
+
+enum monitor_stage {
+	STAGE_START,	/* worker and agent have not both reported ready */
+	STAGE_SPARE,	/* nobody is served yet */
+	STAGE_LOGIN,	/* a client, not logged in */
+	STAGE_LIVE	/* logged in */
+};
+
+/* How many lines a peer may still log: some at once, few for long. */
+struct monitor_budget {
+	int64_t since;		/* when tokens was right, in milliseconds; 0: never used */
+	unsigned tokens;
+	uint64_t dropped;	/* lines not yet told of */
+};
+
+struct monitor {
+	struct chan listener, login, log, agent;
+	enum monitor_stage stage;
+	bool worker_ready, agent_ready;
+	bool ended;
+	int exit_code;
+
+	uint64_t session;
+	char listener_name[65];
+	const struct settings *base;	/* of that listener */
+	struct addr peer, local;
+	char peer_text[ADDR_TEXT_MAX];
+	char context[ACCOUNT_NAME_MAX * 4 + 64];	/* of log lines */
+	pid_t agent_pid;
+
+	unsigned attempts;		/* failed ones */
+	int64_t deadline;		/* of the stage, in milliseconds; 0: none */
+	bool stopping;			/* the agent was told to end */
+	int rate_fd;			/* shared rate buckets, on their way to the worker; -1 */
+
+	struct account account;
+	bool have_account;
+	bool pam_session;
+	char guest[65];			/* what an anonymous client gave as its password */
+	char root_path[4096];		/* the folder that the client sees as / */
+	struct monitor_budget worker_lines;
+	uint64_t transfers, bytes_in, bytes_out;
+};
+
+/* What a test replaces: it has no root, or no agent in a process of its own. */
+struct monitor_system {
+	int (*verify_agent)(const struct monitor *);
+	int (*leave_root)(uint64_t caps);
+};
+extern const struct monitor_system *monitor_system;
+
+/* What was prepared in the template. */
+struct monitor_prepared {
+	const struct conf *conf;
+	struct account_sources sources;
+	struct role_id id;		/* monitor_user */
+	bool lax;
+};
+extern struct monitor_prepared monitor_prepared;
+
+/* ------------------------------------------------------------------ session.c */
+
+/* The program's two halves, see privsep/template.h. fds: listener, login, log, agent. */
+int monitor_warm_up(const struct conf *);
+int monitor_session(const int *fds, unsigned n);
+
+/* Ends the session after the running handler. The first code counts. */
+void monitor_end(struct monitor *, int exit_code);
+
+/*
+ * Sends a request and waits for its answer, while other messages of that
+ * channel are handled as usual.  answer is overwritten; its type is want or
+ * FAILED.  0, or a negative code, after which the session has been ended.
+ */
+int monitor_call(struct monitor *, struct chan *, enum msg_type, const void *body, const int *fds, unsigned fd_count,
+    struct msg *answer, enum msg_type want);
+
+/* Handles what arrives for at most so many milliseconds, or until the session ends. */
+void monitor_wait(struct monitor *, int64_t milliseconds);
+
+/* ------------------------------------------------------------------- handlers */
+
+/* 0, or a negative code for a peer that broke the protocol. */
+typedef int monitor_handler(struct monitor *, struct msg *);
+
+monitor_handler monitor_prepare, monitor_login;			/* login.c */
+monitor_handler monitor_worker_log, monitor_agent_log;		/* relay.c */
+monitor_handler monitor_transfer_record;			/* xferlog.c */
+monitor_handler monitor_chown, monitor_bind_low, monitor_quota, monitor_admin, monitor_note;	/* serve.c */
+
+/* Tells how many lines were dropped, if any. relay.c */
+void monitor_report_dropped(struct monitor *);
+
+/* --------------------------------------------------------------------- admit.c */
+
+/*
+ * Everything between a right password and LOGIN_OK.  True when the session is live; else
+ * *why says why not, and *final that no other attempt can succeed.
+ */
+bool monitor_admit(struct monitor *, const struct msg *login, enum account_reason *why, bool *final);
+/* Forgets the account of a failed attempt. */
+void monitor_forget_account(struct monitor *);
+
+/* --------------------------------------------------------------------- grace.c */
+
+/*
+ * After so many seconds the session ends with a 421, whatever this process is
+ * doing, a PAM module that blocks included: the handler sends what has been
+ * prepared here and exits.  0 or -errno.
+ */
+int grace_start(struct monitor *, unsigned seconds);
+void grace_stop(void);
+
+/* ------------------------------------------------------------------- xferlog.c */
+
+/*
+ * Writes the line of xferlog(5) that wu-ftpd writes into out[size]; returns its length, newline
+ * included, or 0 when it does not fit.  when: the end of the transfer.
+ */
+size_t xferlog_line(char *out, size_t size, time_t when, const struct monitor *, const struct msg_transfer_record *);
+
+#endif

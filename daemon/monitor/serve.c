@@ -1,0 +1,266 @@
+/*
+ * What the agent may ask for after the login.  It has decided by its policy
+ * that the client may; here it is decided, from the account alone, what an agent that lies could reach.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "account/unix.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/str.h"
+#include "daemon/monitor/monitor.h"
+
+#define LOW_PORTS 1024
+
+static const struct settings *
+settings(const struct monitor *s)
+{
+	return &s->account.resolved->s;
+}
+
+static bool
+is_administrator(const struct monitor *s)
+{
+	return settings(s)->administrator || (s->account.flags & ACCOUNT_ADMIN) != 0;
+}
+
+/* ---------------------------------------------------------------------- CHOWN_FILE */
+
+/* Whose uid may own what a client gives away or gets: that of an account, never one of the system's own. */
+static bool
+is_account_uid(const struct monitor *s, uid_t uid)
+{
+	return uid != 0 && uid != ACCOUNT_ID_NONE && uid >= (uint64_t)s->base->uid_min;
+}
+
+static int
+find_owner(const struct monitor *s, const char *name, uid_t *uid)
+{
+	struct account_query q = { .user = name, .listener = s->listener_name, .base = s->base, .host = "" };
+	enum account_reason why;
+	enum account_result r;
+	struct account a;
+
+	if (!account_name_ok(name))
+		return -EINVAL;
+	account_init(&a, name);
+	r = account_find(&monitor_prepared.sources, &q, &a, &why);
+	*uid = a.uid;
+	account_free(&a);
+	if (r == ACCOUNT_UNAVAILABLE)
+		return -EAGAIN;
+	return r != ACCOUNT_FOUND ? -ENOENT : is_account_uid(s, *uid) ? 0 : -EPERM;
+}
+
+/* A group that the account is a member of; an administrator may name any that is not privileged. */
+static int
+find_group(const struct monitor *s, const char *name, gid_t *gid)
+{
+	const struct account *a = &s->account;
+	int r = unix_group_id(name, gid);
+
+	if (r != 0)
+		return r;
+	if (unix_group_forbidden(*gid))
+		return -EPERM;
+	if (is_administrator(s) || *gid == a->gid)
+		return 0;
+	for (unsigned i = 0; i < a->group_count; i++)
+		if (a->groups[i] == *gid)
+			return 0;
+	return -EPERM;
+}
+
+/* Files and folders only, of the account itself (for an administrator: of any account), that grant nobody's identity. */
+static int
+may_be_given(const struct monitor *s, const struct stat *st)
+{
+	if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode))
+		return -EINVAL;
+	if (st->st_uid != s->account.uid && !(is_administrator(s) && is_account_uid(s, st->st_uid)))
+		return -EPERM;
+	/* The kernel clears these bits of programs; of others it does not, and nobody gives them away with reason. */
+	if (S_ISREG(st->st_mode) && (st->st_mode & (S_ISUID | S_ISGID)) != 0)
+		return -EPERM;
+	return 0;
+}
+
+static void
+log_chown(const struct monitor *s, const struct msg_chown_file *c, int code)
+{
+	struct log_line l;
+
+	(void)s;
+	log_begin(&l, code == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "chown");
+	log_str(&l, "owner", c->owner);
+	log_str(&l, "group", c->group);
+	if (code != 0)
+		log_code(&l, code);
+	log_end(&l);
+}
+
+int
+monitor_chown(struct monitor *s, struct msg *m)
+{
+	const struct msg_chown_file *c = &m->chown_file;
+	static const struct msg_done done;
+	uid_t uid = (uid_t)-1;
+	gid_t gid = (gid_t)-1;
+	struct stat st;
+	int r = settings(s)->chown ? 0 : -EPERM;
+
+	if (r == 0 && fstat(m->fd[0], &st) < 0)
+		r = -errno;
+	if (r == 0)
+		r = may_be_given(s, &st);
+	if (r == 0 && c->owner[0] != '\0')
+		r = find_owner(s, c->owner, &uid);
+	if (r == 0 && c->group[0] != '\0')
+		r = find_group(s, c->group, &gid);
+	/* By descriptor, with AT_EMPTY_PATH because the agent may hold no more than a place in the tree (O_PATH). */
+	if (r == 0 && fchownat(m->fd[0], "", uid, gid, AT_EMPTY_PATH) < 0)
+		r = -errno;
+	log_chown(s, c, r);
+	if (r == 0)
+		return chan_answer(&s->agent, m, MSG_DONE, &done, NULL, 0);
+	return chan_refuse(&s->agent, m, FAIL_SYSTEM, -r, r == -ENOENT ? "There is no account of that name." : NULL);
+}
+
+/* ------------------------------------------------------------------------ BIND_LOW */
+
+/* The socket that the configuration allows: on the address that the client is connected to. */
+static int
+bind_low(const struct monitor *s, int family)
+{
+	struct addr a = s->local;
+	int fd, on = 1, error;
+
+	if (a.sa.sa_family != family)
+		return -EAFNOSUPPORT;
+	addr_set_port(&a, (in_port_t)settings(s)->active_port);
+	fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	/* Many connections leave from this one port, each to another client. */
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 && bind(fd, &a.sa, addr_len(&a)) == 0)
+		return fd;
+	error = errno;
+	close(fd);
+	return -error;
+}
+
+int
+monitor_bind_low(struct monitor *s, struct msg *m)
+{
+	static const struct msg_bound bound;
+	int64_t port = settings(s)->active_port;
+	int fd, r;
+
+	if (port <= 0 || port >= LOW_PORTS)
+		return chan_refuse(&s->agent, m, FAIL_SYSTEM, EPERM, NULL);
+	fd = bind_low(s, m->bind_low.family == 4 ? AF_INET : AF_INET6);
+	if (fd < 0) {
+		log_problem(LOG_LEVEL_WARNING, "active-port-unusable", NULL, fd);
+		return chan_refuse(&s->agent, m, FAIL_SYSTEM, -fd, NULL);
+	}
+	r = chan_answer(&s->agent, m, MSG_BOUND, &bound, &fd, 1);
+	close(fd);
+	return r;
+}
+
+/* --------------------------------------------------------------- QUOTA, ADMIN, notes */
+
+int
+monitor_quota(struct monitor *s, struct msg *m)
+{
+	static const struct msg_quota_left unlimited = { .bytes = UINT64_MAX, .files = UINT64_MAX };
+
+	return chan_answer(&s->agent, m, MSG_QUOTA_LEFT, &unlimited, NULL, 0);
+}
+
+/* The source that an account's own password is changed in, and new accounts are made in: that of this session. */
+static int
+administer(struct monitor *s, const struct msg_admin *a, char *text, size_t size)
+{
+	const struct account_source *source = s->account.source;
+	void *state = s->account.source_state;
+	bool own = a->operation == ADMIN_OWN_PASSWORD;
+	int64_t id = -1;
+	int r;
+
+	if (own ? !settings(s)->change_password : !is_administrator(s))
+		return -EPERM;
+	if (!own && !account_name_ok(a->account))
+		return -EINVAL;
+	if (a->operation == ADMIN_ADD ? source->add == NULL : source->set_password == NULL)
+		return -EOPNOTSUPP;
+	if (a->operation != ADMIN_ADD) {
+		(void)str_copy(text, size, "Password changed.");
+		return source->set_password(state, own ? s->account.name : a->account, &a->password);
+	}
+	r = source->add(state, a->account, &a->password, a->home, &id);
+	if (r == 0)
+		(void)str_format(text, size, id >= 0 ? "Account made, user id %lld." : "Account made.", (long long)id);
+	return r;
+}
+
+/* What the client is told of a failure. */
+static const struct {
+	int code;
+	const char *text;
+} admin_failures[] = {
+	{ -EPERM,	"This account may not do that." },
+	{ -EINVAL,	"That name, password or folder cannot be used." },
+	{ -EEXIST,	"There is an account of that name already." },
+	{ -ENOENT,	"There is no account of that name." },
+	{ -EOPNOTSUPP,	"Accounts of this kind cannot be changed over FTP." }
+};
+
+static const char *const admin_words[] = {
+	[ADMIN_ADD] = "account-add", [ADMIN_OWN_PASSWORD] = "own-password", [ADMIN_SET_PASSWORD] = "account-password"
+};
+
+int
+monitor_admin(struct monitor *s, struct msg *m)
+{
+	static struct msg_admin_ok ok;
+	const char *text = "It could not be done.";
+	struct log_line l;
+	int r;
+
+	if (m->admin.operation > ADMIN_SET_PASSWORD)
+		return SP_ERANGE;
+	ok.text[0] = '\0';
+	r = administer(s, &m->admin, ok.text, sizeof ok.text);
+	secret_clear(&m->admin.password);
+	log_begin(&l, r == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, admin_words[m->admin.operation]);
+	log_str(&l, "account", m->admin.operation == ADMIN_OWN_PASSWORD ? s->account.name : m->admin.account);
+	if (r != 0)
+		log_code(&l, r);
+	log_end(&l);
+	if (r == 0)
+		return chan_answer(&s->agent, m, MSG_ADMIN_OK, &ok, NULL, 0);
+	for (size_t i = 0; i < sizeof admin_failures / sizeof *admin_failures; i++)
+		if (admin_failures[i].code == r)
+			text = admin_failures[i].text;
+	return chan_refuse(&s->agent, m, FAIL_ARGUMENT, -r > 4095 ? EINVAL : -r, text);
+}
+
+int
+monitor_note(struct monitor *s, struct msg *m)
+{
+	static struct msg_activity a;
+
+	(void)str_copy(a.what, sizeof a.what, m->agent_note.what);
+	a.bytes_in = m->agent_note.bytes_in;
+	a.bytes_out = m->agent_note.bytes_out;
+	return chan_tell(&s->listener, MSG_ACTIVITY, &a);
+}

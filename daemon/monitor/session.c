@@ -1,0 +1,437 @@
+#include "config.h"
+
+#include <inttypes.h>
+#include <malloc.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/exitcode.h"
+#include "common/log.h"
+#include "common/logsink.h"
+#include "common/str.h"
+#include "daemon/monitor/monitor.h"
+#include "privsep/sandbox.h"
+
+#define END_WAIT	2000	/* ms that one process of a session may outlive another */
+#define STOP_WAIT	10000	/* ms that a session whose time is over may still need */
+#define BURST_GAP	2	/* ms: messages that follow so closely are taken in batches */
+#define BURST_WAIT	5	/* ms that a batch is gathered for */
+
+struct monitor_prepared monitor_prepared;
+
+/* ------------------------------------------------------------------- handlers */
+
+static int
+count_ready(struct monitor *s, bool *ready)
+{
+	static const struct msg_session_ready body;
+
+	*ready = true;
+	if (!s->worker_ready || !s->agent_ready)
+		return 0;
+	s->stage = STAGE_SPARE;
+	return chan_tell(&s->listener, MSG_SESSION_READY, &body) == 0 ? 0 : SP_ECLOSED;
+}
+
+static int
+worker_ready(struct monitor *s, struct msg *m)
+{
+	(void)m;
+	return count_ready(s, &s->worker_ready);
+}
+
+static int
+agent_ready(struct monitor *s, struct msg *m)
+{
+	(void)m;
+	return count_ready(s, &s->agent_ready);
+}
+
+/* What holds for a listener, before anybody is known: resolved once, kept for the session. */
+static const struct settings *
+listener_settings(const char *name)
+{
+	static struct conf_resolved resolved;
+	struct conf_subject subject = { .listener = name };
+
+	if (conf_section_find(monitor_prepared.conf, SC_LISTENER, name) == NULL)
+		return conf_server(monitor_prepared.conf);
+	return conf_resolve(monitor_prepared.conf, &subject, &resolved) == 0 ? &resolved.s : NULL;
+}
+
+static void
+log_connect(const struct monitor *s)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_INFO, "connect");
+	log_str(&l, "rhost", s->peer_text);
+	log_num(&l, "rport", addr_port(&s->peer));
+	if (s->listener_name[0] != '\0')
+		log_str(&l, "listener", s->listener_name);
+	log_end(&l);
+}
+
+static int
+client(struct monitor *s, struct msg *m)
+{
+	static struct msg_serve serve;
+	const struct msg_client *c = &m->client;
+	int r;
+
+	if (addr_from(&s->peer, c->peer, c->peer_len) != 0 || addr_from(&s->local, c->local, c->local_len) != 0)
+		return SP_EFORMAT;
+	s->session = serve.session = c->session;
+	s->agent_pid = (pid_t)c->agent_pid;
+	(void)str_copy(s->listener_name, sizeof s->listener_name, c->listener);
+	(void)str_copy(serve.listener, sizeof serve.listener, c->listener);
+	addr_host(s->peer_text, &s->peer);
+	(void)str_format(s->context, sizeof s->context, "session=%" PRIx64, s->session);
+	log_set_context(s->context);
+	s->base = listener_settings(s->listener_name);
+	if (s->base == NULL)
+		return -ENOMEM;
+	memcpy(serve.peer, c->peer, serve.peer_len = c->peer_len);
+	memcpy(serve.local, c->local, serve.local_len = c->local_len);
+	s->stage = STAGE_LOGIN;
+	r = grace_start(s, s->base->login_grace_time);
+	if (r == 0)
+		r = chan_send(&s->login, MSG_SERVE, ++s->login.last_id, &serve, m->fd, 1);
+	log_connect(s);
+	return r;
+}
+
+static int
+stop(struct monitor *s, struct msg *m)
+{
+	static struct msg_end_session to_worker;
+	static struct msg_agent_end to_agent;
+
+	if (s->stage == STAGE_LIVE) {
+		s->stopping = true;
+		(void)str_copy(to_agent.text, sizeof to_agent.text, m->stop.text);
+		(void)chan_tell(&s->agent, MSG_AGENT_END, &to_agent);
+		return 0;
+	}
+	(void)str_copy(to_worker.text, sizeof to_worker.text, m->stop.text);
+	(void)chan_tell(&s->login, MSG_END_SESSION, &to_worker);
+	monitor_end(s, SP_EXIT_OK);
+	return 0;
+}
+
+static const struct {
+	enum msg_type type;
+	monitor_handler *handle;
+} handlers[] = {
+	{ MSG_WORKER_READY,	worker_ready },
+	{ MSG_AGENT_READY,	agent_ready },
+	{ MSG_CLIENT,		client },
+	{ MSG_STOP,		stop },
+	{ MSG_PREPARE,		monitor_prepare },
+	{ MSG_LOGIN,		monitor_login },
+	{ MSG_LOG,		monitor_worker_log },
+	{ MSG_AGENT_LOG,	monitor_agent_log },
+	{ MSG_TRANSFER_RECORD,	monitor_transfer_record },
+	{ MSG_CHOWN_FILE,	monitor_chown },
+	{ MSG_BIND_LOW,		monitor_bind_low },
+	{ MSG_QUOTA,		monitor_quota },
+	{ MSG_ADMIN,		monitor_admin },
+	{ MSG_AGENT_NOTE,	monitor_note }
+};
+
+/* ------------------------------------------------------------------- channels */
+
+static const struct {
+	size_t offset;
+	const char *peer;
+} channels[] = {
+	{ offsetof(struct monitor, listener),	"listener" },
+	{ offsetof(struct monitor, login),	"worker" },
+	{ offsetof(struct monitor, log),	"worker" },
+	{ offsetof(struct monitor, agent),	"agent" }
+};
+
+#define CHANNELS (sizeof channels / sizeof *channels)
+
+static struct chan *
+channel(struct monitor *s, size_t i)
+{
+	return (struct chan *)(void *)((char *)s + channels[i].offset);
+}
+
+static const char *
+peer_of(const struct monitor *s, const struct chan *c)
+{
+	for (size_t i = 0; i < CHANNELS; i++)
+		if ((const char *)c == (const char *)s + channels[i].offset)
+			return channels[i].peer;
+	return "?";
+}
+
+/* Which states count for a channel now: a peer reports ready once. */
+static unsigned
+states_of(const struct monitor *s, const struct chan *c)
+{
+	static const unsigned of_stage[] = {
+		[STAGE_START] = ST_START, [STAGE_SPARE] = ST_SPARE, [STAGE_LOGIN] = ST_LOGIN, [STAGE_LIVE] = ST_LIVE
+	};
+
+	if (s->stage == STAGE_START && ((c == &s->login && s->worker_ready) || (c == &s->agent && s->agent_ready)))
+		return ST_SPARE;
+	return of_stage[s->stage];
+}
+
+void
+monitor_end(struct monitor *s, int exit_code)
+{
+	if (!s->ended)
+		s->exit_code = exit_code;
+	s->ended = true;
+}
+
+static void
+log_violation(const struct monitor *s, const struct chan *c, int code)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_ERROR, "protocol-violation");
+	log_str(&l, "by", peer_of(s, c));
+	log_str(&l, "message", msg_name(c->bad_type));
+	log_code(&l, code);
+	if (s->peer_text[0] != '\0')
+		log_str(&l, "rhost", s->peer_text);
+	log_end(&l);
+}
+
+/* One end of the session is gone. What follows depends on who it was and when. */
+static void
+channel_closed(struct monitor *s, struct chan *c)
+{
+	chan_close(c);
+	if (c == &s->listener) {
+		monitor_end(s, SP_EXIT_ORPHAN);
+	} else if (s->stage != STAGE_LIVE) {
+		bool served = s->stage == STAGE_LOGIN;
+
+		if (c == &s->agent && served)
+			log_problem(LOG_LEVEL_ERROR, "agent-vanished", NULL, 0);
+		monitor_end(s, c == &s->agent ? SP_EXIT_ORPHAN : served ? SP_EXIT_NOAUTH : SP_EXIT_OK);
+	} else if (s->agent.fd < 0 && s->log.fd < 0) {
+		monitor_end(s, SP_EXIT_OK);
+	} else {
+		/* The other follows at once, or it hangs. */
+		s->deadline = clock_ms() + END_WAIT;
+		s->stopping = true;
+	}
+}
+
+static int
+dispatch(struct monitor *s, struct msg *m)
+{
+	for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++)
+		if (handlers[i].type == m->type)
+			return handlers[i].handle(s, m);
+	return SP_ETYPE;
+}
+
+/* A received message, or the failure to receive one. */
+static void
+take(struct monitor *s, struct chan *c, struct msg *m, int r)
+{
+	if (r == -EAGAIN || r == -EINTR)
+		return;
+	if (r == 0) {
+		c->bad_type = m->type;
+		r = dispatch(s, m);
+		msg_close(m);
+		if (r == 0)
+			return;
+	}
+	if (r == SP_ECLOSED) {
+		channel_closed(s, c);
+		return;
+	}
+	log_violation(s, c, r);
+	monitor_end(s, SP_EXIT_PROTOCOL);
+}
+
+int
+monitor_call(struct monitor *s, struct chan *c, enum msg_type type, const void *body, const int *fds, unsigned fd_count,
+    struct msg *answer, enum msg_type want)
+{
+	uint32_t id = ++c->last_id;
+	int r = chan_send(c, type, id, body, fds, fd_count);
+
+	if (r != 0) {
+		take(s, c, answer, r);
+		return r;
+	}
+	while (!s->ended) {
+		r = chan_receive(c, answer, states_of(s, c) | ST_AWAIT);
+		if (r == 0 && (answer->type == want || answer->type == MSG_FAILED)) {
+			if (answer->id == id)
+				return 0;
+			msg_close(answer);
+			r = SP_EREPLY;
+		}
+		take(s, c, answer, r);
+	}
+	return SP_ECLOSED;
+}
+
+/* ----------------------------------------------------------------------- loop */
+
+/* Waits for at most so long (-1: for ever) and handles one message of each channel that has one. */
+static void
+turn(struct monitor *s, int64_t milliseconds)
+{
+	static struct msg m;
+	struct pollfd p[CHANNELS];
+	int n;
+
+	for (size_t i = 0; i < CHANNELS; i++)
+		p[i] = (struct pollfd){ .fd = channel(s, i)->fd, .events = POLLIN };
+	n = poll(p, CHANNELS, milliseconds > INT32_MAX ? INT32_MAX : (int)milliseconds);
+	for (size_t i = 0; n > 0 && i < CHANNELS && !s->ended; i++) {
+		struct chan *c = channel(s, i);
+
+		/* A handler may have closed it. */
+		if (p[i].revents != 0 && c->fd == p[i].fd && c->fd >= 0)
+			take(s, c, &m, chan_receive(c, &m, states_of(s, c)));
+	}
+	sandbox_report();
+}
+
+void
+monitor_wait(struct monitor *s, int64_t milliseconds)
+{
+	int64_t end = clock_ms() + milliseconds, now;
+
+	while (!s->ended && (now = clock_ms()) < end)
+		turn(s, end - now);
+}
+
+/* The session's time is over: first the client is told, then the channels close. */
+static void
+deadline_passed(struct monitor *s)
+{
+	static const struct msg_agent_end end = { .text = "This session has reached its time limit." };
+
+	if (s->stopping) {
+		monitor_end(s, s->agent.fd >= 0 && s->log.fd >= 0 ? SP_EXIT_OK : SP_EXIT_ORPHAN);
+		return;
+	}
+	log_problem(LOG_LEVEL_NOTICE, "session-timeout", NULL, 0);
+	(void)chan_tell(&s->agent, MSG_AGENT_END, &end);
+	s->stopping = true;
+	s->deadline = clock_ms() + STOP_WAIT;
+}
+
+/*
+ * Log lines and records of many small transfers come one by one; a process
+ * that is woken for each costs more than the transfer.  While they come
+ * quickly they are left to gather.
+ */
+static void
+gather(struct monitor *s, int64_t *last)
+{
+	int64_t now = clock_ms();
+
+	if (s->stage == STAGE_LIVE && now - *last <= BURST_GAP)
+		(void)poll(NULL, 0, BURST_WAIT);
+	*last = now;
+}
+
+static void
+run(struct monitor *s)
+{
+	int64_t last = 0;
+
+	while (!s->ended) {
+		int64_t now = s->deadline == 0 ? 0 : clock_ms();
+
+		if (s->deadline != 0 && now >= s->deadline) {
+			deadline_passed(s);
+			continue;
+		}
+		turn(s, s->deadline == 0 ? -1 : s->deadline - now);
+		gather(s, &last);
+	}
+}
+
+static void
+log_end_of_session(const struct monitor *s)
+{
+	struct log_line l;
+
+	if (s->stage != STAGE_LOGIN && s->stage != STAGE_LIVE)
+		return;
+	log_begin(&l, LOG_LEVEL_INFO, "session-end");
+	log_str(&l, "rhost", s->peer_text);
+	if (s->stage == STAGE_LIVE) {
+		log_num(&l, "transfers", (int64_t)s->transfers);
+		log_num(&l, "bytes_in", (int64_t)s->bytes_in);
+		log_num(&l, "bytes_out", (int64_t)s->bytes_out);
+	}
+	log_str(&l, "how", sp_exit_word(s->exit_code));
+	log_end(&l);
+}
+
+int
+monitor_session(const int *fds, unsigned n)
+{
+	static struct monitor s;
+
+	if (n != CHANNELS)
+		return SP_EXIT_PROTOCOL;
+	s.rate_fd = -1;
+	chan_init(&s.listener, fds[0], CH_SESSION, ROLE_MONITOR);
+	chan_init(&s.login, fds[1], CH_LOGIN, ROLE_MONITOR);
+	chan_init(&s.log, fds[2], CH_LOG, ROLE_MONITOR);
+	chan_init(&s.agent, fds[3], CH_AGENT, ROLE_MONITOR);
+	run(&s);
+	monitor_report_dropped(&s);
+	log_end_of_session(&s);
+	/* The others see the end before a PAM module takes its time. */
+	for (size_t i = 0; i < CHANNELS; i++)
+		if (channel(&s, i) != &s.listener)
+			chan_close(channel(&s, i));
+	monitor_forget_account(&s);
+	return s.exit_code;
+}
+
+/* -------------------------------------------------------------------- warm-up */
+
+static int
+open_logs(const struct settings *server)
+{
+	int r = (server->log_format == CONF_LOG_JSON ? log_open_json : log_open)(server->log);
+
+	if (r != 0)
+		log_problem(LOG_LEVEL_ERROR, "log-unusable", server->log, r);
+	else if ((r = xferlog_open(server->xferlog)) != 0)
+		log_problem(LOG_LEVEL_ERROR, "xferlog-unusable", server->xferlog, r);
+	return r;
+}
+
+int
+monitor_warm_up(const struct conf *conf)
+{
+	const struct settings *server = conf_server(conf);
+	int r = open_logs(server);
+
+	monitor_prepared.conf = conf;
+	monitor_prepared.lax = server->sandbox == CONF_SANDBOX_BEST_EFFORT;
+	if (r == 0 && geteuid() == 0)
+		r = role_find_user(server->monitor_user, &monitor_prepared.id);
+	if (r == 0)
+		r = account_sources_open(&monitor_prepared.sources, conf);
+	/* What warming up left on the heap would be copied into every session. */
+	malloc_trim(0);
+	return r;
+}

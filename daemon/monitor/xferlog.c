@@ -1,0 +1,93 @@
+/*
+ * The transfer log in the format that wu-ftpd made and everybody's statistics read:
+ *
+ *	time seconds host bytes path type action direction mode user service method id status
+ *
+ * One line a transfer, fields separated by one blank, so blanks and
+ * whatever else could break the line become "_".
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/log.h"
+#include "common/logsink.h"
+#include "common/str.h"
+#include "daemon/monitor/monitor.h"
+
+#define LINE_MAX_ 6144
+
+static const char *const days[] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
+static const char *const months[] = {
+	"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
+};
+
+/* Copies text as one field; returns the new length, or 0 when it does not fit. */
+static size_t
+add_field(char *out, size_t size, size_t used, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (used + 1 >= size)
+			return 0;
+		out[used++] = c <= ' ' || c == 0x7f ? '_' : (char)c;
+	}
+	return used;
+}
+
+size_t
+xferlog_line(char *out, size_t size, time_t when, const struct monitor *s, const struct msg_transfer_record *t)
+{
+	static const char directions[] = "oid";		/* out, in, deleted */
+	bool guest = s->account.flags & ACCOUNT_ANONYMOUS;
+	uint64_t seconds = (t->milliseconds + 500) / 1000;
+	const char *user = guest && s->guest[0] != '\0' ? s->guest : s->account.name;
+	struct tm tm;
+	size_t n;
+	int k;
+
+	localtime_r(&when, &tm);
+	k = snprintf(out, size, "%s %s %2d %02d:%02d:%02d %d %" PRIu64 " %s %" PRIu64 " ", days[tm.tm_wday], months[tm.tm_mon],
+	    tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, tm.tm_year + 1900, seconds == 0 ? 1 : seconds, s->peer_text, t->bytes);
+	if (k < 0 || (size_t)k >= size)
+		return 0;
+	n = (size_t)k;
+	if (s->root_path[1] != '\0')		/* the path as the administrator sees it, not as the client does */
+		n = add_field(out, size, n, s->root_path);
+	n = n == 0 ? 0 : add_field(out, size, n, t->path);
+	if (n == 0 || n + 8 >= size)
+		return 0;
+	k = snprintf(out + n, size - n, " %c _ %c %c ", t->ascii ? 'a' : 'b', directions[t->direction % 3], guest ? 'a' : 'r');
+	n += (size_t)k;
+	n = add_field(out, size, n, user[0] == '\0' ? "-" : user);
+	if (n == 0 || n + 16 >= size)
+		return 0;
+	k = snprintf(out + n, size - n, " ftp 0 * %c\n", t->complete ? 'c' : 'i');
+	return n + (size_t)k;
+}
+
+int
+monitor_transfer_record(struct monitor *s, struct msg *m)
+{
+	const struct msg_transfer_record *t = &m->transfer_record;
+	char line[LINE_MAX_];
+	size_t n;
+	int r;
+
+	s->transfers++;
+	if (t->direction == TRANSFER_IN)
+		s->bytes_in += t->bytes;
+	else if (t->direction == TRANSFER_OUT)
+		s->bytes_out += t->bytes;
+	if (xferlog_fd() < 0)
+		return 0;
+	n = xferlog_line(line, sizeof line, time(NULL), s, t);
+	r = n == 0 ? 0 : xferlog_write(line, n);
+	if (r != 0)
+		log_problem(LOG_LEVEL_ERROR, "xferlog-write", NULL, r);
+	return 0;
+}
