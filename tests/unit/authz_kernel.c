@@ -39,7 +39,7 @@ make_base(void)
 	unsigned seed = getenv("SALLYPORT_TEST_SEED") != NULL ? (unsigned)atoi(getenv("SALLYPORT_TEST_SEED")) : 20240607;
 
 	srandom(seed);
-	strcpy(base + strlen(base) - 6, "XXXXXX");
+	memcpy(base + strlen(base) - 6, "XXXXXX", 6);
 	ck_assert_ptr_nonnull(mkdtemp(base));
 	ck_assert_int_eq(chmod(base, 0755), 0);
 	ck_assert_int_eq(chdir(base), 0);

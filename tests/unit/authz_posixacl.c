@@ -102,12 +102,12 @@ START_TEST(text_agrees_with_libacl)
 
 	srandom(4711);
 	for (int round = 0; round < 60000; round++) {
-		char text[200] = "";
+		char text[200] = "", *end = text;
 		acl_t theirs;
 		char *a, *b;
 
 		for (int n = 1 + (int)(random() % 9); n > 0; n--)
-			strcat(text, part[(size_t)random() % (sizeof(part) / sizeof(part[0]))]);
+			end = stpcpy(end, part[(size_t)random() % (sizeof(part) / sizeof(part[0]))]);
 		if (strchr(text, '#') != NULL || pacl_parse(text, &pacl_nss, &acl, NULL) != 0)
 			continue;
 		if (pacl_count(acl) > 0) {
@@ -374,7 +374,7 @@ make_tree(void)
 {
 	int fd;
 
-	strcpy(dir + strlen(dir) - 6, "XXXXXX");
+	memcpy(dir + strlen(dir) - 6, "XXXXXX", 6);
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	ck_assert_int_eq(chdir(dir), 0);
 	ck_assert_int_ge(fd = open("f", O_CREAT | O_RDWR, 0640), 0);

@@ -1,0 +1,940 @@
+#include "config.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <grp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "authz/kernel.h"
+#include "authz/posixacl.h"
+#include "common/str.h"
+#include "tests/authz/posix1e.h"
+
+#define FIRST_UID	2001
+#define FIRST_GID	3001
+#define GROUPS_MAX	16
+#define PATH_SIZE	1024
+
+/* The cast: a uid each, the primary group has its number; groups get theirs as they appear. */
+static const char *const cast[] = { "alice", "bob", "carol", "dave", "eve" };
+#define CAST (sizeof(cast) / sizeof(cast[0]))
+
+static struct {
+	char base[PATH_SIZE];
+	char group[GROUPS_MAX][32];
+	unsigned groups;
+	gid_t member[CAST][GROUPS_MAX];
+	unsigned members[CAST];
+	mode_t umask;
+	char *why;
+	size_t why_size;
+} stage;
+
+static int
+tell(int result, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static int
+tell(int result, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(stage.why, stage.why_size, fmt, ap);
+	va_end(ap);
+	return result;
+}
+
+static int
+find_user(const char *name)
+{
+	for (size_t i = 0; i < CAST; i++)
+		if (strcmp(cast[i], name) == 0)
+			return (int)i;
+	return -1;
+}
+
+static bool
+find_group(const char *name, gid_t *gid, bool add)
+{
+	int user = find_user(name);
+
+	for (unsigned i = 0; i < stage.groups; i++)
+		if (strcmp(stage.group[i], name) == 0) {
+			*gid = FIRST_GID + i;
+			return true;
+		}
+	if (user >= 0)
+		*gid = FIRST_UID + (gid_t)user;
+	if (user >= 0 || !add || stage.groups == GROUPS_MAX)
+		return user >= 0;
+	(void)str_copy(stage.group[stage.groups], sizeof(stage.group[0]), name);
+	*gid = FIRST_GID + stage.groups++;
+	return true;
+}
+
+/* Names in ACL texts: the cast, then the system. */
+static int
+find_name(void *context, enum pacl_tag tag, const char *name, uint32_t *id)
+{
+	int user = find_user(name);
+	gid_t gid;
+
+	(void)context;
+	if (tag == PACL_USER && user >= 0)
+		*id = FIRST_UID + (uint32_t)user;
+	else if (tag == PACL_GROUP && find_group(name, &gid, false))
+		*id = gid;
+	else
+		return pacl_nss.find(NULL, tag, name, id);
+	return 0;
+}
+
+static const struct pacl_names names = { find_name, NULL };
+
+static struct pacl *
+parse(const char *text)
+{
+	struct pacl_error e = { 0, "" };
+	struct pacl *acl;
+
+	if (pacl_parse(text, &names, &acl, &e) == 0)
+		return acl;
+	(void)tell(0, "at %zu: %s", e.at, e.text);
+	return NULL;
+}
+
+/* ------------------------------------------------------------------ the stage */
+
+static int
+remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+	(void)st;
+	(void)kind;
+	if (where->level > 0)
+		(void)remove(path);
+	return 0;
+}
+
+static void
+clear_stage(void)
+{
+	gid_t ignored;
+
+	(void)nftw(stage.base, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	stage.groups = 0;
+	memset(stage.members, 0, sizeof(stage.members));
+	stage.umask = 022;
+	(void)find_group("staff", &ignored, true);
+	(void)find_group("dev", &ignored, true);
+	(void)find_group("ops", &ignored, true);
+}
+
+static bool
+open_stage(void)
+{
+	const char *tmp = getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp";
+
+	if (stage.base[0] != '\0')
+		return true;
+	(void)str_format(stage.base, sizeof(stage.base), "%s/posix1e.XXXXXX", tmp);
+	if (mkdtemp(stage.base) == NULL || chmod(stage.base, 0755) < 0) {
+		stage.base[0] = '\0';
+		return false;
+	}
+	return true;
+}
+
+void
+posix1e_end(void)
+{
+	if (stage.base[0] == '\0')
+		return;
+	clear_stage();
+	(void)rmdir(stage.base);
+	stage.base[0] = '\0';
+}
+
+static int
+real_path(const char *path, char dst[PATH_SIZE])
+{
+	return str_format(dst, PATH_SIZE, "%s/%s", stage.base, path[0] == '/' ? path + 1 : path);
+}
+
+static int
+set_acl(const char *path, const char *text, enum pacl_type type)
+{
+	struct pacl *acl = parse(text);
+	int error;
+
+	if (acl == NULL)
+		return -1;
+	if ((error = pacl_apply(pacl_at_path(path), type, acl)) != 0)
+		(void)tell(-1, "%s: %s cannot be set: %s", path, text, strerror(-error));
+	pacl_free(acl);
+	return error != 0 ? -1 : 0;
+}
+
+/* OWNER:GROUP and mode=, acl=, default= of an object. */
+static int
+dress(const char *path, char *words)
+{
+	const char *acl = NULL, *def = NULL, *owner = NULL;
+	long mode = -1;
+	char *group, *w;
+	int user;
+	gid_t gid;
+
+	while ((w = strsep(&words, " ")) != NULL) {
+		if (*w == '\0')
+			continue;
+		if (strncmp(w, "mode=", 5) == 0)
+			mode = strtol(w + 5, NULL, 8);
+		else if (strncmp(w, "acl=", 4) == 0)
+			acl = w + 4;
+		else if (strncmp(w, "default=", 8) == 0)
+			def = w + 8;
+		else
+			owner = w;
+	}
+	if (owner != NULL && (group = strchr(owner, ':')) != NULL) {
+		*group++ = '\0';
+		user = find_user(owner);
+		if (!find_group(group, &gid, true) || (user < 0 && strcmp(owner, "root") != 0) ||
+		    chown(path, user < 0 ? 0 : FIRST_UID + (uid_t)user, gid) < 0)
+			return tell(-1, "owner %s:%s cannot be set", owner, group);
+	}
+	if (mode >= 0 && chmod(path, (mode_t)mode) < 0)
+		return tell(-1, "mode cannot be set");
+	if (acl != NULL && set_acl(path, acl, PACL_ACCESS) != 0)
+		return -1;
+	return def != NULL ? set_acl(path, def, PACL_DEFAULT) : 0;
+}
+
+static int
+make_object(char *line, bool folder)
+{
+	char path[PATH_SIZE], *rest = line + strcspn(line, " ");
+	int fd;
+
+	if (*rest != '\0')
+		*rest++ = '\0';
+	if (real_path(line, path) != 0)
+		return tell(-1, "path too long");
+	umask(022);
+	if (folder ? mkdir(path, 0755) < 0 && errno != EEXIST : (fd = open(path, O_WRONLY | O_CREAT, 0644)) < 0)
+		return tell(-1, "%s: %s", path, strerror(errno));
+	if (!folder)
+		close(fd);
+	return dress(path, rest);
+}
+
+/* @user NAME groups=a,b */
+static int
+enrol(char *line)
+{
+	char *list = strstr(line, " groups="), *g;
+	int user;
+	gid_t gid;
+
+	line[strcspn(line, " ")] = '\0';
+	if ((user = find_user(line)) < 0)
+		return tell(-1, "%s is not of the cast", line);
+	list = list == NULL ? NULL : list + 8;
+	while ((g = strsep(&list, ",")) != NULL)
+		if (find_group(g, &gid, true) && stage.members[user] < GROUPS_MAX)
+			stage.member[user][stage.members[user]++] = gid;
+	return 0;
+}
+
+/* ------------------------------------------------------- what users do to files */
+
+/* One action of a user: runs in a child that has the user's identity and stands in the base folder. 0 or -errno. */
+struct action {
+	const char *argument;		/* behind the command's name */
+	const char *path, *target;	/* relative to the base folder */
+};
+
+static int
+result_of(int r)
+{
+	return r < 0 ? -errno : 0;
+}
+
+static int
+do_open(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC, 0666);
+
+	return fd < 0 ? -errno : close(fd), fd < 0 ? -errno : 0;
+}
+
+static bool
+exists(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0;
+}
+
+static int do_retr(const struct action *a) { return do_open(a->path, O_RDONLY); }
+static int do_rdwr(const struct action *a) { return do_open(a->path, O_RDWR); }
+static int do_stor(const struct action *a) { return do_open(a->path, exists(a->path) ? O_WRONLY | O_TRUNC : O_WRONLY | O_CREAT | O_EXCL); }
+static int do_rest(const struct action *a) { return do_open(a->path, exists(a->path) ? O_WRONLY : O_WRONLY | O_CREAT | O_EXCL); }
+static int do_appe(const struct action *a) { return do_open(a->path, exists(a->path) ? O_WRONLY | O_APPEND : O_WRONLY | O_CREAT | O_EXCL); }
+static int do_stat(const struct action *a) { struct stat st; return result_of(stat(a->path, &st)); }
+static int do_cwd(const struct action *a) { return result_of(chdir(a->path)); }
+static int do_dele(const struct action *a) { return result_of(unlink(a->path)); }
+static int do_rmd(const struct action *a) { return result_of(rmdir(a->path)); }
+static int do_mkd(const struct action *a) { return result_of(mkdir(a->path, 0777)); }
+static int do_rename(const struct action *a) { return result_of(rename(a->path, a->target)); }
+static int do_chmod(const struct action *a) { return result_of(chmod(a->path, (mode_t)strtol(a->argument, NULL, 8))); }
+static int do_symlink(const struct action *a) { return result_of(symlink(a->path, a->target)); }
+static int do_readlink(const struct action *a) { char b[64]; return result_of(readlink(a->path, b, sizeof(b)) < 0 && errno != EINVAL ? -1 : 0); }
+static int do_umask(const struct action *a) { umask((mode_t)strtol(a->argument, NULL, 8)); return 0; }
+
+static int
+do_mtime(const struct action *a)
+{
+	struct timespec t[2] = { { 0, UTIME_OMIT }, { 1000000000, 0 } };
+
+	return result_of(utimensat(AT_FDCWD, a->path, t, 0));
+}
+
+/* Names and facts: for facts every member is looked at. */
+static int
+list_folder(const char *path, bool facts)
+{
+	struct dirent *e;
+	struct stat st;
+	int error = 0;
+	DIR *d;
+
+	if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+		return 0;
+	if ((d = opendir(path)) == NULL)
+		return -errno;
+	while (facts && error == 0 && (e = readdir(d)) != NULL)
+		error = result_of(fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW));
+	closedir(d);
+	return error;
+}
+
+static int do_list(const struct action *a) { return list_folder(a->path, true); }
+static int do_nlst(const struct action *a) { return list_folder(a->path, false); }
+
+/* Temporary file and rename, and nothing else. */
+static int
+do_atomic(const struct action *a)
+{
+	char temporary[PATH_SIZE];
+	int error;
+
+	(void)str_format(temporary, sizeof(temporary), "%s.tmp", a->path);
+	if ((error = do_open(temporary, O_WRONLY | O_CREAT | O_EXCL)) != 0)
+		return error;
+	error = result_of(rename(temporary, a->path));
+	if (error != 0)
+		(void)unlink(temporary);
+	return error;
+}
+
+static int
+do_chown(const struct action *a)
+{
+	char owner[64];
+	gid_t gid = (gid_t)-1;
+	char *group;
+
+	(void)str_copy(owner, sizeof(owner), a->argument);
+	if ((group = strchr(owner, ':')) != NULL)
+		*group++ = '\0';
+	if (group != NULL && !find_group(group, &gid, false))
+		return -EINVAL;
+	return result_of(chown(a->path, find_user(owner) < 0 ? 0 : FIRST_UID + (uid_t)find_user(owner), gid));
+}
+
+static int
+do_chgrp(const struct action *a)
+{
+	gid_t gid;
+
+	return find_group(a->argument, &gid, false) ? result_of(chown(a->path, (uid_t)-1, gid)) : -EINVAL;
+}
+
+/* As the agent has it: the folder by an O_PATH descriptor, and the leaf. */
+static int
+enter(const char *path, struct pacl_place *place)
+{
+	static char folder[PATH_SIZE];
+	char *slash;
+	int fd;
+
+	(void)str_copy(folder, sizeof(folder), path);
+	if ((slash = strrchr(folder, '/')) != NULL)
+		*slash = '\0';
+	fd = open(slash != NULL ? folder : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	*place = pacl_at_leaf(fd, slash != NULL ? slash + 1 : path);
+	return fd < 0 ? -errno : 0;
+}
+
+/* "default " in front of an ACL text or alone. */
+static enum pacl_type
+take_type(const char **argument)
+{
+	if (strncmp(*argument, "-e", 2) == 0)
+		*argument += 2 + strspn(*argument + 2, " ");
+	if (strncmp(*argument, "default", 7) != 0)
+		return PACL_ACCESS;
+	*argument += 7 + strspn(*argument + 7, " ");
+	return PACL_DEFAULT;
+}
+
+static int
+do_getfacl(const struct action *a)
+{
+	const char *argument = a->argument;
+	enum pacl_type type = take_type(&argument);
+	struct pacl_place place;
+	struct pacl *acl = NULL;
+	int error = enter(a->path, &place);
+
+	if (error == 0)
+		error = pacl_get(place, type, &acl);
+	pacl_free(acl);
+	return error;
+}
+
+static int
+do_setfacl(const struct action *a)
+{
+	const char *argument = a->argument;
+	enum pacl_type type = take_type(&argument);
+	struct pacl_place place;
+	struct pacl *acl = parse(argument);
+	int error = acl == NULL ? -EINVAL : enter(a->path, &place);
+
+	if (error == 0)
+		error = pacl_apply(place, type, acl);
+	pacl_free(acl);
+	return error;
+}
+
+static int
+do_deldefacl(const struct action *a)
+{
+	struct pacl_place place;
+	int error = enter(a->path, &place);
+
+	return error != 0 ? error : pacl_drop_default(place);
+}
+
+static int
+do_hasext(const struct action *a)
+{
+	bool access = false, def = false;
+	struct pacl_place place;
+	int error = enter(a->path, &place);
+
+	if (error == 0)
+		error = pacl_extended(place, &access, &def);
+	return error != 0 ? error : access || def ? 0 : -ENODATA;
+}
+
+#define NO_OP (-1)	/* nothing to compare a prediction with */
+
+/* The longer of two names that begin alike stands first. */
+static const struct row {
+	const char *name;
+	int (*run)(const struct action *);
+	int op;
+} rows[] = {
+	{ "RETR", do_retr, AUTHZ_OP_RETR }, { "HASH", do_retr, AUTHZ_OP_RETR }, { "RDWR", do_rdwr, NO_OP },
+	{ "STOR atomic", do_atomic, NO_OP }, { "REST+STOR", do_rest, AUTHZ_OP_RESUME }, { "STOR", do_stor, AUTHZ_OP_STOR },
+	{ "STOU", do_stor, AUTHZ_OP_STOR }, { "APPE", do_appe, AUTHZ_OP_APPE }, { "SIZE", do_stat, AUTHZ_OP_STAT },
+	{ "MDTM", do_stat, AUTHZ_OP_STAT }, { "MLST", do_stat, AUTHZ_OP_STAT }, { "STAT", do_stat, AUTHZ_OP_STAT },
+	{ "LIST", do_list, AUTHZ_OP_LIST }, { "MLSD", do_list, AUTHZ_OP_LIST }, { "NLST", do_nlst, AUTHZ_OP_NLST },
+	{ "CWD", do_cwd, AUTHZ_OP_CWD }, { "XCWD", do_cwd, AUTHZ_OP_CWD }, { "DELE", do_dele, AUTHZ_OP_DELE },
+	{ "RMD", do_rmd, AUTHZ_OP_RMD }, { "XRMD", do_rmd, AUTHZ_OP_RMD }, { "MKD", do_mkd, AUTHZ_OP_MKD },
+	{ "XMKD", do_mkd, AUTHZ_OP_MKD }, { "RNFR+RNTO", do_rename, AUTHZ_OP_RNFR }, { "SITE CHMOD", do_chmod, AUTHZ_OP_CHMOD },
+	{ "MFMT", do_mtime, AUTHZ_OP_MTIME }, { "SITE UTIME", do_mtime, AUTHZ_OP_MTIME }, { "SITE CHGRP", do_chgrp, NO_OP },
+	{ "SITE CHOWN", do_chown, NO_OP }, { "SITE SYMLINK", do_symlink, NO_OP }, { "SITE READLINK", do_readlink, AUTHZ_OP_READLINK },
+	{ "SITE UMASK", do_umask, NO_OP }, { "SITE GETFACL", do_getfacl, AUTHZ_OP_GETACL }, { "SITE SETFACL", do_setfacl, NO_OP },
+	{ "SITE DELDEFACL", do_deldefacl, NO_OP }, { "ACL HASEXT", do_hasext, NO_OP },
+};
+
+static const struct row *
+find_row(const char *command, struct action *a)
+{
+	size_t n;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		n = strlen(rows[i].name);
+		if (strncmp(command, rows[i].name, n) == 0 && (command[n] == '\0' || command[n] == ' ')) {
+			a->argument = command + n + strspn(command + n, " ");
+			return &rows[i];
+		}
+	}
+	return NULL;
+}
+
+/* Becomes the user for good. */
+static bool
+become(int user)
+{
+	uid_t uid = FIRST_UID + (uid_t)user;
+
+	umask(stage.umask);
+	if (chdir(stage.base) < 0)
+		return false;
+	return user < 0 || (setgroups(stage.members[user], stage.member[user]) == 0 &&
+	    setresgid(uid, uid, uid) == 0 && setresuid(uid, uid, uid) == 0);
+}
+
+static int
+perform(const struct row *row, const struct action *a, int user)
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	if ((pid = fork()) == 0)
+		_exit(become(user) ? -row->run(a) : 255);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) == 255)
+		return -1000;
+	return -WEXITSTATUS(status);
+}
+
+/* What authz/kernel says beforehand: 1, 0, or -1 when there is nothing to compare. */
+static int
+predict(const struct row *row, const struct action *a, int user, char *text, size_t size)
+{
+	struct authz_subject who = { .uid = FIRST_UID + (uid_t)user, .gid = FIRST_UID + (gid_t)user,
+		.groups = user < 0 ? NULL : stage.member[user], .group_count = user < 0 ? 0 : stage.members[user] };
+	int answer;
+
+	if (row->op == NO_OP || user < 0)
+		return -1;
+	answer = kernel_predict(&who, stage.base, (enum authz_op)row->op, a->path, a->target, NULL, text, size);
+	if (answer == 1 && row->op == AUTHZ_OP_RNFR)
+		answer = kernel_predict(&who, stage.base, AUTHZ_OP_RNTO, a->target, a->path, NULL, text, size);
+	return answer;
+}
+
+/* "source -> target" or one path; both relative. */
+static void
+split_paths(char *path, struct action *a)
+{
+	char *arrow = strstr(path, " -> ");
+
+	if (arrow != NULL)
+		*arrow = '\0';
+	a->path = path + (path[0] == '/' && path[1] != '\0');
+	a->path = strcmp(a->path, "/") == 0 ? "." : a->path;
+	a->target = arrow == NULL ? NULL : arrow + 4 + (arrow[4] == '/');
+}
+
+static int
+act(const char *name, const char *command, const char *path)
+{
+	char paths[PATH_SIZE], text[512] = "";
+	int user = find_user(name), told, error;
+	const struct row *row;
+	struct action a;
+
+	row = find_row(command, &a);
+	if (row == NULL || (user < 0 && strcmp(name, "root") != 0))
+		return tell(-1, "no such %s: %s", row == NULL ? "command" : "user", row == NULL ? command : name);
+	if (str_copy(paths, sizeof(paths), path) != 0)
+		return tell(-1, "path too long");
+	split_paths(paths, &a);
+	told = predict(row, &a, user, text, sizeof(text));
+	if ((error = perform(row, &a, user)) == -1000)
+		return tell(-1, "no process with this identity");
+	(void)tell(0, "kernel: %s; predicted: %s", error == 0 ? "done" : strerror(-error), text);
+	if (told >= 0 && told != (error == 0))
+		return tell(error != 0, "kernel: %s, but predicted otherwise: %s", error == 0 ? "done" : strerror(-error), text);
+	return error == 0;
+}
+
+/* @do USER COMMAND PATH: its result does not matter. */
+static int
+act_before(char *line)
+{
+	char *command = line + strcspn(line, " "), *path;
+
+	if (*command != '\0')
+		*command++ = '\0';
+	if ((path = strstr(command, " /")) == NULL)
+		path = command + strlen(command);
+	else
+		*path++ = '\0';
+	return act(line, command, path) < 0 ? -1 : 0;
+}
+
+static int
+set_stage(char *policy)
+{
+	char *line;
+	int error = 0;
+
+	while (error == 0 && (line = strsep(&policy, "\n")) != NULL) {
+		if (*line == '\0')
+			continue;
+		if (strncmp(line, "@user ", 6) == 0)
+			error = enrol(line + 6);
+		else if (strncmp(line, "@file ", 6) == 0 || strncmp(line, "@dir ", 5) == 0)
+			error = make_object(strchr(line, ' ') + 1, line[1] == 'd');
+		else if (strncmp(line, "@umask ", 7) == 0)
+			stage.umask = (mode_t)strtol(line + 7, NULL, 8);
+		else if (strncmp(line, "@do ", 4) == 0)
+			error = act_before(line + 4);
+		else
+			error = tell(-1, "unknown fixture: %s", line);
+	}
+	return error;
+}
+
+static int
+run_on_files(const char *policy, const char *user, const char *command, const char *path)
+{
+	char *copy;
+	int result;
+
+	if (geteuid() != 0)
+		return tell(-1, "only root can run rows with files");
+	if (!open_stage() || (copy = strdup(policy)) == NULL)
+		return tell(-1, "no temporary folder");
+	clear_stage();
+	result = set_stage(copy) < 0 ? -1 : act(user, command, path);
+	free(copy);
+	return result;
+}
+
+/* --------------------------------------------------------------- rows of text */
+
+static int
+row_valid(struct pacl *acl, const char *argument, const char *second)
+{
+	(void)argument;
+	(void)second;
+	return pacl_valid(acl);
+}
+
+static int
+row_equiv(struct pacl *acl, const char *argument, const char *second)
+{
+	mode_t mode;
+
+	(void)second;
+	return pacl_equiv_mode(acl, &mode) == 0 && mode == (mode_t)strtol(argument, NULL, 8);
+}
+
+static int
+row_extended(struct pacl *acl, const char *argument, const char *second)
+{
+	mode_t mode;
+
+	(void)argument;
+	(void)second;
+	return pacl_equiv_mode(acl, &mode) == 1;
+}
+
+static int
+row_parse(struct pacl *acl, const char *argument, const char *second)
+{
+	(void)acl;
+	(void)argument;
+	(void)second;
+	return 1;
+}
+
+static int
+row_check(struct pacl *acl, const char *argument, const char *second)
+{
+	const char *word = pacl_fault_word(pacl_check(acl, NULL));
+
+	(void)second;
+	return strcmp(word, argument) == 0 || (strcmp(word, "FINE") == 0 && strcmp(argument, "OK") == 0);
+}
+
+static enum pacl_tag
+tag_of(const char *word, const char *qualifier)
+{
+#define PACL_TAG(NAME, number, w, qualified) \
+	if (strcmp(word, w) == 0 && qualified == (strcmp(qualifier, "-") != 0 && *qualifier != '\0')) \
+		return PACL_##NAME;
+	PACL_TAGS(PACL_TAG)
+#undef PACL_TAG
+	return PACL_UNDEFINED;
+}
+
+static unsigned
+perms_of(const char *text)
+{
+	return (strchr(text, 'r') != NULL ? PACL_READ : 0u) | (strchr(text, 'w') != NULL ? PACL_WRITE : 0u) |
+	    (strchr(text, 'x') != NULL ? PACL_EXECUTE : 0u);
+}
+
+static bool
+id_of(enum pacl_tag tag, const char *word, uint32_t *id)
+{
+	char *end;
+
+	*id = PACL_NO_ID;
+	if (tag != PACL_USER && tag != PACL_GROUP)
+		return true;
+	if (find_name(NULL, tag, word, id) == 0)
+		return true;
+	*id = (uint32_t)strtoul(word, &end, 10);
+	return *word != '\0' && *end == '\0';
+}
+
+/* ADD tag qualifier perms: then the mask is computed, as an append with all its steps. */
+static int
+row_add(struct pacl *acl, const char *argument, const char *second)
+{
+	char tag_word[16] = "", qualifier[64] = "", perms[8] = "";
+	struct pacl_permset set;
+	struct pacl_entry e;
+	enum pacl_tag tag;
+	uint32_t id;
+
+	(void)second;
+	if (sscanf(argument, "%15s %63s %7s", tag_word, qualifier, perms) != 3)
+		return tell(-1, "three words were expected");
+	tag = tag_of(tag_word, qualifier);
+	if (!id_of(tag, qualifier, &id) || pacl_append(acl, NULL, &e) != 0)
+		return 0;
+	if (tag != PACL_UNDEFINED && pacl_entry_set_tag(&e, tag) != 0)
+		return 0;
+	if (id != PACL_NO_ID && pacl_entry_set_id(&e, id) != 0)
+		return 0;
+	if (pacl_entry_permset(&e, &set) != 0 || (perms_of(perms) != 0 && pacl_perm_add(&set, perms_of(perms)) != 0))
+		return 0;
+	if (tag == PACL_USER || tag == PACL_GROUP)
+		(void)pacl_calc_mask(acl);
+	return pacl_valid(acl);
+}
+
+static int
+row_drop(struct pacl *acl, const char *argument, const char *second)
+{
+	char tag_word[16] = "", qualifier[64] = "-";
+	struct pacl_entry e;
+	uint32_t id;
+
+	(void)second;
+	if (sscanf(argument, "%15s %63s", tag_word, qualifier) < 1 || !id_of(tag_of(tag_word, qualifier), qualifier, &id) ||
+	    pacl_entry_find(acl, tag_of(tag_word, qualifier), id, &e) != 0 || pacl_delete(acl, &e) != 0)
+		return 0;
+	return pacl_valid(acl);
+}
+
+static int
+row_mask(struct pacl *acl, const char *argument, const char *second)
+{
+	struct pacl_entry e;
+
+	(void)second;
+	return pacl_calc_mask(acl) == 0 && pacl_entry_find(acl, PACL_MASK, 0, &e) == 0 &&
+	    pacl_entry_perm(&e) == perms_of(argument);
+}
+
+static const struct { const char *word; unsigned option; } text_options[] = {
+	{ "ABBREVIATE", PACL_ABBREVIATE }, { "NUMERIC_IDS", PACL_NUMERIC_IDS }, { "SOME_EFFECTIVE", PACL_SOME_EFFECTIVE },
+	{ "ALL_EFFECTIVE", PACL_ALL_EFFECTIVE }, { "SMART_INDENT", PACL_SMART_INDENT },
+};
+
+/* Names of the cast become numbers, runs of blanks one blank, newlines commas. */
+static void
+normalise(const char *text, char *dst, size_t size)
+{
+	size_t n = 0, word;
+	uint32_t id;
+	char name[64];
+
+	while (*text != '\0' && n + 16 < size) {
+		if (*text == ':' && isalpha((unsigned char)text[1]) && (word = strcspn(text + 1, ":")) < sizeof(name) &&
+		    text[1 + word] == ':') {
+			memcpy(name, text + 1, word);
+			name[word] = '\0';
+			if (find_name(NULL, PACL_USER, name, &id) == 0 || find_name(NULL, PACL_GROUP, name, &id) == 0) {
+				n += (size_t)snprintf(dst + n, size - n, ":%u", id);
+				text += 1 + word;
+				continue;
+			}
+		}
+		if (*text == ' ' || *text == '\t') {
+			if (n == 0 || dst[n - 1] != ' ')
+				dst[n++] = ' ';
+		} else
+			dst[n++] = *text == '\n' ? ',' : *text;
+		text++;
+	}
+	dst[n] = '\0';
+}
+
+static int
+row_text(struct pacl *acl, const char *argument, const char *second)
+{
+	char want[2048], has[2048], *text;
+	unsigned options = PACL_NUMERIC_IDS;
+
+	for (size_t i = 0; i < sizeof(text_options) / sizeof(text_options[0]); i++)
+		options |= strstr(argument, text_options[i].word) != NULL ? text_options[i].option : 0;
+	if (second == NULL || pacl_text_as(acl, NULL, ',', options, &text) != 0)
+		return tell(-1, "no text to compare with");
+	normalise(text, has, sizeof(has));
+	normalise(second, want, sizeof(want));
+	free(text);
+	(void)tell(0, "%s", has);
+	return strcmp(has, want) == 0;
+}
+
+static int
+row_same(struct pacl *acl, const char *argument, const char *second)
+{
+	struct pacl *other = second == NULL ? NULL : parse(second);
+	int same = other != NULL && pacl_equal(acl, other);
+
+	(void)argument;
+	pacl_free(other);
+	return same;
+}
+
+static int
+row_roundtrip(struct pacl *acl, const char *argument, const char *second)
+{
+	struct pacl *thawed = NULL, *read = NULL;
+	void *frozen = NULL;
+	char *text = NULL;
+	size_t len = 0;
+	int same;
+
+	(void)argument;
+	(void)second;
+	same = pacl_freeze(acl, &frozen, &len) == 0 && pacl_thaw(frozen, len, &thawed) == 0 && pacl_equal(acl, thawed) &&
+	    pacl_text_as(acl, NULL, '\n', PACL_NUMERIC_IDS, &text) == 0 && pacl_parse(text, NULL, &read, NULL) == 0 &&
+	    pacl_equal(acl, read);
+	free(frozen);
+	free(text);
+	pacl_free(thawed);
+	pacl_free(read);
+	return same;
+}
+
+/* A list of steps on the first entry's permission set; the last test is the answer. */
+static int
+row_perm(struct pacl *acl, const char *argument, const char *second)
+{
+	struct pacl_permset set;
+	struct pacl_entry e;
+	char word[16], perm[4];
+	int answer = 1, error = 0, used;
+
+	(void)second;
+	if (pacl_entry_at(acl, 0, &e) != 0 || pacl_entry_permset(&e, &set) != 0)
+		return 0;
+	for (; error == 0 && sscanf(argument, "%15[a-z]%*1[.-]%n", word, &used) == 1; argument += used) {
+		argument += used;
+		used = 0;
+		perm[0] = '\0';
+		(void)sscanf(argument, "%3[rwx]%n", perm, &used);
+		argument += used;
+		used = argument[0] == ',';
+		if (strcmp(word, "clear") == 0)
+			error = pacl_perm_clear(&set);
+		else if (strcmp(word, "add") == 0)
+			error = pacl_perm_add(&set, perms_of(perm));
+		else if (strcmp(word, "del") == 0 || strcmp(word, "delete") == 0)
+			error = pacl_perm_delete(&set, perms_of(perm));
+		else if (strcmp(word, "set") == 0 || strcmp(word, "unset") == 0)
+			error = pacl_perm_set(&set, perms_of(perm), word[0] == 's');
+		else if (strcmp(word, "test") == 0 || strcmp(word, "get") == 0)
+			answer = pacl_perm_test(&set, perms_of(perm));
+		else
+			return tell(-1, "no such step: %s", word);
+	}
+	return error == 0 && answer;
+}
+
+/* Every entry appended to a new ACL, and copied over a new one. */
+static int
+row_copy(struct pacl *acl, const char *argument, const char *second)
+{
+	struct pacl *appended = NULL, *copied = NULL;
+	struct pacl_entry e, to;
+	int same = pacl_new(&appended) == 0 && pacl_new(&copied) == 0;
+
+	(void)argument;
+	(void)second;
+	for (size_t i = 0; same && pacl_entry_at(acl, i, &e) == 0; i++)
+		same = pacl_append(appended, &e, &to) == 0 && pacl_entry_parent(&to) == appended &&
+		    pacl_append(copied, NULL, &to) == 0 && pacl_entry_copy(&to, &e) == 0 && pacl_entry_parent(&to) == copied;
+	same = same && pacl_equal(acl, appended) && pacl_equal(acl, copied);
+	pacl_free(appended);
+	pacl_free(copied);
+	return same;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct pacl *, const char *argument, const char *second);
+} text_rows[] = {
+	{ "ACL VALID", row_valid }, { "ACL EMPTY", row_valid }, { "ACL EQUIV", row_equiv }, { "ACL EXTENDED", row_extended },
+	{ "ACL PARSE", row_parse }, { "ACL CHECK", row_check }, { "ACL ADD", row_add }, { "ACL DROP", row_drop },
+	{ "ACL MASK", row_mask }, { "ACL TEXT", row_text }, { "ACL SAME", row_same }, { "ACL ROUNDTRIP", row_roundtrip },
+	{ "ACL PERM", row_perm }, { "ACL COPY", row_copy },
+};
+
+static int
+run_on_text(const char *policy, const char *command)
+{
+	char first[4096], *second;
+	struct pacl *acl = NULL;
+	size_t n;
+	int result;
+
+	clear_stage();
+	if (str_copy(first, sizeof(first), policy) != 0)
+		return tell(-1, "text too long");
+	if ((second = strstr(first, " || ")) != NULL) {
+		*second = '\0';
+		second += 4;
+	}
+	for (size_t i = 0; i < sizeof(text_rows) / sizeof(text_rows[0]); i++) {
+		n = strlen(text_rows[i].name);
+		if (strncmp(command, text_rows[i].name, n) != 0 || (command[n] != '\0' && command[n] != ' '))
+			continue;
+		if (strncmp(first, "mode=", 5) == 0)
+			(void)pacl_from_mode((mode_t)strtol(first + 5, NULL, 8), &acl);
+		else
+			acl = parse(first);
+		result = acl == NULL ? 0 : text_rows[i].run(acl, command + n + strspn(command + n, " "), second);
+		pacl_free(acl);
+		return result;
+	}
+	return tell(-1, "no such command: %s", command);
+}
+
+int
+posix1e_row(const char *policy, const char *user, const char *command, const char *path, char *why, size_t size)
+{
+	stage.why = why;
+	stage.why_size = size;
+	if (size > 0)
+		why[0] = '\0';
+	if (strncmp(command, "ACL ", 4) == 0 && policy[0] != '@')
+		return run_on_text(policy, command);
+	return run_on_files(policy, user, command, path);
+}
