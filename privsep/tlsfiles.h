@@ -37,8 +37,6 @@ void tlsfiles_put(struct wr *, const struct tlsfile *);
 /* Takes the next one; 1, 0 at the end, or SP_E*. */
 int tlsfiles_get(struct rd *, struct tlsfile *);
 
-/* A sealed, close-on-exec memory file that holds these bytes: a descriptor or -errno. */
-int tlsfiles_seal(const char *name, const void *, size_t);
 /*
  * Maps a sealed memory file for reading; munmap(*data, *len) is the caller's.
  * 0, -errno, SP_ERANGE when it is larger than max, SP_EFORMAT when it is not sealed.

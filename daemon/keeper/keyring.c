@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <openssl/crypto.h>
+#include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -172,6 +173,25 @@ try_pair(EVP_PKEY *pkey, EVP_PKEY *public, char *why, size_t size)
 		return 0;
 	(void)str_copy(why, size, "the private key does not belong to the certificate");
 	return SP_EDENIED;
+}
+
+int
+keyring_warm_up(void)
+{
+	char why[128];
+	EVP_PKEY *const keys[] = {
+		EVP_RSA_gen(RSA_BITS_MIN),
+		EVP_EC_gen("P-256"),
+		EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+		if (keys[i] == NULL || try_pair(keys[i], keys[i], why, sizeof why) != 0)
+			r = -EIO;
+		EVP_PKEY_free(keys[i]);
+	}
+	return r;
 }
 
 static struct key *

@@ -36,6 +36,9 @@ struct keyring {
 	struct key key[KEYRING_MAX];
 };
 
+/* First use of everything that signing needs, before the sandbox: a key of each kind is made and tried. 0 or -EIO. */
+int keyring_warm_up(void);
+
 /*
  * Reads a PEM key from key_fd and checks that it signs what the first
  * certificate of pem verifies.  name is for messages.  0, or a negative code

@@ -6,3 +6,8 @@ libkeeper_a_SOURCES = \
 	daemon/keeper/keyring.c daemon/keeper/keyring.h \
 	daemon/keeper/serve.c daemon/keeper/serve.h \
 	daemon/keeper/tbs.c daemon/keeper/tbs.h
+
+pkglibexec_PROGRAMS += sallyport-keeper
+sallyport_keeper_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
+sallyport_keeper_SOURCES = daemon/keeper/keeper.c
+sallyport_keeper_LDADD = libkeeper.a $(PRIVSEP_LIBS) $(INIH_LIBS) $(CRYPTO_LIBS)

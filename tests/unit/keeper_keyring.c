@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/err.h"
+#include "common/fdutil.h"
 #include "daemon/keeper/keyring.h"
 #include "privsep/tlsfiles.h"
 #include "tests/unit/keeper.h"
@@ -17,7 +18,7 @@
 static int
 load(struct keyring *ring, uint32_t number, const char *key, const char *cert, struct key_facts *f, char *why)
 {
-	int fd = tlsfiles_seal("key", key, strlen(key));
+	int fd = fd_sealed("key", key, strlen(key));
 	int r = keyring_load(ring, number, "test", fd, cert, strlen(cert), f, why, 256);
 
 	close(fd);

@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/fdutil.h"
 #include "daemon/keeper/serve.h"
 #include "privsep/chan.h"
 #include "privsep/tlsfiles.h"
@@ -84,7 +85,7 @@ load(uint32_t number)
 	ck_assert_int_eq(write(file, key, strlen(key)), (ssize_t)strlen(key));
 	close(file);
 	fds[0] = open(path, O_RDONLY | O_CLOEXEC);
-	fds[1] = tlsfiles_seal("cert", cert, strlen(cert));
+	fds[1] = fd_sealed("cert", cert, strlen(cert));
 	unlink(path);
 	ck_assert_int_eq(chan_send(&listener, MSG_LOAD_KEY, 7, &q, fds, 2), 0);
 	answer(&m);
