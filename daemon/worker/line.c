@@ -1,0 +1,145 @@
+#include "config.h"
+
+#include <string.h>
+
+#include "daemon/worker/line.h"
+
+/* Telnet, RFC 854: WILL WONT DO DONT carry an option byte; below SE nothing is a command. */
+enum { TELNET_SE = 240, TELNET_WILL = 251, TELNET_DONT = 254, TELNET_IAC = 255 };
+
+void
+line_init(struct line_reader *l)
+{
+	l->pos = l->end = 0;
+	l->state = LINE_TEXT;
+	l->len = l->seen = 0;
+	l->bad = l->too_long = false;
+}
+
+void
+line_discard(struct line_reader *l)
+{
+	explicit_bzero(l->raw, l->end);
+	line_init(l);
+}
+
+uint8_t *
+line_room(struct line_reader *l, size_t *space)
+{
+	if (l->pos == l->end)
+		l->pos = l->end = 0;
+	*space = sizeof l->raw - l->end;
+	return l->raw + l->end;
+}
+
+void
+line_filled(struct line_reader *l, size_t n)
+{
+	l->end += n;
+}
+
+/* One byte of text. Blanks before the verb do not count; what does not fit condemns the line. */
+static void
+add(struct line_reader *l, uint8_t c)
+{
+	if (l->len == 0 && (c == ' ' || c == '\t'))
+		return;
+	if (l->len < LINE_MAX_BYTES)
+		l->text[l->len++] = (char)c;
+	else
+		l->too_long = true;
+}
+
+/* A byte after IAC. What is no command was a 0xFF that a client failed to double or a mark that went another way. */
+static enum line_state
+after_iac(struct line_reader *l, uint8_t c)
+{
+	if (c >= TELNET_WILL && c <= TELNET_DONT)
+		return LINE_IAC_OPTION;
+	if (c == TELNET_IAC)
+		add(l, c);
+	return LINE_TEXT;
+}
+
+/* True at the end of a line. */
+static bool
+eat(struct line_reader *l, uint8_t c)
+{
+	enum line_state was = l->state;
+
+	l->seen++;
+	l->state = LINE_TEXT;
+	if (was == LINE_IAC_OPTION)
+		return false;
+	if (was == LINE_IAC && c >= TELNET_SE) {
+		l->state = after_iac(l, c);
+		return false;
+	}
+	if (was == LINE_CR) {
+		if (c == '\0') {
+			add(l, '\r');
+			return false;
+		}
+		if (c != '\n')
+			l->bad = true;
+	}
+	if (c == '\n')
+		return true;
+	if (c == '\r')
+		l->state = LINE_CR;
+	else if (c == TELNET_IAC)
+		l->state = LINE_IAC;
+	else if (c == '\0')
+		l->bad = true;
+	else
+		add(l, c);
+	return false;
+}
+
+/* The verdict on a finished line; the next one starts afresh. */
+static enum line_result
+finish(struct line_reader *l)
+{
+	enum line_result r = LINE_COMMAND;
+
+	if (l->too_long)
+		r = LINE_TOO_LONG;
+	else if (l->bad)
+		r = LINE_BAD;
+	else if (l->len == 0)
+		r = LINE_NONE;
+	l->bad = l->too_long = false;
+	l->seen = 0;
+	return r;
+}
+
+enum line_result
+line_next(struct line_reader *l, char **text, size_t *len)
+{
+	while (l->pos < l->end) {
+		enum line_result r;
+
+		if (l->seen == 0)
+			l->len = 0;
+		if (!eat(l, l->raw[l->pos++])) {
+			if (l->seen > LINE_FLOOD)
+				return LINE_FLOODED;
+			continue;
+		}
+		r = finish(l);
+		if (r == LINE_NONE)
+			continue;
+		l->text[l->len] = '\0';
+		*text = l->text;
+		*len = l->len;
+		return r;
+	}
+	return LINE_NONE;
+}
+
+void
+line_wipe(struct line_reader *l)
+{
+	explicit_bzero(l->text, l->len);
+	explicit_bzero(l->raw, l->pos);
+}

@@ -1,0 +1,60 @@
+/*
+ * The line reader of the control connection: turns whatever bytes arrive into
+ * command lines.  Pure: it knows no sockets.  It trusts nothing.
+ *
+ *  - CR LF or LF ends a line (features such as devices send LF alone);
+ *  - Telnet commands are consumed (RFC 854), IAC IAC is the byte 0xFF,
+ *    CR NUL is a CR inside a name (RFC 2640, 3.1);
+ *  - NUL and a CR in any other place spoil the line (RFC 959, 5.3.1);
+ *  - leading blanks and blank lines vanish;
+ *  - a line beyond LINE_MAX_BYTES is reported once, and nothing of it is ever
+ *    taken for a command.
+ */
+#ifndef WORKER_LINE_H
+#define WORKER_LINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LINE_MAX_BYTES	4608	/* a path of 4096 with verb, options and times around it */
+#define LINE_RAW_BYTES	4096	/* what one read takes */
+#define LINE_FLOOD	65536	/* bytes without an end of line after which nobody listens any more */
+
+enum line_result {
+	LINE_NONE,	/* no whole line yet: read more */
+	LINE_COMMAND,	/* a line, NUL-terminated, valid until the next call of line_next() */
+	LINE_BAD,	/* NUL or a bare CR in it: 501 */
+	LINE_TOO_LONG,	/* 500 */
+	LINE_FLOODED	/* end the session */
+};
+
+enum line_state { LINE_TEXT, LINE_CR, LINE_IAC, LINE_IAC_OPTION };
+
+struct line_reader {
+	enum line_state state;
+	bool bad, too_long;
+	size_t pos, end;		/* unread part of raw */
+	size_t len;			/* of text */
+	size_t seen;			/* raw bytes of this line */
+	char text[LINE_MAX_BYTES + 1];
+	uint8_t raw[LINE_RAW_BYTES];
+};
+
+void line_init(struct line_reader *);
+
+/* Forgets every byte that has not become a line (AUTH, RFC 4217, 4.1 and the injection it must not allow). */
+void line_discard(struct line_reader *);
+
+/* Where the next bytes go: *space is how many. 0 while lines are left in the buffer: call line_next() first. */
+uint8_t *line_room(struct line_reader *, size_t *space);
+/* So many bytes were put there. */
+void line_filled(struct line_reader *, size_t n);
+
+/* The next line. *text and *len are set for LINE_COMMAND. */
+enum line_result line_next(struct line_reader *, char **text, size_t *len);
+
+/* Overwrites the last line and the bytes it came from (a password). */
+void line_wipe(struct line_reader *);
+
+#endif
