@@ -2,6 +2,7 @@ noinst_LIBRARIES += libcommon.a
 libcommon_a_SOURCES = \
 	common/addr.c common/addr.h \
 	common/arena.c common/arena.h \
+	common/bucket.c common/bucket.h \
 	common/clock.c common/clock.h \
 	common/conf.c common/conf.h common/conf_private.h common/config.def common/foreign.def \
 	common/conf_check.c \

@@ -1,0 +1,162 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/log.h"
+#include "daemon/worker/ask.h"
+#include "daemon/worker/session.h"
+
+void
+data_init(struct data *d)
+{
+	*d = (struct data){ .way = DATA_NONE, .listen_fd = -1 };
+}
+
+void
+data_close(struct data *d)
+{
+	if (d->listen_fd >= 0)
+		close(d->listen_fd);
+	d->listen_fd = -1;
+	d->way = DATA_NONE;
+}
+
+/* Connections made before this command belong to no transfer. */
+static void
+drain(struct data *d)
+{
+	int fd;
+
+	while ((fd = accept4(d->listen_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+		close(fd);
+}
+
+static bool
+fits(const struct session *s, unsigned family)
+{
+	sa_family_t have = s->data.told.sa.sa_family;
+
+	if (s->data.listen_fd < 0)
+		return false;
+	if (family == 0)
+		return have == s->peer.sa.sa_family;
+	return have == (family == 2 ? AF_INET6 : AF_INET);
+}
+
+/* Takes over the agent's socket. Accepting must never block, whatever it was told. */
+static bool
+take_listener(struct session *s)
+{
+	struct msg_listening *m = &s->answer.listening;
+	struct addr told;
+	int fd = msg_take_fd(&s->answer, 0);
+
+	if (addr_from(&told, m->address, m->address_len) != 0 || (fcntl(fd, F_GETFL) & O_NONBLOCK) == 0) {
+		close(fd);
+		session_stop(s, "Internal error.", SP_EXIT_PROTOCOL);
+		return false;
+	}
+	addr_set_port(&told, m->port);
+	s->data.told = told;
+	s->data.listen_fd = fd;
+	return true;
+}
+
+bool
+data_listen(struct session *s, unsigned family)
+{
+	struct msg_listen body = { .family = (uint8_t)family };
+
+	s->data.strangers = 0;
+	if (fits(s, family)) {
+		drain(&s->data);
+		s->data.way = DATA_PASSIVE;
+		return true;
+	}
+	data_close(&s->data);
+	if (!ask(s, MSG_LISTEN, &body, MSG_LISTENING) || !take_listener(s))
+		return false;
+	s->data.way = DATA_PASSIVE;
+	return true;
+}
+
+/* Somebody else found the port. */
+static int
+refuse_stranger(struct session *s, const struct addr *from, int fd)
+{
+	char host[ADDR_TEXT_MAX];
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_WARNING, "data-stranger");
+	log_str(&l, "from", addr_text(host, from));
+	log_end(&l);
+	close(fd);
+	return ++s->data.strangers < DATA_STRANGERS_MAX ? 0 : -EPERM;
+}
+
+int
+data_accept(struct session *s)
+{
+	for (;;) {
+		struct sockaddr_in6 raw;
+		socklen_t len = sizeof raw;
+		struct addr from;
+		int e, fd = accept4(s->data.listen_fd, (struct sockaddr *)&raw, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+			continue;
+		if (fd < 0)
+			return -errno;
+		if (addr_from(&from, &raw, len) != 0)
+			from = (struct addr){ .sa.sa_family = AF_UNSPEC };
+		if (addr_same_host(&from, &s->peer) || addr_nets_have(&s->set->data_peer, &from))
+			return fd;
+		e = refuse_stranger(s, &from, fd);
+		if (e != 0)
+			return e;
+	}
+}
+
+static size_t
+put_address(uint8_t dst[28], const struct addr *a)
+{
+	size_t n = addr_len(a);
+
+	for (size_t i = 0; i < n && i < 28; i++)
+		dst[i] = ((const uint8_t *)a)[i];
+	return n;
+}
+
+int
+data_connect(struct session *s)
+{
+	const struct addr *to = &s->data.target;
+	struct msg_connect body = { .port = addr_port(to), .family = to->sa.sa_family == AF_INET6 ? 2 : 1 };
+
+	body.claimed_len = put_address(body.claimed, to);
+	s->data.way = DATA_NONE;
+	if (!ask(s, MSG_CONNECT, &body, MSG_CONNECTING))
+		return SP_EDENIED;
+	return msg_take_fd(&s->answer, 0);
+}
+
+int
+data_connected(int fd)
+{
+	int error = 0;
+	socklen_t len = sizeof error;
+	struct sockaddr_in6 raw;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		return -errno;
+	if (error != 0)
+		return -error;
+	len = sizeof raw;
+	if (getpeername(fd, (struct sockaddr *)&raw, &len) == 0)
+		return 0;
+	return errno == ENOTCONN ? -EINPROGRESS : -errno;
+}

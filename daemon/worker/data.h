@@ -1,0 +1,55 @@
+/*
+ * How the next data connection is to be made: the passive socket, which is
+ * used again for each transfer of the session, or the client's address from
+ * PORT and EPRT.  All sockets come from the agent; the worker only accepts.
+ */
+#ifndef WORKER_DATA_H
+#define WORKER_DATA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/addr.h"
+
+struct session;
+
+enum data_way { DATA_NONE, DATA_PASSIVE, DATA_ACTIVE };
+
+#define DATA_STRANGERS_MAX 8	/* connections from elsewhere that one transfer puts up with */
+
+struct data {
+	enum data_way way;
+	bool all;			/* EPSV ALL: for the rest of the session */
+	int listen_fd;			/* -1: none yet */
+	struct addr told;		/* address and port of it, as told to the client */
+	struct addr target;		/* of PORT or EPRT */
+	unsigned strangers;
+};
+
+void data_init(struct data *);
+void data_close(struct data *);
+
+/*
+ * Makes sure there is a passive socket of that family (4 for PASV; 1, 2 or 0
+ * for EPSV as in LISTEN) with an empty queue.  False: the client got its reply.
+ */
+bool data_listen(struct session *, unsigned family);
+
+/*
+ * Accepts the client's data connection.  The descriptor, or -EAGAIN;
+ * connections from elsewhere are closed and logged, after DATA_STRANGERS_MAX
+ * of them -EPERM; -errno.
+ */
+int data_accept(struct session *);
+
+/*
+ * Has the agent connect to the target.  The descriptor of a socket whose
+ * connect is under way, or a negative code after which the client got its
+ * reply.
+ */
+int data_connect(struct session *);
+
+/* 0 when the connect of data_connect() has succeeded, else -errno (-EINPROGRESS: POLLOUT is awaited). */
+int data_connected(int fd);
+
+#endif

@@ -1,0 +1,111 @@
+#include "config.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "daemon/worker/digest.h"
+#include "daemon/worker/feat.h"
+#include "daemon/worker/session.h"
+
+/* The facts of MLST and MLSD in the order in which they are printed. */
+static const struct {
+	const char *name;
+	uint32_t fact;
+} facts[] = {
+	{ "type", FACT_TYPE }, { "size", FACT_SIZE }, { "modify", FACT_MODIFY }, { "perm", FACT_PERM },
+	{ "unique", FACT_UNIQUE }, { "UNIX.mode", FACT_MODE }, { "UNIX.owner", FACT_OWNER }, { "UNIX.group", FACT_GROUP },
+};
+
+#define FACTS (sizeof facts / sizeof facts[0])
+
+void
+piece_add(struct piece *p, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(p->text + p->len, p->size - p->len, fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= p->size - p->len)
+		p->text[p->len] = '\0';
+	else
+		p->len += (size_t)n;
+}
+
+/* Before login nothing is known of the client, and nothing is told. */
+static bool
+possible(const struct session *s, const struct verb *v)
+{
+	return !s->live || verb_possible(v, s->rights);
+}
+
+bool
+feat_verb(const struct session *s, const struct verb *v, struct piece *p)
+{
+	(void)p;
+	return possible(s, v);
+}
+
+void
+feat_facts(struct piece *p, uint32_t chosen, bool all)
+{
+	for (size_t i = 0; i < FACTS; i++) {
+		bool on = (chosen & facts[i].fact) != 0;
+
+		if (all || on)
+			piece_add(p, "%s%s;", facts[i].name, all && on ? "*" : "");
+	}
+}
+
+uint32_t
+feat_parse_facts(const char *list)
+{
+	uint32_t mask = 0;
+
+	while (*list != '\0') {
+		size_t n = strcspn(list, ";");
+
+		for (size_t i = 0; i < FACTS; i++)
+			if (strlen(facts[i].name) == n && strncasecmp(list, facts[i].name, n) == 0)
+				mask |= facts[i].fact;
+		list += n;
+		list += *list == ';';
+	}
+	return mask;
+}
+
+bool
+feat_mlst(const struct session *s, const struct verb *v, struct piece *p)
+{
+	(void)v;
+	feat_facts(p, s->facts, true);
+	return true;
+}
+
+bool
+feat_mff(const struct session *s, const struct verb *v, struct piece *p)
+{
+	static const struct {
+		const char *name;
+		enum verb_id as;	/* the command that changes the same */
+	} rows[] = { { "Modify;", VERB_MFMT }, { "UNIX.mode;", VERB_MFF }, { "UNIX.owner;", VERB_MFF }, { "UNIX.group;", VERB_MFF } };
+
+	if (!possible(s, v))
+		return false;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		if (possible(s, &verb_table[rows[i].as]))
+			piece_add(p, "%s", rows[i].name);
+	return true;
+}
+
+bool
+feat_hash(const struct session *s, const struct verb *v, struct piece *p)
+{
+	(void)v;
+	for (unsigned i = 0; digest_name(i) != NULL; i++)
+		piece_add(p, "%s%s%s", i == 0 ? "" : ";", digest_name(i), i == s->hash ? "*" : "");
+	return true;
+}

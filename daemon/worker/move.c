@@ -1,0 +1,314 @@
+#include "config.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/str.h"
+#include "daemon/worker/ask.h"
+#include "daemon/worker/move.h"
+#include "daemon/worker/session.h"
+
+#define HALF		(256u << 10)	/* what one read takes; conversion needs twice that behind it */
+#define BUFFER_SIZE	(3 * HALF + 16)
+#define SEND_MAX	(1u << 30)
+
+/* Only pages that are used cost anything, and they go back at the end. */
+static bool
+get_buffer(struct transfer *t)
+{
+	if (t->buffer == NULL) {
+		t->buffer = mmap(NULL, BUFFER_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (t->buffer == MAP_FAILED)
+			t->buffer = NULL;
+	}
+	return t->buffer != NULL;
+}
+
+void
+move_free(struct transfer *t)
+{
+	if (t->buffer != NULL)
+		munmap(t->buffer, BUFFER_SIZE);
+	t->buffer = NULL;
+}
+
+/* Waits on another descriptor than the data stream's. */
+static int
+wait_on(struct transfer *t, int fd, short events)
+{
+	t->wait_fd = fd;
+	t->wait_events = events;
+	return -EAGAIN;
+}
+
+static void
+moved(struct transfer *t, size_t n)
+{
+	t->progress = true;
+	t->moved += n;
+	t->unlooked += n;
+	if (t->upload)
+		t->s->bytes_in += n;
+	else
+		t->s->bytes_out += n;
+}
+
+/* ----------------------------------------------------------------------- making the connection */
+
+/* There is a connection: TLS first where PROT P was agreed. */
+static int
+connected(struct transfer *t)
+{
+	struct session *s = t->s;
+
+	t->progress = true;
+	t->step = t->move;
+	if (s->data_secure == NULL)
+		return 0;
+	s->data_refusal = NULL;
+	if (s->data_secure(s, &t->data) != 0)
+		return transfer_finish(t, TRANSFER_INSECURE, 0);
+	t->step = move_handshake;
+	return 0;
+}
+
+int
+move_accept(struct transfer *t)
+{
+	int fd = data_accept(t->s);
+
+	if (fd == -EAGAIN)
+		return wait_on(t, t->s->data.listen_fd, POLLIN);
+	if (fd < 0)
+		return transfer_finish(t, TRANSFER_UNCONNECTED, fd);
+	stream_open(&t->data, fd);
+	return connected(t);
+}
+
+int
+move_connect(struct transfer *t)
+{
+	int e = data_connected(t->data.fd);
+
+	if (e == -EINPROGRESS)
+		return wait_on(t, t->data.fd, POLLOUT);
+	return e < 0 ? transfer_finish(t, TRANSFER_UNCONNECTED, e) : connected(t);
+}
+
+int
+move_handshake(struct transfer *t)
+{
+	int e = stream_handshake(&t->data);
+
+	if (e == -EAGAIN)
+		return e;
+	if (e < 0)
+		return transfer_finish(t, TRANSFER_INSECURE, e);
+	t->progress = true;
+	t->step = t->move;
+	return 0;
+}
+
+/* --------------------------------------------------------------------------------- sending */
+
+static int
+send_failed(struct transfer *t, ssize_t e)
+{
+	if (e == -EAGAIN)
+		return -EAGAIN;
+	return transfer_finish(t, e == -EIO ? TRANSFER_UNREADABLE : TRANSFER_BROKEN, (int)e);
+}
+
+int
+move_send_file(struct transfer *t)
+{
+	size_t n = t->stop - t->at > (off_t)SEND_MAX || !t->counted ? SEND_MAX : (size_t)(t->stop - t->at);
+	ssize_t r;
+
+	if (n == 0) {
+		t->step = move_flush;
+		return 0;
+	}
+	n = rate_allow(&t->s->down, n, &t->pause_ms);
+	if (n == 0)
+		return -EAGAIN;
+	r = stream_send_file(&t->data, t->file_fd, &t->at, n);
+	if (r < 0)
+		return send_failed(t, r);
+	moved(t, (size_t)r);
+	rate_spend(&t->s->down, (size_t)r);
+	if (r == 0 && t->counted)
+		return transfer_finish(t, TRANSFER_UNREADABLE, -EIO);
+	if (r == 0 || t->at == t->stop)
+		t->step = move_flush;
+	return 0;
+}
+
+/* Sends what is in the buffer. 1 when it is empty. */
+static int
+send_buffer(struct transfer *t, const char *buffer)
+{
+	size_t n = t->have - t->sent;
+	ssize_t r;
+
+	if (n == 0)
+		return 1;
+	n = rate_allow(&t->s->down, n, &t->pause_ms);
+	if (n == 0)
+		return -EAGAIN;
+	r = stream_write(&t->data, buffer + t->sent, n);
+	if (r < 0)
+		return send_failed(t, r);
+	moved(t, (size_t)r);
+	rate_spend(&t->s->down, (size_t)r);
+	t->sent += (size_t)r;
+	return 0;
+}
+
+int
+move_send_ascii(struct transfer *t)
+{
+	char *text;
+	ssize_t r;
+	int e;
+
+	if (!get_buffer(t))
+		return transfer_finish(t, TRANSFER_UNREADABLE, -ENOMEM);
+	text = t->buffer + HALF;
+	e = send_buffer(t, text);
+	if (e != 1)
+		return e;
+	if (t->last) {
+		t->step = move_flush;
+		return 0;
+	}
+	do
+		r = pread(t->file_fd, t->buffer, HALF, t->at);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return transfer_finish(t, TRANSFER_UNREADABLE, -errno);
+	if (t->counted && r > t->stop - t->at)
+		r = t->stop - t->at;
+	t->at += r;
+	t->last = r == 0;
+	t->have = ascii_encode(&t->ascii, t->buffer, (size_t)r, text);
+	t->sent = 0;
+	return 0;
+}
+
+/* The next part of the listing. */
+static int
+pull_lines(struct transfer *t)
+{
+	struct session *s = t->s;
+	struct msg_list_next body = { .end_ = "" };
+	int e = ask_agent(s, MSG_LIST_NEXT, &body, MSG_LINES);
+
+	if (e < 0)
+		return transfer_finish(t, TRANSFER_STOPPED, 0);
+	if (e > 0) {
+		(void)str_copy(t->why, sizeof t->why, s->answer.failed.text);
+		t->last = true;
+		return transfer_finish(t, TRANSFER_INCOMPLETE, 0);
+	}
+	t->have = s->answer.lines.text_len;
+	t->sent = 0;
+	t->last = s->answer.lines.end != 0;
+	return 0;
+}
+
+int
+move_send_list(struct transfer *t)
+{
+	int e = send_buffer(t, (const char *)t->s->answer.lines.text);
+
+	if (e != 1)
+		return e;
+	if (!t->last)
+		return pull_lines(t);
+	t->step = move_flush;
+	return 0;
+}
+
+int
+move_flush(struct transfer *t)
+{
+	int e = stream_flush(&t->data);
+
+	if (e < 0)
+		return send_failed(t, e);
+	t->progress = true;
+	t->step = move_shutdown;
+	return 0;
+}
+
+/* All data are on their way: a peer that does not take part in the farewell loses nothing. */
+int
+move_shutdown(struct transfer *t)
+{
+	if (stream_shutdown(&t->data) == -EAGAIN)
+		return -EAGAIN;
+	return transfer_finish(t, TRANSFER_OK, 0);
+}
+
+/* ------------------------------------------------------------------------------- receiving */
+
+/* Writes it all to the file; a regular file takes it without waiting. */
+static int
+store(struct transfer *t, const char *data, size_t n)
+{
+	if (n > t->room - t->stored)
+		return transfer_finish(t, TRANSFER_NO_ROOM, 0);
+	while (n > 0) {
+		ssize_t r = write(t->file_fd, data, n);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0)
+			return transfer_finish(t, TRANSFER_UNWRITABLE, r < 0 ? -errno : -ENOSPC);
+		t->stored += (uint64_t)r;
+		data += r;
+		n -= (size_t)r;
+	}
+	return 0;
+}
+
+/* The client has said in the proper way that this was all. */
+static int
+received(struct transfer *t)
+{
+	char cr;
+
+	t->step = move_shutdown;
+	if (t->convert && ascii_decode_end(&t->ascii, &cr) > 0)
+		return store(t, &cr, 1);
+	return 0;
+}
+
+int
+move_receive(struct transfer *t)
+{
+	size_t n = HALF;
+	ssize_t r;
+
+	if (!get_buffer(t))
+		return transfer_finish(t, TRANSFER_UNWRITABLE, -ENOMEM);
+	n = rate_allow(&t->s->up, n, &t->pause_ms);
+	if (n == 0)
+		return -EAGAIN;
+	r = stream_read(&t->data, t->buffer, n);
+	if (r == -EAGAIN)
+		return -EAGAIN;
+	if (r < 0)
+		return transfer_finish(t, r == SP_ETRUNC ? TRANSFER_CUT : TRANSFER_BROKEN, (int)r);
+	if (r == 0)
+		return received(t);
+	moved(t, (size_t)r);
+	rate_spend(&t->s->up, (size_t)r);
+	if (!t->convert)
+		return store(t, t->buffer, (size_t)r);
+	return store(t, t->buffer + HALF, ascii_decode(&t->ascii, t->buffer, (size_t)r, t->buffer + HALF));
+}

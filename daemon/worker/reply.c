@@ -1,0 +1,224 @@
+#include "config.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "daemon/worker/session.h"
+
+#define REPLY_TAIL 512		/* kept free for the last line */
+#define REPLY_TIMEOUT_MS 30000	/* a client that does not read its replies is gone after this */
+
+/* No control bytes on the wire but CR LF and TAB: RFC 959 text is printable. */
+static void
+clean(char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (((unsigned char)text[i] < 0x20 && text[i] != '\t') || text[i] == 0x7f)
+			text[i] = '?';
+}
+
+/* Appends what fits below limit; false and nothing when it does not. */
+static bool
+put_line(struct reply *r, size_t limit, const char *fmt, va_list ap)
+{
+	size_t room = limit - r->len;
+	int n = vsnprintf(r->text + r->len, room, fmt, ap);
+
+	if (n < 0 || (size_t)n + 2 >= room)
+		return false;
+	clean(r->text + r->len, (size_t)n);
+	r->len += (size_t)n;
+	r->text[r->len++] = '\r';
+	r->text[r->len++] = '\n';
+	return true;
+}
+
+static void
+put_code(struct reply *r, unsigned code, char separator)
+{
+	r->text[r->len++] = (char)('0' + code / 100 % 10);
+	r->text[r->len++] = (char)('0' + code / 10 % 10);
+	r->text[r->len++] = (char)('0' + code % 10);
+	r->text[r->len++] = separator;
+}
+
+static void
+send_out(struct session *s)
+{
+	struct reply *r = &s->out;
+	int e;
+
+	r->last_code = r->code;
+	if (s->control.fd >= 0) {
+		e = stream_write_all(&s->control, r->text, r->len, REPLY_TIMEOUT_MS);
+		if (e != 0) {
+			s->ending = true;
+			stream_close(&s->control);
+		}
+	}
+	r->len = 0;
+}
+
+/* The last line, or the only one; cut rather than lost. */
+static void
+put_last(struct session *s, unsigned code, const char *fmt, va_list ap)
+{
+	struct reply *r = &s->out;
+	size_t room;
+	int n;
+
+	put_code(r, code, ' ');
+	room = sizeof r->text - r->len - 2;
+	n = vsnprintf(r->text + r->len, room, fmt, ap);
+	if (n > 0) {
+		size_t k = (size_t)n < room ? (size_t)n : room - 1;
+
+		clean(r->text + r->len, k);
+		r->len += k;
+	}
+	r->text[r->len++] = '\r';
+	r->text[r->len++] = '\n';
+	send_out(s);
+}
+
+void
+reply(struct session *s, unsigned code, const char *fmt, ...)
+{
+	va_list ap;
+
+	s->out.len = 0;
+	s->out.code = code;
+	va_start(ap, fmt);
+	put_last(s, code, fmt, ap);
+	va_end(ap);
+}
+
+void
+reply_begin(struct session *s, unsigned code, const char *fmt, ...)
+{
+	struct reply *r = &s->out;
+	va_list ap;
+
+	r->len = 0;
+	r->code = code;
+	put_code(r, code, '-');
+	va_start(ap, fmt);
+	if (!put_line(r, sizeof r->text - REPLY_TAIL, fmt, ap)) {
+		r->text[r->len++] = '\r';
+		r->text[r->len++] = '\n';
+	}
+	va_end(ap);
+}
+
+static bool
+begins_with_code(const char *text)
+{
+	for (int i = 0; i < 3; i++)
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+	return true;
+}
+
+void
+reply_line(struct session *s, const char *fmt, ...)
+{
+	struct reply *r = &s->out;
+	size_t start = r->len;
+	va_list ap;
+
+	if (start + 8 > sizeof r->text - REPLY_TAIL)
+		return;
+	va_start(ap, fmt);
+	if (put_line(r, sizeof r->text - REPLY_TAIL, fmt, ap) && begins_with_code(r->text + start)) {
+		memmove(r->text + start + 1, r->text + start, r->len - start);
+		r->text[start] = ' ';
+		r->len++;
+	}
+	va_end(ap);
+}
+
+void
+reply_lines(struct session *s, const char *before, const char *text, size_t len)
+{
+	const char *end = text + len;
+
+	while (text < end) {
+		const char *lf = memchr(text, '\n', (size_t)(end - text));
+		size_t n = (size_t)((lf == NULL ? end : lf) - text);
+
+		if (n > 0 && text[n - 1] == '\r')
+			reply_line(s, "%s%.*s", before, (int)n - 1, text);
+		else
+			reply_line(s, "%s%.*s", before, (int)n, text);
+		text += n + 1;
+	}
+}
+
+void
+reply_end(struct session *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	put_last(s, s->out.code, fmt, ap);
+	va_end(ap);
+}
+
+void
+reply_text(struct session *s, unsigned code, const char *text)
+{
+	size_t n = strlen(text);
+	const char *lf;
+
+	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
+		n--;
+	lf = memchr(text, '\n', n);
+	if (lf == NULL) {
+		reply(s, code, "%.*s", (int)n, text);
+		return;
+	}
+	reply_begin(s, code, "%.*s", (int)(lf - text), text);
+	n -= (size_t)(lf - text) + 1;
+	text = lf + 1;
+	lf = memrchr(text, '\n', n);
+	if (lf != NULL) {
+		reply_lines(s, "", text, (size_t)(lf - text));
+		n -= (size_t)(lf - text) + 1;
+		text = lf + 1;
+	}
+	reply_end(s, "%.*s", (int)n, text);
+}
+
+void
+reply_message(struct session *s, unsigned code, const char *message, const char *last)
+{
+	size_t n = strlen(message);
+	const char *lf = memchr(message, '\n', n);
+
+	if (n == 0) {
+		reply(s, code, "%s", last);
+		return;
+	}
+	reply_begin(s, code, "%.*s", (int)(lf == NULL ? n : (size_t)(lf - message)), message);
+	if (lf != NULL)
+		reply_lines(s, "", lf + 1, n - (size_t)(lf + 1 - message));
+	reply_end(s, "%s", last);
+}
+
+const char *
+reply_quoted(char *dst, size_t size, const char *path)
+{
+	size_t k = 0;
+
+	dst[k++] = '"';
+	for (; *path != '\0' && k + 4 < size; path++) {
+		if (*path == '"')
+			dst[k++] = '"';
+		dst[k++] = *path;
+	}
+	dst[k++] = '"';
+	dst[k] = '\0';
+	return dst;
+}

@@ -1,0 +1,338 @@
+#include "config.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/str.h"
+#include "daemon/worker/ask.h"
+#include "daemon/worker/digest.h"
+#include "daemon/worker/session.h"
+
+#define FACTS_DEFAULT (FACT_TYPE | FACT_SIZE | FACT_MODIFY | FACT_PERM | FACT_UNIQUE | FACT_MODE)
+
+void
+session_forget(struct session *s)
+{
+	s->user_given = false;
+	s->user[0] = s->host[0] = '\0';
+	s->type = REP_ASCII;
+	s->restart = s->allocated = 0;
+	s->range_first = 0;
+	s->range_last = -1;
+	s->facts = FACTS_DEFAULT;
+	s->hash = DIGEST_DEFAULT;
+}
+
+void
+session_init(struct session *s, const struct settings *set, const int *fds, unsigned n)
+{
+	s->set = set;
+	chan_init(&s->login, n > 0 ? fds[0] : -1, CH_LOGIN, ROLE_WORKER);
+	chan_init(&s->log, n > 1 ? fds[1] : -1, CH_LOG, ROLE_WORKER);
+	chan_init(&s->files, n > 2 ? fds[2] : -1, CH_FILES, ROLE_WORKER);
+	chan_init(&s->sign, n > 3 ? fds[3] : -1, CH_SIGN, ROLE_WORKER);
+	stream_open(&s->control, -1);
+	data_init(&s->data);
+	line_init(&s->in);
+	session_forget(s);
+	s->exit_code = SP_EXIT_NOAUTH;
+	session_settle(s);
+}
+
+void
+session_settle(struct session *s)
+{
+	const struct settings *set = s->set;
+
+	s->idle_ms = s->idle_max_ms = (int64_t)set->idle_timeout * 1000;
+	s->stall_ms = set->stall_timeout * 1000;
+	bucket_init(&s->up.own, set->rate_up);
+	bucket_init(&s->down.own, set->rate_down);
+	s->convert = set->ascii == CONF_ASCII_ON;
+}
+
+void
+session_end(struct session *s, enum sp_exit code)
+{
+	s->ending = true;
+	s->exit_code = code;
+}
+
+void
+session_stop(struct session *s, const char *text, enum sp_exit code)
+{
+	if (s->ending)
+		return;
+	reply(s, 421, "%s", text[0] == '\0' ? "The server ends this session." : text);
+	session_end(s, code);
+}
+
+ssize_t
+session_read(struct session *s)
+{
+	size_t space;
+	uint8_t *at = line_room(&s->in, &space);
+	ssize_t n;
+
+	if (space == 0)
+		return -EAGAIN;
+	n = stream_read(&s->control, at, space);
+	if (n > 0)
+		line_filled(&s->in, (size_t)n);
+	return n;
+}
+
+/* ------------------------------------------------------------------- one command */
+
+/*
+ * Where the verb begins: clients that follow the Telnet Synch put bytes before
+ * an ABOR that no Telnet reader understands after the urgent mark is lost.
+ */
+static size_t
+skip_synch(const char *line, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && i < 4 && (unsigned char)line[i] >= 0x80)
+		i++;
+	return i;
+}
+
+/* Takes the line apart: the argument begins after exactly one blank and keeps all others. */
+static const struct verb *
+take_apart(char *line, size_t len, const char **name, size_t *name_len, char **argument)
+{
+	size_t start = skip_synch(line, len), n = strcspn(line + start, " ");
+
+	*name = line + start;
+	*name_len = n;
+	*argument = line + start + n + (line[start + n] == ' ');
+	return verb_find(*name, n);
+}
+
+bool
+session_urgent(const char *line, size_t len)
+{
+	size_t start = skip_synch(line, len), n = strcspn(line + start, " ");
+	const struct verb *v = verb_find(line + start, n);
+
+	if (v == NULL || (v->states & NOW) == 0)
+		return false;
+	return v->argument == ARG_IGNORED || line[start + n] == '\0';
+}
+
+static void
+unknown_verb(struct session *s, const char *name, size_t n)
+{
+	struct log_line l;
+
+	s->unknown++;
+	if (verb_foreign(name, n) || (!s->live && s->unknown >= SESSION_UNKNOWN_MAX)) {
+		log_begin(&l, LOG_LEVEL_WARNING, "not-ftp");
+		log_bytes(&l, "command", name, n < 32 ? n : 32);
+		log_end(&l);
+		reply(s, 421, "This is an FTP server.");
+		session_end(s, s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
+		return;
+	}
+	reply(s, 500, "Unknown command.");
+}
+
+static bool
+all_blank(const char *text)
+{
+	return text[strspn(text, " \t")] == '\0';
+}
+
+/* A decimal number of at most 63 bits and what follows it. */
+static bool
+take_number(struct session *s, const char *text)
+{
+	int64_t n = 0;
+
+	text += strspn(text, " ");
+	if (*text < '0' || *text > '9')
+		return false;
+	for (; *text >= '0' && *text <= '9'; text++)
+		if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, *text - '0', &n))
+			return false;
+	s->number = n;
+	s->number_rest = text;
+	return *text == '\0' || *text == ' ';
+}
+
+bool
+session_argument_fits(struct session *s, const struct verb *v, const char *argument)
+{
+	switch (v->argument) {
+	case ARG_NONE:
+		return all_blank(argument);
+	case ARG_REQUIRED:
+		return !all_blank(argument);
+	case ARG_PATH:
+		return *argument != '\0' && strlen(argument) <= 4096;
+	case ARG_NUMBER:
+		return take_number(s, argument);
+	case ARG_OPTIONAL:
+		return strlen(argument) <= 4096;
+	case ARG_IGNORED:
+	case ARG_SECRET:
+		break;
+	}
+	return true;
+}
+
+/* Everything that the table says must hold before the handler runs. The order tells the client what to do next. */
+static bool
+gates_open(struct session *s, const struct verb *v, const char *argument)
+{
+	if (!s->live && (v->states & BEFORE) == 0)
+		reply(s, 530, "Log in first, with USER and PASS.");
+	else if (s->live && (v->states & AFTER) == 0)
+		reply(s, 503, "%s is not possible after the login.", v->name);
+	else if (!session_argument_fits(s, v, argument))
+		reply(s, 501, "Usage: %s%s%s", v->name, *v->syntax == '<' ? " " : "", v->syntax);
+	else if ((v->states & DATA) != 0 && s->data.way == DATA_NONE)
+		reply(s, 425, "Prepare a data connection first, with EPSV, PASV, EPRT or PORT.");
+	else
+		return true;
+	return false;
+}
+
+void
+session_command(struct session *s, char *line, size_t len)
+{
+	const struct verb *outer = s->verb, *v;
+	const char *name;
+	size_t name_len;
+	char *argument;
+
+	v = take_apart(line, len, &name, &name_len, &argument);
+	if (v == NULL) {
+		unknown_verb(s, name, name_len);
+		return;
+	}
+	s->verb = v;
+	if (gates_open(s, v, argument))
+		v->handler(s, argument);
+	s->verb = outer;
+	if (v->argument == ARG_SECRET || v == &verb_table[VERB_SITE]) {
+		explicit_bzero(line, len);
+		line_wipe(&s->in);
+	}
+}
+
+/* --------------------------------------------------------------------- the loop */
+
+static void
+too_long(struct session *s)
+{
+	if (++s->too_long >= SESSION_LONG_MAX)
+		session_stop(s, "Too many over-long lines.", s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
+	else
+		reply(s, 500, "The line is too long.");
+}
+
+static void
+serve_line(struct session *s, enum line_result r, char *text, size_t len)
+{
+	if (r == LINE_COMMAND)
+		session_command(s, text, len);
+	else if (r == LINE_BAD)
+		reply(s, 501, "NUL and bare CR cannot stand in a command.");
+	else if (r == LINE_TOO_LONG)
+		too_long(s);
+	else
+		session_stop(s, "No end of line in sight.", s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
+}
+
+/* A command that waited for the end of a transfer, or the next one that has arrived. */
+static bool
+serve_waiting(struct session *s)
+{
+	char *text;
+	size_t len;
+	enum line_result r = queue_take(&s->later, &text, &len);
+
+	if (r != LINE_NONE) {
+		serve_line(s, r, text, len);
+		explicit_bzero(text, len);
+		free(text);
+		return true;
+	}
+	r = line_next(&s->in, &text, &len);
+	if (r == LINE_NONE)
+		return false;
+	serve_line(s, r, text, len);
+	return true;
+}
+
+static void
+client_gone(struct session *s)
+{
+	stream_close(&s->control);
+	session_end(s, s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
+}
+
+static void
+too_idle(struct session *s)
+{
+	session_stop(s, "Nothing was said for too long.", s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
+}
+
+/* Waits for bytes of the client or a word of the server, and takes them in. */
+static void
+wait_for_more(struct session *s)
+{
+	struct pollfd p[2] = {
+		{ .fd = s->control.fd, .events = POLLIN },
+		{ .fd = s->live ? s->files.fd : s->login.fd, .events = POLLIN },
+	};
+	ssize_t n;
+	int r = 1;
+
+	if (stream_pending(&s->control) > 0)
+		p[0].revents = POLLIN;
+	else
+		r = poll(p, 2, s->idle_ms > INT32_MAX ? -1 : (int)s->idle_ms);
+	if (r < 0)
+		return;
+	if (r == 0) {
+		too_idle(s);
+		return;
+	}
+	if (p[1].revents != 0 && !session_news(s))
+		return;
+	if (p[0].revents == 0)
+		return;
+	n = session_read(s);
+	if (n <= 0 && n != -EAGAIN)
+		client_gone(s);
+}
+
+void
+session_serve(struct session *s)
+{
+	s->since = clock_ms();
+	reply_text(s, 220, s->set->banner == NULL ? "Ready." : s->set->banner);
+	while (!s->ending) {
+		if (s->stop)
+			session_stop(s, s->stop_text, SP_EXIT_OK);
+		else if (!serve_waiting(s))
+			wait_for_more(s);
+		if (s->control.fd < 0 && !s->ending)
+			session_end(s, s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
+	}
+	queue_clear(&s->later);
+	data_close(&s->data);
+	if (s->control.fd >= 0)
+		(void)stream_shutdown(&s->control);
+	stream_close(&s->control);
+	chan_close(&s->files);
+	chan_close(&s->login);
+}

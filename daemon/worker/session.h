@@ -1,0 +1,140 @@
+/*
+ * One client's session in the worker: what it knows, and the loop that serves
+ * it.  Only files of this folder use it.  Everything the client says is
+ * hostile; what the agent and the monitor say has passed the generic receiver
+ * and is still checked for meaning.
+ */
+#ifndef WORKER_SESSION_H
+#define WORKER_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/addr.h"
+#include "common/conf.h"
+#include "common/exitcode.h"
+#include "daemon/worker/data.h"
+#include "daemon/worker/line.h"
+#include "daemon/worker/queue.h"
+#include "daemon/worker/rate.h"
+#include "daemon/worker/reply.h"
+#include "daemon/worker/stream.h"
+#include "daemon/worker/verbs.h"
+#include "privsep/chan.h"
+
+enum session_limits {
+	SESSION_UNKNOWN_MAX	= 10,	/* unknown commands before login */
+	SESSION_LONG_MAX	= 5,	/* over-long lines */
+	SESSION_USER_MAX	= 320
+};
+
+enum representation { REP_ASCII, REP_BINARY };
+
+/* Everything a command may change; what REIN forgets is marked R. */
+struct transfer;
+
+struct session {
+	/* Where it lives. */
+	const struct settings *set;
+	struct chan login, log, files, sign;
+	struct stream control;
+	struct addr peer, local;
+	uint64_t id;
+	char listener[65];
+
+	/* How far it is. */
+	bool live;			/* logged in */
+	bool ending;			/* serve no further command */
+	bool abort;			/* ABOR came during a transfer or computation */
+	bool busy;			/* a transfer or a computation runs */
+	const struct transfer *transfer;	/* that runs; NULL: none */
+	enum sp_exit exit_code;
+	const struct verb *verb;	/* being served */
+	int64_t number;			/* of an ARG_NUMBER */
+	const char *number_rest;	/* what follows it */
+	int64_t since;			/* ms */
+	int64_t idle_ms, idle_max_ms;
+	unsigned unknown, too_long;
+
+	/* Who it is. */
+	bool user_given;		/* R: USER came, PASS is awaited */
+	char user[SESSION_USER_MAX + 1];	/* R */
+	char host[257];			/* R: HOST or SNI */
+	char client[129];		/* CLNT */
+	uint32_t rights, flags;
+	char goodbye[1025];
+	uint8_t password_mark[32];	/* keyed digest of the login password, for SITE PSWD */
+	char stop_text[257];		/* the server wants the session to end: for its 421 */
+	bool stop;
+
+	/* Where it is and what the next transfer is like. */
+	char cwd[4097];
+	enum representation type;
+	bool convert;			/* setting ascii */
+	uint32_t facts;			/* of MLST and MLSD: mask of enum list_fact */
+	unsigned hash;			/* row of hash_table */
+	int64_t restart;		/* REST, 0: none */
+	int64_t range_first, range_last;	/* RANG, last -1: none */
+	int64_t allocated;		/* ALLO */
+	bool rename_from;		/* RNFR went before */
+	struct data data;
+	uint32_t stall_ms;
+	struct rate up, down;
+	uint64_t bytes_in, bytes_out;
+
+	/*
+	 * TLS (tls*.c).  data_secure turns a fresh data stream into a TLS one; NULL while PROT is C.
+	 */
+	bool secure;			/* the control connection is under TLS */
+	bool data_must_be_secure;	/* PROT P is demanded */
+	int (*data_secure)(struct session *, struct stream *);
+	const char *data_refusal;	/* why TLS on a data connection was refused: text of the 522; NULL: failed */
+	const uint8_t *certificate;	/* verified client certificate, DER; NULL: none */
+	size_t certificate_len;
+	void *tls;
+
+	/* Buffers last: only what is used of them takes memory. */
+	struct reply out;
+	struct queue later;
+	struct line_reader in;
+	struct msg answer;		/* of the last request */
+};
+
+/* The session's start: channels in the order of SPAWN_WORKER. Nothing is allocated. */
+void session_init(struct session *, const struct settings *, const int *fds, unsigned n);
+
+/* Takes over what the settings say, after s->set has changed. */
+void session_settle(struct session *);
+
+/* Serves the client whose socket the stream has, from the greeting to the end. */
+void session_serve(struct session *);
+
+/* Ends the session after the reply that was just given. */
+void session_end(struct session *, enum sp_exit);
+
+/* 421 with this text, and the end. */
+void session_stop(struct session *, const char *text, enum sp_exit);
+
+/*
+ * Reads what has arrived on the control connection into the line reader.  >0: bytes; 0: the client is gone;
+ * -EAGAIN; a negative code.
+ */
+ssize_t session_read(struct session *);
+
+/* What the agent sends without being asked; false: the channel is gone or broke its rules, and the session is ending. */
+bool session_news(struct session *);
+
+/* Runs one line of the client, which may be changed. Exposed for tests and fuzzing. */
+void session_command(struct session *, char *line, size_t len);
+
+/* Does the argument fit what the row says? Sets number and number_rest. */
+bool session_argument_fits(struct session *, const struct verb *, const char *argument);
+
+/* Is it served at once while a transfer runs? */
+bool session_urgent(const char *line, size_t len);
+
+/* Back to the state before USER (REIN, AUTH). */
+void session_forget(struct session *);
+
+#endif

@@ -1,0 +1,374 @@
+#include "config.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/str.h"
+#include "daemon/worker/ask.h"
+#include "daemon/worker/move.h"
+#include "daemon/worker/session.h"
+#include "daemon/worker/transfer.h"
+
+#define LOOK_EVERY	(8u << 20)	/* bytes between two looks at the control connection */
+#define CLOSE_MS	3000		/* how long the peer may take over the end of TLS (clients wait for 226 first) */
+#define NOTE_FIRST_MS	1000		/* shorter transfers are not worth a note */
+#define NOTE_EVERY_MS	5000
+
+int
+transfer_finish(struct transfer *t, enum transfer_end end, int error)
+{
+	t->end = end;
+	t->error = error;
+	t->step = NULL;
+	return 0;
+}
+
+/* ------------------------------------------------------------- the control connection meanwhile */
+
+/* ABOR and STAT are served at once, whatever came before them; the others keep their order. */
+static void
+sort_lines(struct session *s)
+{
+	enum line_result r;
+	char *text;
+	size_t len;
+
+	while (!queue_full(&s->later) && (r = line_next(&s->in, &text, &len)) != LINE_NONE) {
+		if (r == LINE_COMMAND && session_urgent(text, len)) {
+			session_command(s, text, len);
+			continue;
+		}
+		if (queue_put(&s->later, r, text, r == LINE_COMMAND ? len : 0) != 0)
+			s->ending = true;
+		if (r == LINE_FLOODED)
+			return;
+	}
+}
+
+enum transfer_end
+transfer_look(struct session *s)
+{
+	ssize_t n = -EAGAIN;
+
+	if (s->control.fd >= 0 && !queue_full(&s->later))
+		n = session_read(s);
+	if (n == -EAGAIN)
+		return TRANSFER_OK;
+	if (n <= 0) {
+		/* A client that said QUIT may leave; one that just leaves takes its transfer with it. */
+		bool quit = queue_holds(&s->later, "QUIT");
+
+		stream_close(&s->control);
+		return quit ? TRANSFER_OK : TRANSFER_STOPPED;
+	}
+	sort_lines(s);
+	if (s->abort)
+		return TRANSFER_ABORTED;
+	return s->ending ? TRANSFER_STOPPED : TRANSFER_OK;
+}
+
+static int
+look(struct transfer *t)
+{
+	enum transfer_end end = transfer_look(t->s);
+
+	t->unlooked = 0;
+	return end == TRANSFER_OK ? 0 : transfer_finish(t, end, 0);
+}
+
+/* ---------------------------------------------------------------------------------- waiting */
+
+static void
+note(struct transfer *t, int64_t now)
+{
+	struct session *s = t->s;
+	struct msg_note body = { .bytes_in = s->bytes_in, .bytes_out = s->bytes_out };
+
+	t->noted = now;
+	(void)str_format(body.what, sizeof body.what, "%s %.200s", s->verb == NULL ? "" : s->verb->name, t->name);
+	for (char *p = body.what; *p != '\0'; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	ask_tell(s, MSG_NOTE, &body);
+}
+
+static int
+limit_ms(const struct transfer *t)
+{
+	if (t->step == move_accept || t->step == move_connect || t->step == move_handshake)
+		return (int)t->s->set->data_timeout * 1000;
+	return t->step == move_shutdown ? CLOSE_MS : (int)t->s->stall_ms;
+}
+
+/* Nothing moved for too long. What that means depends on what was awaited. */
+static int
+too_slow(struct transfer *t)
+{
+	if (t->step == move_shutdown)
+		return transfer_finish(t, TRANSFER_OK, 0);
+	if (t->step == move_accept || t->step == move_connect)
+		return transfer_finish(t, TRANSFER_UNCONNECTED, -ETIMEDOUT);
+	return transfer_finish(t, t->step == move_handshake ? TRANSFER_INSECURE : TRANSFER_STALLED, -ETIMEDOUT);
+}
+
+static int
+attend(struct transfer *t, const struct pollfd p[3])
+{
+	if (p[2].revents != 0 && !session_news(t->s))
+		return transfer_finish(t, TRANSFER_STOPPED, 0);
+	return p[1].revents != 0 ? look(t) : 0;
+}
+
+/* Waits for what the step named, for the control connection, and for news of the agent. */
+static int
+await(struct transfer *t)
+{
+	struct session *s = t->s;
+	bool paused = t->pause_ms > 0;
+	struct pollfd p[3] = {
+		{ .fd = t->wait_fd >= 0 ? t->wait_fd : t->data.fd, .events = t->wait_fd >= 0 ? t->wait_events : t->data.want },
+		{ .fd = queue_full(&s->later) ? -1 : s->control.fd, .events = POLLIN },
+		{ .fd = s->files.fd, .events = POLLIN },
+	};
+	int64_t now = clock_ms(), left;
+	int n;
+
+	if (paused)
+		p[0].fd = -1;
+	if (t->progress || t->progress_at == 0)
+		t->progress_at = now;
+	t->progress = false;
+	if (now - t->started > NOTE_FIRST_MS && now - t->noted > NOTE_EVERY_MS)
+		note(t, now);
+	left = t->progress_at + limit_ms(t) - now;
+	if (left <= 0)
+		return too_slow(t);
+	n = poll(p, 3, paused && t->pause_ms < left ? t->pause_ms : (int)left);
+	t->pause_ms = 0;
+	t->wait_fd = -1;
+	if (n < 0)
+		return errno == EINTR ? 0 : transfer_finish(t, TRANSFER_STOPPED, -errno);
+	if (paused)
+		t->progress = true;
+	if (n == 0 && !paused)
+		return too_slow(t);
+	return attend(t, p);
+}
+
+static void
+run(struct transfer *t)
+{
+	struct session *s = t->s;
+
+	s->transfer = t;
+	s->abort = false;
+	while (t->step != NULL) {
+		if (t->step(t) == -EAGAIN)
+			await(t);
+		else if (t->unlooked > LOOK_EVERY)
+			look(t);
+	}
+	s->transfer = NULL;
+}
+
+/* ------------------------------------------------------------------------- beginning and end */
+
+static void
+prepare(struct transfer *t, struct session *s, const char *name, int (*move)(struct transfer *))
+{
+	memset(t, 0, sizeof *t);
+	t->s = s;
+	t->name = name;
+	t->file_fd = t->wait_fd = -1;
+	t->move = move;
+	t->data.fd = -1;
+	t->data.ops = &stream_plain;
+}
+
+/* How the data connection comes about. False: it cannot, and the client knows. */
+static bool
+choose_way(struct transfer *t)
+{
+	struct session *s = t->s;
+	int fd;
+
+	if (s->data_must_be_secure && s->data_secure == NULL) {
+		reply(s, 521, "Data connections must be protected here: send PROT P first.");
+		return false;
+	}
+	t->started = clock_ms();
+	t->step = move_accept;
+	if (s->data.way != DATA_ACTIVE)
+		return true;
+	fd = data_connect(s);
+	if (fd < 0)
+		return false;
+	stream_open(&t->data, fd);
+	t->step = move_connect;
+	return true;
+}
+
+static const struct {
+	unsigned code;
+	const char *text;
+} ends[TRANSFER_ENDS] = {
+	[TRANSFER_OK] = { 226, "Transfer complete." },
+	[TRANSFER_ABORTED] = { 426, "Transfer aborted." },
+	[TRANSFER_STOPPED] = { 426, "Transfer aborted: the session ends." },
+	[TRANSFER_UNCONNECTED] = { 425, "No data connection came about; are its ports open in every firewall on the way?" },
+	[TRANSFER_INSECURE] = { 522, "TLS on the data connection failed." },
+	[TRANSFER_BROKEN] = { 426, "The data connection broke; transfer aborted." },
+	[TRANSFER_CUT] = { 426, "The data connection ended without the closing message of TLS; the upload counts as incomplete." },
+	[TRANSFER_STALLED] = { 426, "No data moved for too long; transfer aborted." },
+	[TRANSFER_UNREADABLE] = { 451, "The file could not be read to its end; transfer aborted." },
+	[TRANSFER_NO_ROOM] = { 552, "The account's limit is reached; transfer aborted." },
+	[TRANSFER_INCOMPLETE] = { 451, "The listing is incomplete." },
+};
+
+static void
+tell_end(struct transfer *t)
+{
+	struct session *s = t->s;
+
+	if (t->end == TRANSFER_UNWRITABLE) {
+		struct msg_failed *f = &s->answer.failed;
+
+		*f = (struct msg_failed){ .reason = FAIL_SYSTEM, .error = (uint32_t)-t->error };
+		ask_refused(s, f);
+	} else if (t->end == TRANSFER_INSECURE && s->data_refusal != NULL)
+		reply(s, ends[t->end].code, "%s", s->data_refusal);
+	else if (t->why[0] != '\0')
+		reply(s, ends[t->end].code, "%s %s", ends[t->end].text, t->why);
+	else
+		reply(s, ends[t->end].code, "%s", ends[t->end].text);
+	if (t->end == TRANSFER_ABORTED)
+		reply(s, 226, "Abort successful.");
+}
+
+/*
+ * FINISH. An upload's answer is the client's answer too: only DONE means that
+ * every byte is in a file of that name.  False: the client has been told.
+ */
+static bool
+commit(struct transfer *t)
+{
+	struct msg_finish body = { .complete = t->end == TRANSFER_OK, .ascii = t->convert || t->s->type == REP_ASCII, .bytes = t->upload ? t->stored : t->moved };
+	int e;
+
+	if (!t->upload)
+		return ask_tell(t->s, MSG_FINISH, &body);
+	e = ask_agent(t->s, MSG_FINISH, &body, MSG_DONE);
+	if (e > 0 && t->end == TRANSFER_OK)
+		ask_refused(t->s, &t->s->answer.failed);
+	return e == 0 || (e > 0 && t->end != TRANSFER_OK);
+}
+
+/* Everything is closed and settled before the client hears of it. */
+static void
+conclude(struct transfer *t, bool told)
+{
+	struct session *s = t->s;
+	int e = stream_close(&t->data);
+
+	if (e < 0 && t->end == TRANSFER_OK && !t->upload)
+		t->end = TRANSFER_BROKEN;
+	if (t->file_fd >= 0 && close(t->file_fd) < 0 && t->upload && t->end == TRANSFER_OK)
+		transfer_finish(t, TRANSFER_UNWRITABLE, -errno);
+	move_free(t);
+	s->data.way = DATA_NONE;
+	s->restart = s->allocated = 0;
+	s->range_first = 0;
+	s->range_last = -1;
+	if (t->listing) {
+		if (!t->last && !s->ending) {
+			struct msg_list_close body = { .end_ = "" };
+
+			ask_tell(s, MSG_LIST_CLOSE, &body);
+		}
+	} else if (!commit(t))
+		told = true;
+	if (t->noted != 0)
+		note(t, t->noted);
+	if (!told)
+		tell_end(t);
+	s->abort = false;
+}
+
+void
+transfer_download(struct session *s, const struct download *d)
+{
+	struct transfer t;
+
+	prepare(&t, s, d->name, NULL);
+	t.convert = s->convert && s->type == REP_ASCII;
+	t.move = t.convert ? move_send_ascii : move_send_file;
+	t.file_fd = d->fd;
+	t.at = (off_t)d->first;
+	t.stop = (off_t)d->end;
+	t.counted = d->end > 0;
+	if (!choose_way(&t)) {
+		t.end = TRANSFER_UNCONNECTED;
+		conclude(&t, true);
+		return;
+	}
+	if (t.convert)
+		reply(s, 150, "Opening ASCII mode data connection for %s.", d->name);
+	else
+		reply(s, 150, "Opening %s mode data connection for %s (%llu bytes).", s->type == REP_ASCII ? "ASCII" : "BINARY",
+		    d->name, (unsigned long long)(d->end > d->first ? d->end - d->first : 0));
+	run(&t);
+	conclude(&t, false);
+}
+
+void
+transfer_upload(struct session *s, const struct upload *u)
+{
+	struct transfer t;
+
+	prepare(&t, s, u->name, move_receive);
+	t.upload = true;
+	t.convert = s->convert && s->type == REP_ASCII;
+	t.file_fd = u->fd;
+	t.room = u->room;
+	if (!choose_way(&t)) {
+		t.end = TRANSFER_UNCONNECTED;
+		conclude(&t, true);
+		return;
+	}
+	if (u->unique)
+		reply(s, 150, "FILE: %s", u->name);
+	else
+		reply(s, 150, "Ready for the data of %s.", u->name);
+	run(&t);
+	conclude(&t, false);
+}
+
+void
+transfer_listing(struct session *s, const char *name)
+{
+	struct transfer t;
+
+	prepare(&t, s, name, move_send_list);
+	t.listing = true;
+	if (!choose_way(&t)) {
+		t.end = TRANSFER_UNCONNECTED;
+		conclude(&t, true);
+		return;
+	}
+	reply(s, 150, "Here comes the listing.");
+	run(&t);
+	conclude(&t, false);
+}
+
+void
+transfer_describe(const struct transfer *t, char *dst, size_t size)
+{
+	(void)str_format(dst, size, "%s %s: %llu bytes %s", t->s->verb == NULL ? "" : t->s->verb->name, t->name,
+	    (unsigned long long)t->moved, t->upload ? "received" : "sent");
+}

@@ -1,0 +1,243 @@
+/*
+ * USER PASS ACCT REIN QUIT HOST.  Who may come in is decided by the monitor
+ * alone; after LOGIN_OK its channel is closed, and nothing with privileges
+ * can be reached from here any more.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/str.h"
+#include "daemon/worker/ask.h"
+#include "daemon/worker/auth.h"
+#include "daemon/worker/digest.h"
+#include "daemon/worker/handlers.h"
+#include "daemon/worker/session.h"
+
+static uint8_t mark_key[16];
+
+void
+auth_mark(uint8_t mark[32], const char *password, size_t len)
+{
+	digest_mark(mark, mark_key, password, len);
+}
+
+/* The rate buckets that all sessions of the account share. */
+static void
+share_rates(struct session *s, int fd)
+{
+	struct bucket_pair *pair;
+	struct stat st;
+
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) == 0 && st.st_size >= (off_t)sizeof *pair) {
+		pair = mmap(NULL, sizeof *pair, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (pair != MAP_FAILED) {
+			s->up.shared = &pair->up;
+			s->down.shared = &pair->down;
+		}
+	}
+	close(fd);
+}
+
+static void
+logged_in(struct session *s)
+{
+	struct msg_login_ok *ok = &s->answer.login_ok;
+
+	share_rates(s, msg_take_fd(&s->answer, 0));
+	s->live = true;
+	s->exit_code = SP_EXIT_OK;
+	s->user_given = false;
+	(void)str_copy(s->user, sizeof s->user, ok->user);
+	(void)str_copy(s->goodbye, sizeof s->goodbye, ok->goodbye);
+	(void)str_copy(s->cwd, sizeof s->cwd, ok->start[0] == '\0' ? "/" : ok->start);
+	s->rights = ok->rights;
+	s->flags = ok->flags;
+	if (ok->idle_timeout > 0)
+		s->idle_ms = s->idle_max_ms = (int64_t)ok->idle_timeout * 1000;
+	if (ok->stall_timeout > 0)
+		s->stall_ms = ok->stall_timeout * 1000;
+	bucket_init(&s->up.own, ok->rate_up);
+	bucket_init(&s->down.own, ok->rate_down);
+	s->convert = ok->ascii == CONF_ASCII_ON;
+	s->data_must_be_secure = s->data_must_be_secure || ok->tls_data != 0;
+	chan_close(&s->login);
+	reply_text(s, 230, ok->message[0] == '\0' ? "Logged in." : ok->message);
+}
+
+static void
+refused(struct session *s)
+{
+	const struct msg_login_refused *no = &s->answer.login_refused;
+	unsigned code = no->code == 421 || no->code == 534 ? no->code : 530;
+
+	s->user_given = false;
+	reply_text(s, code, no->text[0] == '\0' ? "Login incorrect." : no->text);
+	if (no->last || code == 421)
+		session_end(s, SP_EXIT_AUTHFAIL);
+}
+
+/* Asks the monitor. The password is wiped here as soon as it has been sent. */
+static void
+log_in(struct session *s, const char *password, size_t len)
+{
+	static struct msg_login body;
+	int e;
+
+	if (secret_set(&body.password, password, len) != 0) {
+		reply(s, 501, "No password is that long.");
+		return;
+	}
+	(void)str_copy(body.user, sizeof body.user, s->user);
+	(void)str_copy(body.host, sizeof body.host, s->host);
+	body.tls = s->secure;
+	body.certificate_len = 0;
+	if (s->certificate != NULL && s->certificate_len <= sizeof body.certificate) {
+		memcpy(body.certificate, s->certificate, s->certificate_len);
+		body.certificate_len = s->certificate_len;
+	}
+	e = ask_monitor(s, MSG_LOGIN, &body, MSG_LOGIN_OK, MSG_LOGIN_REFUSED);
+	if (e == 0 && s->answer.type == MSG_LOGIN_OK && getrandom(mark_key, sizeof mark_key, 0) == sizeof mark_key)
+		auth_mark(s->password_mark, body.password.data, body.password.len);
+	secret_clear(&body.password);
+	if (e < 0)
+		return;
+	if (e > 0)
+		session_stop(s, "Logging in is not possible at the moment.", SP_EXIT_NOAUTH);
+	else if (s->answer.type == MSG_LOGIN_OK)
+		logged_in(s);
+	else
+		refused(s);
+}
+
+static bool
+printable(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return false;
+	return true;
+}
+
+static void
+prepare(struct session *s)
+{
+	static struct msg_prepare body;
+	const struct msg_prepared *p = &s->answer.prepared;
+	int e;
+
+	(void)str_copy(body.user, sizeof body.user, s->user);
+	(void)str_copy(body.host, sizeof body.host, s->host);
+	body.tls = s->secure;
+	body.certificate_len = 0;
+	if (s->certificate != NULL && s->certificate_len <= sizeof body.certificate) {
+		memcpy(body.certificate, s->certificate, s->certificate_len);
+		body.certificate_len = s->certificate_len;
+	}
+	e = ask_monitor(s, MSG_PREPARE, &body, MSG_PREPARED, MSG_NONE);
+	if (e < 0)
+		return;
+	if (e > 0) {
+		session_stop(s, "Logging in is not possible at the moment.", SP_EXIT_NOAUTH);
+		return;
+	}
+	if (p->verdict == 2) {
+		log_in(s, "", 0);
+		return;
+	}
+	s->user_given = p->verdict == 0;
+	if (p->verdict == 0)
+		reply_text(s, 331, p->text[0] == '\0' ? "Password, please." : p->text);
+	else
+		reply_text(s, 530, p->text[0] == '\0' ? "Send AUTH TLS first: passwords are taken under TLS only." : p->text);
+}
+
+void
+verb_user(struct session *s, char *argument)
+{
+	if (s->live) {
+		if (strcmp(argument, s->user) == 0)
+			reply(s, 331, "Logged in already; any password will do.");
+		else
+			reply(s, 530, "Another account needs another session.");
+		return;
+	}
+	s->user_given = false;
+	if (!printable(argument) || str_copy(s->user, sizeof s->user, argument) != 0) {
+		s->user[0] = '\0';
+		reply(s, 501, "No user name looks like that.");
+		return;
+	}
+	prepare(s);
+}
+
+void
+verb_pass(struct session *s, char *argument)
+{
+	if (s->live)
+		reply(s, 230, "Logged in already.");
+	else if (!s->user_given)
+		reply(s, 503, "Send USER first.");
+	else
+		log_in(s, argument, strlen(argument));
+}
+
+/* RFC 959 wants a reply of its own for servers without accounts: superfluous, not unknown. */
+void
+verb_acct(struct session *s, char *argument)
+{
+	(void)argument;
+	reply(s, 202, "Accounts of that kind are not needed here.");
+}
+
+void
+verb_rein(struct session *s, char *argument)
+{
+	(void)argument;
+	if (s->live || s->secure) {
+		reply(s, 502, "Begin a new session instead.");
+		return;
+	}
+	session_forget(s);
+	reply(s, 220, "Ready for another user.");
+}
+
+void
+verb_quit(struct session *s, char *argument)
+{
+	(void)argument;
+	reply_text(s, 221, s->goodbye[0] == '\0' ? "Goodbye." : s->goodbye);
+	session_end(s, s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
+}
+
+/* A host name or an address in brackets (RFC 7151, 3.1). */
+static bool
+host_like(const char *text)
+{
+	if (*text == '\0' || strlen(text) > 256)
+		return false;
+	return text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]%")] == '\0';
+}
+
+void
+verb_host(struct session *s, char *argument)
+{
+	if (s->user[0] != '\0')
+		reply(s, 503, "HOST must come before USER.");
+	else if (!host_like(argument))
+		reply(s, 501, "That is no host name.");
+	else if (s->secure && s->host[0] != '\0' && !str_same(argument, s->host))
+		reply(s, 504, "The TLS session is for another host.");
+	else {
+		(void)str_copy(s->host, sizeof s->host, argument);
+		reply(s, 220, "Host accepted.");
+	}
+}

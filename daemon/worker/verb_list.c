@@ -1,0 +1,204 @@
+/*
+ * LIST NLST MLSD MLST STAT.  Lines come from the agent as they are sent.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/str.h"
+#include "daemon/worker/ask.h"
+#include "daemon/worker/handlers.h"
+#include "daemon/worker/session.h"
+#include "daemon/worker/transfer.h"
+
+/* Letters that ls-minded clients send; the ones without an option change nothing here. */
+static const struct {
+	char letter;
+	uint32_t option;
+} letters[] = {
+	{ 'a', LIST_ALL }, { 'A', LIST_ALMOST_ALL }, { 'R', LIST_RECURSIVE }, { 't', LIST_BY_TIME }, { 'S', LIST_BY_SIZE },
+	{ 'r', LIST_REVERSE }, { 'F', LIST_CLASSIFY }, { 'd', LIST_SELF },
+	{ 'l', 0 }, { 'L', 0 }, { '1', 0 }, { 'C', 0 }, { 'n', 0 }, { 'h', 0 },
+};
+
+/* Takes one word such as -la. True when every letter is known. */
+static bool
+add_letters(const char *word, size_t n, uint32_t *options)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < n; i++) {
+		bool known = false;
+
+		for (size_t k = 0; k < sizeof letters / sizeof letters[0]; k++) {
+			if (letters[k].letter != word[i])
+				continue;
+			*options |= letters[k].option;
+			known = true;
+		}
+		all = all && known;
+	}
+	return all;
+}
+
+static bool
+exists(struct session *s, const char *path)
+{
+	struct msg_facts body;
+
+	(void)str_copy(body.path, sizeof body.path, path);
+	return ask_agent(s, MSG_FACTS, &body, MSG_OBJECT) == 0;
+}
+
+/*
+ * Cuts options off the front.  "--" ends them.  What looks like options but
+ * has letters that none has is a name when there is such a name; otherwise
+ * unknown letters are ignored.  Returns the path, "" for the working directory.
+ */
+static char *
+take_options(struct session *s, char *argument, uint32_t *options)
+{
+	char *at = argument;
+
+	*options = 0;
+	while (*at == '-' && at[1] != '\0') {
+		size_t n = strcspn(at + 1, " ");
+		uint32_t found = 0;
+		bool known = add_letters(at + 1, n, &found), end = n == 1 && at[1] == '-';
+
+		if (!known && !end && exists(s, at))
+			return at;
+		if (!end)
+			*options |= found;
+		at += 1 + n;
+		at += *at == ' ';
+		if (end)
+			break;
+	}
+	return at;
+}
+
+static bool
+open_list(struct session *s, const char *path, enum list_format format, uint32_t options)
+{
+	struct msg_list_open body = { .format = (uint8_t)format, .options = options, .facts = s->facts };
+
+	(void)str_copy(body.path, sizeof body.path, path);
+	return ask(s, MSG_LIST_OPEN, &body, MSG_DONE);
+}
+
+void
+verb_list(struct session *s, char *argument)
+{
+	uint32_t options;
+	char *path = take_options(s, argument, &options);
+
+	if (!s->ending && open_list(s, path, LIST_LONG, options))
+		transfer_listing(s, path);
+}
+
+void
+verb_nlst(struct session *s, char *argument)
+{
+	struct msg_names_open body;
+	char *path = take_options(s, argument, &body.options);
+
+	(void)str_copy(body.path, sizeof body.path, path);
+	if (!s->ending && ask(s, MSG_NAMES_OPEN, &body, MSG_DONE))
+		transfer_listing(s, path);
+}
+
+void
+verb_mlsd(struct session *s, char *argument)
+{
+	if (open_list(s, argument, LIST_FACTS, 0))
+		transfer_listing(s, argument);
+}
+
+/* RFC 3659, 7.2: one line that begins with a blank. */
+void
+verb_mlst(struct session *s, char *argument)
+{
+	struct msg_mlst body = { .facts = s->facts };
+	const struct msg_text *t = &s->answer.text;
+
+	(void)str_copy(body.path, sizeof body.path, *argument == '\0' ? "." : argument);
+	if (!ask(s, MSG_MLST, &body, MSG_TEXT))
+		return;
+	reply_begin(s, 250, "Listing");
+	reply_lines(s, " ", t->text, strlen(t->text));
+	reply_end(s, "End");
+}
+
+/* ------------------------------------------------------------------------------ STAT */
+
+static void
+stat_session(struct session *s)
+{
+	char text[ADDR_TEXT_MAX], line[512];
+
+	reply_begin(s, 211, "Session:");
+	reply_line(s, " Client %s, %s", addr_host(text, &s->peer), s->live ? "logged in" : "not logged in");
+	if (s->live)
+		reply_line(s, " Working directory %s", s->cwd);
+	reply_line(s, " TYPE %s, STRU F, MODE S; control connection %s, data connections %s", s->type == REP_ASCII ? "A" : "I",
+	    s->secure ? "under TLS" : "in clear", s->data_secure != NULL ? "under TLS" : "in clear");
+	reply_line(s, " Idle limit %" PRId64 " s; so far %" PRIu64 " bytes received, %" PRIu64 " bytes sent in %" PRId64 " s",
+	    s->idle_ms / 1000, s->bytes_in, s->bytes_out, (clock_ms() - s->since) / 1000);
+	if (s->transfer != NULL) {
+		transfer_describe(s->transfer, line, sizeof line);
+		reply_line(s, " %s", line);
+	}
+	reply_end(s, "End");
+}
+
+/* Lists on the control connection: what does not fit into one reply is cut, and the reply says so. */
+static void
+stat_path(struct session *s, char *path)
+{
+	struct msg_list_next next = { .end_ = "" };
+	struct msg_list_close close = { .end_ = "" };
+	bool end = false, cut = false, broken = false;
+	int e;
+
+	reply_begin(s, 213, "Status:");
+	while (!end && !cut && !broken) {
+		e = ask_agent(s, MSG_LIST_NEXT, &next, MSG_LINES);
+		if (e < 0)
+			return;
+		broken = e > 0;
+		if (broken)
+			break;
+		end = s->answer.lines.end != 0;
+		cut = s->out.len + s->answer.lines.text_len + 1024 > sizeof s->out.text;
+		if (!cut)
+			reply_lines(s, "", (const char *)s->answer.lines.text, s->answer.lines.text_len);
+	}
+	if (!end && !broken && !ask_tell(s, MSG_LIST_CLOSE, &close))
+		return;
+	if (broken)
+		reply(s, 451, "The listing of %s is incomplete.", path);
+	else
+		reply_end(s, cut ? "End: cut here, use LIST for all" : "End");
+}
+
+void
+verb_stat(struct session *s, char *argument)
+{
+	uint32_t options;
+	char *path;
+
+	if (*argument == '\0') {
+		stat_session(s);
+		return;
+	}
+	if (!s->live) {
+		reply(s, 530, "Log in first, with USER and PASS.");
+		return;
+	}
+	path = take_options(s, argument, &options);
+	if (!s->ending && open_list(s, path, LIST_LONG, options))
+		stat_path(s, path);
+}

@@ -1,0 +1,360 @@
+/*
+ * SITE and its commands (sites.def).
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/str.h"
+#include "daemon/worker/ask.h"
+#include "daemon/worker/auth.h"
+#include "daemon/worker/handlers.h"
+#include "daemon/worker/help.h"
+#include "daemon/worker/session.h"
+#include "daemon/worker/times.h"
+#include "daemon/worker/words.h"
+
+static void
+usage(struct session *s)
+{
+	reply(s, 501, "Usage: SITE %s%s%s", s->verb->name, *s->verb->syntax == '<' ? " " : "", s->verb->syntax);
+}
+
+void
+verb_site(struct session *s, char *argument)
+{
+	const struct verb *v;
+	char *name;
+
+	argument += strspn(argument, " ");
+	name = words_plain(&argument);
+	v = name == NULL ? NULL : site_find(name, strlen(name));
+	if (v == NULL) {
+		reply(s, 504, "SITE HELP lists what there is.");
+		return;
+	}
+	s->verb = v;
+	if (session_argument_fits(s, v, argument))
+		v->handler(s, argument);
+	else
+		usage(s);
+}
+
+void
+site_help(struct session *s, char *argument)
+{
+	char *word = words_next(&argument);
+
+	if (word != NULL) {
+		help_one(s, "SITE ", site_find(word, strlen(word)));
+		return;
+	}
+	reply_begin(s, 214, "Commands of SITE (a star: not for this account):");
+	help_list(s, site_table, SITE_COUNT);
+	reply_end(s, "SITE HELP with a command tells its syntax.");
+}
+
+/* Asks for a TEXT and shows it, each line after a blank when there are several. */
+static void
+show_text(struct session *s, enum msg_type type, const void *body)
+{
+	if (ask(s, type, body, MSG_TEXT))
+		reply_text(s, 200, s->answer.text.text[0] == '\0' ? "Done." : s->answer.text.text);
+}
+
+void
+site_chmod(struct session *s, char *argument)
+{
+	struct msg_change_mode body;
+	char *word = words_plain(&argument);
+	uint64_t mode;
+
+	if (word == NULL || *argument == '\0' || !words_number(word, 8, 07777, &mode)) {
+		usage(s);
+		return;
+	}
+	(void)str_copy(body.path, sizeof body.path, argument);
+	body.mode = (uint32_t)mode;
+	ask_done(s, MSG_CHANGE_MODE, &body, 200, "Mode changed.");
+}
+
+#define UMASK_TELL UINT32_MAX	/* the mask that asks for the present one */
+
+void
+site_umask(struct session *s, char *argument)
+{
+	struct msg_set_umask body = { .mask = UMASK_TELL };
+	uint64_t mask;
+
+	if (*argument != '\0') {
+		if (!words_number(argument, 8, 0777, &mask)) {
+			usage(s);
+			return;
+		}
+		body.mask = (uint32_t)mask;
+	}
+	show_text(s, MSG_SET_UMASK, &body);
+}
+
+/* path accessed modified created UTC: what counts stands at the end. False: not of this form. */
+static bool
+parse_long_utime(char *argument, int64_t *when)
+{
+	char *zone = words_last(argument), *word[3];
+	int64_t unused;
+
+	if (zone == NULL || (!str_same(zone, "UTC") && !str_same(zone, "GMT")))
+		return false;
+	for (int i = 0; i < 3; i++) {
+		word[i] = words_last(argument);
+		if (word[i] == NULL || times_parse(word[i], &unused) == 0)
+			return false;
+	}
+	return times_parse(word[1], when) > 0;
+}
+
+void
+site_utime(struct session *s, char *argument)
+{
+	struct msg_set_time body;
+	int64_t when;
+	size_t n = times_parse(argument, &when);
+
+	if (n > 0 && argument[n] == ' ' && argument[n + 1] != '\0')
+		argument += n + 1;
+	else if (!parse_long_utime(argument, &when)) {
+		usage(s);
+		return;
+	}
+	(void)str_copy(body.path, sizeof body.path, argument);
+	body.mtime = (uint64_t)when;
+	ask_done(s, MSG_SET_TIME, &body, 200, "Time set.");
+}
+
+void
+site_idle(struct session *s, char *argument)
+{
+	uint64_t seconds;
+
+	if (*argument != '\0') {
+		if (!words_number(argument, 10, (uint64_t)s->idle_max_ms / 1000, &seconds) || seconds == 0) {
+			reply(s, 501, "From 1 to %" PRId64 " seconds are possible.", s->idle_max_ms / 1000);
+			return;
+		}
+		s->idle_ms = (int64_t)seconds * 1000;
+	}
+	reply(s, 200, "The session may be silent for %" PRId64 " seconds, at most %" PRId64 ".", s->idle_ms / 1000,
+	    s->idle_max_ms / 1000);
+}
+
+void
+site_symlink(struct session *s, char *argument)
+{
+	struct msg_make_link body;
+	char *target = words_next(&argument), *path = words_next(&argument);
+
+	if (target == NULL || path == NULL || *argument != '\0' || *target == '\0' || *path == '\0') {
+		usage(s);
+		return;
+	}
+	(void)str_copy(body.path, sizeof body.path, path);
+	(void)str_copy(body.target, sizeof body.target, target);
+	ask_done(s, MSG_MAKE_LINK, &body, 200, "Link made.");
+}
+
+void
+site_readlink(struct session *s, char *argument)
+{
+	struct msg_read_link body;
+
+	(void)str_copy(body.path, sizeof body.path, argument);
+	show_text(s, MSG_READ_LINK, &body);
+}
+
+/* ---------------------------------------------------------------------- owners and lists */
+
+static void
+give_to(struct session *s, const char *owner, const char *group, const char *path)
+{
+	struct msg_change_owner body;
+
+	if (*path == '\0' || str_copy(body.owner, sizeof body.owner, owner) != 0 ||
+	    str_copy(body.group, sizeof body.group, group) != 0) {
+		usage(s);
+		return;
+	}
+	(void)str_copy(body.path, sizeof body.path, path);
+	ask_done(s, MSG_CHANGE_OWNER, &body, 200, "Owner changed.");
+}
+
+void
+site_chown(struct session *s, char *argument)
+{
+	char *owner = words_plain(&argument), *group;
+
+	if (owner == NULL) {
+		usage(s);
+		return;
+	}
+	group = strchr(owner, ':');
+	if (group != NULL)
+		*group++ = '\0';
+	give_to(s, owner, group == NULL ? "" : group, argument);
+}
+
+void
+site_chgrp(struct session *s, char *argument)
+{
+	char *group = words_plain(&argument);
+
+	if (group == NULL)
+		usage(s);
+	else
+		give_to(s, "", group, argument);
+}
+
+/* Takes a fixed word and a blank off the front when more follows. */
+static bool
+take_flag(char **at, const char *flag)
+{
+	size_t n = strlen(flag);
+
+	if (strncmp(*at, flag, n) != 0 || (*at)[n] != ' ' || (*at)[n + 1] == '\0')
+		return false;
+	*at += n + 1;
+	return true;
+}
+
+void
+site_getfacl(struct session *s, char *argument)
+{
+	struct msg_acl_get body;
+
+	body.effective = take_flag(&argument, "-e");
+	body.kind = take_flag(&argument, "default");
+	(void)str_copy(body.path, sizeof body.path, argument);
+	show_text(s, MSG_ACL_GET, &body);
+}
+
+void
+site_setfacl(struct session *s, char *argument)
+{
+	struct msg_acl_set body;
+	char *list;
+
+	body.kind = take_flag(&argument, "default");
+	list = words_plain(&argument);
+	if (list == NULL || *argument == '\0' || str_copy(body.acl, sizeof body.acl, list) != 0) {
+		usage(s);
+		return;
+	}
+	(void)str_copy(body.path, sizeof body.path, argument);
+	ask_done(s, MSG_ACL_SET, &body, 200, "Access control list set.");
+}
+
+void
+site_deldefacl(struct session *s, char *argument)
+{
+	struct msg_acl_set body;
+
+	body.kind = 1;
+	body.acl[0] = '\0';
+	(void)str_copy(body.path, sizeof body.path, argument);
+	ask_done(s, MSG_ACL_SET, &body, 200, "Default access control list removed.");
+}
+
+/* ------------------------------------------------------------------------------ accounts */
+
+void
+site_useradd(struct session *s, char *argument)
+{
+	static struct msg_add_account body;
+	char *name = words_next(&argument), *password = words_next(&argument), *home = words_next(&argument);
+
+	if (name == NULL || password == NULL || *argument != '\0' || str_copy(body.account, sizeof body.account, name) != 0 ||
+	    str_copy(body.home, sizeof body.home, home == NULL ? "" : home) != 0 ||
+	    secret_set(&body.password, password, strlen(password)) != 0) {
+		usage(s);
+		return;
+	}
+	show_text(s, MSG_ADD_ACCOUNT, &body);
+	secret_clear(&body.password);
+}
+
+static void
+own_password(struct session *s, const char *password)
+{
+	static struct msg_own_password body;
+
+	if (*password == '\0' || secret_set(&body.password, password, strlen(password)) != 0) {
+		usage(s);
+		return;
+	}
+	show_text(s, MSG_OWN_PASSWORD, &body);
+	if (s->out.last_code == 200)
+		auth_mark(s->password_mark, body.password.data, body.password.len);
+	secret_clear(&body.password);
+}
+
+static void
+others_password(struct session *s, const char *account, const char *password)
+{
+	static struct msg_set_password body;
+
+	if (str_copy(body.account, sizeof body.account, account) != 0 ||
+	    secret_set(&body.password, password, strlen(password)) != 0) {
+		usage(s);
+		return;
+	}
+	show_text(s, MSG_SET_PASSWORD, &body);
+	secret_clear(&body.password);
+}
+
+void
+site_passwd(struct session *s, char *argument)
+{
+	char *first = words_next(&argument), *second = words_next(&argument);
+
+	if (first == NULL || *argument != '\0')
+		usage(s);
+	else if (second == NULL)
+		own_password(s, first);
+	else
+		others_password(s, first, second);
+}
+
+/* The old password is compared with a keyed mark of the one that logged in: nobody keeps the password itself. */
+void
+site_pswd(struct session *s, char *argument)
+{
+	char *old = words_next(&argument), *new = words_next(&argument);
+	uint8_t mark[sizeof s->password_mark];
+
+	if (old == NULL || new == NULL || *argument != '\0') {
+		usage(s);
+		return;
+	}
+	auth_mark(mark, old, strlen(old));
+	if (memcmp(mark, s->password_mark, sizeof mark) != 0)
+		reply(s, 550, "The old password is wrong.");
+	else
+		own_password(s, new);
+}
+
+void
+site_why(struct session *s, char *argument)
+{
+	struct msg_explain body;
+	char *command = words_next(&argument), *path = words_next(&argument), *second = words_next(&argument);
+
+	if (command == NULL || path == NULL || *path == '\0' || *argument != '\0' ||
+	    str_copy(body.command, sizeof body.command, command) != 0) {
+		usage(s);
+		return;
+	}
+	(void)str_copy(body.path, sizeof body.path, path);
+	(void)str_copy(body.path2, sizeof body.path2, second == NULL ? "" : second);
+	show_text(s, MSG_EXPLAIN, &body);
+}

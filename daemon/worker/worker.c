@@ -1,0 +1,104 @@
+/*
+ * sallyport-worker: speaks FTP with one client, and can do nothing else.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/conf.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/str.h"
+#include "daemon/worker/digest.h"
+#include "daemon/worker/session.h"
+#include "daemon/worker/worker.h"
+#include "privsep/template.h"
+
+static const struct conf *conf;
+
+/* Mostly untouched pages: what is not used takes no memory. */
+static struct session session;
+
+/* The monitor is the only writer of logs. A lost line must not stop a session. */
+static void
+log_to_monitor(void *context, enum log_level level, const char *text, size_t len)
+{
+	struct session *s = context;
+	struct msg_log body;
+
+	(void)len;
+	body.level = (uint8_t)level;
+	(void)str_copy(body.text, sizeof body.text, text);
+	(void)chan_tell(&s->log, MSG_LOG, &body);
+}
+
+int
+worker_warm_up(const struct conf *c)
+{
+	conf = c;
+	verbs_init();
+	log_set_level((enum log_level)conf_server(c)->log_level);
+	return digest_warm_up();
+}
+
+/* The settings of this listener and this client's network. */
+static int
+choose_settings(struct session *s)
+{
+	static struct conf_resolved r;
+	struct conf_subject who = { .listener = s->listener, .peer = &s->peer };
+	int e = conf_resolve(conf, &who, &r);
+
+	if (e == 0)
+		s->set = &r.s;
+	return e;
+}
+
+/* Takes the client over from the monitor. */
+static int
+take_client(struct session *s)
+{
+	struct msg *m = &s->answer;
+	int e;
+
+	do
+		e = chan_receive(&s->login, m, ST_SPARE);
+	while (e == -EINTR);
+	if (e != 0)
+		return e;
+	if (m->type != MSG_SERVE) {
+		msg_close(m);
+		return SP_ECLOSED;	/* END_SESSION before there was a client */
+	}
+	stream_open(&s->control, msg_take_fd(m, 0));
+	s->id = m->serve.session;
+	(void)str_copy(s->listener, sizeof s->listener, m->serve.listener);
+	e = addr_from(&s->peer, m->serve.peer, m->serve.peer_len);
+	return e != 0 ? e : addr_from(&s->local, m->serve.local, m->serve.local_len);
+}
+
+int
+worker_session(const int *fds, unsigned n)
+{
+	struct session *s = &session;
+	struct msg_worker_ready ready = { .end_ = "" };
+	int e;
+
+	session_init(s, conf_server(conf), fds, n);
+	log_set_sink(log_to_monitor, s);
+	e = chan_tell(&s->login, MSG_WORKER_READY, &ready);
+	if (e == 0)
+		e = take_client(s);
+	if (e == SP_ECLOSED)
+		return SP_EXIT_OK;	/* a spare that nobody needed */
+	if (e == 0)
+		e = choose_settings(s);
+	if (e != 0) {
+		log_problem(LOG_LEVEL_ERROR, "session-start", "worker", e);
+		return SP_EXIT_PROTOCOL;
+	}
+	session_settle(s);
+	session_serve(s);
+	return s->exit_code;
+}
