@@ -10,6 +10,7 @@ libcommon_a_SOURCES = \
 	common/conf_resolve.c \
 	common/conf_rules.c \
 	common/conf_seal.c \
+	common/conf_show.c common/conf_show.h \
 	common/conf_table.c \
 	common/conf_text.c \
 	common/conf_value.c \

@@ -1,4 +1,5 @@
 # Unit tests: one program a folder of the product, one Check suite a module.
 UNIT_LIBS = $(CHECK_LIBS)
 include %D%/tls.mk
+include %D%/common.mk
 include %D%/authz.mk

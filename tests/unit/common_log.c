@@ -1,0 +1,112 @@
+#include "config.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/exitcode.h"
+#include "common/log.h"
+#include "tests/unit/common.h"
+
+static char last[LOG_LINE_MAX + 1];
+static unsigned count;
+
+static void
+remember(void *context, enum log_level level, const char *text, size_t len)
+{
+	(void)context;
+	(void)level;
+	ck_assert_uint_eq(len, strlen(text));
+	ck_assert_uint_le(len, LOG_LINE_MAX);
+	memcpy(last, text, len + 1);
+	count++;
+}
+
+START_TEST(fields)
+{
+	struct log_line l;
+
+	log_set_sink(remember, NULL);
+	log_set_context("role=test");
+	log_begin(&l, LOG_LEVEL_INFO, "login");
+	log_str(&l, "user", "bob");
+	log_str(&l, "text", "two words");
+	log_str(&l, "empty", "");
+	log_str(&l, "evil", "a\r\nevent=forged user=root");
+	log_num(&l, "n", -7);
+	log_code(&l, SP_EDENIED);
+	log_end(&l);
+	ck_assert_str_eq(last, "event=login role=test user=bob text=\"two words\" empty=\"\" "
+	    "evil=\"a\\x0d\\x0aevent=forged user=root\" n=-7 error=\"denied by policy\"");
+	log_set_context(NULL);
+}
+END_TEST
+
+START_TEST(levels)
+{
+	log_set_sink(remember, NULL);
+	log_set_level(LOG_LEVEL_WARNING);
+	count = 0;
+	log_problem(LOG_LEVEL_INFO, "quiet", "x", 0);
+	ck_assert_uint_eq(count, 0);
+	log_problem(LOG_LEVEL_ERROR, "loud", "x", -ENOENT);
+	ck_assert_uint_eq(count, 1);
+	ck_assert_str_eq(last, "event=loud about=x error=\"No such file or directory\"");
+	log_set_level(LOG_LEVEL_INFO);
+	for (int i = 0; i < LOG_LEVEL_COUNT; i++)
+		ck_assert_int_eq(log_level_parse(log_level_word(i)), i);
+	ck_assert_int_eq(log_level_parse("loud"), -1);
+}
+END_TEST
+
+/* However long the fields are: one line within its bound, marked as cut. */
+START_TEST(cut)
+{
+	char big[3 * LOG_LINE_MAX];
+	struct log_line l;
+
+	log_set_sink(remember, NULL);
+	memset(big, '\n', sizeof big);
+	log_begin(&l, LOG_LEVEL_INFO, "big");
+	log_bytes(&l, "a", big, sizeof big);
+	log_bytes(&l, "b", big, sizeof big);
+	log_str(&l, "c", "short");
+	log_end(&l);
+	ck_assert_ptr_nonnull(strstr(last, "event=big"));
+	ck_assert_ptr_nonnull(strstr(last, "cut=yes"));
+	ck_assert_ptr_null(strchr(last, '\n'));
+}
+END_TEST
+
+START_TEST(to_a_descriptor)
+{
+	char text[200];
+	int ends[2];
+	ssize_t n;
+
+	ck_assert_int_eq(pipe(ends), 0);
+	log_set_sink(log_to_fd, (void *)(intptr_t)ends[1]);
+	log_problem(LOG_LEVEL_NOTICE, "start", "server", 0);
+	n = read(ends[0], text, sizeof text - 1);
+	ck_assert_int_gt(n, 0);
+	text[n] = '\0';
+	ck_assert_int_eq(text[4], '-');
+	ck_assert_int_eq(text[23], 'Z');
+	ck_assert_str_eq(text + 24, " notice event=start about=server\n");
+	close(ends[0]);
+	close(ends[1]);
+}
+END_TEST
+
+START_TEST(codes_have_texts)
+{
+	for (int code = SP_EBASE + 1; code < SP_ELAST; code++)
+		ck_assert_str_ne(sp_strerror(code), "");
+	ck_assert_str_eq(sp_strerror(0), "success");
+	ck_assert_str_eq(sp_strerror(-ENOENT), "No such file or directory");
+	ck_assert_str_eq(sp_exit_word(SP_EXIT_GRACE), "grace-exceeded");
+	ck_assert_str_eq(sp_exit_word(255), "unknown");
+}
+END_TEST
+
+COMMON_SUITE(log, fields, levels, cut, to_a_descriptor, codes_have_texts)

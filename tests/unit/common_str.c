@@ -1,0 +1,87 @@
+#include "config.h"
+
+#include <string.h>
+
+#include "common/err.h"
+#include "common/str.h"
+#include "tests/unit/common.h"
+
+START_TEST(copies)
+{
+	char dst[4];
+
+	ck_assert_int_eq(str_copy(dst, sizeof dst, "abc"), 0);
+	ck_assert_str_eq(dst, "abc");
+	ck_assert_int_eq(str_copy(dst, sizeof dst, "abcd"), SP_ETRUNC);
+	ck_assert_str_eq(dst, "abc");
+	ck_assert_int_eq(str_copy(dst, 1, ""), 0);
+	ck_assert_str_eq(dst, "");
+	ck_assert_int_eq(str_format(dst, sizeof dst, "%d", 123), 0);
+	ck_assert_int_eq(str_format(dst, sizeof dst, "%d", 1234), SP_ETRUNC);
+	ck_assert_str_eq(dst, "123");
+}
+END_TEST
+
+static const struct { const char *in; size_t len; const char *out; } escapes[] = {
+	{ "plain", 5, "plain" },
+	{ "a\"b\\c", 5, "a\\\"b\\\\c" },
+	{ "\r\n\t\0", 4, "\\x0d\\x0a\\x09\\x00" },
+	{ "\x7f\x1b[2J", 5, "\\x7f\\x1b[2J" },
+	{ "gr\xc3\xbc\xc3\x9f", 6, "gr\xc3\xbc\xc3\x9f" },
+	{ "\xe2\x82\xac \xf0\x9f\x98\x80", 8, "\xe2\x82\xac \xf0\x9f\x98\x80" },
+	{ "\xc0\xaf", 2, "\\xc0\\xaf" },		/* overlong */
+	{ "\xe0\x80\xaf", 3, "\\xe0\\x80\\xaf" },	/* overlong */
+	{ "\xed\xa0\x80", 3, "\\xed\\xa0\\x80" },	/* surrogate */
+	{ "\xf4\x90\x80\x80", 4, "\\xf4\\x90\\x80\\x80" }, /* above U+10FFFF */
+	{ "\xc2\x9b", 2, "\\xc2\\x9b" },		/* a C1 control: CSI */
+	{ "\xe2\x82", 2, "\\xe2\\x82" },		/* cut short */
+	{ "\xff\xfe", 2, "\\xff\\xfe" },
+	{ "", 0, "" },
+};
+
+START_TEST(escaping)
+{
+	char dst[64];
+
+	for (size_t i = 0; i < sizeof escapes / sizeof *escapes; i++) {
+		size_t n = str_escape(dst, sizeof dst, escapes[i].in, escapes[i].len);
+
+		ck_assert_str_eq(dst, escapes[i].out);
+		ck_assert_uint_eq(n, strlen(escapes[i].out));
+	}
+}
+END_TEST
+
+/* Whatever the room: ended, within it, and never half an escape. */
+START_TEST(escaping_bounded)
+{
+	static const char in[] = "a\n\"\xc3\xbc\x01z";
+	char dst[32], whole[32];
+
+	str_escape(whole, sizeof whole, in, sizeof in - 1);
+	for (size_t size = 1; size < sizeof dst; size++) {
+		memset(dst, '!', sizeof dst);
+		size_t n = str_escape(dst, size, in, sizeof in - 1);
+
+		ck_assert_uint_lt(n, size);
+		ck_assert_uint_eq(n, strlen(dst));
+		ck_assert(strncmp(dst, whole, n) == 0);
+		ck_assert_msg(n == 0 || dst[n - 1] != '\\' || n == 1, "cut in an escape: %s", dst);
+		for (size_t i = size; i < sizeof dst; i++)
+			ck_assert_int_eq(dst[i], '!');
+	}
+}
+END_TEST
+
+START_TEST(same)
+{
+	ck_assert(str_same("ReTr", "rEtR"));
+	ck_assert(!str_same("RETR", "RETRX"));
+	ck_assert(!str_same("RETRX", "RETR"));
+	ck_assert(!str_same("[", "{"));
+	ck_assert(!str_same("\xc3\x84", "\xc3\xa4"));
+	ck_assert(str_same("", ""));
+}
+END_TEST
+
+COMMON_SUITE(str, copies, escaping, escaping_bounded, same)
