@@ -468,6 +468,16 @@ read_perm(const struct invocation *inv, const char *text, unsigned *perm)
 	return 0;
 }
 
+/* The object has no entry of that kind: the answer is no, for this path. */
+static int
+no_entry(struct acl_job *job, const char *path)
+{
+	(void)ctl_fail(job->inv, 0, "%s: there is no such entry", path);
+	if (job->answer == CTL_OK)
+		job->answer = CTL_NO;
+	return 0;
+}
+
 static int
 perm_one(struct acl_job *job, struct pacl_place at, const char *path, const struct stat *st)
 {
@@ -476,8 +486,10 @@ perm_one(struct acl_job *job, struct pacl_place at, const char *path, const stru
 	struct pacl *acl;
 	int error = get_for_change(job, at, st, &acl);
 
-	if (error == 0)
-		error = pacl_entry_find(acl, job->tag, job->id, &e);
+	if (error == 0 && pacl_entry_find(acl, job->tag, job->id, &e) != 0) {
+		pacl_free(acl);
+		return no_entry(job, path);
+	}
 	if (error == 0)
 		error = pacl_entry_permset(&e, &set);
 	if (error == 0 && job->sign == '=')
@@ -557,8 +569,10 @@ clone_one(struct acl_job *job, struct pacl_place at, const char *path, const str
 	struct pacl *acl;
 	int error = get_for_change(job, at, st, &acl);
 
-	if (error == 0)
-		error = pacl_entry_find(acl, job->tag, job->id, &from);
+	if (error == 0 && pacl_entry_find(acl, job->tag, job->id, &from) != 0) {
+		pacl_free(acl);
+		return no_entry(job, path);
+	}
 	if (error == 0 && pacl_entry_find(acl, job->to_tag, job->to_id, &to) != 0)
 		error = pacl_append(acl, &from, &to);
 	if (error == 0)
