@@ -23,9 +23,10 @@ struct cache {
 static struct cache users = { .fd = -1 }, groups = { .fd = -1 };
 
 void
-names_open(void)
+names_open(bool with_users)
 {
-	users.fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+	if (with_users)
+		users.fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
 	groups.fd = open("/etc/group", O_RDONLY | O_CLOEXEC);
 }
 

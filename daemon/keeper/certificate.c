@@ -1,15 +1,20 @@
 #include "config.h"
 
 #include <arpa/inet.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "common/err.h"
+#include "common/fdutil.h"
 #include "common/str.h"
 #include "daemon/keeper/certificate.h"
+#include "privsep/tlsfiles.h"
 
 static int64_t
 seconds_of(const ASN1_TIME *t)
@@ -69,26 +74,79 @@ collect_names(X509 *x, struct key_facts *f)
 		add_name(f, common_name, strlen(common_name));
 }
 
-int
-certificate_read(const void *pem, size_t len, EVP_PKEY **public, struct key_facts *f, char *why, size_t size)
+static void
+describe(X509 *x, const EVP_PKEY *public, struct key_facts *f)
 {
-	BIO *in = BIO_new_mem_buf(pem, (int)len);
-	X509 *x = in == NULL ? NULL : PEM_read_bio_X509(in, NULL, NULL, NULL);
-	int r = 0;
+	f->not_before = seconds_of(X509_get0_notBefore(x));
+	f->not_after = seconds_of(X509_get0_notAfter(x));
+	(void)str_format(f->algorithm, sizeof f->algorithm, "%s %d", EVP_PKEY_get0_type_name(public),
+	    EVP_PKEY_get_bits(public));
+	collect_names(x, f);
+}
 
-	BIO_free(in);
-	*f = (struct key_facts){ 0 };
+/* Copies certificates from one to the other; the first is the caller's to free. */
+static X509 *
+copy_chain(BIO *in, BIO *out)
+{
+	X509 *first = NULL, *x;
+
+	while ((x = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL) {
+		if (PEM_write_bio_X509(out, x) != 1) {
+			X509_free(x);
+			break;
+		}
+		if (first == NULL)
+			first = x;
+		else
+			X509_free(x);
+	}
+	/* The end of the file is an error to that function. */
+	ERR_clear_error();
+	return first;
+}
+
+static int
+parse(char *pem, size_t len, EVP_PKEY **public, struct key_facts *f, int *chain_fd)
+{
+	BIO *in = BIO_new_mem_buf(pem, (int)len), *out = BIO_new(BIO_s_mem());
+	X509 *x = in == NULL || out == NULL ? NULL : copy_chain(in, out);
+	char *chain;
+	long n;
+	int r = SP_EFORMAT;
+
 	*public = x == NULL ? NULL : X509_get_pubkey(x);
-	if (*public == NULL) {
-		(void)str_copy(why, size, "no certificate in PEM form found");
-		r = SP_EFORMAT;
-	} else {
-		f->not_before = seconds_of(X509_get0_notBefore(x));
-		f->not_after = seconds_of(X509_get0_notAfter(x));
-		(void)str_format(f->algorithm, sizeof f->algorithm, "%s %d", EVP_PKEY_get0_type_name(*public),
-		    EVP_PKEY_get_bits(*public));
-		collect_names(x, f);
+	if (*public != NULL) {
+		describe(x, *public, f);
+		n = BIO_get_mem_data(out, &chain);
+		*chain_fd = fd_sealed("sallyport-chain", chain, (size_t)n);
+		r = *chain_fd < 0 ? *chain_fd : 0;
 	}
 	X509_free(x);
+	BIO_free(in);
+	BIO_free(out);
+	return r;
+}
+
+int
+certificate_read(int fd, EVP_PKEY **public, struct key_facts *f, int *chain_fd, char *why, size_t size)
+{
+	char *pem;
+	size_t len;
+	int r = fd_read_file(fd, TLSFILES_ONE_MAX, &pem, &len);
+
+	*f = (struct key_facts){ 0 };
+	*public = NULL;
+	*chain_fd = -1;
+	if (r != 0) {
+		(void)str_format(why, size, "the certificate file cannot be read: %s", sp_strerror(r));
+		return r;
+	}
+	r = parse(pem, len, public, f, chain_fd);
+	OPENSSL_cleanse(pem, len);
+	free(pem);
+	if (r == SP_EFORMAT)
+		(void)str_copy(why, size, "no certificate in PEM form found");
+	else if (r != 0)
+		(void)str_copy(why, size, sp_strerror(r));
 	return r;
 }

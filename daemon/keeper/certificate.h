@@ -11,10 +11,11 @@
 #include "daemon/keeper/keyring.h"
 
 /*
- * Reads the first certificate of a PEM text.  *public is the caller's to free.
- * 0, or a negative code with an explanation in why[size].
+ * Reads the certificates of a PEM file: the first one's public key and facts,
+ * and all of them again as PEM in *chain_fd, a sealed memory file.  A private key in
+ * the same file does not get there.  *public and *chain_fd are the caller's.  0, or
+ * a negative code with an explanation in why[size].
  */
-int certificate_read(const void *pem, size_t len, struct evp_pkey_st **public, struct key_facts *, char *why,
-    size_t size);
+int certificate_read(int fd, struct evp_pkey_st **public, struct key_facts *, int *chain_fd, char *why, size_t size);
 
 #endif

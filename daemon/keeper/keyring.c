@@ -204,26 +204,30 @@ free_slot(struct keyring *ring)
 }
 
 int
-keyring_load(struct keyring *ring, uint32_t number, const char *name, int key_fd, const void *pem, size_t pem_len,
-    struct key_facts *facts, char *why, size_t size)
+keyring_load(struct keyring *ring, uint32_t number, const char *name, int key_fd, int cert_fd, struct key_facts *facts,
+    int *chain_fd, char *why, size_t size)
 {
 	struct key *k = free_slot(ring);
 	EVP_PKEY *pkey, *public = NULL;
 	int r = SP_EFORMAT;
 
 	*why = '\0';
+	*chain_fd = -1;
 	if (k == NULL || find_key(ring, number) != NULL)
 		return str_copy(why, size, "too many keys are loaded"), -ENOSPC;
 	pkey = read_key(key_fd, why, size);
 	if (pkey != NULL)
 		r = check_kind(pkey, why, size);
 	if (r == 0)
-		r = certificate_read(pem, pem_len, &public, facts, why, size);
+		r = certificate_read(cert_fd, &public, facts, chain_fd, why, size);
 	if (r == 0)
 		r = try_pair(pkey, public, why, size);
 	EVP_PKEY_free(public);
 	if (r != 0) {
 		EVP_PKEY_free(pkey);
+		if (*chain_fd >= 0)
+			close(*chain_fd);
+		*chain_fd = -1;
 		return r;
 	}
 	*k = (struct key){ .number = number, .used = true, .pkey = pkey };

@@ -41,11 +41,12 @@ int keyring_warm_up(void);
 
 /*
  * Reads a PEM key from key_fd and checks that it signs what the first
- * certificate of pem verifies.  name is for messages.  0, or a negative code
+ * certificate of cert_fd verifies.  *chain_fd becomes a sealed memory file with the
+ * certificates, the caller's; name is for messages.  0, or a negative code
  * with an explanation for the administrator in why[size].
  */
-int keyring_load(struct keyring *, uint32_t number, const char *name, int key_fd, const void *pem, size_t pem_len,
-    struct key_facts *, char *why, size_t size);
+int keyring_load(struct keyring *, uint32_t number, const char *name, int key_fd, int cert_fd, struct key_facts *,
+    int *chain_fd, char *why, size_t size);
 
 /*
  * Signs message with the key and the TLS scheme.  0; SP_EDENIED when scheme,

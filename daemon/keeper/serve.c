@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -14,7 +13,6 @@
 #include "daemon/keeper/keyring.h"
 #include "daemon/keeper/serve.h"
 #include "privsep/chan.h"
-#include "privsep/tlsfiles.h"
 
 #define TOKEN_MS (1000 / KEEPER_RATE)	/* what one signature costs of the budget */
 
@@ -60,17 +58,10 @@ load_key(struct keeper *k)
 	const struct msg_load_key *q = &k->m.load_key;
 	struct msg_key_loaded a = { 0 };
 	struct key_facts facts;
-	const void *pem;
-	size_t len;
 	char why[256];
-	int r = tlsfiles_map(k->m.fd[1], TLSFILES_ONE_MAX, &pem, &len);
+	int chain_fd;
+	int r = keyring_load(&k->ring, q->key, q->name, k->m.fd[0], k->m.fd[1], &facts, &chain_fd, why, sizeof why);
 
-	if (r != 0) {
-		(void)chan_refuse(&k->listener, &k->m, FAIL_ARGUMENT, 0, "the certificate file is empty or too large");
-		return;
-	}
-	r = keyring_load(&k->ring, q->key, q->name, k->m.fd[0], pem, len, &facts, why, sizeof why);
-	(void)munmap((void *)(uintptr_t)pem, len);
 	if (r != 0) {
 		(void)chan_refuse(&k->listener, &k->m, FAIL_KEEPER, r < 0 && r > SP_EBASE ? -r : 0, why);
 		return;
@@ -79,7 +70,8 @@ load_key(struct keeper *k)
 	a.not_after = (uint64_t)facts.not_after;
 	(void)str_copy(a.algorithm, sizeof a.algorithm, facts.algorithm);
 	(void)str_copy(a.names, sizeof a.names, facts.names);
-	(void)chan_answer(&k->listener, &k->m, MSG_KEY_LOADED, &a, NULL, 0);
+	(void)chan_answer(&k->listener, &k->m, MSG_KEY_LOADED, &a, &chain_fd, 1);
+	close(chain_fd);
 }
 
 static void

@@ -4,6 +4,8 @@
 
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,10 +20,15 @@
 static int
 load(struct keyring *ring, uint32_t number, const char *key, const char *cert, struct key_facts *f, char *why)
 {
-	int fd = fd_sealed("key", key, strlen(key));
-	int r = keyring_load(ring, number, "test", fd, cert, strlen(cert), f, why, 256);
+	int fd = fd_sealed("key", key, strlen(key)), cert_fd = fd_sealed("cert", cert, strlen(cert)), chain_fd;
+	int r = keyring_load(ring, number, "test", fd, cert_fd, f, &chain_fd, why, 256);
 
 	close(fd);
+	close(cert_fd);
+	if (r != 0)
+		ck_assert_int_eq(chain_fd, -1);
+	else
+		close(chain_fd);
 	return r;
 }
 
@@ -132,6 +139,31 @@ START_TEST(bad_files_are_explained)
 }
 END_TEST
 
+START_TEST(one_file_for_both)
+{
+	struct tls_pair p = tls_pair_make("P-256", "a.example.org");
+	char *key = tls_pair_key_pem(&p), *cert = tls_pair_cert_pem(&p), both[8192], why[256], *chain;
+	struct keyring ring = { 0 };
+	struct key_facts f;
+	int fd, chain_fd;
+	size_t len;
+
+	ck_assert_int_lt(snprintf(both, sizeof both, "%s%s%s", key, cert, cert), (int)sizeof both);
+	fd = fd_sealed("both", both, strlen(both));
+	ck_assert_int_eq(keyring_load(&ring, 1, "test", fd, fd, &f, &chain_fd, why, sizeof why), 0);
+	ck_assert_int_eq(fd_read_file(chain_fd, 100000, &chain, &len), 0);
+	ck_assert_uint_eq(len, 2 * strlen(cert));
+	ck_assert_ptr_null(strstr(chain, "PRIVATE"));
+	close(fd);
+	close(chain_fd);
+	free(chain);
+	keyring_clear(&ring);
+	OPENSSL_free(key);
+	OPENSSL_free(cert);
+	tls_pair_free(&p);
+}
+END_TEST
+
 START_TEST(generations)
 {
 	struct tls_pair p = tls_pair_make("P-256", "a.example.org");
@@ -167,6 +199,7 @@ keeper_keyring_suite(void)
 	tcase_add_loop_test(t, signs_only_what_fits, 0, sizeof combinations / sizeof combinations[0]);
 	tcase_add_test(t, facts_of_the_certificate);
 	tcase_add_test(t, bad_files_are_explained);
+	tcase_add_test(t, one_file_for_both);
 	tcase_add_test(t, generations);
 	suite_add_tcase(s, t);
 	return s;

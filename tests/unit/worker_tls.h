@@ -5,5 +5,7 @@
 #include <check.h>
 
 Suite *worker_tls_provider_suite(void);
+Suite *worker_tls_reuse_suite(void);
+Suite *worker_tls_stream_suite(void);
 
 #endif

@@ -10,6 +10,8 @@ main(void)
 	SRunner *r = srunner_create(worker_tls_provider_suite());
 	int failed;
 
+	srunner_add_suite(r, worker_tls_reuse_suite());
+	srunner_add_suite(r, worker_tls_stream_suite());
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);

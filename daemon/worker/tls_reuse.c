@@ -1,0 +1,44 @@
+#include "config.h"
+
+#include "common/conf.h"
+#include "daemon/worker/tls_reuse.h"
+
+/* A client that waited until all its tickets were too old has nothing to resume with. */
+static bool
+outlived(const struct tls_reuse *r, const struct tls_reuse_facts *f)
+{
+	return f->expired || f->now_ms - r->last_ticket_ms >= r->lifetime_ms;
+}
+
+static bool
+acceptable(const struct tls_reuse *r, const struct tls_reuse_facts *f)
+{
+	if (f->resumed || r->mode == CONF_REUSE_NEVER)
+		return true;
+	if (r->mode == CONF_REUSE_ADAPTIVE && !r->shown)
+		return true;
+	return outlived(r, f);
+}
+
+bool
+tls_reuse_judge(struct tls_reuse *r, const struct tls_reuse_facts *f)
+{
+	const bool good = acceptable(r, f);
+
+	if (f->resumed) {
+		r->shown = true;
+		r->resumed++;
+	} else
+		r->full++;
+	if (good)
+		r->last_ticket_ms = f->now_ms;	/* every handshake ends with a fresh one */
+	return good;
+}
+
+const char *
+tls_reuse_refusal(const struct tls_reuse *r)
+{
+	if (r->mode == CONF_REUSE_STRICT)
+		return "TLS session of data connection not resumed (session_reuse = strict)";
+	return "TLS session of data connection not resumed, as this client did before (session_reuse = adaptive)";
+}

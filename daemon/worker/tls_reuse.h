@@ -1,0 +1,35 @@
+/*
+ * Must a data connection resume the TLS session of its control connection?
+ * Resuming proves that both have the same client behind them; many clients cannot do it.
+ * Pure decisions over facts that the TLS code collects; the setting is session_reuse.
+ */
+#ifndef DAEMON_WORKER_TLS_REUSE_H
+#define DAEMON_WORKER_TLS_REUSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct tls_reuse {
+	int mode;			/* enum conf_session_reuse */
+	int64_t lifetime_ms;		/* of a ticket */
+	int64_t last_ticket_ms;		/* when the client got its latest one */
+	bool shown;			/* the client has resumed on a data connection before */
+	bool told;			/* the log knows that this client does not resume */
+	unsigned resumed, full;		/* data connections so far */
+};
+
+/* What one data handshake was like. */
+struct tls_reuse_facts {
+	bool resumed;			/* it continued a session that this very worker made */
+	bool expired;			/* it showed a ticket of this session that is too old to be used */
+	int64_t now_ms;
+};
+
+/* May the data connection be used? Counts it, and notes a new ticket. */
+bool tls_reuse_judge(struct tls_reuse *, const struct tls_reuse_facts *);
+
+/* The refusal for the client, without its code. */
+const char *tls_reuse_refusal(const struct tls_reuse *);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * TLS under the worker's streams (daemon/worker/stream.h): control and data
+ * connections of one session.  Everything the peer sends is hostile; what
+ * OpenSSL makes of it is a byte stream, an end with or without the closing
+ * message, or an error.
+ */
+#ifndef DAEMON_WORKER_TLS_STREAM_H
+#define DAEMON_WORKER_TLS_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/worker/stream.h"
+#include "daemon/worker/tls_profile.h"
+#include "daemon/worker/tls_reuse.h"
+
+struct chan;
+
+#define TLS_BINDING	16
+
+/* TLS of one session. */
+struct tls_session {
+	struct tls_profile *profile;
+	uint8_t binding[TLS_BINDING];	/* in each of its tickets */
+	struct tls_reuse reuse;
+	char name[256];			/* host name that control asked for (SNI); "" none */
+	uint8_t *certificate;		/* the client's, verified, DER; NULL: none */
+	size_t certificate_len;
+	char description[96];		/* "TLSv1.3 TLS_AES_128_GCM_SHA256", of the control connection */
+	char problem[256];		/* why the last handshake failed, for the log */
+	const char *refusal;		/* why the last data connection was refused, for the client; NULL: it was not */
+};
+
+/*
+ * Begins TLS for the session: ticket keys of its own, and the keeper's channel as
+ * the signer.  Both must outlive it.  0 or -EIO.
+ */
+int tls_session_begin(struct tls_session *, struct tls_profile *, struct chan *keeper);
+void tls_session_end(struct tls_session *);
+
+/*
+ * Turns a plain stream into a TLS one, as the server.  Nothing is sent until
+ * stream_handshake() or stream_read().  A data stream's handshake ends with
+ * SP_EDENIED when session_reuse or the client certificate forbids its use.  0 or
+ * -ENOMEM.
+ */
+int tls_stream_start(struct tls_session *, struct stream *, bool data);
+
+/* Has the handshake been finished? */
+bool tls_stream_ready(const struct stream *);
+
+/*
+ * Back to clear text (CCC): sends the closing message and waits for the
+ * client's, up to timeout_ms.  0: the stream is plain; or a negative code:
+ * the session must end, among others when bytes came that were not asked for.
+ */
+int tls_stream_strip(struct stream *, int timeout_ms);
+
+/* For tls_profile.c: the callbacks of a context. */
+void tls_stream_prepare(struct ssl_ctx_st *);
+
+#endif
