@@ -106,7 +106,11 @@ converse(int n, const struct pam_message **questions, struct pam_response **answ
 			return PAM_CONV_ERR;
 		}
 	}
-	*answers = r;
+	/* Some modules that only tell something want no answers back. */
+	if (answers == NULL)
+		forget_answers(r, n);
+	else
+		*answers = r;
 	return PAM_SUCCESS;
 }
 

@@ -17,7 +17,6 @@
 #include "common/log.h"
 #include "common/str.h"
 
-#define SHADOW_LINE_MAX 4096
 #define DAY 86400
 
 static struct name_file shells = { .path = "/etc/shells" };
@@ -106,26 +105,28 @@ static enum account_result
 find_shadow(void *state, const struct account_query *q, struct account *a, enum account_reason *why)
 {
 	enum account_result found = source_find_system_user(q, a, why);
-	char text[SHADOW_LINE_MAX];
-	struct spwd sp, *entry;
-	int r;
+	struct spwd *sp;
 
 	(void)state;
 	if (found != ACCOUNT_FOUND)
 		return found;
 	a->origin = "shadow";
 	a->verifier_kind = VERIFY_HASH;
-	r = getspnam_r(a->unix_name, &sp, text, sizeof text, &entry);
-	if (entry == NULL && r != 0 && r != ENOENT) {
-		log_problem(LOG_LEVEL_ERROR, "shadow-unreadable", a->unix_name, -r);
+	if (q->password == NULL)
+		return ACCOUNT_FOUND;		/* nobody logs in: no business of ours */
+	errno = 0;
+	sp = getspnam(a->unix_name);
+	if (sp == NULL && (errno == EACCES || errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EIO)) {
+		log_problem(LOG_LEVEL_ERROR, "shadow-unreadable", a->unix_name, -errno);
 		*why = REASON_UNAVAILABLE;
 		return ACCOUNT_UNAVAILABLE;
 	}
 	/* A user without an entry has no password here: "!" is a hash that nothing fits. */
-	a->verifier = account_keep(a, entry == NULL ? "!" : sp.sp_pwdp);
-	if (entry != NULL)
-		*why = check_ageing(&sp, time(NULL));
-	explicit_bzero(text, sizeof text);
+	a->verifier = account_keep(a, sp == NULL ? "!" : sp->sp_pwdp);
+	if (sp != NULL) {
+		*why = check_ageing(sp, time(NULL));
+		explicit_bzero(sp->sp_pwdp, strlen(sp->sp_pwdp));
+	}
 	return a->verifier == NULL ? ACCOUNT_UNAVAILABLE : *why == REASON_NONE ? ACCOUNT_FOUND : ACCOUNT_REFUSED;
 }
 

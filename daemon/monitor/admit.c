@@ -260,24 +260,28 @@ send_layers(struct monitor *s)
 	return r;
 }
 
-/* Settings of the agent that are not the server's own, as key=value lines. */
-static int
-list_settings(const struct settings *own, char *out, size_t size)
+/* Does the value stand in the agent's own configuration, as that of the server? */
+static bool
+agent_knows(const struct conf_origin *o)
 {
-	const struct settings *server = conf_server(monitor_prepared.conf);
-	char value[4096], usual[4096];
+	return o->section == NULL || o->section[0] == '\0' || strcmp(o->section, "server") == 0 || strcmp(o->section, "tls") == 0;
+}
+
+/* What listener, class, groups and account say for the agent, as key=value lines. */
+static int
+list_settings(const struct conf_resolved *own, char *out, size_t size)
+{
+	char value[4096];
 	size_t n = 0;
 
 	out[0] = '\0';
 	for (int k = 0; k < K_COUNT; k++) {
 		const struct conf_key *key = &conf_keys[k];
 
-		if ((key->audience & TO_AGENT) == 0 || (key->scopes & (SC_LISTENER | SC_USER)) == 0)
+		if ((key->audience & TO_AGENT) == 0 || (key->scopes & (SC_LISTENER | SC_USER)) == 0 ||
+		    agent_knows(&own->origin[k]))
 			continue;
-		conf_value_text(own, (enum conf_key_id)k, value, sizeof value);
-		conf_value_text(server, (enum conf_key_id)k, usual, sizeof usual);
-		if (strcmp(value, usual) == 0)
-			continue;
+		conf_value_text(&own->s, (enum conf_key_id)k, value, sizeof value);
 		if (str_format(out + n, size - n, "%s=%s\n", key->name, value) != 0)
 			return SP_ERANGE;
 		n += strlen(out + n);
@@ -354,7 +358,7 @@ send_profile(struct monitor *s, int root_fd, const char *start)
 	list_groups(a, p->group_names, sizeof p->group_names);
 	copy_addr(p->peer, &p->peer_len, &s->peer);
 	copy_addr(p->local, &p->local_len, &s->local);
-	r = list_settings(&a->resolved->s, p->settings, sizeof p->settings);
+	r = list_settings(a->resolved, p->settings, sizeof p->settings);
 	return r != 0 ? r : monitor_call(s, &s->agent, MSG_PROFILE, p, &root_fd, 1, &answer, MSG_PROFILE_OK);
 }
 

@@ -3,3 +3,4 @@ UNIT_LIBS = $(CHECK_LIBS)
 include %D%/tls.mk
 include %D%/common.mk
 include %D%/authz.mk
+include %D%/account.mk

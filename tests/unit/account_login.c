@@ -1,0 +1,322 @@
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "account/password.h"
+#include "tests/unit/account.h"
+
+#define HASH "$1$saltsalt$9xy1btjgzLYfb7hivXtC//"	/* secret */
+
+static struct conf *conf;
+static struct account_sources sources;
+
+const struct account_sources *
+test_sources(const char *config)
+{
+	if (conf != NULL) {
+		account_sources_close(&sources);
+		conf_free(conf);
+	}
+	conf = conf_new();
+	if (conf_load_text(conf, "test.conf", config, strlen(config)) != 0) {
+		char text[512];
+
+		(void)conf_problem_text(conf_problem_at(conf, 0), text, sizeof text);
+		ck_abort_msg("%s", text);
+	}
+	ck_assert_int_eq(account_sources_open(&sources, conf), 0);
+	return &sources;
+}
+
+enum account_result
+test_login(const struct account_sources *s, const char *user, const char *password, struct account *a,
+    enum account_reason *why)
+{
+	struct secret secret;
+	struct addr peer;
+	struct account_query q = {
+		.user = user, .password = &secret, .listener = "", .base = conf_server(s->conf), .host = "", .peer = &peer
+	};
+
+	ck_assert_int_eq(secret_set(&secret, password, strlen(password)), 0);
+	ck_assert_int_eq(addr_parse(&peer, "192.0.2.7:4000", 0), 0);
+	*why = REASON_NONE;
+	account_init(a, user);
+	return account_login(s, &q, a, why);
+}
+
+static const char virtual_accounts[] =
+	"[server]\naccounts = config, shadow, anonymous\nanonymous_user = ftp\nuid_min = 1000\n"
+	"ftpusers_file = /nonexistent\n"
+	"[group slow]\nrate_down = 1K\nenabled = yes\n"
+	"[group closed]\nenabled = no\n"
+	"[account pat]\npassword = " HASH "\nrun_as = 4000:4001\nhome = /srv/pat\n"
+	"[account nina]\npassword = " HASH "\nrun_as = www\nhome = /srv/nina\ngroups = slow\numask = 077\n"
+	"[account old]\npassword = " HASH "\nrun_as = 4000\nhome = /srv\nexpires = 2001-01-31\n"
+	"[account off]\npassword = " HASH "\nrun_as = 4000\nhome = /srv\nenabled = no\n"
+	"[account shut]\npassword = " HASH "\nrun_as = 4000\nhome = /srv\ngroups = closed\n"
+	"[account far]\npassword = " HASH "\nrun_as = 4000\nhome = /srv\nallowed_networks = 10.0.0.0/8\n"
+	"[account near]\npassword = " HASH "\nrun_as = 4000\nhome = /srv\nallowed_networks = 192.0.2.0/24\n"
+	"[account barred]\npassword = " HASH "\nrun_as = 4000\nhome = /srv\nrejected_networks = 192.0.2.7\n"
+	"[account rooted]\npassword = " HASH "\nrun_as = toor\nhome = /srv\n"
+	"[account zero]\npassword = " HASH "\nrun_as = toor:4000\nhome = /srv\n"
+	"[account daemonic]\npassword = " HASH "\nrun_as = 33\nhome = /srv\n"
+	"[account wheel]\npassword = " HASH "\nrun_as = 4000:0\nhome = /srv\n"
+	"[account lost]\npassword = " HASH "\nhome = /srv\n"
+	"[account starred]\npassword = *\nrun_as = 4000\nhome = /srv\n"
+	"[account odd]\npassword = $99$what$ever\nrun_as = 4000\nhome = /srv\n"
+	"[account crypted]\npassword = " HASH "\nrun_as = 4000\nhome = /srv\ntls = control\n"
+	"[account alice]\numask = 027\nhome = /data/${USER}\n";
+
+/* user, password, result, reason */
+static const struct { const char *user, *password; enum account_result r; enum account_reason why; } logins[] = {
+	{ "pat", "secret", ACCOUNT_FOUND, REASON_NONE },
+	{ "pat", "Secret", ACCOUNT_REFUSED, REASON_WRONG_PASSWORD },
+	{ "pat", "", ACCOUNT_REFUSED, REASON_WRONG_PASSWORD },
+	{ "PAT", "secret", ACCOUNT_UNKNOWN, REASON_UNKNOWN_USER },
+	{ "nobody-here", "secret", ACCOUNT_UNKNOWN, REASON_UNKNOWN_USER },
+	{ "../pat", "secret", ACCOUNT_UNKNOWN, REASON_BAD_NAME },
+	{ "nina", "secret", ACCOUNT_FOUND, REASON_NONE },
+	{ "old", "secret", ACCOUNT_REFUSED, REASON_EXPIRED },
+	{ "off", "secret", ACCOUNT_REFUSED, REASON_DISABLED },
+	{ "shut", "secret", ACCOUNT_REFUSED, REASON_DISABLED },
+	{ "far", "secret", ACCOUNT_REFUSED, REASON_ADDRESS },
+	{ "near", "secret", ACCOUNT_FOUND, REASON_NONE },
+	{ "barred", "secret", ACCOUNT_REFUSED, REASON_ADDRESS },
+	{ "rooted", "secret", ACCOUNT_REFUSED, REASON_UID },
+	{ "zero", "secret", ACCOUNT_REFUSED, REASON_UID },
+	{ "daemonic", "secret", ACCOUNT_REFUSED, REASON_UID },
+	{ "wheel", "secret", ACCOUNT_REFUSED, REASON_GROUP },
+	{ "lost", "secret", ACCOUNT_REFUSED, REASON_INTERNAL },
+	{ "starred", "secret", ACCOUNT_REFUSED, REASON_LOCKED },
+	{ "starred", "*", ACCOUNT_REFUSED, REASON_LOCKED },
+	{ "odd", "secret", ACCOUNT_REFUSED, REASON_HASH_UNSUPPORTED },
+	{ "crypted", "secret", ACCOUNT_REFUSED, REASON_TLS },
+	{ "alice", "secret", ACCOUNT_FOUND, REASON_NONE },
+	{ "alice", "wrong", ACCOUNT_REFUSED, REASON_WRONG_PASSWORD },
+	{ "root", "secret", ACCOUNT_REFUSED, REASON_UID },
+	{ "bob", "secret", ACCOUNT_REFUSED, REASON_SHELL },
+	{ "carol", "secret", ACCOUNT_REFUSED, REASON_GROUP },
+	{ "dave", "secret", ACCOUNT_REFUSED, REASON_UID },
+	{ "erin", "secret", ACCOUNT_REFUSED, REASON_LOCKED },
+	{ "frank", "secret", ACCOUNT_REFUSED, REASON_EXPIRED },
+	{ "DOMAIN\\grace", "secret", ACCOUNT_FOUND, REASON_NONE },
+	{ "heidi@example.org", "secret", ACCOUNT_FOUND, REASON_NONE },
+	{ "www", "secret", ACCOUNT_REFUSED, REASON_SHELL },
+	{ "anonymous", "", ACCOUNT_FOUND, REASON_NONE },
+	{ "FTP", "guest@example.org", ACCOUNT_FOUND, REASON_NONE }
+};
+
+START_TEST(who_gets_in)
+{
+	const struct account_sources *s = test_sources(virtual_accounts);
+	enum account_reason why;
+	enum account_result r;
+	struct account a;
+
+	if (geteuid() != 0)
+		return;		/* without root everybody is the same user */
+	r = test_login(s, logins[_i].user, logins[_i].password, &a, &why);
+	ck_assert_msg(r == logins[_i].r && why == logins[_i].why, "%s/%s: %s, %s", logins[_i].user, logins[_i].password,
+	    account_result_word(r), account_reason_word(why));
+	account_free(&a);
+}
+END_TEST
+
+START_TEST(what_they_become)
+{
+	const struct account_sources *s = test_sources(virtual_accounts);
+	enum account_reason why;
+	struct account a;
+	char home[64];
+
+	if (geteuid() != 0)
+		return;
+	ck_assert_int_eq(test_login(s, "pat", "secret", &a, &why), ACCOUNT_FOUND);
+	ck_assert_uint_eq(a.uid, 4000);
+	ck_assert_uint_eq(a.gid, 4001);
+	ck_assert_uint_eq(a.group_count, 0);
+	ck_assert_str_eq(a.source->name, "config");
+	account_free(&a);
+
+	ck_assert_int_eq(test_login(s, "nina", "secret", &a, &why), ACCOUNT_FOUND);
+	ck_assert_uint_eq(a.uid, 2009);
+	ck_assert_uint_eq(a.resolved->s.umask, 077);
+	ck_assert_uint_eq(a.resolved->s.rate_down, 1024);
+	ck_assert_ptr_null(a.home);	/* not the home of the user that many accounts run as */
+	account_free(&a);
+
+	ck_assert_int_eq(test_login(s, "alice", "secret", &a, &why), ACCOUNT_FOUND);
+	ck_assert_uint_eq(a.uid, 2001);
+	ck_assert_uint_eq(a.resolved->s.umask, 027);
+	ck_assert_str_eq(a.source->name, "shadow");
+	ck_assert_int_eq(account_expand(&a, a.resolved->s.home, home, sizeof home), 0);
+	ck_assert_str_eq(home, "/data/alice");
+	account_free(&a);
+
+	ck_assert_int_eq(test_login(s, "FTP", "x", &a, &why), ACCOUNT_FOUND);
+	ck_assert_str_eq(a.name, "anonymous");
+	ck_assert_uint_eq(a.uid, 150);
+	ck_assert(a.flags & ACCOUNT_ANONYMOUS);
+	account_free(&a);
+}
+END_TEST
+
+/* The wrapper's shadow entries can be read once a process, for they are cleared after use: one login a test. */
+static const struct { const char *config, *ftpusers, *user; enum account_reason why; } system_rules[] = {
+	{ "ftpusers_file = %s/ftpusers", "# not these\nalice\n", "alice", REASON_FTPUSERS },
+	{ "ftpusers_file = %s/ftpusers", "# alice\nmallory\n", "alice", REASON_NONE },
+	{ "ftpusers_file = /none\nallowed_users = @staff\nrequire_valid_shell = no", "", "bob", REASON_NONE },
+	{ "ftpusers_file = /none\nallowed_users = @staff\nrequire_valid_shell = no", "", "DOMAIN\\grace", REASON_NOT_ALLOWED },
+	{ "ftpusers_file = /none\nallowed_users = alice", "", "alice", REASON_NONE },
+	{ "ftpusers_file = /none\nrejected_users = @projects, mallory", "", "alice", REASON_REJECTED },
+	{ "ftpusers_file = /none\nrejected_users = alice", "", "alice", REASON_REJECTED },
+	{ "ftpusers_file = /none\nrejected_users = bob", "", "alice", REASON_NONE },
+	{ "ftpusers_file = /none\nuid_min = 2002", "", "alice", REASON_UID },
+	{ "ftpusers_file = /none\nuid_min = 2001", "", "alice", REASON_NONE }
+};
+
+/* %s becomes the folder of the test. */
+static void
+expand(char *out, size_t size, const char *text)
+{
+	const char *mark = strstr(text, "%s");
+
+	if (mark == NULL)
+		snprintf(out, size, "%s", text);
+	else
+		snprintf(out, size, "%.*s%s%s", (int)(mark - text), text, test_dir, mark + 2);
+}
+
+START_TEST(rules_for_system_users)
+{
+	char text[1024], keys[512];
+	enum account_reason why;
+	struct account a;
+
+	if (geteuid() != 0)
+		return;
+	test_write("ftpusers", system_rules[_i].ftpusers);
+	expand(keys, sizeof keys, system_rules[_i].config);
+	snprintf(text, sizeof text, "[server]\naccounts = shadow\n%s\n", keys);
+	test_login(test_sources(text), system_rules[_i].user, "secret", &a, &why);
+	ck_assert_msg(why == system_rules[_i].why, "%s: %s", keys, account_reason_word(why));
+	account_free(&a);
+}
+END_TEST
+
+START_TEST(hours_are_the_servers)
+{
+	static const char *const days[] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
+	time_t now = time(NULL);
+	enum account_reason why;
+	struct account a;
+	char text[512];
+
+	if (geteuid() != 0)
+		return;
+	for (int shift = 0; shift <= 3; shift += 3) {
+		snprintf(text, sizeof text, "[server]\naccounts = config\n[account pat]\npassword = " HASH
+		    "\nrun_as = 4000\nhome = /srv\nlogin_hours = %s\n", days[(localtime(&now)->tm_wday + shift) % 7]);
+		test_login(test_sources(text), "pat", "secret", &a, &why);
+		ck_assert_int_eq(why, shift == 0 ? REASON_NONE : REASON_TIME);
+		account_free(&a);
+	}
+}
+END_TEST
+
+START_TEST(mail_of_anonymous)
+{
+	static const struct { const char *password; enum account_reason why; } mails[] = {
+		{ "a@b", REASON_NONE }, { "guest@", REASON_EMAIL }, { "@example.org", REASON_EMAIL }, { "guest", REASON_EMAIL },
+		{ "", REASON_EMAIL }
+	};
+	const struct account_sources *s = test_sources("[server]\naccounts = anonymous\nanonymous_user = ftp\nanonymous_email = yes\n");
+	enum account_reason why;
+	struct account a;
+
+	if (geteuid() != 0)
+		return;
+	for (size_t i = 0; i < sizeof mails / sizeof *mails; i++) {
+		test_login(s, "anonymous", mails[i].password, &a, &why);
+		ck_assert_msg(why == mails[i].why, "%s: %s", mails[i].password, account_reason_word(why));
+		account_free(&a);
+	}
+}
+END_TEST
+
+START_TEST(order_of_sources)
+{
+	const struct account_sources *s = test_sources(
+	    "[server]\naccounts = shadow, config\nftpusers_file = /none\n"
+	    "[account alice]\npassword = *\nrun_as = 4000\nhome = /srv\n");
+	enum account_reason why;
+	struct account a;
+
+	if (geteuid() != 0)
+		return;
+	ck_assert_int_eq(test_login(s, "alice", "secret", &a, &why), ACCOUNT_FOUND);
+	ck_assert_str_eq(a.source->name, "shadow");
+	account_free(&a);
+	/* A source that knows the name and refuses is the last one asked. */
+	s = test_sources("[server]\naccounts = config, shadow\nftpusers_file = /none\n"
+	    "[account alice]\npassword = *\nrun_as = 4000\nhome = /srv\n");
+	ck_assert_int_eq(test_login(s, "alice", "secret", &a, &why), ACCOUNT_REFUSED);
+	account_free(&a);
+}
+END_TEST
+
+static int64_t
+cpu_of_login(const struct account_sources *s, const char *user)
+{
+	struct timespec from, to;
+	enum account_reason why;
+	struct account a;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+	for (int i = 0; i < 20; i++) {
+		test_login(s, user, "not the password", &a, &why);
+		account_free(&a);
+	}
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+	return (to.tv_sec - from.tv_sec) * 1000000 + (to.tv_nsec - from.tv_nsec) / 1000;
+}
+
+/* A known name, an unknown one and a refused one cost the same hash; without it, one would be ten times as quick. */
+START_TEST(unknown_names_cost_the_same)
+{
+	const struct account_sources *s = test_sources(
+	    "[server]\naccounts = config\n"
+	    "[account pat]\npassword = $6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1\n"
+	    "run_as = 4000\nhome = /srv\n");
+	int64_t known, unknown;
+
+	ck_assert_uint_eq(s->dummy_count, 1);
+	cpu_of_login(s, "pat");
+	known = cpu_of_login(s, "pat");
+	unknown = cpu_of_login(s, "patricia");
+	ck_assert_msg(unknown > known / 2 && unknown < known * 2, "known %lld us, unknown %lld us", (long long)known,
+	    (long long)unknown);
+}
+END_TEST
+
+Suite *
+account_login_suite(void)
+{
+	Suite *s = suite_create("account/login");
+	TCase *t = tcase_create("login");
+
+	tcase_add_loop_test(t, who_gets_in, 0, (int)(sizeof logins / sizeof *logins));
+	tcase_add_test(t, what_they_become);
+	tcase_add_loop_test(t, rules_for_system_users, 0, (int)(sizeof system_rules / sizeof *system_rules));
+	tcase_add_test(t, hours_are_the_servers);
+	tcase_add_test(t, mail_of_anonymous);
+	tcase_add_test(t, order_of_sources);
+	tcase_add_test(t, unknown_names_cost_the_same);
+	suite_add_tcase(s, t);
+	return s;
+}

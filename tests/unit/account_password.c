@@ -1,0 +1,151 @@
+#include "config.h"
+
+#include <string.h>
+
+#include "account/password.h"
+#include "tests/unit/account.h"
+
+/* Made with openssl passwd, python's crypt and libsodium. */
+#define MD5_SECRET	"9xy1btjgzLYfb7hivXtC//"
+#define SHA256_SECRET	"0IyaXrmV7.sGNS6tirgqHLqX/G.FBvgkYA.lpPdS5sA"
+#define SHA512_SECRET	"TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1"
+#define BCRYPT_SECRET	"$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"
+#define ARGON2ID_SECRET	"$argon2id$v=19$m=8,t=1,p=1$6x8EyMSD+YFy6dbBIur8NA$3QL/qDBqrdMigsV4rCk8j50/UhOTQGlUvyjw5VXeF94"
+
+static void
+set(struct secret *s, const char *text)
+{
+	ck_assert_int_eq(secret_set(s, text, strlen(text)), 0);
+}
+
+/* "secret" under every kind of hash, made by other programs. */
+static const struct { const char *kind, *hash; bool outdated; } hashes[] = {
+	{ "md5crypt", "$1$saltsalt$" MD5_SECRET, true },
+	{ "sha256crypt", "$5$saltsalt$" SHA256_SECRET, true },
+	{ "sha512crypt", "$6$saltsalt$" SHA512_SECRET, true },
+	{ "bcrypt", BCRYPT_SECRET, false },
+	{ "descrypt", "saHW9GdxihkGQ", true },
+#ifdef HAVE_SODIUM
+	{ "argon2id", ARGON2ID_SECRET, false },
+#endif
+};
+
+START_TEST(kinds)
+{
+	struct secret right, wrong, longer;
+
+	set(&right, "secret");
+	set(&wrong, "Secret");
+	set(&longer, "secretx");
+	ck_assert_str_eq(password_kind(hashes[_i].hash), hashes[_i].kind);
+	ck_assert_int_eq(password_outdated(hashes[_i].hash), hashes[_i].outdated);
+	ck_assert_int_eq(password_check(&right, hashes[_i].hash), PASSWORD_RIGHT);
+	ck_assert_int_eq(password_check(&wrong, hashes[_i].hash), PASSWORD_WRONG);
+	ck_assert_int_eq(password_check(&longer, hashes[_i].hash), PASSWORD_WRONG);
+	password_release();
+}
+END_TEST
+
+START_TEST(no_password_fits)
+{
+	static const char *const locked[] = { "", "!", "*", "!!", "!$1$saltsalt$" MD5_SECRET, "*LK*", "*NP*" };
+	struct secret p;
+
+	for (size_t i = 0; i < sizeof locked / sizeof *locked; i++) {
+		set(&p, "secret");
+		ck_assert_int_eq(password_check(&p, locked[i]), PASSWORD_LOCKED);
+		set(&p, "");
+		ck_assert_int_eq(password_check(&p, locked[i]), PASSWORD_LOCKED);
+	}
+}
+END_TEST
+
+START_TEST(unsupported_is_not_wrong)
+{
+	static const char *const odd[] = { "$99$abc$def", "{SSHA}abcdef", "secret", "$6", "x" };
+	struct secret p;
+
+	set(&p, "secret");
+	for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+		ck_assert_msg(password_check(&p, odd[i]) == PASSWORD_UNSUPPORTED, "%s", odd[i]);
+	ck_assert_ptr_null(password_kind("{SSHA}abcdef"));
+}
+END_TEST
+
+START_TEST(made_ones_are_strong_and_salted)
+{
+	struct secret p;
+	char one[PASSWORD_HASH_MAX], two[PASSWORD_HASH_MAX];
+
+	set(&p, "s\xc3\xa9" "cret: with %s");
+	ck_assert_int_eq(password_make(&p, one, sizeof one), 0);
+	ck_assert_int_eq(password_make(&p, two, sizeof two), 0);
+	ck_assert_str_ne(one, two);
+	ck_assert(!password_outdated(one));
+	ck_assert(password_is_hash(one));
+	ck_assert_int_eq(password_check(&p, one), PASSWORD_RIGHT);
+	ck_assert_int_eq(password_check(&p, two), PASSWORD_RIGHT);
+	password_release();
+}
+END_TEST
+
+START_TEST(long_passwords_are_wrong_not_cut)
+{
+	struct secret p;
+	char text[SECRET_MAX + 1];
+
+	memset(text, 'a', sizeof text);
+	ck_assert_int_eq(secret_set(&p, text, SECRET_MAX), 0);
+	ck_assert_int_eq(password_check(&p, "$1$saltsalt$" MD5_SECRET), PASSWORD_WRONG);
+	ck_assert_int_lt(password_make(&p, text, sizeof text), 0);
+}
+END_TEST
+
+START_TEST(comparison)
+{
+	ck_assert(password_same("abc", 3, "abc", 3));
+	ck_assert(!password_same("abc", 3, "abd", 3));
+	ck_assert(!password_same("abc", 3, "abcabc", 6));
+	ck_assert(!password_same("abcabc", 6, "abc", 3));
+	ck_assert(!password_same("a", 1, "", 0));
+	ck_assert(!password_same("", 0, "a", 1));
+	ck_assert(password_same("", 0, "", 0));
+}
+END_TEST
+
+START_TEST(masked_hash_costs_the_same_and_tells_nothing)
+{
+	for (size_t i = 0; i < sizeof hashes / sizeof *hashes; i++) {
+		char hash[PASSWORD_HASH_MAX];
+		struct secret p;
+
+		if (strncmp(hashes[i].kind, "argon", 5) == 0 || strcmp(hashes[i].kind, "descrypt") == 0)
+			continue;
+		strncpy(hash, hashes[i].hash, sizeof hash - 1);
+		hash[sizeof hash - 1] = '\0';
+		password_mask(hash);
+		set(&p, "secret");
+		ck_assert_str_eq(password_kind(hash), hashes[i].kind);
+		ck_assert_str_ne(hash, hashes[i].hash);
+		/* It still is a setting that libcrypt takes: wrong, not unsupported. */
+		ck_assert_msg(password_check(&p, hash) == PASSWORD_WRONG, "%s", hash);
+	}
+}
+END_TEST
+
+Suite *
+account_password_suite(void)
+{
+	Suite *s = suite_create("account/password");
+	TCase *t = tcase_create("password");
+
+	tcase_add_loop_test(t, kinds, 0, (int)(sizeof hashes / sizeof *hashes));
+	tcase_add_test(t, no_password_fits);
+	tcase_add_test(t, unsupported_is_not_wrong);
+	tcase_add_test(t, made_ones_are_strong_and_salted);
+	tcase_add_test(t, long_passwords_are_wrong_not_cut);
+	tcase_add_test(t, comparison);
+	tcase_add_test(t, masked_hash_costs_the_same_and_tells_nothing);
+	suite_add_tcase(s, t);
+	return s;
+}
