@@ -74,7 +74,7 @@ drop_caps(uint64_t permitted, uint64_t effective)
 	cut_bounding(permitted);
 	r = get_caps(&have, &now, &inheritable);
 	if (r == 0)
-		r = set_caps(have & permitted, have & effective);
+		r = set_caps(have & permitted, have & effective & permitted);
 	if (r == 0)
 		(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	return r;
@@ -156,6 +156,16 @@ become(const struct drop_target *t, uint64_t keep)
 	return 0;
 }
 
+/* The change of uid has emptied the effective set; what KEEPCAPS kept is permitted. */
+static int
+raise_cap(uint64_t cap)
+{
+	uint64_t have, now, inheritable;
+	int r = get_caps(&have, &now, &inheritable);
+
+	return r != 0 ? r : set_caps(have, cap);
+}
+
 static int
 jail_to(int dir_fd)
 {
@@ -179,17 +189,17 @@ drop(const struct drop_target *t, int jail_fd)
 	if (root)
 		r = become(t, t->caps | jail_cap);
 	if (r == 0 && root && jail_fd >= 0) {
-		r = set_caps(t->caps | jail_cap, jail_cap);
+		r = raise_cap(jail_cap);
 		if (r == 0)
 			r = jail_to(jail_fd);
 	}
+	/* Containers often lack some of what a role may have at most. */
 	if (r == 0)
-		r = root ? set_caps(t->caps, t->caps) : drop_caps(t->caps, t->caps);
+		r = drop_caps(t->caps, t->caps);
 	if (r != 0)
 		return r;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return -errno;
-	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	return prove(t, root);
 }
 

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "privsep/msg.h"
@@ -66,6 +67,9 @@ unsigned role_filters(const struct role_row *, enum role_phase);
 const char *role_phase_name(enum role_phase);
 /* "root", "worker_user", ... */
 const char *role_user_name(enum role_user);
+
+/* Writes the table for a reader. */
+void role_print(FILE *);
 
 struct role_id {
 	uid_t uid;

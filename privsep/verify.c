@@ -155,8 +155,10 @@ verify_role(pid_t pid, enum msg_role role, enum role_phase phase, const struct r
 	const struct role_row *row = role_row(role);
 	struct verify_want want = { id->uid, id->gid, geteuid() == 0 ? none : NULL, 0, row->caps[phase], 0 };
 
-	/* The listener's own filter is inherited by all. */
 	if (!lax)
-		want.filters = role_filters(row, phase) + role_filters(role_row(ROLE_LISTENER), PHASE_LIVE);
+		want.filters = role_filters(row, phase);
+	/* The listener's own filter is inherited by all. */
+	if (!lax && role != ROLE_LISTENER)
+		want.filters += role_filters(role_row(ROLE_LISTENER), PHASE_LIVE);
 	return verify_process(pid, &want, why, size);
 }

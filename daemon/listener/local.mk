@@ -1,0 +1,22 @@
+noinst_LIBRARIES += liblistener.a
+liblistener_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+liblistener_a_SOURCES = \
+	daemon/listener/claim.c daemon/listener/claim.h \
+	daemon/listener/commands.c daemon/listener/commands.h \
+	daemon/listener/control.c daemon/listener/control.h \
+	daemon/listener/doors.c daemon/listener/doors.h \
+	daemon/listener/keeper.c daemon/listener/keeper.h \
+	daemon/listener/pool.c daemon/listener/pool.h \
+	daemon/listener/report.c daemon/listener/report.h \
+	daemon/listener/selftest.c daemon/listener/selftest.h \
+	daemon/listener/serve.c \
+	daemon/listener/server.c daemon/listener/server.h \
+	daemon/listener/session.c daemon/listener/session.h \
+	daemon/listener/srclimit.c daemon/listener/srclimit.h \
+	daemon/listener/systemd.c daemon/listener/systemd.h \
+	daemon/listener/templates.c daemon/listener/templates.h
+
+sbin_PROGRAMS += sallyportd
+sallyportd_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+sallyportd_SOURCES = daemon/listener/main.c
+sallyportd_LDADD = liblistener.a $(PRIVSEP_LIBS) $(INIH_LIBS) $(EVENT_LIBS)

@@ -1,0 +1,32 @@
+/*
+ * Counts of logged-in sessions by user and by class, for limits that only the
+ * listener can keep because it alone sees all sessions.  Used by the
+ * listener; the names come from monitors, which have proved them.
+ */
+#ifndef LISTENER_CLAIM_H
+#define LISTENER_CLAIM_H
+
+#include <stdint.h>
+
+struct claim_table;
+
+enum claim_verdict { CLAIM_COUNTED, CLAIM_USER_FULL, CLAIM_CLASS_FULL };
+
+/* NULL: no memory. */
+struct claim_table *claim_new(void);
+void claim_free(struct claim_table *);
+
+/* Counts a session; limits of 0 are none; an empty class is not counted. Or says which limit is reached, -ENOMEM. */
+int claim_take(struct claim_table *, const char *user, const char *class, unsigned max_user, unsigned max_class);
+void claim_release(struct claim_table *, const char *user, const char *class);
+unsigned claim_users(const struct claim_table *, const char *user);
+unsigned claim_classes(const struct claim_table *, const char *class);
+
+/*
+ * A memory file that all sessions of a user share, in which they keep the
+ * account's common rates; made on first use, all zero, of one page, its size sealed.
+ * The descriptor belongs to the table.  -1: no such user, or no memory.
+ */
+int claim_memory(struct claim_table *, const char *user);
+
+#endif

@@ -1,0 +1,18 @@
+/*
+ * The control socket: sallyctl's commands.  Whoever may connect to the socket may
+ * do everything; its owner, group and mode are the gate.  A slow or silent
+ * client costs a descriptor and the memory of its answer, nothing else.
+ */
+#ifndef LISTENER_CONTROL_H
+#define LISTENER_CONTROL_H
+
+struct server;
+
+/* Opens the socket of the configuration. 0 or a negative code, said on the log. */
+int control_open(struct server *);
+/* Removes it. */
+void control_close(struct server *);
+/* Whoever waits for the result of a reload gets it: an exit code and its text. */
+void control_reloaded(struct server *, int status, const char *text);
+
+#endif

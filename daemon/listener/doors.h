@@ -1,0 +1,41 @@
+/*
+ * Doors: the sockets on which clients arrive, and the limits that are tested
+ * before a session is spent on one.  Nothing is ever read from a client; the only
+ * thing written is a 421.
+ */
+#ifndef LISTENER_DOORS_H
+#define LISTENER_DOORS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/addr.h"
+#include "daemon/listener/srclimit.h"
+
+struct json;
+struct server;
+
+/*
+ * Opens the sockets that the configuration names, or takes those that systemd
+ * handed over (LISTEN_FDS), whose names (FileDescriptorName=) are names of
+ * listener sections.  0 or a negative code, said on the log.
+ */
+int doors_open(struct server *);
+/* Begins to accept. */
+void doors_begin(struct server *);
+/* Accepts no more; the sockets are closed. */
+void doors_close(struct server *);
+/* Limits may have changed; sockets do not. 0 or -ENOMEM. */
+int doors_reload(struct server *);
+
+/* One client that is connected already (inetd): takes over fd. */
+void doors_admit(struct server *, int fd, const char *listener);
+/* Sends a 421 with this text as far as it fits, and closes fd. Nothing is sent where TLS comes first. */
+void doors_refuse(struct server *, int fd, const char *listener, const char *text);
+/* A session that came in by this listener section has ended. */
+void doors_left(struct server *, const char *listener);
+
+/* Addresses that are listened on, for people: calls f with each. */
+void doors_each(const struct server *, void (*f)(void *, const char *text), void *context);
+
+#endif

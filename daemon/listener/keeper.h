@@ -1,0 +1,26 @@
+/*
+ * The keeper as the listener sees it: executed once, told which key files to
+ * read, given one channel a session.
+ */
+#ifndef LISTENER_KEEPER_H
+#define LISTENER_KEEPER_H
+
+#include <stdbool.h>
+
+struct server;
+
+/* Executes the keeper when the configuration has private keys. 0 or a negative code. */
+int keeper_start(struct server *);
+/* After a reload: hands over new keys, or starts or stops it. 0 or a negative code. */
+int keeper_reload(struct server *);
+void keeper_stop(struct server *);
+/* It is in its sandbox and has its keys. */
+bool keeper_running(const struct server *);
+/* It is wanted and not yet running: no session may start. */
+bool keeper_awaited(const struct server *);
+/* The public files of TLS for the worker's template, a sealed memory file; -1: none. It stays the keeper's. */
+int keeper_files_fd(struct server *);
+/* Gives it a session's end of a channel; the fd stays the caller's. 0 or a negative code. */
+int keeper_attach(struct server *, int fd);
+
+#endif

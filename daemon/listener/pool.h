@@ -1,0 +1,69 @@
+/*
+ * Sessions: three processes each, forked before a client arrives, verified from
+ * outside, given to one client, supervised until all three have ended.
+ */
+#ifndef LISTENER_POOL_H
+#define LISTENER_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/addr.h"
+#include "daemon/listener/templates.h"
+
+struct server;
+
+/* What is known of a session with a client, for sallyctl. */
+struct session_facts {
+	uint64_t number;
+	const char *user, *class;	/* "" before login */
+	const char *listener;
+	const struct addr *peer;
+	bool logged_in;
+	int64_t since;			/* wall clock, seconds */
+	int64_t idle_ms;		/* since something was last reported */
+	const char *what;		/* the running command, "" when none */
+	uint64_t bytes_in, bytes_out;
+	pid_t pid[MEMBER_COUNT];
+};
+
+/* 0 or -ENOMEM. */
+int pool_start(struct server *);
+
+/* A client: takes over fd. Answers 421 itself when there is no session for it within ten seconds. */
+void pool_client(struct server *, int fd, const char *listener, const struct addr *peer, const struct addr *local);
+
+/* Starts spares up to the minimum, retires those that are too old. Call after every change. */
+void pool_fill(struct server *);
+
+/* Numbers of sessions with a client, of spares, of clients waiting for a spare. */
+unsigned pool_busy(const struct server *);
+unsigned pool_spares(const struct server *);
+unsigned pool_waiting(const struct server *);
+/* Sessions in any state, those included that are ending. */
+unsigned pool_left(const struct server *);
+
+/* Calls f for every session that has a client. */
+void pool_each(const struct server *, void (*f)(void *, const struct session_facts *), void *context);
+
+/*
+ * Asks sessions to end in order, with this text in their 421.  which: a
+ * session's number, a user, or an address; NULL: all.  Returns how many.
+ */
+unsigned pool_kick(struct server *, const char *which, const char *text);
+/* Ends all spares, and refuses clients that wait. */
+void pool_end_spares(struct server *);
+/* Ends the spares of older templates. */
+void pool_retire_old_spares(struct server *);
+/* Kills what is left. */
+void pool_kill_all(struct server *);
+
+/* The first spare is ready (start-up self-test): its processes. false: none yet. */
+bool pool_spare_pids(const struct server *, pid_t pid[MEMBER_COUNT]);
+
+/* From the templates. pid_fd is taken over. */
+void pool_spawned(struct server *, enum member, uint64_t serial, pid_t pid, int pid_fd);
+void pool_spawn_failed(struct server *, uint64_t serial, int error);
+
+#endif

@@ -1,0 +1,429 @@
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/str.h"
+#include "daemon/listener/doors.h"
+#include "daemon/listener/pool.h"
+#include "daemon/listener/report.h"
+#include "daemon/listener/server.h"
+#include "privsep/sandbox.h"
+#include "privsep/verify.h"
+
+enum { STATUS_DONE = 0, STATUS_NONE = 1, STATUS_FAILED = 2, STATUS_ARGUMENT = 64 };
+
+#define ARGUMENTS_MAX 3
+
+/* One command being answered: either text or a JSON document grows. */
+struct request {
+	struct server *server;
+	const char *argument[ARGUMENTS_MAX];
+	unsigned arguments;
+	bool json, deferred;
+	FILE *out;
+	struct json doc;
+};
+
+/* "10m", "2h", "7d", seconds; milliseconds into *ms. */
+static int
+parse_time(const char *text, int64_t *ms)
+{
+	static const struct { char letter; int64_t ms; } units[] = {
+		{ '\0', 1000 }, { 's', 1000 }, { 'm', 60000 }, { 'h', 3600000 }, { 'd', 86400000 },
+	};
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (end == text || n < 0 || n > 1000000 || (*end != '\0' && end[1] != '\0'))
+		return SP_EFORMAT;
+	for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+		if (units[i].letter == *end) {
+			*ms = n * units[i].ms;
+			return 0;
+		}
+	return SP_EFORMAT;
+}
+
+/* ------------------------------------------------------------------------ status */
+
+static void
+status_door(void *context, const char *text)
+{
+	struct request *q = context;
+
+	if (q->json)
+		json_str(&q->doc, NULL, text);
+	else
+		fprintf(q->out, "listening    %s\n", text);
+}
+
+static int
+do_status(struct request *q)
+{
+	const struct server *s = q->server;
+	const struct { const char *name; int64_t value; } numbers[] = {
+		{ "pid", getpid() }, { "uptime", (clock_ms() - s->started) / 1000 }, { "sessions", pool_busy(s) },
+		{ "spares", pool_spares(s) }, { "waiting", pool_waiting(s) }, { "served", (int64_t)s->sessions_served },
+		{ "refused", (int64_t)s->sessions_refused }, { "crashes", (int64_t)s->crashes },
+		{ "generation", templates_generation(s) },
+	};
+	const char *state = s->stopping ? "stopping" : server_drain_text(s) != NULL ? "draining" : "running";
+
+	if (!q->json) {
+		fprintf(q->out, "version      %s\nstate        %s\n", PACKAGE_VERSION, state);
+		for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+			fprintf(q->out, "%-12s %" PRId64 "\n", numbers[i].name, numbers[i].value);
+		doors_each(s, status_door, q);
+		return STATUS_DONE;
+	}
+	json_open(&q->doc, NULL, '{');
+	json_str(&q->doc, "version", PACKAGE_VERSION);
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+		json_num(&q->doc, numbers[i].name, numbers[i].value);
+	json_bool(&q->doc, "draining", server_drain_text(s) != NULL);
+	json_bool(&q->doc, "stopping", s->stopping);
+	json_open(&q->doc, "listeners", '[');
+	doors_each(s, status_door, q);
+	json_close(&q->doc);
+	json_close(&q->doc);
+	return STATUS_DONE;
+}
+
+/* --------------------------------------------------------------------------- who */
+
+static const char *
+state_of(const struct session_facts *f)
+{
+	return !f->logged_in ? "login" : *f->what == '\0' ? "idle" : "transfer";
+}
+
+static void
+who_json(struct request *q, const struct session_facts *f)
+{
+	char peer[ADDR_TEXT_MAX];
+
+	json_open(&q->doc, NULL, '{');
+	json_unsigned(&q->doc, "session", f->number);
+	json_str(&q->doc, "user", f->user);
+	json_str(&q->doc, "peer", addr_text(peer, f->peer));
+	json_str(&q->doc, "listener", f->listener);
+	json_str(&q->doc, "class", f->class);
+	json_str(&q->doc, "state", state_of(f));
+	json_num(&q->doc, "since", f->since);
+	json_num(&q->doc, "idle", f->idle_ms / 1000);
+	json_str(&q->doc, "activity", f->what);
+	json_unsigned(&q->doc, "bytes_in", f->bytes_in);
+	json_unsigned(&q->doc, "bytes_out", f->bytes_out);
+	json_open(&q->doc, "pids", '{');
+	for (int m = 0; m < MEMBER_COUNT; m++)
+		json_num(&q->doc, role_row(templates_role((enum member)m))->name, f->pid[m]);
+	json_close(&q->doc);
+	json_close(&q->doc);
+}
+
+static void
+who_line(void *context, const struct session_facts *f)
+{
+	struct request *q = context;
+	char peer[ADDR_TEXT_MAX], user[400], what[400];
+
+	if (q->json) {
+		who_json(q, f);
+		return;
+	}
+	str_escape(user, sizeof user, *f->user == '\0' ? "-" : f->user, strlen(*f->user == '\0' ? "-" : f->user));
+	str_escape(what, sizeof what, f->what, strlen(f->what));
+	fprintf(q->out, "%-12" PRIu64 " %-16s %-24s %-8s %6" PRId64 "s %12" PRIu64 " %12" PRIu64 " %s\n", f->number, user,
+	    addr_text(peer, f->peer), state_of(f), f->idle_ms / 1000, f->bytes_in, f->bytes_out, what);
+}
+
+static int
+do_who(struct request *q)
+{
+	if (q->json)
+		json_open(&q->doc, NULL, '[');
+	else
+		fprintf(q->out, "%-12s %-16s %-24s %-8s %7s %12s %12s %s\n", "SESSION", "USER", "PEER", "STATE", "IDLE",
+		    "IN", "OUT", "ACTIVITY");
+	pool_each(q->server, who_line, q);
+	if (q->json)
+		json_close(&q->doc);
+	return STATUS_DONE;
+}
+
+/* ------------------------------------------------------------------ kick and ban */
+
+static int
+do_kick(struct request *q)
+{
+	unsigned n;
+
+	if (q->arguments == 0)
+		return STATUS_ARGUMENT;
+	n = pool_kick(q->server, q->argument[0], "Your session was ended by the administrator.");
+	if (q->json) {
+		json_open(&q->doc, NULL, '{');
+		json_num(&q->doc, "kicked", n);
+		json_close(&q->doc);
+	} else {
+		fprintf(q->out, "%u session%s told to end\n", n, n == 1 ? "" : "s");
+	}
+	return n > 0 ? STATUS_DONE : STATUS_NONE;
+}
+
+static int
+say(struct request *q, int status, const char *text)
+{
+	if (q->json) {
+		json_open(&q->doc, NULL, '{');
+		json_str(&q->doc, status == STATUS_DONE ? "result" : "error", text);
+		json_close(&q->doc);
+	} else {
+		fprintf(q->out, "%s\n", text);
+	}
+	return status;
+}
+
+static int
+do_ban(struct request *q)
+{
+	struct server *s = q->server;
+	struct addr_net net;
+	int64_t ms = 0;
+	int r;
+
+	if (q->arguments == 0 || addr_net_parse(&net, q->argument[0]) != 0)
+		return say(q, STATUS_ARGUMENT, "An address or network is expected, such as 192.0.2.7 or 2001:db8::/32.");
+	if (q->arguments > 1 && *q->argument[1] != '\0' && parse_time(q->argument[1], &ms) != 0)
+		return say(q, STATUS_ARGUMENT, "A time is expected, such as 10m, 2h or 7d.");
+	r = srclimit_ban(s->sources, &net, ms == 0 ? 0 : clock_ms() + ms, "administrator");
+	return r == 0 ? say(q, STATUS_DONE, "banned") : say(q, STATUS_FAILED, sp_strerror(r));
+}
+
+static int
+do_unban(struct request *q)
+{
+	struct addr_net net;
+
+	if (q->arguments == 0 || addr_net_parse(&net, q->argument[0]) != 0)
+		return say(q, STATUS_ARGUMENT, "An address or network is expected, such as 192.0.2.7 or 2001:db8::/32.");
+	if (srclimit_unban(q->server->sources, &net) != 0)
+		return say(q, STATUS_NONE, "There is no such ban.");
+	return say(q, STATUS_DONE, "lifted");
+}
+
+static void
+ban_line(void *context, const struct srclimit_ban *b)
+{
+	struct request *q = context;
+	char net[ADDR_TEXT_MAX];
+	int64_t until = b->until == 0 ? 0 : time(NULL) + (b->until - clock_ms()) / 1000;
+
+	if (!q->json) {
+		fprintf(q->out, "%-44s %10" PRId64 "s %s\n", addr_net_text(net, &b->net),
+		    b->until == 0 ? 0 : (b->until - clock_ms()) / 1000, b->reason);
+		return;
+	}
+	json_open(&q->doc, NULL, '{');
+	json_str(&q->doc, "net", addr_net_text(net, &b->net));
+	if (b->until == 0)
+		json_str(&q->doc, "until", NULL);
+	else
+		json_num(&q->doc, "until", until);
+	json_str(&q->doc, "reason", b->reason);
+	json_close(&q->doc);
+}
+
+static int
+do_bans(struct request *q)
+{
+	struct srclimit_rules rules = server_rules(q->server, "");
+
+	if (rules.penalty_threshold == 0)
+		rules.penalty_threshold = (int64_t)q->server->settings->penalty_threshold * 1000;
+	if (q->json)
+		json_open(&q->doc, NULL, '[');
+	else
+		fprintf(q->out, "%-44s %11s %s\n", "NETWORK", "LEFT", "REASON");
+	srclimit_each_ban(q->server->sources, &rules, clock_ms(), ban_line, q);
+	if (q->json)
+		json_close(&q->doc);
+	return STATUS_DONE;
+}
+
+/* ---------------------------------------------------------------- the server itself */
+
+static int
+do_reload(struct request *q)
+{
+	char why[4096];
+	int r = server_reload(q->server, why, sizeof why);
+
+	if (r != 0)
+		return say(q, STATUS_FAILED, why);
+	q->deferred = true;
+	return STATUS_DONE;
+}
+
+static int
+do_drain(struct request *q)
+{
+	const char *time_text = q->arguments > 0 ? q->argument[0] : "";
+	const char *text = q->arguments > 1 && *q->argument[1] != '\0' ? q->argument[1] :
+	    "The server is being serviced; try again later.";
+	int64_t ms = -1;
+
+	if (strcmp(time_text, "off") == 0) {
+		server_drain(q->server, NULL, -1);
+		return say(q, STATUS_DONE, "clients are welcome again");
+	}
+	if (*time_text != '\0' && parse_time(time_text, &ms) != 0)
+		return say(q, STATUS_ARGUMENT, "A time is expected, such as 10m, or off.");
+	server_drain(q->server, text, ms);
+	return say(q, STATUS_DONE, ms < 0 ? "no new clients are taken" :
+	    "no new clients are taken; sessions are ended after this time");
+}
+
+static int
+do_stop(struct request *q)
+{
+	server_stop(q->server, "sallyctl");
+	return say(q, STATUS_DONE, "stopping");
+}
+
+/* ------------------------------------------------------------------------- sandbox */
+
+static void
+sandbox_line(struct request *q, enum msg_role role, enum role_phase phase, pid_t pid, const struct role_id *id)
+{
+	char why[160] = "as it must be";
+	int r = verify_role(pid, role, phase, id, q->server->lax, why, sizeof why);
+
+	if (!q->json) {
+		fprintf(q->out, "%-10s %-9s %8ld  uid %-8ld %s\n", role_row(role)->name, role_phase_name(phase), (long)pid,
+		    (long)id->uid, r == 0 ? "as it must be" : why);
+		return;
+	}
+	json_open(&q->doc, NULL, '{');
+	json_str(&q->doc, "role", role_row(role)->name);
+	json_str(&q->doc, "phase", role_phase_name(phase));
+	json_num(&q->doc, "pid", pid);
+	json_num(&q->doc, "uid", id->uid);
+	json_bool(&q->doc, "sound", r == 0);
+	json_str(&q->doc, "finding", r == 0 ? "" : why);
+	json_close(&q->doc);
+}
+
+static const struct role_id *
+id_of(const struct server *s, enum member m)
+{
+	return m == MEMBER_WORKER && s->root ? &s->worker : &s->self;
+}
+
+static int
+do_sandbox(struct request *q)
+{
+	const struct server *s = q->server;
+	pid_t spare[MEMBER_COUNT];
+
+	if (q->json)
+		json_open(&q->doc, NULL, '[');
+	sandbox_line(q, ROLE_LISTENER, PHASE_LIVE, getpid(), &s->self);
+	for (int m = 0; m < MEMBER_COUNT; m++)
+		if (templates_pid(s, (enum member)m) != 0)
+			sandbox_line(q, templates_role((enum member)m), PHASE_TEMPLATE, templates_pid(s, (enum member)m),
+			    id_of(s, (enum member)m));
+	if (pool_spare_pids(s, spare))
+		for (int m = 0; m < MEMBER_COUNT; m++)
+			sandbox_line(q, templates_role((enum member)m), PHASE_SPARE, spare[m], id_of(s, (enum member)m));
+	if (q->json)
+		json_close(&q->doc);
+	return STATUS_DONE;
+}
+
+/* --------------------------------------------------------------------------- table */
+
+static const struct verb {
+	const char *name;
+	int (*f)(struct request *);
+	bool changes;		/* worth a log line */
+} verbs[] = {
+	{ "status", do_status, false },
+	{ "who", do_who, false },
+	{ "kick", do_kick, true },
+	{ "ban", do_ban, true },
+	{ "unban", do_unban, true },
+	{ "bans", do_bans, false },
+	{ "reload", do_reload, true },
+	{ "drain", do_drain, true },
+	{ "stop", do_stop, true },
+	{ "sandbox", do_sandbox, false },
+};
+
+static const struct verb *
+find_verb(const char *name)
+{
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	return NULL;
+}
+
+static void
+log_command(const char *verb, const char *arguments)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_NOTICE, "control");
+	log_str(&l, "command", verb);
+	log_str(&l, "arguments", arguments);
+	log_end(&l);
+}
+
+static void
+split(struct request *q, char *lines)
+{
+	for (char *line; lines != NULL && q->arguments < ARGUMENTS_MAX && (line = strsep(&lines, "\n")) != NULL;)
+		if (*line != '\0' || lines != NULL)
+			q->argument[q->arguments++] = line;
+}
+
+void
+report_answer(struct server *s, const char *verb, const char *arguments, bool json, struct answer *a)
+{
+	const struct verb *v = find_verb(verb);
+	struct request q = { .server = s, .json = json };
+	char *lines = strdup(arguments);
+
+	*a = (struct answer){ .status = STATUS_FAILED };
+	q.out = open_memstream(&a->text, &a->len);
+	if (lines == NULL || q.out == NULL)
+		goto out;
+	json_init(&q.doc);
+	split(&q, lines);
+	if (v != NULL && v->changes)
+		log_command(verb, arguments);
+	a->status = v == NULL ? say(&q, STATUS_ARGUMENT, "The server does not know this command.") : v->f(&q);
+	a->deferred = q.deferred;
+	if (json && json_text(&q.doc) != NULL)
+		fputs(json_text(&q.doc), q.out);
+	json_free(&q.doc);
+out:
+	if (q.out != NULL)
+		fclose(q.out);
+	free(lines);
+	if (a->deferred) {
+		free(a->text);
+		a->text = NULL;
+	}
+}

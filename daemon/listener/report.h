@@ -1,0 +1,23 @@
+/*
+ * Answers to sallyctl: one function a verb, in a table.  Text for people, or
+ * one JSON document.
+ */
+#ifndef LISTENER_REPORT_H
+#define LISTENER_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct server;
+
+struct answer {
+	int status;		/* exit code of sallyctl: 0 done, 1 no such thing, 2 failed, 64 bad argument */
+	bool deferred;		/* control_reloaded() will give it */
+	char *text;		/* malloc'ed, the receiver's */
+	size_t len;
+};
+
+/* Carries out a command. arguments: one a line. */
+void report_answer(struct server *, const char *verb, const char *arguments, bool json, struct answer *);
+
+#endif

@@ -1,0 +1,160 @@
+/*
+ * sallyportd serve DIR: a folder shared by whoever calls it, without root and
+ * without a configuration file.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/conf.h"
+#include "common/err.h"
+#include "common/exitcode.h"
+#include "common/str.h"
+#include "daemon/listener/commands.h"
+
+#define DEFAULT_PORT "2121"
+
+struct share {
+	char root[PATH_MAX];
+	const char *port;
+	char user[64], password[256];	/* user "": anonymous */
+	bool read_only;
+};
+
+static int
+complain(const char *what, const char *about)
+{
+	fprintf(stderr, "sallyportd serve: %s%s%s\n", what, about == NULL ? "" : ": ", about == NULL ? "" : about);
+	return SP_EXIT_USAGE;
+}
+
+static int
+take_user(struct share *x, const char *text)
+{
+	const char *colon = strchr(text, ':');
+
+	if (colon == NULL || colon == text || colon[1] == '\0' || (size_t)(colon - text) >= sizeof x->user)
+		return complain("--user wants NAME:PASSWORD", NULL);
+	memcpy(x->user, text, (size_t)(colon - text));
+	if (str_copy(x->password, sizeof x->password, colon + 1) != 0)
+		return complain("the password is too long", NULL);
+	return 0;
+}
+
+static int
+take_folder(struct share *x, const char *text)
+{
+	struct stat st;
+
+	if (realpath(text, x->root) == NULL || stat(x->root, &st) < 0)
+		return complain(text, strerror(errno));
+	return S_ISDIR(st.st_mode) ? 0 : complain(text, "not a folder");
+}
+
+static int
+parse(struct share *x, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "port", required_argument, NULL, 'p' }, { "user", required_argument, NULL, 'u' },
+		{ "read-only", no_argument, NULL, 'r' }, { NULL, 0, NULL, 0 },
+	};
+	int c, r = 0;
+
+	optind = 0;
+	while (r == 0 && (c = getopt_long(argc, argv, "p:u:r", options, NULL)) != -1)
+		if (c == 'p')
+			x->port = optarg;
+		else if (c == 'r')
+			x->read_only = true;
+		else
+			r = c == 'u' ? take_user(x, optarg) : SP_EXIT_USAGE;
+	if (r == 0 && optind != argc - 1)
+		r = complain("one folder is wanted", NULL);
+	return r != 0 ? r : take_folder(x, argv[optind]);
+}
+
+struct setting {
+	enum conf_scope kind;
+	const char *name, *key, *value;
+};
+
+static int
+set_all(struct conf *c, const struct setting *all, size_t n)
+{
+	char why[256];
+
+	for (size_t i = 0; i < n; i++)
+		if (all[i].value != NULL &&
+		    conf_set(c, all[i].kind, all[i].name, all[i].key, all[i].value, why, sizeof why) != 0)
+			return complain(all[i].key, why);
+	return 0;
+}
+
+/* root serves as the folder's owner, or as the ordinary user nobody when that is root too. */
+static void
+find_runner(char *text, size_t size, const char *root)
+{
+	struct stat st = { 0 };
+	const struct passwd *nobody = getpwnam("nobody");
+
+	(void)stat(root, &st);
+	if (st.st_uid != 0)
+		(void)str_format(text, size, "%lu:%lu", (unsigned long)st.st_uid, (unsigned long)st.st_gid);
+	else if (nobody != NULL)
+		(void)str_format(text, size, "%lu:%lu", (unsigned long)nobody->pw_uid, (unsigned long)nobody->pw_gid);
+}
+
+int
+serve_configuration(struct conf *c, int argc, char **argv)
+{
+	struct share x = { .port = DEFAULT_PORT };
+	char listen[32], password[300] = "", runner[64] = "";
+	const char *account = "anonymous";
+	int r = parse(&x, argc, argv);
+
+	if (r != 0)
+		return r;
+	if (str_format(listen, sizeof listen, "*:%s", x.port) != 0)
+		return complain("not a port", x.port);
+	if (x.user[0] != '\0') {
+		account = x.user;
+		(void)str_format(password, sizeof password, "{CLEAR}%s", x.password);
+	}
+	if (geteuid() == 0)
+		find_runner(runner, sizeof runner, x.root);
+	const struct setting all[] = {
+		{ SC_SERVER, NULL, "listen", listen },
+		{ SC_SERVER, NULL, "accounts", x.user[0] == '\0' ? "anonymous" : "config" },
+		{ SC_SERVER, NULL, "sandbox", "best_effort" },
+		{ SC_SERVER, NULL, "uid_min", "0" },
+		{ SC_SERVER, NULL, "spare_sessions_min", "2" },
+		{ SC_ACCOUNT, account, "home", x.root },
+		{ SC_ACCOUNT, account, "password", password[0] == '\0' ? NULL : password },
+		{ SC_ACCOUNT, account, "run_as", runner[0] == '\0' ? NULL : runner },
+		{ SC_ACCOUNT, account, "layer", x.read_only || x.user[0] == '\0' ? "pyftpdlib elr" : "pyftpdlib elradfmwMT" },
+	};
+	r = set_all(c, all, sizeof all / sizeof all[0]);
+	explicit_bzero(x.password, sizeof x.password);
+	explicit_bzero(password, sizeof password);
+	return r;
+}
+
+void
+serve_say(const struct conf *c)
+{
+	const struct conf_section *account = conf_section_next(c, SC_ACCOUNT, NULL);
+
+	fprintf(stderr, "sallyportd: serving for user %s on %s; end with Ctrl-C\n",
+	    account == NULL ? "?" : conf_section_name(account), conf_server(c)->listen.v[0]);
+	if (geteuid() != 0)
+		fprintf(stderr, "sallyportd: without root every process runs as uid %lu: system call filters and Landlock "
+		    "separate them, users do not\n", (unsigned long)geteuid());
+}

@@ -1,0 +1,411 @@
+#include "config.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/exitcode.h"
+#include "common/log.h"
+#include "common/str.h"
+#include "daemon/listener/keeper.h"
+#include "daemon/listener/server.h"
+#include "daemon/listener/session.h"
+#include "privsep/verify.h"
+
+#define KILL_AFTER		2000	/* ms after one of the three ended */
+#define KILL_MONITOR_AFTER	10000	/* it may have a PAM session to close */
+
+/* The channels of a session, both ends. */
+enum { PAIR_SESSION, PAIR_LOGIN, PAIR_LOG, PAIR_AGENT, PAIR_FILES, PAIR_SIGN, PAIR_COUNT };
+
+static void
+close_pairs(int pairs[PAIR_COUNT][2])
+{
+	for (int i = 0; i < PAIR_COUNT; i++)
+		for (int end = 0; end < 2; end++)
+			if (pairs[i][end] >= 0)
+				close(pairs[i][end]);
+}
+
+static int
+make_pairs(int pairs[PAIR_COUNT][2], bool sign)
+{
+	memset(pairs, -1, PAIR_COUNT * sizeof pairs[0]);
+	for (int i = 0; i < (sign ? PAIR_COUNT : PAIR_SIGN); i++) {
+		int r = chan_pair(pairs[i]);
+
+		if (r != 0)
+			return r;
+	}
+	return fcntl(pairs[PAIR_SESSION][0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+/* Which end goes to whom, in the order of the rows SPAWN_* of messages.def. */
+static int
+ask_templates(struct server *s, uint64_t serial, int pairs[PAIR_COUNT][2], bool sign)
+{
+	int monitor[] = { pairs[PAIR_SESSION][1], pairs[PAIR_LOGIN][0], pairs[PAIR_LOG][0], pairs[PAIR_AGENT][0] };
+	int worker[] = { pairs[PAIR_LOGIN][1], pairs[PAIR_LOG][1], pairs[PAIR_FILES][0], pairs[PAIR_SIGN][0] };
+	int agent[] = { pairs[PAIR_AGENT][1], pairs[PAIR_FILES][1] };
+	int r = templates_spawn(s, MEMBER_MONITOR, serial, monitor, 4);
+
+	if (r == 0)
+		r = templates_spawn(s, MEMBER_WORKER, serial, worker, sign ? 4 : 3);
+	if (r == 0)
+		r = templates_spawn(s, MEMBER_AGENT, serial, agent, 2);
+	return r;
+}
+
+static void on_message(evutil_socket_t, short, void *);
+
+struct session *
+session_start(struct server *s, uint64_t serial)
+{
+	struct session *n = calloc(1, sizeof *n);
+	bool sign = keeper_running(s);
+	int pairs[PAIR_COUNT][2], r;
+
+	if (n == NULL)
+		return NULL;
+	r = make_pairs(pairs, sign);
+	if (r == 0 && sign)
+		r = keeper_attach(s, pairs[PAIR_SIGN][1]);
+	if (r == 0)
+		r = ask_templates(s, serial, pairs, sign);
+	if (r == 0) {
+		chan_init(&n->channel, pairs[PAIR_SESSION][0], CH_SESSION, ROLE_LISTENER);
+		pairs[PAIR_SESSION][0] = -1;
+	}
+	close_pairs(pairs);
+	if (r != 0) {
+		log_problem(LOG_LEVEL_ERROR, "session-start", "channels", r);
+		free(n);
+		return NULL;
+	}
+	n->server = s;
+	n->serial = serial;
+	n->born = clock_ms();
+	n->generation = templates_generation(s);
+	for (int m = 0; m < MEMBER_COUNT; m++)
+		n->process[m] = (struct process){ .session = n, .pid_fd = -1 };
+	event_assign(&n->readable, s->base, n->channel.fd, EV_READ | EV_PERSIST, on_message, n);
+	event_add(&n->readable, NULL);
+	return n;
+}
+
+int
+session_verify(struct session *n)
+{
+	const struct server *s = n->server;
+	const struct role_id *ids[MEMBER_COUNT] = {
+		[MEMBER_MONITOR] = &s->self,
+		[MEMBER_WORKER] = s->root ? &s->worker : &s->self,
+		[MEMBER_AGENT] = &s->self,
+	};
+
+	for (int m = 0; m < MEMBER_COUNT; m++) {
+		char why[128] = "";
+		struct log_line l;
+		int r = verify_role(n->process[m].pid, templates_role((enum member)m), PHASE_SPARE, ids[m], s->lax, why,
+		    sizeof why);
+
+		if (r == 0)
+			continue;
+		log_begin(&l, LOG_LEVEL_ERROR, "session-not-verified");
+		log_str(&l, "role", role_row(templates_role((enum member)m))->name);
+		log_num(&l, "pid", n->process[m].pid);
+		log_str(&l, "reason", why);
+		log_code(&l, r);
+		log_end(&l);
+		return r;
+	}
+	return 0;
+}
+
+int
+session_serve(struct session *n, int fd, uint64_t number, const char *listener, const struct addr *peer,
+    const struct addr *local)
+{
+	static struct msg_client m;
+	struct service *v = calloc(1, sizeof *v);
+	int r;
+
+	if (v == NULL)
+		return -ENOMEM;
+	m = (struct msg_client){ .session = number, .agent_pid = (uint32_t)n->process[MEMBER_AGENT].pid };
+	(void)str_copy(m.listener, sizeof m.listener, listener);
+	m.peer_len = addr_len(peer);
+	memcpy(m.peer, &peer->sa, m.peer_len);
+	m.local_len = addr_len(local);
+	memcpy(m.local, &local->sa, m.local_len);
+	r = chan_send(&n->channel, MSG_CLIENT, ++n->channel.last_id, &m, &fd, 1);
+	if (r != 0) {
+		free(v);
+		return r;
+	}
+	v->number = number;
+	(void)str_copy(v->listener, sizeof v->listener, listener);
+	v->peer = *peer;
+	v->local = *local;
+	v->since = time(NULL);
+	v->last_report = clock_ms();
+	n->service = v;
+	return 0;
+}
+
+void
+session_stop(struct session *n, const char *text)
+{
+	static struct msg_stop m;
+
+	if (n->told_to_stop || n->channel.fd < 0)
+		return;
+	n->told_to_stop = true;
+	(void)str_copy(m.text, sizeof m.text, text);
+	/* Whoever does not take the message any more is killed in time. */
+	(void)chan_tell(&n->channel, MSG_STOP, &m);
+}
+
+void
+session_end(struct session *n)
+{
+	if (n->channel.fd >= 0)
+		event_del(&n->readable);
+	chan_close(&n->channel);
+	if (n->state == SESSION_ENDING)
+		return;
+	n->deadline = clock_ms() + KILL_AFTER;
+	pool_session_ended(n);
+}
+
+static bool
+is_running(const struct process *p)
+{
+	return p->pid_fd >= 0;
+}
+
+void
+session_kill(struct session *n)
+{
+	/* A monitor that outlived the others is given longer, once. */
+	bool spare_monitor = !n->killed && is_running(&n->process[MEMBER_MONITOR]) && n->service != NULL;
+
+	for (int m = 0; m < MEMBER_COUNT; m++)
+		if (is_running(&n->process[m]) && !(spare_monitor && m == MEMBER_MONITOR))
+			(void)syscall(SYS_pidfd_send_signal, n->process[m].pid_fd, SIGKILL, NULL, 0);
+	n->killed = true;
+	n->deadline = clock_ms() + KILL_MONITOR_AFTER;
+}
+
+bool
+session_is_gone(const struct session *n)
+{
+	for (int m = 0; m < MEMBER_COUNT; m++)
+		if (is_running(&n->process[m]))
+			return false;
+	return true;
+}
+
+void
+session_free(struct session *n)
+{
+	if (n->channel.fd >= 0)
+		event_del(&n->readable);
+	chan_close(&n->channel);
+	free(n->service);
+	free(n);
+}
+
+static void
+log_bad_end(const struct session *n, const struct process *p, const siginfo_t *end)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_WARNING, end->si_code == CLD_EXITED ? "process-failed" : "process-killed");
+	log_str(&l, "role", role_row(templates_role((enum member)(p - n->process)))->name);
+	log_num(&l, "pid", p->pid);
+	if (n->service != NULL) {
+		char peer[ADDR_TEXT_MAX];
+
+		log_num(&l, "session", (int64_t)n->service->number);
+		log_str(&l, "peer", addr_text(peer, &n->service->peer));
+		log_str(&l, "user", n->service->user);
+	}
+	if (end->si_code == CLD_EXITED) {
+		log_str(&l, "meaning", sp_exit_word(end->si_status));
+	} else {
+		log_num(&l, "signal", end->si_status);
+		if (end->si_status == SIGSYS)
+			log_str(&l, "reason", "a system call that the sandbox forbids; the kernel's log has its number");
+	}
+	log_end(&l);
+}
+
+/* Is the end of a process a sign of an attack or a bug? Those that we killed, or the administrator, are not. */
+static bool
+is_crash(const siginfo_t *end)
+{
+	if (end->si_code == CLD_EXITED)
+		return end->si_status == SP_EXIT_CRASH || end->si_status == SP_EXIT_PROTOCOL;
+	return end->si_status != SIGKILL && end->si_status != SIGTERM;
+}
+
+static void
+on_gone(evutil_socket_t fd, short what, void *arg)
+{
+	struct process *p = arg;
+	struct session *n = p->session;
+	siginfo_t end = { 0 };
+
+	(void)what;
+	if (waitid(P_PIDFD, (id_t)fd, &end, WEXITED | WNOHANG) < 0 || end.si_pid == 0)
+		return;
+	event_del(&p->gone);
+	close(p->pid_fd);
+	p->pid_fd = -1;
+	if (is_crash(&end))
+		n->crashed = true;
+	if (is_crash(&end) || (end.si_code == CLD_EXITED && end.si_status == SP_EXIT_SANDBOX) ||
+	    (end.si_code != CLD_EXITED && !n->killed))
+		log_bad_end(n, p, &end);
+	/* The monitor's word counts most: it knows how the login went. */
+	if (end.si_code == CLD_EXITED && end.si_status != 0 && (n->exit_code == 0 || p == &n->process[MEMBER_MONITOR]))
+		n->exit_code = end.si_status;
+	p->pid = 0;
+	session_end(n);
+	pool_session_changed(n);
+}
+
+/* A child of this session exists now. */
+static void
+watch(struct session *n, enum member m, pid_t pid, int pid_fd)
+{
+	struct process *p = &n->process[m];
+
+	p->pid = pid;
+	p->pid_fd = pid_fd;
+	event_assign(&p->gone, n->server->base, pid_fd, EV_READ | EV_PERSIST, on_gone, p);
+	event_add(&p->gone, NULL);
+}
+
+void
+session_forked(struct session *n, enum member m, pid_t pid, int pid_fd)
+{
+	watch(n, m, pid, pid_fd);
+	pool_session_changed(n);
+}
+
+/* ------------------------------------------------------------ what monitors say */
+
+static int
+got_ready(struct session *n, struct msg *m)
+{
+	(void)m;
+	if (n->reported_ready)
+		return SP_ESTATE;
+	n->reported_ready = true;
+	pool_session_changed(n);
+	return 0;
+}
+
+static int
+got_claim(struct session *n, struct msg *m)
+{
+	const struct msg_claim *c = &m->claim;
+	struct msg_claimed answer = { 0 };
+	struct service *v = n->service;
+	int r, fd = -1;
+
+	if (v->claimed)
+		return SP_ESTATE;
+	r = n->server->stopping ? 3 : claim_take(n->server->claims, c->user, c->class, c->max_per_user, c->max_per_class);
+	if (r < 0)
+		return r;
+	answer.verdict = (uint8_t)r;
+	if (r == 0) {
+		v->claimed = true;
+		(void)str_copy(v->user, sizeof v->user, c->user);
+		(void)str_copy(v->class, sizeof v->class, c->class);
+		if (c->rate_up != 0 || c->rate_down != 0)
+			fd = claim_memory(n->server->claims, c->user);
+	}
+	return chan_answer(&n->channel, m, MSG_CLAIMED, &answer, &fd, fd >= 0);
+}
+
+static int
+got_login_failed(struct session *n, struct msg *m)
+{
+	struct server *s = n->server;
+	struct srclimit_rules rules = server_rules(s, n->service->listener);
+
+	(void)m;
+	srclimit_penalise(s->sources, &rules, &n->service->peer, (int64_t)s->settings->penalty_failure * 1000, clock_ms());
+	return 0;
+}
+
+static int
+got_activity(struct session *n, struct msg *m)
+{
+	struct service *v = n->service;
+
+	(void)str_copy(v->what, sizeof v->what, m->activity.what);
+	v->bytes_in = m->activity.bytes_in;
+	v->bytes_out = m->activity.bytes_out;
+	v->last_report = clock_ms();
+	return 0;
+}
+
+static int
+handle(struct session *n, struct msg *m)
+{
+	static const struct {
+		enum msg_type type;
+		int (*f)(struct session *, struct msg *);
+	} handlers[] = {
+		{ MSG_SESSION_READY, got_ready },
+		{ MSG_CLAIM, got_claim },
+		{ MSG_LOGIN_FAILED, got_login_failed },
+		{ MSG_ACTIVITY, got_activity },
+	};
+
+	for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++)
+		if (handlers[i].type == m->type)
+			return handlers[i].f(n, m);
+	return SP_ETYPE;
+}
+
+static void
+on_message(evutil_socket_t fd, short what, void *arg)
+{
+	static struct msg m;
+	struct session *n = arg;
+	unsigned states = n->state == SESSION_BUSY ? ST_LOGIN | ST_LIVE : ST_START;
+	int r = chan_receive(&n->channel, &m, states);
+
+	(void)fd, (void)what;
+	if (r == -EAGAIN || r == -EINTR)
+		return;
+	if (r == 0) {
+		r = handle(n, &m);
+		msg_close(&m);
+	}
+	if (r == 0)
+		return;
+	if (r != SP_ECLOSED) {
+		struct log_line l;
+
+		log_begin(&l, LOG_LEVEL_WARNING, "monitor-channel");
+		log_num(&l, "session", n->service != NULL ? (int64_t)n->service->number : 0);
+		log_str(&l, "message", msg_name(n->channel.bad_type));
+		log_code(&l, r);
+		log_end(&l);
+		n->protocol_broken = true;
+	}
+	session_end(n);
+}

@@ -1,0 +1,78 @@
+/*
+ * One session as the listener sees it: the channel to its monitor, its three
+ * processes, who is served.  pool.c decides what becomes of sessions, session.c
+ * how one begins, talks and ends.
+ */
+#ifndef LISTENER_SESSION_H
+#define LISTENER_SESSION_H
+
+#include <event2/event_struct.h>
+#include <sys/queue.h>
+
+#include "daemon/listener/pool.h"
+#include "privsep/chan.h"
+
+enum session_state { SESSION_STARTING, SESSION_SPARE, SESSION_BUSY, SESSION_ENDING, SESSION_STATES };
+
+struct process {
+	struct session *session;
+	pid_t pid;			/* 0: not forked yet, or reaped */
+	int pid_fd;
+	struct event gone;
+};
+
+/* What exists only while a client is served. */
+struct service {
+	uint64_t number;
+	char listener[65];
+	struct addr peer, local;
+	char user[321], class[65];
+	bool claimed;
+	int64_t since, last_report;
+	char what[257];
+	uint64_t bytes_in, bytes_out;
+};
+
+struct session {
+	TAILQ_ENTRY(session) link;
+	struct server *server;
+	enum session_state state;
+	uint64_t serial;
+	unsigned generation;
+	bool reported_ready, was_ready, told_to_stop, killed, crashed, protocol_broken;
+	int exit_code;			/* the first that was not 0 */
+	int64_t born, deadline;		/* ENDING: when the rest is killed */
+	struct chan channel;
+	struct event readable;
+	struct process process[MEMBER_COUNT];
+	struct service *service;	/* NULL: spare */
+};
+
+TAILQ_HEAD(session_list, session);
+
+/* Makes the channels and asks the templates. NULL: not possible now, logged. */
+struct session *session_start(struct server *, uint64_t serial);
+
+/* All three are forked and have reported: are they what they claim? 0 or a negative code, logged. */
+int session_verify(struct session *);
+
+/* Hands the client over; fd stays the caller's. 0 or a negative code: the session is of no use. */
+int session_serve(struct session *, int fd, uint64_t number, const char *listener, const struct addr *peer,
+    const struct addr *local);
+
+/* Asks for an end in order. */
+void session_stop(struct session *, const char *text);
+/* Closes the channel, which ends the session's processes; the rest is killed after a while. */
+void session_end(struct session *);
+void session_kill(struct session *);
+/* A template has forked one of its processes; pid_fd is taken over. */
+void session_forked(struct session *, enum member, pid_t, int pid_fd);
+bool session_is_gone(const struct session *);
+/* Frees one whose processes are all gone. */
+void session_free(struct session *);
+
+/* From session.c to pool.c. */
+void pool_session_changed(struct session *);
+void pool_session_ended(struct session *);
+
+#endif
