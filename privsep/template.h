@@ -14,6 +14,7 @@
 
 #define TEMPLATE_CHANNEL_FD	3
 #define TEMPLATE_CONFIG_FD	4
+#define TEMPLATE_TLS_FD		5	/* the worker's only, when TLS is on: privsep/tlsfiles.h, sealed */
 
 struct conf;
 

@@ -11,6 +11,7 @@ void piece_add(struct piece *, const char *fmt, ...) __attribute__((format(print
 
 /* Only where a right of the command can ever be had. */
 verb_feature feat_verb;
+verb_feature feat_tls, feat_ccc;	/* verb_tls.c */
 verb_feature feat_mlst, feat_mff, feat_hash;
 
 /* "type*;size*;" with a star at each fact that is chosen; only the chosen ones without stars when all is false. */

@@ -23,6 +23,12 @@ line_discard(struct line_reader *l)
 	line_init(l);
 }
 
+bool
+line_more(const struct line_reader *l)
+{
+	return l->pos != l->end;
+}
+
 uint8_t *
 line_room(struct line_reader *l, size_t *space)
 {

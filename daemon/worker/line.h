@@ -46,6 +46,9 @@ void line_init(struct line_reader *);
 /* Forgets every byte that has not become a line (AUTH, RFC 4217, 4.1 and the injection it must not allow). */
 void line_discard(struct line_reader *);
 
+/* Has anything arrived beyond the last line that line_next() gave? */
+bool line_more(const struct line_reader *);
+
 /* Where the next bytes go: *space is how many. 0 while lines are left in the buffer: call line_next() first. */
 uint8_t *line_room(struct line_reader *, size_t *space);
 /* So many bytes were put there. */

@@ -22,6 +22,7 @@ libworker_a_SOURCES = \
 	daemon/worker/verb_hash.c daemon/worker/verb_info.c \
 	daemon/worker/verb_list.c daemon/worker/verb_path.c \
 	daemon/worker/verb_site.c daemon/worker/verb_transfer.c \
+	daemon/worker/verb_tls.c daemon/worker/verb_tls.h \
 	daemon/worker/verbs.c daemon/worker/verbs.h \
 	daemon/worker/words.c daemon/worker/words.h \
 	daemon/worker/worker.c daemon/worker/worker.h

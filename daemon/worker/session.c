@@ -12,6 +12,7 @@
 #include "daemon/worker/ask.h"
 #include "daemon/worker/digest.h"
 #include "daemon/worker/session.h"
+#include "daemon/worker/verb_tls.h"
 
 #define FACTS_DEFAULT (FACT_TYPE | FACT_SIZE | FACT_MODIFY | FACT_PERM | FACT_UNIQUE | FACT_MODE)
 
@@ -319,7 +320,10 @@ void
 session_serve(struct session *s)
 {
 	s->since = clock_ms();
-	reply_text(s, 220, s->set->banner == NULL ? "Ready." : s->set->banner);
+	if (s->set->implicit_tls)
+		tls_serve_implicit(s);
+	if (!s->ending)
+		reply_text(s, 220, s->set->banner == NULL ? "Ready." : s->set->banner);
 	while (!s->ending) {
 		if (s->stop)
 			session_stop(s, s->stop_text, SP_EXIT_OK);

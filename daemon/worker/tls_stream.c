@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/conf.h"
 #include "common/err.h"
+#include "common/log.h"
 #include "common/str.h"
 #include "daemon/worker/tls_bio.h"
 #include "daemon/worker/tls_provider.h"
@@ -26,7 +28,7 @@
 #define WRITE_MAX	(16 * RECORD)	/* what one write takes */
 #define READ_FILE	(4 * RECORD)	/* what one read of a file takes: it stays in the cache until encrypted */
 
-enum phase { PHASE_HANDSHAKE, PHASE_OPEN, PHASE_CLOSING, PHASE_CLOSED };
+enum phase { PHASE_HANDSHAKE, PHASE_FAILED, PHASE_OPEN, PHASE_CLOSING, PHASE_CLOSED };
 
 /* One connection. */
 struct link {
@@ -188,6 +190,48 @@ peer_certificate(SSL *ssl, size_t *len)
 }
 
 static void
+log_control(const struct tls_session *t)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_INFO, "tls");
+	log_str(&l, "with", t->description);
+	if (t->name[0] != '\0')
+		log_str(&l, "host", t->name);
+	if (t->certificate != NULL)
+		log_str(&l, "client_certificate", "yes");
+	log_end(&l);
+}
+
+static void
+log_failure(const struct link *l, int code)
+{
+	struct log_line line;
+
+	log_begin(&line, LOG_LEVEL_NOTICE, "tls-failed");
+	log_str(&line, "connection", l->data ? "data" : "control");
+	if (l->session->problem[0] != '\0')
+		log_str(&line, "reason", l->session->problem);
+	else
+		log_code(&line, code);
+	log_end(&line);
+}
+
+/* Told once: an administrator who thinks of session_reuse = strict wants to know who would be shut out. */
+static void
+log_not_resuming(struct tls_session *t)
+{
+	struct log_line l;
+
+	if (t->reuse.told || t->reuse.mode != CONF_REUSE_ADAPTIVE)
+		return;
+	t->reuse.told = true;
+	log_begin(&l, LOG_LEVEL_INFO, "tls-not-resumed");
+	log_str(&l, "hint", "session_reuse = strict would refuse this client");
+	log_end(&l);
+}
+
+static void
 note_control(struct link *l)
 {
 	struct tls_session *t = l->session;
@@ -199,6 +243,9 @@ note_control(struct link *l)
 	free(t->certificate);
 	t->certificate = peer_certificate(l->ssl, &t->certificate_len);
 	t->reuse.last_ticket_ms = clock_ms();
+	log_control(t);
+	if (t->secured != NULL)
+		t->secured(t);
 }
 
 /* Who logged in with a certificate shows the same one on data connections, or resumes. */
@@ -232,20 +279,23 @@ judge_data(struct link *l)
 		t->refusal = tls_reuse_refusal(&t->reuse);
 	else if (!same_client(l))
 		t->refusal = "data connection without the client certificate of the control connection";
-	if (t->refusal == NULL)
+	if (t->refusal == NULL) {
+		if (!f.resumed)
+			log_not_resuming(t);
 		return 0;
+	}
 	(void)str_copy(t->problem, sizeof t->problem, t->refusal);
+	if (t->refused != NULL)
+		t->refused(t);
 	return SP_EDENIED;
 }
 
 static int
-tls_handshake(struct stream *st)
+handshake(struct stream *st)
 {
 	struct link *l = st->state;
 	int r;
 
-	if (l->phase != PHASE_HANDSHAKE)
-		return 0;
 	ERR_clear_error();
 	r = SSL_do_handshake(l->ssl);
 	if (r != 1) {
@@ -262,6 +312,24 @@ tls_handshake(struct stream *st)
 		return judge_data(l);
 	note_control(l);
 	return 0;
+}
+
+static int
+tls_handshake(struct stream *st)
+{
+	struct link *l = st->state;
+	int r;
+
+	if (l->phase == PHASE_FAILED)
+		return -EPROTO;
+	if (l->phase != PHASE_HANDSHAKE)
+		return 0;
+	r = handshake(st);
+	if (r == 0 || r == -EAGAIN)
+		return r;
+	log_failure(l, r);
+	l->phase = PHASE_FAILED;
+	return r;
 }
 
 static ssize_t
@@ -410,7 +478,7 @@ tls_shutdown(struct stream *st)
 	struct link *l = st->state;
 	int r;
 
-	if (l->phase == PHASE_HANDSHAKE || l->phase == PHASE_CLOSED)
+	if (l->phase == PHASE_HANDSHAKE || l->phase == PHASE_FAILED || l->phase == PHASE_CLOSED)
 		return 0;
 	if (l->phase == PHASE_OPEN) {
 		if ((r = make_room(st, RECORD_EXTRA)) != 0)

@@ -30,6 +30,10 @@ struct tls_session {
 	char description[96];		/* "TLSv1.3 TLS_AES_128_GCM_SHA256", of the control connection */
 	char problem[256];		/* why the last handshake failed, for the log */
 	const char *refusal;		/* why the last data connection was refused, for the client; NULL: it was not */
+	/* Set by the owner after tls_session_begin(); may be NULL. */
+	void (*secured)(struct tls_session *);		/* the control connection's handshake has ended well */
+	void (*refused)(struct tls_session *);		/* refusal was set */
+	void *owner;
 };
 
 /*

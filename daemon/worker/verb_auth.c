@@ -19,6 +19,7 @@
 #include "daemon/worker/digest.h"
 #include "daemon/worker/handlers.h"
 #include "daemon/worker/session.h"
+#include "daemon/worker/verb_tls.h"
 
 static uint8_t mark_key[16];
 
@@ -236,6 +237,8 @@ verb_host(struct session *s, char *argument)
 		reply(s, 501, "That is no host name.");
 	else if (s->secure && s->host[0] != '\0' && !str_same(argument, s->host))
 		reply(s, 504, "The TLS session is for another host.");
+	else if (!tls_host_fits(s, argument))
+		reply(s, 504, "The certificate of this TLS session is not for that host.");
 	else {
 		(void)str_copy(s->host, sizeof s->host, argument);
 		reply(s, 220, "Host accepted.");

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/conf.h"
 #include "common/err.h"
@@ -12,6 +13,7 @@
 #include "common/str.h"
 #include "daemon/worker/digest.h"
 #include "daemon/worker/session.h"
+#include "daemon/worker/tls_profile.h"
 #include "daemon/worker/worker.h"
 #include "privsep/template.h"
 
@@ -33,13 +35,27 @@ log_to_monitor(void *context, enum log_level level, const char *text, size_t len
 	(void)chan_tell(&s->log, MSG_LOG, &body);
 }
 
+/* The listener gives certificates only when there are any. */
+static int
+warm_up_tls(const struct conf *c)
+{
+	int fd = chan_fd_is(TEMPLATE_TLS_FD, 'm') ? TEMPLATE_TLS_FD : -1, e = tls_warm_up(c, fd);
+
+	if (fd >= 0)
+		close(fd);
+	return e;
+}
+
 int
 worker_warm_up(const struct conf *c)
 {
+	int e;
+
 	conf = c;
 	verbs_init();
 	log_set_level((enum log_level)conf_server(c)->log_level);
-	return digest_warm_up();
+	e = digest_warm_up();
+	return e != 0 ? e : warm_up_tls(c);
 }
 
 /* The settings of this listener and this client's network. */
