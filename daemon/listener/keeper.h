@@ -1,11 +1,15 @@
 /*
  * The keeper as the listener sees it: executed once, told which key files to
- * read, given one channel a session.
+ * read, given one channel a session, executed afresh when it dies.  Files that
+ * change are loaded again by themselves; a pair that cannot be used leaves the last good
+ * one in place.
  */
 #ifndef LISTENER_KEEPER_H
 #define LISTENER_KEEPER_H
 
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 struct server;
 
@@ -20,6 +24,17 @@ bool keeper_running(const struct server *);
 bool keeper_awaited(const struct server *);
 /* The public files of TLS for the worker's template, a sealed memory file; -1: none. It stays the keeper's. */
 int keeper_files_fd(struct server *);
+/* Its process; 0: it does not run. */
+pid_t keeper_pid(const struct server *);
+
+/* A certificate in use, for people. Times are seconds since 1970. */
+struct keeper_certificate {
+	const char *file, *algorithm, *names;
+	int64_t not_before, not_after;
+};
+
+void keeper_each(const struct server *, void (*f)(void *, const struct keeper_certificate *), void *context);
+
 /* Gives it a session's end of a channel; the fd stays the caller's. 0 or a negative code. */
 int keeper_attach(struct server *, int fd);
 

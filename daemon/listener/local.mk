@@ -1,6 +1,7 @@
 noinst_LIBRARIES += liblistener.a
 liblistener_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 liblistener_a_SOURCES = \
+	daemon/listener/certs.c daemon/listener/certs.h \
 	daemon/listener/claim.c daemon/listener/claim.h \
 	daemon/listener/commands.c daemon/listener/commands.h \
 	daemon/listener/control.c daemon/listener/control.h \

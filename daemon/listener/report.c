@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/listener/doors.h"
+#include "daemon/listener/keeper.h"
 #include "daemon/listener/pool.h"
 #include "daemon/listener/report.h"
 #include "daemon/listener/server.h"
@@ -67,6 +68,27 @@ status_door(void *context, const char *text)
 		fprintf(q->out, "listening    %s\n", text);
 }
 
+static void
+status_certificate(void *context, const struct keeper_certificate *c)
+{
+	struct request *q = context;
+	int64_t days = (c->not_after - (int64_t)time(NULL)) / 86400;
+
+	if (!q->json) {
+		fprintf(q->out, "certificate  %s (%s; %s) %s %" PRId64 " days\n", c->file, c->algorithm, c->names,
+		    days < 0 ? "EXPIRED since" : "expires in", days < 0 ? -days : days);
+		return;
+	}
+	json_open(&q->doc, NULL, '{');
+	json_str(&q->doc, "file", c->file);
+	json_str(&q->doc, "algorithm", c->algorithm);
+	json_str(&q->doc, "names", c->names);
+	json_num(&q->doc, "not_before", c->not_before);
+	json_num(&q->doc, "not_after", c->not_after);
+	json_num(&q->doc, "days_left", days);
+	json_close(&q->doc);
+}
+
 static int
 do_status(struct request *q)
 {
@@ -84,6 +106,7 @@ do_status(struct request *q)
 		for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
 			fprintf(q->out, "%-12s %" PRId64 "\n", numbers[i].name, numbers[i].value);
 		doors_each(s, status_door, q);
+		keeper_each(s, status_certificate, q);
 		return STATUS_DONE;
 	}
 	json_open(&q->doc, NULL, '{');
@@ -94,6 +117,9 @@ do_status(struct request *q)
 	json_bool(&q->doc, "stopping", s->stopping);
 	json_open(&q->doc, "listeners", '[');
 	doors_each(s, status_door, q);
+	json_close(&q->doc);
+	json_open(&q->doc, "certificates", '[');
+	keeper_each(s, status_certificate, q);
 	json_close(&q->doc);
 	json_close(&q->doc);
 	return STATUS_DONE;
