@@ -104,13 +104,19 @@ enum authz_choice {
 
 /* ------------------------------------------------------------------ layers */
 
-/* Where a layer was attached; inheritance inside one language follows this order. */
-enum authz_scope { AUTHZ_SCOPE_SERVER, AUTHZ_SCOPE_CLASS, AUTHZ_SCOPE_GROUP, AUTHZ_SCOPE_ACCOUNT, AUTHZ_SCOPE_LOGIN };
+/*
+ * Where a layer was attached; inheritance inside one language follows this
+ * order.  GROUP is the account's primary group, OTHER_GROUP any further one,
+ * LOGIN the answer of an external authenticator.
+ */
+enum authz_scope {
+	AUTHZ_SCOPE_SERVER, AUTHZ_SCOPE_CLASS, AUTHZ_SCOPE_GROUP, AUTHZ_SCOPE_OTHER_GROUP, AUTHZ_SCOPE_ACCOUNT, AUTHZ_SCOPE_LOGIN
+};
 
 /*
  * One layer as its administrator wrote it.  dialect: "pyftpdlib", "sftpplus",
  * "ftpcluster", "ups", or "kernel" (also "posix1e"), which leaves the decision
- * to the system's permissions.  LOGIN is the answer of an external authenticator.
+ * to the system's permissions.
  */
 struct authz_source {
 	const char *dialect;

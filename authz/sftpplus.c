@@ -45,21 +45,22 @@ is_inherit(const char *text)
 static bool
 sftpplus_joins(enum authz_scope last, const struct authz_source *next)
 {
-	if (last != AUTHZ_SCOPE_GROUP)
+	if (last != AUTHZ_SCOPE_GROUP && last != AUTHZ_SCOPE_OTHER_GROUP)
 		return false;
-	return next->scope == AUTHZ_SCOPE_GROUP || (next->scope >= AUTHZ_SCOPE_ACCOUNT && is_inherit(next->text ? next->text : ""));
+	return next->scope <= AUTHZ_SCOPE_OTHER_GROUP || (next->scope >= AUTHZ_SCOPE_ACCOUNT && is_inherit(next->text ? next->text : ""));
 }
 
 /* An account's own set makes its groups' values be ignored. */
 static bool
 sftpplus_replaces(enum authz_scope last, const struct authz_source *next)
 {
-	return last == AUTHZ_SCOPE_GROUP && next->scope >= AUTHZ_SCOPE_ACCOUNT && !is_inherit(next->text ? next->text : "");
+	return (last == AUTHZ_SCOPE_GROUP || last == AUTHZ_SCOPE_OTHER_GROUP) && next->scope >= AUTHZ_SCOPE_ACCOUNT &&
+	    !is_inherit(next->text ? next->text : "");
 }
 
 /* -------------------------------------------------------------- compilation */
 
-/* The first line of a source: its globals, which count only in the first source. */
+/* The first line of a source: its globals; those of further groups do not count. */
 static void
 read_globals(struct sftpplus *s, struct compiler *c, const struct source *src, const struct lines *line)
 {
@@ -74,7 +75,7 @@ read_globals(struct sftpplus *s, struct compiler *c, const struct source *src, c
 		    "the first line is a path rule: %s", quoted(all, q));
 		return;
 	}
-	if (sftpplus_parse_set(c, src, line, all, &set) && !s->globals.text.at)
+	if (sftpplus_parse_set(c, src, line, all, &set) && !s->globals.text.at && src->scope != AUTHZ_SCOPE_OTHER_GROUP)
 		s->globals = set;
 }
 
@@ -160,6 +161,7 @@ sftpplus_compile(struct layer *l, struct compiler *c)
 		else if (src->scope < AUTHZ_SCOPE_ACCOUNT)
 			complain(c, src, 0, 1, false, "permissions", "only an account can inherit");
 	}
+	/* The primary group has none. */
 	if (!s->globals.text.at && !c->errors) {
 		s->globals.rights = AUTHZ_ALL_FILES;
 		s->globals.text = (struct span){ "allow-full-control", 18 };
@@ -308,7 +310,7 @@ sftpplus_cite(const struct layer *l, const struct request *r, const struct authz
 	if (set->source)
 		cite_place(t, set->source, set->line);
 	else
-		text_add(t, "no group sets any");
+		text_add(t, "the primary group sets none");
 	text_add(t, ")");
 	if (hit->a == BY_LIMIT)
 		text_add(t, "; its expression costs too much on this path");

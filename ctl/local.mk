@@ -1,5 +1,6 @@
 bin_PROGRAMS += sallyctl
 sallyctl_SOURCES = \
 	ctl/commands.def ctl/options.def ctl/ctl.h \
-	ctl/help.c ctl/main.c ctl/say.c ctl/server.c
-sallyctl_LDADD = libprivsep.a libcommon.a
+	ctl/acl.c ctl/acl.h ctl/acl_save.c ctl/acl_walk.c \
+	ctl/help.c ctl/main.c ctl/progress.c ctl/progress.h ctl/say.c ctl/server.c
+sallyctl_LDADD = libprivsep.a $(AUTHZ_LIBS)

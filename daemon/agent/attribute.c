@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,10 +18,6 @@
 
 #define NO_ID		UINT32_MAX
 #define UMASK_TELL	UINT32_MAX	/* SET_UMASK: only tell the present one */
-
-#ifndef SYS_fchmodat2
-#define SYS_fchmodat2	452
-#endif
 
 static int
 must_exist(const struct agent *a)
@@ -47,14 +42,11 @@ change_mode(const struct place *p, mode_t mode)
 {
 	int r, fd = open_any(p);
 
-	if (fd >= 0) {
-		r = fchmod(fd, mode) < 0 ? -errno : 0;
-		close(fd);
-		return r;
-	}
-	/* Neither readable nor writable by its owner: only newer kernels can name it without following. */
-	r = syscall(SYS_fchmodat2, p->dir_fd, p->leaf, mode, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
-	return r == -ENOSYS ? fd : r;
+	if (fd < 0)
+		return fd;
+	r = fchmod(fd, mode) < 0 ? -errno : 0;
+	close(fd);
+	return r;
 }
 
 int

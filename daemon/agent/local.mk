@@ -18,3 +18,7 @@ libagent_a_SOURCES = \
 	daemon/agent/session.c \
 	daemon/agent/transfer.c \
 	daemon/agent/upload.c daemon/agent/upload.h
+
+pkglibexec_PROGRAMS += sallyport-agent
+sallyport_agent_SOURCES = daemon/agent/main.c
+sallyport_agent_LDADD = libagent.a $(AUTHZ_LIBS) $(PRIVSEP_LIBS) $(INIH_LIBS)

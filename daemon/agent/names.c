@@ -23,10 +23,9 @@ struct cache {
 static struct cache users = { .fd = -1 }, groups = { .fd = -1 };
 
 void
-names_open(bool with_users)
+names_open(void)
 {
-	if (with_users)
-		users.fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+	users.fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
 	groups.fd = open("/etc/group", O_RDONLY | O_CLOEXEC);
 }
 

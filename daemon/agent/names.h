@@ -1,7 +1,7 @@
 /*
  * Names of Unix users and groups for listings (list_owner = names).  The files
- * are opened before the jail closes and read when the first such listing is
- * made; each number is looked for once.  Names that are not in /etc/passwd
+ * are opened once by the template, outside of every jail, and read when the
+ * first such listing is made; each number is looked for once.  Names that are not in /etc/passwd
  * and /etc/group are shown as numbers.
  */
 #ifndef AGENT_NAMES_H
@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* To be called before the jail. users: listings show names. Those of groups are also needed by SITE CHGRP. */
-void names_open(bool users);
+/* To be called once, before any jail. */
+void names_open(void);
 
 /* The name of a user, a group; the number as text when there is none. Valid until 64 others were asked for. */
 const char *names_user(uint32_t uid);

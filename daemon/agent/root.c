@@ -395,6 +395,20 @@ root_open_entry(int dir_fd, const char *name, int flags)
 }
 
 int
+root_create_entry(int dir_fd, const char *name, mode_t mode)
+{
+	return open_below(dir_fd, name, O_RDWR | O_CREAT | O_EXCL, mode);
+}
+
+int
+root_keep_folder(const struct place *p)
+{
+	int fd = fcntl(p->dir_fd, F_DUPFD_CLOEXEC, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int
 root_open_control(const struct root *root, const char *path)
 {
 	return open_below(root->fd, path + 1, O_RDONLY, 0);

@@ -89,6 +89,12 @@ int root_open(const struct place *, int flags, mode_t mode);
  */
 int root_open_entry(int dir_fd, const char *name, int flags);
 
+/* Makes a new file of that name, readable and writable by us, in a folder. A descriptor or -errno. */
+int root_create_entry(int dir_fd, const char *name, mode_t mode);
+
+/* A descriptor of the place's folder that outlives root_leave(). It or -errno. */
+int root_keep_folder(const struct place *);
+
 /* Opens a control file of the tree (a policy's) by its canonical virtual path. A descriptor or -errno. */
 int root_open_control(const struct root *, const char *path);
 

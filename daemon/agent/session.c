@@ -19,6 +19,7 @@
 #include "daemon/agent/agent.h"
 #include "daemon/agent/names.h"
 #include "privsep/drop.h"
+#include "privsep/sandbox.h"
 #include "privsep/template.h"
 
 static struct agent agent;	/* zero pages until they are needed */
@@ -29,6 +30,7 @@ agent_warm_up(const struct conf *conf)
 {
 	/* Every session process has its own copy to apply the account's values to. */
 	configuration = (struct conf *)(uintptr_t)conf;
+	names_open();
 	return 0;
 }
 
@@ -126,7 +128,6 @@ become_user(struct agent *a)
 	bool jail = (a->flags & PROFILE_JAIL) != 0 && geteuid() == 0;
 	int r;
 
-	names_open(a->set->list_owner == CONF_OWNER_NAMES);
 	umask(a->mask);
 	if ((r = restrict_paths(a)) != 0)
 		return r;
@@ -307,6 +308,7 @@ serve_all(struct agent *a)
 			return r - 1;
 		if (a->ending)
 			tell_end(a);
+		sandbox_report();
 	}
 }
 

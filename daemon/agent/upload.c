@@ -94,8 +94,8 @@ begin(struct agent *a, uint32_t create, uint32_t replace)
 	t->began = clock_ms();
 	memcpy(t->path, p->path, p->path_len + 1);
 	(void)str_copy(t->leaf, sizeof t->leaf, p->leaf);
-	t->dir_fd = openat(p->dir_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return t->dir_fd < 0 ? -errno : 0;
+	t->dir_fd = root_keep_folder(p);
+	return t->dir_fd < 0 ? t->dir_fd : 0;
 }
 
 /* The file that is there, for writing: the kernel decides whether it may be. */
@@ -150,10 +150,10 @@ make_temp(struct agent *a, mode_t mode)
 
 	if ((r = random_name(t->temp, sizeof t->temp)) != 0)
 		return r;
-	fd = openat(t->dir_fd, t->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	fd = root_create_entry(t->dir_fd, t->temp, mode);
 	if (fd < 0) {
 		t->temp[0] = '\0';
-		return -errno;
+		return fd;
 	}
 	(void)flock(fd, LOCK_EX | LOCK_NB);
 	t->fd = fd;
@@ -471,9 +471,9 @@ sync_folder(struct agent *a)
 
 	if (a->set->fsync != CONF_FSYNC_DIR)
 		return 0;
-	fd = openat(a->transfer.dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = root_open_entry(a->transfer.dir_fd, ".", O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (fsync(fd) < 0)
 		r = -errno;
 	close(fd);
@@ -482,11 +482,10 @@ sync_folder(struct agent *a)
 
 /* The content is on its way to the disk and the file is closed, without an error having been kept from us. */
 static int
-close_file(struct transfer *t, int *fd)
+close_file(int *fd)
 {
 	int r = close(*fd) < 0 && errno != EINTR ? -errno : 0;
 
-	(void)t;
 	*fd = -1;
 	return r;
 }
@@ -502,9 +501,9 @@ commit(struct agent *a, bool complete, uint64_t size)
 	if (r == 0 && complete)
 		r = sync_file(a, t->commit == COMMIT_COPY ? t->victim_fd : t->fd);
 	if (r == 0 && t->commit == COMMIT_COPY)
-		r = close_file(t, &t->victim_fd);
+		r = close_file(&t->victim_fd);
 	if (r == 0)
-		r = close_file(t, &t->fd);
+		r = close_file(&t->fd);
 	if (r == 0 && t->commit == COMMIT_RENAME && (r = take_name(t, complete)) == 0)
 		t->temp[0] = '\0';
 	return r == 0 && complete ? sync_folder(a) : r;

@@ -1,0 +1,8 @@
+# vectors FILE...: decisions of the five systems, run through the engine.
+check_PROGRAMS += vectors
+TESTS += vectors
+vectors_SOURCES = tests/authz/vectors.c \
+	tests/authz/posix1e.c tests/authz/posix1e.h \
+	tests/authz/world.c tests/authz/world.h
+vectors_LDADD = $(AUTHZ_LIBS)
+EXTRA_DIST += tests/authz/vectors.tsv

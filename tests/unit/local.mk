@@ -4,3 +4,4 @@ include %D%/tls.mk
 include %D%/common.mk
 include %D%/authz.mk
 include %D%/account.mk
+include %D%/agent.mk

@@ -1,0 +1,8 @@
+if HAVE_CHECK
+check_PROGRAMS += unit-agent
+TESTS += unit-agent
+endif
+unit_agent_SOURCES = tests/unit/agent_main.c tests/unit/agent.h tests/unit/agent_session.c \
+	tests/unit/agent_files.c
+unit_agent_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+unit_agent_LDADD = libagent.a $(AUTHZ_LIBS) $(PRIVSEP_LIBS) $(INIH_LIBS) $(CHECK_LIBS)

@@ -1,0 +1,270 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/exitcode.h"
+#include "tests/unit/agent.h"
+
+START_TEST(folders_are_entered)
+{
+	agent_test_make();
+	make_folder("a", 0755);
+	make_folder("a/b", 0755);
+	make_file("a/.message", "welcome\x1b[31m\r\n");
+	at->settings = "directory_message_file=.message\n";
+	agent_test_start();
+	expect_path(MSG_CHANGE_DIR, "a", MSG_WHERE);
+	ck_assert_str_eq(at->reply.where.path, "/a");
+	ck_assert_str_eq(at->reply.where.message, "welcome?[31m");
+	expect_path(MSG_CHANGE_DIR, "b", MSG_WHERE);
+	ck_assert_str_eq(at->reply.where.path, "/a/b");
+	ck_assert_str_eq(at->reply.where.message, "");
+	expect_path(MSG_CHANGE_DIR, "../../../..", MSG_WHERE);
+	ck_assert_str_eq(at->reply.where.path, "/");
+	expect_path_failed(MSG_CHANGE_DIR, "nowhere", FAIL_SYSTEM, ENOENT);
+	expect_path_failed(MSG_CHANGE_DIR, "a/.message", FAIL_KIND, 0);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(facts_are_told)
+{
+	agent_test_make();
+	make_file("f", "12345");
+	make_folder("d", 0755);
+	agent_test_start();
+	expect_path(MSG_FACTS, "f", MSG_OBJECT);
+	ck_assert_uint_eq(at->reply.object.size, 5);
+	ck_assert_uint_eq(at->reply.object.folder, 0);
+	expect_path(MSG_FACTS, "d", MSG_OBJECT);
+	ck_assert_uint_eq(at->reply.object.folder, 1);
+	expect_path_failed(MSG_FACTS, "x", FAIL_SYSTEM, ENOENT);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(only_regular_files_are_read)
+{
+	char buf[16] = "";
+	struct msg_finish f = { .complete = 1, .bytes = 5 };
+	struct msg_retrieve beyond = { .path = "f", .offset = 6 };
+
+	agent_test_make();
+	make_file("f", "12345");
+	make_folder("d", 0755);
+	{
+		char fifo[80];
+
+		snprintf(fifo, sizeof fifo, "%s/fifo", at->dir);
+		ck_assert_int_eq(mkfifo(fifo, 0666), 0);
+	}
+	agent_test_start();
+	expect_path(MSG_RETRIEVE, "f", MSG_READING);
+	ck_assert_uint_eq(at->reply.reading.size, 5);
+	ck_assert_int_eq(read(at->reply.fd[0], buf, sizeof buf), 5);
+	tell(MSG_FINISH, &f);
+	expect_path_failed(MSG_RETRIEVE, "d", FAIL_KIND, 0);
+	expect_path_failed(MSG_RETRIEVE, "fifo", FAIL_KIND, 0);
+	expect_path_failed(MSG_RETRIEVE, "none", FAIL_SYSTEM, ENOENT);
+	expect_failed(MSG_RETRIEVE, &beyond, FAIL_ARGUMENT, 0);
+	expect_path(MSG_DIGEST, "f", MSG_READING);
+	expect_path(MSG_FACTS, "f", MSG_OBJECT);
+	ck_assert_uint_eq(at->records, 1);
+	ck_assert_uint_eq(at->record.bytes, 5);
+	ck_assert_str_eq(at->record.path, "/f");
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(the_tree_is_changed)
+{
+	struct msg_change_mode mode = { .path = "d/f", .mode = 04751 };
+	struct msg_set_time when = { .path = "d/f", .mtime = 1000000000 };
+	struct stat st;
+	char path[96];
+
+	agent_test_begin(EVERYTHING);
+	expect_path(MSG_MAKE_DIR, "d", MSG_WHERE);
+	ck_assert_str_eq(at->reply.where.path, "/d");
+	expect_path_failed(MSG_MAKE_DIR, "d", FAIL_SYSTEM, EEXIST);
+	make_file("d/f", "x");
+	expect(MSG_CHANGE_MODE, &mode, MSG_DONE);
+	expect(MSG_SET_TIME, &when, MSG_DONE);
+	snprintf(path, sizeof path, "%s/d/f", at->dir);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0751);
+	ck_assert_int_eq(st.st_mtime, 1000000000);
+	expect_path_failed(MSG_REMOVE_DIR, "d", FAIL_SYSTEM, ENOTEMPTY);
+	expect_path_failed(MSG_REMOVE_DIR, "d/f", FAIL_KIND, 0);
+	expect_path_failed(MSG_DELETE, "d", FAIL_KIND, 0);
+	expect_path(MSG_RENAME_FROM, "d/f", MSG_DONE);
+	expect_path(MSG_RENAME_TO, "g", MSG_DONE);
+	ck_assert(!exists("d/f") && exists("g"));
+	expect_path(MSG_DELETE, "g", MSG_DONE);
+	expect_path_failed(MSG_DELETE, "g", FAIL_SYSTEM, ENOENT);
+	expect_path(MSG_REMOVE_DIR, "d", MSG_DONE);
+	ck_assert_uint_eq(count_names(""), 0);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(renaming_replaces_only_with_that_right)
+{
+	agent_test_make();
+	at->dialect = "ups";
+	at->rules = "-W +n";
+	make_file("a", "a");
+	make_file("b", "b");
+	agent_test_start();
+	expect_path(MSG_RENAME_FROM, "a", MSG_DONE);
+	expect_path_failed(MSG_RENAME_TO, "b", FAIL_POLICY, 0);
+	expect_path(MSG_RENAME_FROM, "a", MSG_DONE);
+	expect_path(MSG_RENAME_TO, "c", MSG_DONE);
+	expect_file("b", "b");
+	expect_file("c", "a");
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(links_are_made_relative_and_inside)
+{
+	struct msg_make_link in = { .path = "d/l", .target = "/f" }, out = { .path = "d/m", .target = "../../../etc/passwd" };
+	char target[256] = "", path[96];
+
+	agent_test_make();
+	at->dialect = "ups";
+	at->rules = "+l";
+	make_folder("d", 0755);
+	make_file("f", "inside");
+	agent_test_start();
+	expect(MSG_MAKE_LINK, &in, MSG_DONE);
+	snprintf(path, sizeof path, "%s/d/l", at->dir);
+	ck_assert_int_gt(readlink(path, target, sizeof target - 1), 0);
+	ck_assert_str_eq(target, "../f");
+	expect_failed(MSG_MAKE_LINK, &out, FAIL_SYSTEM, ENOENT);
+	expect_path(MSG_READ_LINK, "d/l", MSG_TEXT);
+	ck_assert_str_eq(at->reply.text.text, "../f");
+	expect_path_failed(MSG_READ_LINK, "f", FAIL_KIND, 0);
+	expect_path(MSG_FACTS, "d/l", MSG_OBJECT);
+	ck_assert_uint_eq(at->reply.object.size, 6);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(acls_are_shown_and_set)
+{
+	struct msg_acl_get get = { .path = "f" };
+	struct msg_acl_set set = { .path = "f", .acl = "u::rw,u:12345:r,g::-,m::r,o::-" }, bad = { .path = "f", .acl = "u::rw,q::r" };
+
+	agent_test_make();
+	make_file("f", "x");
+	agent_test_start();
+	expect(MSG_ACL_GET, &get, MSG_TEXT);
+	ck_assert_str_eq(at->reply.text.text, "user::rw-\ngroup::r--\nother::r--");
+	expect(MSG_ACL_SET, &set, MSG_DONE);
+	expect(MSG_ACL_GET, &get, MSG_TEXT);
+	ck_assert_ptr_nonnull(strstr(at->reply.text.text, "user:12345:r--"));
+	expect_failed(MSG_ACL_SET, &bad, FAIL_ARGUMENT, 0);
+	ck_assert_ptr_nonnull(strstr(at->reply.failed.text, "at character"));
+	get.kind = 1;
+	expect_failed(MSG_ACL_GET, &get, FAIL_KIND, 0);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(umask_acts_on_new_files)
+{
+	struct msg_set_umask tell_it = { UINT32_MAX, "" }, set = { 077, "" }, silly = { 01000, "" };
+	struct stat st;
+	char path[96];
+
+	agent_test_begin(EVERYTHING);
+	expect(MSG_SET_UMASK, &tell_it, MSG_TEXT);
+	ck_assert_str_eq(at->reply.text.text, "022");
+	expect(MSG_SET_UMASK, &set, MSG_TEXT);
+	expect_failed(MSG_SET_UMASK, &silly, FAIL_ARGUMENT, 0);
+	ck_assert_int_eq(put_file("f", 0, "x", true), MSG_DONE);
+	snprintf(path, sizeof path, "%s/f", at->dir);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0600);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(accounts_are_the_monitors_affair)
+{
+	struct msg_own_password m = { 0 };
+
+	agent_test_make();
+	at->flags |= PROFILE_OWN_PASSWORD;
+	agent_test_start();
+	ck_assert_int_eq(secret_set(&m.password, "new", 3), 0);
+	expect(MSG_OWN_PASSWORD, &m, MSG_TEXT);
+	ck_assert_str_eq(at->reply.text.text, "1 tester new");
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(space_is_what_quota_leaves)
+{
+	agent_test_make();
+	at->flags |= PROFILE_QUOTA;
+	at->quota_bytes = 1234;
+	agent_test_start();
+	expect_path(MSG_SPACE, ".", MSG_OBJECT);
+	ck_assert_uint_eq(at->reply.object.size, 1234);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(rules_are_explained_only_to_those_who_may_see_them)
+{
+	struct msg_explain m = { .command = "DELE", .path = "f" };
+
+	agent_test_make();
+	at->rules = "elr";
+	make_file("f", "x");
+	agent_test_start();
+	expect_failed(MSG_EXPLAIN, &m, FAIL_POLICY, 0);
+	expect_path_failed(MSG_DELETE, "f", FAIL_POLICY, 0);
+	ck_assert_str_eq(at->reply.failed.text, "");
+	agent_test_end(SP_EXIT_OK);
+
+	agent_test_make();
+	at->rules = "elr";
+	at->settings = "explain_denials=yes\n";
+	make_file("f", "x");
+	agent_test_start();
+	expect(MSG_EXPLAIN, &m, MSG_TEXT);
+	ck_assert_ptr_nonnull(strstr(at->reply.text.text, "deny"));
+	expect_path_failed(MSG_DELETE, "f", FAIL_POLICY, 0);
+	ck_assert_ptr_nonnull(strstr(at->reply.failed.text, "pyftpdlib"));
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+Suite *
+agent_files_suite(void)
+{
+	Suite *s = suite_create("agent: objects");
+	TCase *c = tcase_create("objects");
+
+	tcase_add_test(c, folders_are_entered);
+	tcase_add_test(c, facts_are_told);
+	tcase_add_test(c, only_regular_files_are_read);
+	tcase_add_test(c, the_tree_is_changed);
+	tcase_add_test(c, renaming_replaces_only_with_that_right);
+	tcase_add_test(c, links_are_made_relative_and_inside);
+	tcase_add_test(c, acls_are_shown_and_set);
+	tcase_add_test(c, umask_acts_on_new_files);
+	tcase_add_test(c, accounts_are_the_monitors_affair);
+	tcase_add_test(c, space_is_what_quota_leaves);
+	tcase_add_test(c, rules_are_explained_only_to_those_who_may_see_them);
+	suite_add_tcase(s, c);
+	return s;
+}

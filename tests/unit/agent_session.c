@@ -1,0 +1,427 @@
+#include "config.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "authz/authz.h"
+#include "common/conf.h"
+#include "common/exitcode.h"
+#include "common/str.h"
+#include "daemon/agent/agent.h"
+#include "privsep/sandbox.h"
+#include "tests/unit/agent.h"
+
+struct agent_test *at;
+
+static const char *
+at_path(const char *path)
+{
+	static char full[4400];
+
+	ck_assert_int_eq(str_format(full, sizeof full, "%s/%s", at->dir, path), 0);
+	return full;
+}
+
+/* --------------------------------------------------------------------- the tree */
+
+static void
+give(const char *path)
+{
+	if (geteuid() == 0)
+		ck_assert_int_eq(lchown(path, TEST_UID, TEST_UID), 0);
+}
+
+void
+make_file(const char *path, const char *text)
+{
+	int fd = open(at_path(path), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	ck_assert_msg(fd >= 0, "%s", path);
+	ck_assert_int_eq(write(fd, text, strlen(text)), strlen(text));
+	ck_assert_int_eq(fchmod(fd, 0644), 0);
+	close(fd);
+	give(at_path(path));
+}
+
+void
+make_folder(const char *path, mode_t mode)
+{
+	ck_assert_msg(mkdir(at_path(path), mode) == 0, "%s", path);
+	ck_assert_int_eq(chmod(at_path(path), mode), 0);
+	give(at_path(path));
+}
+
+void
+make_link(const char *path, const char *target)
+{
+	ck_assert_int_eq(symlink(target, at_path(path)), 0);
+	give(at_path(path));
+}
+
+bool
+read_file(const char *path, char *text, size_t size)
+{
+	int fd = open(at_path(path), O_RDONLY);
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, text, size - 1);
+	ck_assert_int_ge(n, 0);
+	text[n] = '\0';
+	close(fd);
+	return true;
+}
+
+void
+expect_file(const char *path, const char *text)
+{
+	char have[8192];
+
+	ck_assert_msg(read_file(path, have, sizeof have), "%s is not there", path);
+	ck_assert_str_eq(have, text);
+}
+
+bool
+exists(const char *path)
+{
+	struct stat st;
+
+	return lstat(at_path(path), &st) == 0;
+}
+
+unsigned
+count_names(const char *path)
+{
+	DIR *d = opendir(at_path(path));
+	unsigned n = 0;
+
+	ck_assert_ptr_nonnull(d);
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n - 2;
+}
+
+/* ------------------------------------------------------------- the monitor's side */
+
+static void
+remember_log(const char *text)
+{
+	ck_assert_msg(strstr(text, "syscall-refused") == NULL, "the filter lacks a row: %s", text);
+	(void)str_copy(at->log[at->log_count++ % 16], sizeof at->log[0], text);
+}
+
+static void
+answer_quota(struct msg *m)
+{
+	struct msg_quota_left left;
+
+	if (m->quota.bytes_added + m->quota.bytes_removed + m->quota.files_added + m->quota.files_removed != 0)
+		at->charged = m->quota;
+	if (m->quota.bytes_added > at->quota_bytes || m->quota.files_added > at->quota_files) {
+		ck_assert_int_eq(chan_refuse(&at->monitor, m, FAIL_QUOTA, 0, "quota: used up"), 0);
+		return;
+	}
+	left.bytes = at->quota_bytes += m->quota.bytes_removed - m->quota.bytes_added;
+	left.files = at->quota_files += m->quota.files_removed - m->quota.files_added;
+	ck_assert_int_eq(chan_answer(&at->monitor, m, MSG_QUOTA_LEFT, &left, NULL, 0), 0);
+}
+
+/* One message of the agent to the monitor. */
+static void
+serve_monitor(void)
+{
+	static struct msg m;
+	static struct msg_admin_ok ok;
+	static const struct msg_done done;
+
+	if (chan_receive(&at->monitor, &m, ST_START | ST_LIVE) != 0) {
+		chan_close(&at->monitor);
+		return;
+	}
+	if (m.type == MSG_AGENT_LOG)
+		remember_log(m.agent_log.text);
+	if (m.type == MSG_QUOTA)
+		answer_quota(&m);
+	if (m.type == MSG_TRANSFER_RECORD) {
+		at->record = m.transfer_record;
+		at->records++;
+	}
+	if (m.type == MSG_CHOWN_FILE)
+		ck_assert_int_eq(chan_answer(&at->monitor, &m, MSG_DONE, &done, NULL, 0), 0);
+	if (m.type == MSG_ADMIN) {
+		(void)str_format(ok.text, sizeof ok.text, "%d %s %s", m.admin.operation, m.admin.account, m.admin.password.data);
+		ck_assert_int_eq(chan_answer(&at->monitor, &m, MSG_ADMIN_OK, &ok, NULL, 0), 0);
+	}
+	msg_close(&m);
+}
+
+/* Serves the monitor's side until the worker's has something. */
+static void
+wait_for_files(void)
+{
+	for (;;) {
+		struct pollfd p[2] = { { at->files.fd, POLLIN, 0 }, { at->monitor.fd, POLLIN, 0 } };
+
+		ck_assert_int_gt(poll(p, 2, 10000), 0);
+		if (p[1].revents != 0)
+			serve_monitor();
+		if (p[0].revents != 0)
+			return;
+	}
+}
+
+static void
+drain_monitor(void)
+{
+	struct pollfd p = { at->monitor.fd, POLLIN, 0 };
+
+	while (at->monitor.fd >= 0 && poll(&p, 1, 0) > 0)
+		serve_monitor();
+}
+
+/* -------------------------------------------------------------- the worker's side */
+
+enum msg_type
+ask(enum msg_type type, const void *body)
+{
+	uint32_t id = ++at->files.last_id;
+
+	msg_close(&at->reply);
+	ck_assert_int_eq(chan_send(&at->files, type, id, body, NULL, 0), 0);
+	wait_for_files();
+	if (chan_receive(&at->files, &at->reply, ST_AWAIT) != 0)
+		return MSG_NONE;
+	ck_assert_uint_eq(at->reply.id, id);
+	drain_monitor();
+	return at->reply.type;
+}
+
+void
+tell(enum msg_type type, const void *body)
+{
+	ck_assert_int_eq(chan_tell(&at->files, type, body), 0);
+}
+
+void
+expect(enum msg_type type, const void *body, enum msg_type answer)
+{
+	enum msg_type got = ask(type, body);
+
+	ck_assert_msg(got == answer, "%s was answered by %s, not %s (reason %u, errno %u, text %s)", msg_name(type),
+	    msg_name(got), msg_name(answer), got == MSG_FAILED ? at->reply.failed.reason : 0,
+	    got == MSG_FAILED ? at->reply.failed.error : 0, got == MSG_FAILED ? at->reply.failed.text : "");
+}
+
+void
+expect_failed(enum msg_type type, const void *body, enum fail_reason reason, int error)
+{
+	expect(type, body, MSG_FAILED);
+	ck_assert_msg(at->reply.failed.reason == reason && (int)at->reply.failed.error == error,
+	    "%s failed with reason %u, errno %u (%s), not %d, %d", msg_name(type), at->reply.failed.reason,
+	    at->reply.failed.error, at->reply.failed.text, reason, error);
+}
+
+/* Every request begins with its path, so one body serves all. */
+static const void *
+with_path(const char *path)
+{
+	static struct msg m;
+
+	memset(&m.failed, 0, 8192);
+	ck_assert_int_eq(str_copy(m.change_dir.path, sizeof m.change_dir.path, path), 0);
+	return &m.failed;
+}
+
+enum msg_type
+ask_path(enum msg_type type, const char *path)
+{
+	return ask(type, with_path(path));
+}
+
+void
+expect_path(enum msg_type type, const char *path, enum msg_type answer)
+{
+	expect(type, with_path(path), answer);
+}
+
+void
+expect_path_failed(enum msg_type type, const char *path, enum fail_reason reason, int error)
+{
+	expect_failed(type, with_path(path), reason, error);
+}
+
+enum msg_type
+put_file(const char *path, uint64_t offset, const char *text, bool complete)
+{
+	struct msg_store s = { .offset = offset };
+	struct msg_finish f = { .complete = complete };
+
+	ck_assert_int_eq(str_copy(s.path, sizeof s.path, path), 0);
+	expect(MSG_STORE, &s, MSG_WRITING);
+	ck_assert_int_eq(write(at->reply.fd[0], text, strlen(text)), strlen(text));
+	f.bytes = strlen(text);
+	return ask(MSG_FINISH, &f);
+}
+
+enum msg_type
+list(enum list_format format, const char *path, unsigned options, uint32_t facts, char *text, size_t size)
+{
+	struct msg_list_open o = { .format = (uint8_t)format, .options = options, .facts = facts };
+	struct msg_names_open n = { .options = options };
+	static const struct msg_list_next next;
+	size_t len = 0;
+	enum msg_type r;
+
+	text[0] = '\0';
+	(void)str_copy(o.path, sizeof o.path, path);
+	(void)str_copy(n.path, sizeof n.path, path);
+	r = format == LIST_NAMES ? ask(MSG_NAMES_OPEN, &n) : ask(MSG_LIST_OPEN, &o);
+	while (r == MSG_DONE && (r = ask(MSG_LIST_NEXT, &next)) == MSG_LINES) {
+		ck_assert_uint_lt(len + at->reply.lines.text_len, size);
+		memcpy(text + len, at->reply.lines.text, at->reply.lines.text_len);
+		len += at->reply.lines.text_len;
+		text[len] = '\0';
+		if (at->reply.lines.end)
+			return r;
+		r = MSG_DONE;
+	}
+	return r;
+}
+
+/* ------------------------------------------------------------------- beginning, end */
+
+void
+agent_test_make(void)
+{
+	static struct agent_test test;
+
+	memset(&test, 0, sizeof test);
+	at = &test;
+	at->flags = PROFILE_JAIL | PROFILE_RECORDS;
+	at->settings = "";
+	at->dialect = "pyftpdlib";
+	at->rules = EVERYTHING;
+	at->start = "/";
+	at->quota_bytes = at->quota_files = UINT64_MAX / 2;
+	at->dialect_uid = AUTHZ_NOBODY;
+	(void)str_copy(at->dir, sizeof at->dir, "/tmp/sallyport-agent-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(at->dir));
+	ck_assert_int_eq(chmod(at->dir, 0755), 0);
+	give(at->dir);
+}
+
+static void
+run_agent(int monitor_fd, int files_fd)
+{
+	int fds[2] = { monitor_fd, files_fd };
+	struct conf *conf = conf_new();
+
+	if (conf == NULL || conf_load(conf, NULL) != 0 || sandbox_prepare(ROLE_AGENT, false) != 0 || agent_warm_up(conf) != 0)
+		_exit(99);
+	_exit(agent_session(fds, 2));
+}
+
+static void
+fill_profile(struct msg_profile *p)
+{
+	struct sockaddr_in local = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(21) };
+	struct sockaddr_in peer = local;
+
+	peer.sin_port = htons(3200);
+	p->session = 77;
+	p->uid = geteuid() == 0 ? TEST_UID : geteuid();
+	p->gid = geteuid() == 0 ? TEST_UID : getegid();
+	p->dialect_uid = at->dialect_uid;
+	p->umask = 022;
+	p->flags = (uint8_t)at->flags;
+	(void)str_copy(p->user, sizeof p->user, "tester");
+	(void)str_copy(p->start, sizeof p->start, at->start);
+	(void)str_copy(p->settings, sizeof p->settings, at->settings);
+	memcpy(p->peer, &peer, p->peer_len = sizeof peer);
+	memcpy(p->local, &local, p->local_len = sizeof local);
+}
+
+static void
+log_in(void)
+{
+	static struct msg_layer layer;
+	static struct msg_profile profile;
+	int fd = open(at->dir, O_RDONLY | O_DIRECTORY);
+
+	ck_assert_int_eq(chan_receive(&at->monitor, &at->reply, ST_START), 0);
+	ck_assert_int_eq(at->reply.type, MSG_AGENT_READY);
+	if (at->dialect != NULL) {
+		(void)str_copy(layer.dialect, sizeof layer.dialect, at->dialect);
+		(void)str_copy(layer.origin, sizeof layer.origin, "test.conf");
+		layer.line = 1;
+		layer.scope = AUTHZ_SCOPE_ACCOUNT;
+		memcpy(layer.text, at->rules, layer.text_len = strlen(at->rules));
+		ck_assert_int_eq(chan_tell(&at->monitor, MSG_LAYER, &layer), 0);
+	}
+	fill_profile(&profile);
+	ck_assert_int_eq(chan_send(&at->monitor, MSG_PROFILE, 5, &profile, &fd, 1), 0);
+	close(fd);
+	while (chan_receive(&at->monitor, &at->reply, ST_AWAIT | ST_START | ST_LIVE) == 0 && at->reply.type == MSG_AGENT_LOG)
+		remember_log(at->reply.agent_log.text);
+	ck_assert_msg(at->reply.type == MSG_PROFILE_OK, "no PROFILE_OK but %s: %s (%s)", msg_name(at->reply.type),
+	    at->reply.type == MSG_FAILED ? at->reply.failed.text : "", at->log[(at->log_count - 1) % 16]);
+}
+
+void
+agent_test_start(void)
+{
+	int monitor[2], files[2];
+
+	ck_assert_int_eq(chan_pair(monitor), 0);
+	ck_assert_int_eq(chan_pair(files), 0);
+	at->pid = fork();
+	ck_assert_int_ge(at->pid, 0);
+	if (at->pid == 0) {
+		close(monitor[0]);
+		close(files[0]);
+		run_agent(monitor[1], files[1]);
+	}
+	close(monitor[1]);
+	close(files[1]);
+	chan_init(&at->monitor, monitor[0], CH_AGENT, ROLE_MONITOR);
+	chan_init(&at->files, files[0], CH_FILES, ROLE_WORKER);
+	log_in();
+}
+
+void
+agent_test_begin(const char *letters)
+{
+	agent_test_make();
+	at->rules = letters;
+	agent_test_start();
+}
+
+void
+agent_test_end(int code)
+{
+	char command[128];
+	int status;
+
+	msg_close(&at->reply);
+	chan_close(&at->files);
+	while (waitpid(at->pid, &status, WNOHANG) == 0) {
+		drain_monitor();
+		usleep(200);
+	}
+	drain_monitor();
+	chan_close(&at->monitor);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == code, "the agent ended with status %#x (%s); last log: %s",
+	    (unsigned)status, sp_exit_word(WEXITSTATUS(status)), at->log[(at->log_count + 15) % 16]);
+	ck_assert_int_eq(str_format(command, sizeof command, "rm -rf %s", at->dir), 0);
+	ck_assert_int_eq(system(command), 0);
+}
