@@ -418,3 +418,13 @@ glob_match(const struct glob *g, const char *folded, size_t len)
 			return !g->negated;
 	return g->negated;
 }
+
+/* With several alternatives nothing is common to all matches. */
+void
+glob_pairs(const struct glob *g, struct pairs_needed *need)
+{
+	memset(need, 0, sizeof(*need));
+	for (size_t i = 0; g->count == 1 && i < g->alts[0].count; i++)
+		if (g->alts[0].tokens[i].kind == LITERAL)
+			pairs_need(need, g->alts[0].tokens[i].text, g->alts[0].tokens[i].len);
+}

@@ -8,6 +8,7 @@
 #define AUTHZ_GLOB_H
 
 #include "authz/layer.h"
+#include "authz/pairs.h"
 
 enum glob_shape {
 	GLOB_LITERAL,			/* no wild card */
@@ -40,6 +41,9 @@ const char *glob_compile(struct arena *, struct span pattern, const char *user, 
 /* Matches a path that text_fold() prepared. */
 bool glob_match(const struct glob *, const char *folded, size_t len);
 bool glob_alt_match(const struct glob_alt *, const char *folded, size_t len);
+
+/* Pairs of letters that any match of the patterns (before negation) must hold. */
+void glob_pairs(const struct glob *, struct pairs_needed *);
 
 /*
  * Lower case, byte for byte: ASCII, and the two-byte letters of Latin, Greek

@@ -153,14 +153,13 @@ path_parent(const char *path, size_t len)
 	return len > 1 ? len - 1 : 1;
 }
 
-/* FNV-1a. */
 uint32_t
 hash_bytes(const char *s, size_t n)
 {
-	uint32_t h = 2166136261u;
+	uint32_t h = HASH_START;
 
 	while (n--)
-		h = (h ^ (unsigned char)*s++) * 16777619u;
+		h = HASH_STEP(h, *s++);
 	return h;
 }
 

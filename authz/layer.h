@@ -155,6 +155,9 @@ bool letters_text(const struct letter *, size_t n, uint32_t rights, char *dst, s
 bool path_within(const char *path, size_t len, const char *dir, size_t dir_len);
 /* Length of the parent of a canonical path; 1 ("/") at the top, 0 for the root itself. */
 size_t path_parent(const char *path, size_t len);
+/* FNV-1a, letter by letter and of a whole text. */
+#define HASH_START	2166136261u
+#define HASH_STEP(h, c)	(((h) ^ (unsigned char)(c)) * 16777619u)
 uint32_t hash_bytes(const char *, size_t n);
 
 #endif

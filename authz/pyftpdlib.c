@@ -322,27 +322,28 @@ letters_compile(struct layer *l, struct compiler *c)
 }
 
 static const struct override *
-find_override(const struct letters *s, const char *dir, size_t len)
+find_override(const struct letters *s, uint32_t hash, const char *dir, size_t len)
 {
-	const struct override *o = s->buckets[hash_bytes(dir, len) & s->bucket_mask];
+	const struct override *o = s->buckets[hash & s->bucket_mask];
 
 	while (o && !same_folder(o, dir, len))
 		o = o->next;
 	return o;
 }
 
-/* The override made earliest among those that cover the path (2.3). */
+/* The override made earliest among those that cover the path (2.3): the hash grows with each folder on the way. */
 static const struct override *
 covering(const struct letters *s, const char *path, size_t len, enum authz_kind kind)
 {
 	const struct override *best = NULL, *o;
 	size_t parent = path_parent(path, len);
+	uint32_t h = HASH_START;
 
-	for (size_t n = len; n > 1; n = path_parent(path, n)) {
+	for (size_t n = 1; n <= len; n++) {
 		bool covers;
 
-		o = find_override(s, path, n);
-		if (!o)
+		h = HASH_STEP(h, path[n - 1]);
+		if (n == 1 || (n < len && path[n] != '/') || !(o = find_override(s, h, path, n)))
 			continue;
 		covers = o->recursive || n == len || (n == parent && kind != AUTHZ_FOLDER);
 		if (covers && (!best || o->order < best->order))

@@ -209,6 +209,74 @@ regex_search(struct regex *rx, const char *path, size_t len, bool ascii)
 	return r == PCRE2_ERROR_NOMATCH ? REGEX_NO : REGEX_LIMIT;
 }
 
+/* Length of a class or a counted repeat at s; 0: it does not end. */
+static size_t
+bracket_length(const char *s, size_t len)
+{
+	char close = s[0] == '[' ? ']' : '}';
+	size_t i = 1;
+
+	if (s[0] == '[' && i < len && s[i] == '^')
+		i++;
+	if (s[0] == '[' && i < len && s[i] == ']')
+		i++;
+	for (; i < len && s[i] != close; i++)
+		if (s[i] == '\\')
+			i++;
+	return i < len ? i + 1 : 0;
+}
+
+enum piece { PIECE_LETTER, PIECE_OTHER, PIECE_UNKNOWN };
+
+/* What stands at s, and its length: a letter that must occur, or something that need not be one letter. */
+static enum piece
+next_piece(const char *s, size_t len, size_t *n)
+{
+	bool escaped = s[0] == '\\' && len > 1;
+
+	*n = escaped ? 2 : 1;
+	if (escaped && is_word(s[1]))
+		return strchr("dDwWsSbBAz", s[1]) ? PIECE_OTHER : PIECE_UNKNOWN;
+	if (s[0] == '[' || s[0] == '{') {
+		*n = bracket_length(s, len);
+		return *n ? PIECE_OTHER : PIECE_UNKNOWN;
+	}
+	if (strchr("(|", s[0]) && !escaped)
+		return PIECE_UNKNOWN;
+	if (!escaped && !is_plain(s[0]))
+		return PIECE_OTHER;
+	return (s[*n - 1] & 0x80) || (*n < len && strchr("*?{", s[*n])) ? PIECE_OTHER : PIECE_LETTER;
+}
+
+/* Patterns with groups or alternatives are not looked into. */
+void
+regex_pairs(const struct regex *rx, struct pairs_needed *need)
+{
+	char run[64];
+	size_t used = 0, n;
+
+	memset(need, 0, sizeof(*need));
+	for (size_t i = 0; i < rx->len; i += n) {
+		enum piece piece = next_piece(rx->pattern + i, rx->len - i, &n);
+
+		if (piece == PIECE_UNKNOWN) {
+			need->count = 0;
+			return;
+		}
+		if (piece == PIECE_LETTER) {
+			char c = rx->pattern[i + n - 1];
+
+			run[used++] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+		}
+		/* A repeated letter ends the run: what follows need not stand next to it. */
+		if (piece == PIECE_OTHER || used == sizeof(run) || (i + n < rx->len && rx->pattern[i + n] == '+')) {
+			pairs_need(need, run, used);
+			used = 0;
+		}
+	}
+	pairs_need(need, run, used);
+}
+
 void
 regex_free(struct regex *rx)
 {

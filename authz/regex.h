@@ -8,6 +8,7 @@
 #define AUTHZ_REGEX_H
 
 #include "authz/layer.h"
+#include "authz/pairs.h"
 
 struct regex;
 
@@ -22,6 +23,8 @@ const char *regex_compile(struct arena *, struct span pattern, bool caseless, co
     struct regex **, size_t *at, char why[120]);
 /* Searches. ascii: the path holds nothing else, as text_fold() told. LIMIT: it cannot be told with bounded work. */
 enum regex_answer regex_search(struct regex *, const char *path, size_t len, bool ascii);
+/* Pairs of letters that any match must hold; good for paths in ASCII only. */
+void regex_pairs(const struct regex *, struct pairs_needed *);
 void regex_free(struct regex *);
 
 #endif

@@ -4,9 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define HASH_START	2166136261u
-#define HASH_STEP(h, c)	(((h) ^ (unsigned char)(c)) * 16777619u)
-
 /* Alternatives that share one literal text, in rising order. */
 struct index_entry {
 	const struct glob_alt *alt;

@@ -135,9 +135,16 @@ build_index(struct sftpplus *s, struct arena *a)
 	s->scanned = arena_alloc(a, (s->rule_count + 1) * sizeof(*s->scanned));
 	if (!s->scanned || index_begin(&s->index, a, alts) != 0)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < s->rule_count; i++)
+	for (uint32_t i = 0; i < s->rule_count; i++) {
+		struct path_rule *r = &s->rules[i];
+
+		if (r->method == METHOD_GLOB)
+			glob_pairs(&r->glob, &r->pairs);
+		else
+			regex_pairs(r->regex, &r->pairs);
 		if (index_rule(s, a, i) != 0)
 			return -ENOMEM;
+	}
 	return 0;
 }
 
@@ -195,12 +202,26 @@ rule_matches(const struct path_rule *r, const char *path, const char *folded, si
 	return a == REGEX_YES ? REGEX_NO : REGEX_YES;
 }
 
+/* What a rule answers when its pattern cannot match. */
+static enum regex_answer
+without_match(const struct path_rule *r)
+{
+	return r->method == METHOD_NOT_REGEX || (r->method == METHOD_GLOB && r->glob.negated) ? REGEX_YES : REGEX_NO;
+}
+
 /* Rules the index does not hold are tried in order, up to the one it found. */
 static uint32_t
 scan_rules(const struct sftpplus *s, const char *path, const char *folded, size_t len, bool ascii, uint32_t best, bool *limit)
 {
+	struct pairs pairs;
+
+	if (s->scanned_count == 0)
+		return best;
+	pairs_collect(&pairs, folded, len);
 	for (uint32_t i = 0; i < s->scanned_count && s->scanned[i] < best; i++) {
-		enum regex_answer a = rule_matches(&s->rules[s->scanned[i]], path, folded, len, ascii);
+		const struct path_rule *r = &s->rules[s->scanned[i]];
+		enum regex_answer a = ascii && !pairs_possible(&pairs, &r->pairs) ? without_match(r) :
+		    rule_matches(r, path, folded, len, ascii);
 
 		if (a == REGEX_NO)
 			continue;

@@ -22,6 +22,7 @@ struct path_rule {
 	enum method method;
 	struct glob glob;
 	struct regex *regex;
+	struct pairs_needed pairs;	/* of the pattern, before any negation */
 };
 
 struct sftpplus {
