@@ -22,10 +22,14 @@ pairs_collect(struct pairs *p, const char *s, size_t len)
 	}
 }
 
-/* The last pairs of a text tell more than the first: paths begin alike. */
+/* Patterns of one site begin alike: their ends tell more. */
 void
 pairs_need(struct pairs_needed *need, const char *s, size_t len)
 {
-	for (size_t i = len; i >= 2 && need->count < PAIRS_NEEDED; i--)
-		need->pair[need->count++] = (uint16_t)number(s + i - 2);
+	for (size_t i = 0; i + 1 < len; i++) {
+		need->pair[need->next] = (uint16_t)number(s + i);
+		need->next = (uint8_t)((need->next + 1) % PAIRS_NEEDED);
+		if (need->count < PAIRS_NEEDED)
+			need->count++;
+	}
 }

@@ -20,13 +20,13 @@ struct pairs {
 
 /* Some pairs that a match must hold. */
 struct pairs_needed {
-	uint8_t count;
+	uint8_t count, next;
 	uint16_t pair[PAIRS_NEEDED];
 };
 
 /* Takes a folded text. */
 void pairs_collect(struct pairs *, const char *folded, size_t len);
-/* Adds the pairs of a folded literal to what is needed, as far as there is room. */
+/* Adds the pairs of a folded literal; the last ones are kept. Literals come in the order of the pattern. */
 void pairs_need(struct pairs_needed *, const char *folded, size_t len);
 
 static inline bool
