@@ -50,7 +50,7 @@ struct invocation {
 	bool json;			/* --json */
 	bool quiet;			/* --quiet */
 	const char *config;		/* --config, or where the build put it */
-	const char *socket;		/* --socket, or where the build put it */
+	const char *socket;		/* --socket; NULL: as the configuration says, see ctl_conf_socket() */
 	int argc;			/* what follows the command's name and options */
 	char **argv;
 	unsigned count[OPT_COUNT];	/* how often an option was given */

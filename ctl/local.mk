@@ -1,6 +1,10 @@
 bin_PROGRAMS += sallyctl
+sallyctl_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS)
 sallyctl_SOURCES = \
 	ctl/commands.def ctl/options.def ctl/ctl.h \
 	ctl/acl.c ctl/acl.h ctl/acl_save.c ctl/acl_walk.c \
-	ctl/help.c ctl/main.c ctl/progress.c ctl/progress.h ctl/say.c ctl/server.c
-sallyctl_LDADD = libprivsep.a $(AUTHZ_LIBS)
+	ctl/conf.h ctl/config.c \
+	ctl/doctor.c ctl/doctor.def ctl/doctor.h ctl/doctor_files.c ctl/doctor_net.c \
+	ctl/help.c ctl/main.c ctl/passwd.c ctl/passwd.h ctl/progress.c ctl/progress.h ctl/sandbox.c ctl/say.c ctl/server.c
+sallyctl_LDADD = libaccount.a libauthz.a $(PRIVSEP_LIBS) $(PCRE2_LIBS) $(ACL_LIBS) $(INIH_LIBS) $(CRYPT_LIBS) $(SODIUM_LIBS) \
+	$(CRYPTO_LIBS)

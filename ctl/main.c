@@ -202,7 +202,7 @@ help_words(const struct invocation *inv, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	struct invocation inv = { .config = SP_SYSCONFDIR "/sallyport.conf", .socket = SP_RUNDIR "/control" };
+	struct invocation inv = { .config = SP_SYSCONFDIR "/sallyport.conf" };
 	int result, used, first;
 
 	result = parse_options(&inv, argc, argv, "+");

@@ -16,7 +16,7 @@
 
 #include "common/err.h"
 #include "common/str.h"
-#include "ctl/ctl.h"
+#include "ctl/conf.h"
 #include "privsep/chan.h"
 
 /* Connects to the control socket. A descriptor or -errno. */
@@ -39,12 +39,12 @@ reach(const char *path)
 }
 
 static int
-unreachable(const struct invocation *inv, int code)
+unreachable(const struct invocation *inv, const char *path, int code)
 {
 	if (code == -EACCES || code == -EPERM)
 		return ctl_fail(inv, CTL_DENIED, "%s: %s: only root and the socket's group may control the server",
-		    inv->socket, sp_strerror(code));
-	return ctl_fail(inv, CTL_NOSERVER, "%s: %s%s", inv->socket, sp_strerror(code),
+		    path, sp_strerror(code));
+	return ctl_fail(inv, CTL_NOSERVER, "%s: %s%s", path, sp_strerror(code),
 	    code == -ENOENT || code == -ECONNREFUSED ? ": the server is not running, or --socket names another place" : "");
 }
 
@@ -101,6 +101,7 @@ server_command(struct invocation *inv)
 {
 	static struct msg answer;
 	static struct msg_command ask;
+	char path[256];
 	struct chan c;
 	int fd, result;
 
@@ -108,11 +109,11 @@ server_command(struct invocation *inv)
 		return ctl_fail(inv, CTL_USAGE, "the arguments are too long or contain a line break");
 	(void)str_copy(ask.verb, sizeof(ask.verb), inv->command->name);
 	ask.json = inv->json;
-	if ((fd = reach(inv->socket)) < 0)
-		return unreachable(inv, fd);
+	if ((fd = reach(ctl_conf_socket(inv, path, sizeof(path)))) < 0)
+		return unreachable(inv, path, fd);
 	chan_init(&c, fd, CH_CONTROL, ROLE_CTL);
 	if ((result = chan_tell(&c, MSG_COMMAND, &ask)) != 0)
-		result = ctl_fail_code(inv, CTL_NOSERVER, inv->socket, result);
+		result = ctl_fail_code(inv, CTL_NOSERVER, path, result);
 	else
 		result = print_reports(inv, &c, &answer);
 	chan_close(&c);

@@ -1,0 +1,65 @@
+/* sallyctl check and config show; and how other commands come to a configuration. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/conf_show.h"
+#include "common/err.h"
+#include "common/exitcode.h"
+#include "common/str.h"
+#include "ctl/conf.h"
+
+int
+ctl_conf_load(const struct invocation *inv, struct conf **conf)
+{
+	const struct conf_problem *p;
+	char line[2048];
+	int errors;
+
+	if ((*conf = conf_new()) == NULL)
+		return ctl_fail_code(inv, CTL_FAILED, inv->config, -ENOMEM);
+	errors = conf_load(*conf, inv->config);
+	for (size_t i = 0; errors > 0 && (p = conf_problem_at(*conf, i)) != NULL; i++)
+		if (p->severity == CONF_ERROR && conf_problem_text(p, line, sizeof(line)) == 0)
+			(void)ctl_fail(inv, CTL_CONFIG, "%s", line);
+	if (errors == 0)
+		return CTL_OK;
+	conf_free(*conf);
+	*conf = NULL;
+	return errors > 0 ? CTL_CONFIG : ctl_fail_code(inv, CTL_FAILED, inv->config, errors);
+}
+
+const char *
+ctl_conf_socket(const struct invocation *inv, char *dst, size_t size)
+{
+	struct conf *conf = inv->socket == NULL ? conf_new() : NULL;
+	const char *path = inv->socket;
+
+	/* A configuration with mistakes does not keep the server from being asked. */
+	if (conf != NULL && conf_load(conf, inv->config) >= 0)
+		path = conf_server(conf)->control_socket;
+	(void)str_copy(dst, size, path != NULL ? path : SP_RUNDIR "/control");
+	conf_free(conf);
+	return dst;
+}
+
+/* sallyportd's exit codes in ours. */
+static int
+translate(int code)
+{
+	return code == SP_EXIT_OK ? CTL_OK : code == SP_EXIT_CONFIG ? CTL_CONFIG : code == SP_EXIT_USAGE ? CTL_USAGE : CTL_FAILED;
+}
+
+int
+check_command(struct invocation *inv)
+{
+	return translate(conf_check_command(stdout, inv->argc > 0 ? inv->argv[0] : inv->config, inv->json));
+}
+
+int
+config_show_command(struct invocation *inv)
+{
+	return translate(conf_show_command(stdout, inv->config, inv->value[OPT_FOR], inv->value[OPT_LISTENER], inv->json));
+}

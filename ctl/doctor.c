@@ -1,0 +1,204 @@
+#include "config.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "authz/authz.h"
+#include "common/err.h"
+#include "common/str.h"
+#include "ctl/doctor.h"
+#include "privsep/role.h"
+
+static const char *const words[] = {
+#define LEVEL(NAME, word) word,
+	DOCTOR_LEVELS(LEVEL)
+#undef LEVEL
+};
+
+static const struct {
+	const char *name, *title;
+	doctor_check *run;
+} checks[] = {
+#define CHECK(name, function, title) { #name, title, function },
+#include "ctl/doctor.def"
+#undef CHECK
+};
+
+#define CHECKS (sizeof(checks) / sizeof(checks[0]))
+
+void
+doctor_find(struct doctor *d, enum doctor_level level, const char *remedy, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	d->found[level]++;
+	d->here++;
+	if (d->inv->json) {
+		json_open(&d->json, NULL, '{');
+		json_str(&d->json, "check", d->check);
+		json_str(&d->json, "result", words[level]);
+		json_str(&d->json, "text", text);
+		json_str(&d->json, "remedy", remedy);
+		json_close(&d->json);
+		return;
+	}
+	if (level == DOCTOR_FINE && d->inv->quiet)
+		return;
+	printf("%-8s %-14s ", words[level], d->check);
+	ctl_print_safe(text);
+	putchar('\n');
+	if (remedy != NULL)
+		printf("%-23s remedy: %s\n", "", remedy);
+}
+
+/* Policies of every account section, compiled as the agent would. */
+static void
+check_policy(struct doctor *d, const struct conf_section *account)
+{
+	struct conf_subject subject = { .user = conf_section_name(account) };
+	struct authz_subject who = { .user = subject.user, .dialect_uid = AUTHZ_NOBODY };
+	struct authz_problems problems = { 0, 0, NULL };
+	struct authz_policy *policy;
+	struct authz_source *source;
+	struct conf_resolved r;
+	int error = conf_resolve(d->conf, &subject, &r);
+
+	if (error != 0) {
+		doctor_find(d, DOCTOR_ERROR, "correct this section", "account %s: %s", subject.user,
+		    r.error[0] != '\0' ? r.error : sp_strerror(error));
+		return;
+	}
+	if ((source = calloc(r.s.layer.n + 1, sizeof(*source))) != NULL) {
+		for (size_t i = 0; i < r.s.layer.n; i++)
+			source[i] = (struct authz_source){ .dialect = r.s.layer.v[i].dialect, .text = r.s.layer.v[i].text,
+				.prefix = r.s.layer.v[i].prefix, .file = r.s.layer.v[i].file, .line = r.s.layer.v[i].line,
+				.section = r.s.layer.v[i].section };
+		policy = authz_compile(source, r.s.layer.n, &who, NULL, &problems);
+		for (size_t i = 0; i < problems.count && i < AUTHZ_PROBLEMS_MAX; i++)
+			doctor_find(d, problems.list[i].warning ? DOCTOR_WARNING : DOCTOR_ERROR,
+			    problems.list[i].expected[0] != '\0' ? problems.list[i].expected : "see sallyctl lint",
+			    "%s:%u: %s", problems.list[i].file, problems.list[i].line, problems.list[i].text);
+		authz_free(policy);
+		authz_problems_clear(&problems);
+	}
+	free(source);
+	conf_resolved_free(&r);
+}
+
+void
+doctor_configuration(struct doctor *d)
+{
+	const struct conf_section *account = NULL;
+	const struct conf_problem *p;
+	char line[2048];
+	unsigned accounts = 0;
+
+	if (d->load_error != 0)
+		doctor_find(d, DOCTOR_ERROR, "write it, or name another one with --config", "%s: %s; the defaults are examined",
+		    d->inv->config, sp_strerror(d->load_error));
+	for (size_t i = 0; (p = conf_problem_at(d->conf, i)) != NULL && i < conf_problem_count(d->conf); i++)
+		if (conf_problem_text(p, line, sizeof(line)) == 0)
+			doctor_find(d, p->severity == CONF_ERROR ? DOCTOR_ERROR : DOCTOR_WARNING,
+			    p->hint[0] != '\0' ? p->hint : "correct it, then sallyctl check", "%s", line);
+	while ((account = conf_section_next(d->conf, SC_ACCOUNT, account)) != NULL) {
+		accounts++;
+		check_policy(d, account);
+	}
+	if (d->here == 0)
+		doctor_find(d, DOCTOR_FINE, NULL, "%s: no mistakes, %u account sections", d->inv->config, accounts);
+}
+
+void
+doctor_server(struct doctor *d)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	char path[sizeof(sun.sun_path)];
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	(void)str_copy(sun.sun_path, sizeof(sun.sun_path), ctl_conf_socket(d->inv, path, sizeof(path)));
+	d->running = fd >= 0 && connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0;
+	if (d->running)
+		doctor_find(d, DOCTOR_FINE, NULL, "it runs: %s answers", sun.sun_path);
+	else
+		doctor_find(d, DOCTOR_NOTE, errno == EACCES ? "ask as root" : "start it: systemctl start sallyport",
+		    "%s: %s", sun.sun_path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
+/* A program that others may write runs their code as root. */
+static void
+check_program(struct doctor *d, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		doctor_find(d, DOCTOR_ERROR, "install sallyport again", "%s: %s", path, strerror(errno));
+	else if ((st.st_mode & 0111) == 0)
+		doctor_find(d, DOCTOR_ERROR, "install sallyport again", "%s: cannot be executed", path);
+	else if (st.st_uid != 0 || (st.st_mode & 022) != 0)
+		doctor_find(d, DOCTOR_ERROR, "chown root and chmod go-w", "%s: others than root may change it", path);
+}
+
+void
+doctor_programs(struct doctor *d)
+{
+	static const enum msg_role roles[] = { ROLE_MONITOR, ROLE_WORKER, ROLE_AGENT, ROLE_KEEPER };
+	char path[512];
+
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+		(void)str_format(path, sizeof(path), "%s/%s", SP_LIBEXECDIR, role_row(roles[i])->program);
+		check_program(d, path);
+	}
+	if (d->here == 0)
+		doctor_find(d, DOCTOR_FINE, NULL, "%s: all there", SP_LIBEXECDIR);
+}
+
+static void
+run_checks(struct doctor *d)
+{
+	for (size_t i = 0; i < CHECKS; i++) {
+		d->check = checks[i].name;
+		d->here = 0;
+		checks[i].run(d);
+		if (d->here == 0)
+			doctor_find(d, DOCTOR_FINE, NULL, "%s yes", checks[i].title);
+	}
+}
+
+int
+doctor_command(struct invocation *inv)
+{
+	struct doctor d = { .inv = inv, .conf = conf_new() };
+	int error, result;
+
+	if (d.conf == NULL)
+		return ctl_fail_code(inv, CTL_FAILED, inv->config, -ENOMEM);
+	json_init(&d.json);
+	json_open(&d.json, NULL, '[');
+	if ((error = conf_load(d.conf, inv->config)) < 0)
+		d.load_error = error;
+	d.s = conf_server(d.conf);
+	run_checks(&d);
+	json_close(&d.json);
+	result = d.found[DOCTOR_ERROR] > 0 ? CTL_NO : CTL_OK;
+	if (inv->json)
+		result = ctl_print_json(inv, &d.json) == CTL_OK ? result : CTL_FAILED;
+	else
+		printf("\n%u errors, %u warnings, %u notes\n", d.found[DOCTOR_ERROR], d.found[DOCTOR_WARNING],
+		    d.found[DOCTOR_NOTE]);
+	json_free(&d.json);
+	conf_free(d.conf);
+	return result;
+}

@@ -1,0 +1,283 @@
+/* doctor: ports, addresses, kernel features, limits. */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <linux/landlock.h>
+#include <linux/openat2.h>
+#include <linux/seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/addr.h"
+#include "common/str.h"
+#include "ctl/doctor.h"
+
+void
+doctor_each_listener(struct doctor *d, void (*each)(struct doctor *, const struct settings *))
+{
+	const struct conf_section *section = conf_section_next(d->conf, SC_LISTENER, NULL);
+	struct conf_resolved r;
+
+	if (section == NULL)
+		each(d, d->s);
+	for (; section != NULL; section = conf_section_next(d->conf, SC_LISTENER, section)) {
+		struct conf_subject subject = { .listener = conf_section_name(section) };
+
+		if (conf_resolve(d->conf, &subject, &r) != 0)
+			continue;
+		each(d, &r.s);
+		conf_resolved_free(&r);
+	}
+}
+
+static void
+check_listen(struct doctor *d, const char *text, bool implicit)
+{
+	struct addr a;
+	int fd, error, on = 1;
+
+	if (addr_parse(&a, text, implicit ? 990 : 21) != 0) {
+		doctor_find(d, DOCTOR_ERROR, "write ADDRESS:PORT", "listen = %s is not an address", text);
+		return;
+	}
+	if ((fd = socket(a.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0) {
+		doctor_find(d, DOCTOR_ERROR, "name an IPv4 address, 0.0.0.0:21 for all, or let the kernel have IPv6",
+		    "%s: %s", text, strerror(errno));
+		return;
+	}
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	error = bind(fd, &a.sa, addr_len(&a)) < 0 || listen(fd, 1) < 0 ? errno : 0;
+	close(fd);
+	if (error == 0 && d->running)
+		doctor_find(d, DOCTOR_WARNING, "restart the server: it listens elsewhere", "%s: nobody listens there", text);
+	else if (error == 0 || (error == EADDRINUSE && d->running))
+		doctor_find(d, DOCTOR_FINE, NULL, "%s: %s", text, error == 0 ? "free" : "in use, and the server runs");
+	else if (error == EADDRINUSE)
+		doctor_find(d, DOCTOR_ERROR, "stop the other server (ss -ltnp tells which), or choose another port",
+		    "%s: in use by another program", text);
+	else if (error == EADDRNOTAVAIL)
+		doctor_find(d, DOCTOR_ERROR, "give the address to an interface, or listen on *", "%s: this machine has no such address", text);
+	else
+		doctor_find(d, error == EACCES ? DOCTOR_NOTE : DOCTOR_ERROR, "ask as root", "%s: %s", text, strerror(error));
+}
+
+static void
+check_listener(struct doctor *d, const struct settings *s)
+{
+	for (size_t i = 0; i < s->listen.n; i++)
+		check_listen(d, s->listen.v[i], s->implicit_tls);
+}
+
+void
+doctor_ports(struct doctor *d)
+{
+	doctor_each_listener(d, check_listener);
+}
+
+/* Two numbers of a file below /proc/sys. */
+static bool
+read_range(const char *path, unsigned *low, unsigned *high)
+{
+	FILE *in = fopen(path, "re");
+	bool ok = in != NULL && fscanf(in, "%u %u", low, high) == 2;
+
+	if (in != NULL)
+		fclose(in);
+	return ok;
+}
+
+/* Sockets of others that stand on ports of the range, listening or bound without a peer. */
+static unsigned
+count_used(const char *table, unsigned low, unsigned high)
+{
+	char line[512];
+	unsigned port, state, used = 0;
+	FILE *in = fopen(table, "re");
+
+	while (in != NULL && fgets(line, sizeof(line), in) != NULL)
+		if (sscanf(line, " %*u: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x", &port, &state) == 2 && state == 0x0a &&
+		    port >= low && port <= high)
+			used++;
+	if (in != NULL)
+		fclose(in);
+	return used;
+}
+
+static bool
+reserved(unsigned low, unsigned high)
+{
+	char text[4096] = "";
+	unsigned from, to;
+	FILE *in = fopen("/proc/sys/net/ipv4/ip_local_reserved_ports", "re");
+	char *p = text, *range;
+
+	if (in != NULL && fgets(text, sizeof(text), in) == NULL)
+		text[0] = '\0';
+	if (in != NULL)
+		fclose(in);
+	while ((range = strsep(&p, ",\n")) != NULL) {
+		int n = sscanf(range, "%u-%u", &from, &to);
+
+		if ((n == 2 && from <= low && to >= high) || (n == 1 && from == low && from == high))
+			return true;
+	}
+	return false;
+}
+
+static void
+check_passive(struct doctor *d, const struct settings *s)
+{
+	unsigned low = s->passive_ports.low, high = s->passive_ports.high, eph_low = 0, eph_high = 0, used;
+	unsigned before = d->found[DOCTOR_WARNING] + d->found[DOCTOR_NOTE];
+
+	if (low == 0) {
+		doctor_find(d, DOCTOR_WARNING, "set passive_ports = 49152-65534 or another range, and open it in the firewall",
+		    "passive ports are the kernel's choice: no firewall can know them");
+		return;
+	}
+	if (high - low + 1 < (uint64_t)s->max_sessions)
+		doctor_find(d, DOCTOR_WARNING, "widen passive_ports: a session may need one each, and closed ones rest a minute",
+		    "%u passive ports for up to %lld sessions", high - low + 1, (long long)s->max_sessions);
+	if (read_range("/proc/sys/net/ipv4/ip_local_port_range", &eph_low, &eph_high) && low <= eph_high && high >= eph_low &&
+	    !reserved(low > eph_low ? low : eph_low, high < eph_high ? high : eph_high))
+		doctor_find(d, DOCTOR_NOTE, "sysctl net.ipv4.ip_local_reserved_ports=LOW-HIGH keeps them for the server",
+		    "the kernel also uses ports %u-%u for outgoing connections; some of %u-%u may be taken at times", eph_low,
+		    eph_high, low, high);
+	used = count_used("/proc/net/tcp", low, high) + count_used("/proc/net/tcp6", low, high);
+	if (used > 0 && !d->running)
+		doctor_find(d, DOCTOR_WARNING, "ss -ltn shows them; move them or the range", "%u ports of %u-%u are in use by others",
+		    used, low, high);
+	if (d->found[DOCTOR_WARNING] + d->found[DOCTOR_NOTE] == before)
+		doctor_find(d, DOCTOR_FINE, NULL, "%u-%u: %u ports", low, high, high - low + 1);
+}
+
+void
+doctor_passive(struct doctor *d)
+{
+	doctor_each_listener(d, check_passive);
+}
+
+/* Addresses that the Internet does not route (RFC 1918, 6598, 3927, 4193). */
+static bool
+is_private(const struct addr *a)
+{
+	static const char *const nets[] = { "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16",
+		"127.0.0.0/8", "fc00::/7", "fe80::/10", "::1" };
+	struct addr_net net;
+
+	for (size_t i = 0; i < sizeof(nets) / sizeof(nets[0]); i++)
+		if (addr_net_parse(&net, nets[i]) == 0 && addr_net_has(&net, a))
+			return true;
+	return false;
+}
+
+/* Has any interface an IPv4 address that the Internet routes? */
+static bool
+have_public(bool *any)
+{
+	struct ifaddrs *list, *i;
+	bool public = false;
+	struct addr a;
+
+	*any = false;
+	if (getifaddrs(&list) < 0)
+		return false;
+	for (i = list; i != NULL; i = i->ifa_next)
+		if (i->ifa_addr != NULL && i->ifa_addr->sa_family == AF_INET &&
+		    addr_from(&a, i->ifa_addr, sizeof(struct sockaddr_in)) == 0 && !addr_is_loopback(&a)) {
+			*any = true;
+			public = public || !is_private(&a);
+		}
+	freeifaddrs(list);
+	return public;
+}
+
+static void
+check_target(struct doctor *d, const struct addr_map_row *row)
+{
+	struct addr a;
+
+	if (addr_parse(&a, row->target, 0) != 0)
+		return;
+	if (row->net.family == AF_UNSPEC && is_private(&a))
+		doctor_find(d, DOCTOR_WARNING, "tell the address that clients connect to from outside, and keep private ones for private "
+		    "networks: 10.0.0.0/8 = 10.1.2.3, * = 203.0.113.5", "passive_address %s is private and told to every client", row->target);
+	else
+		doctor_find(d, DOCTOR_FINE, NULL, "passive_address %s", row->target);
+}
+
+static void
+check_address(struct doctor *d, const struct settings *s)
+{
+	bool any;
+
+	for (size_t i = 0; i < s->passive_address.n; i++)
+		check_target(d, &s->passive_address.v[i]);
+	if (s->passive_address.n == 0 && !have_public(&any) && any)
+		doctor_find(d, DOCTOR_NOTE, "if clients come from the Internet through a router, set passive_address to its address",
+		    "this machine has private addresses only, and passive_address is not set");
+}
+
+void
+doctor_address(struct doctor *d)
+{
+	doctor_each_listener(d, check_address);
+}
+
+static void
+check_call(struct doctor *d, bool works, bool needed, const char *what, const char *since)
+{
+	if (works)
+		doctor_find(d, DOCTOR_FINE, NULL, "%s", what);
+	else
+		doctor_find(d, needed ? DOCTOR_ERROR : DOCTOR_WARNING, since, "%s is missing", what);
+}
+
+void
+doctor_kernel(struct doctor *d)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH };
+	unsigned action = SECCOMP_RET_KILL_PROCESS;
+	int fd = (int)syscall(SYS_openat2, AT_FDCWD, ".", &how, sizeof(how));
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+
+	check_call(d, fd >= 0, true, "openat2 with RESOLVE_BENEATH", "Linux 5.6 or newer is needed");
+	if (fd >= 0)
+		close(fd);
+	check_call(d, syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0, true, "seccomp filters",
+	    "a kernel with CONFIG_SECCOMP_FILTER is needed; containers may forbid it");
+	check_call(d, abi > 0, d->s->landlock == CONF_LANDLOCK_REQUIRE, "Landlock",
+	    "boot with lsm=landlock,... (Linux 5.13 or newer), or set landlock = off; chroot and openat2 remain");
+	fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	check_call(d, fd >= 0, true, "process descriptors", "Linux 5.3 or newer is needed");
+	if (fd >= 0)
+		close(fd);
+}
+
+void
+doctor_limits(struct doctor *d)
+{
+	unsigned long long need = 64 + 12ULL * ((unsigned long long)d->s->max_sessions + (unsigned long long)d->s->spare_sessions_max);
+	unsigned long long tasks = 3ULL * ((unsigned long long)d->s->max_sessions + (unsigned long long)d->s->spare_sessions_max) + 16;
+	unsigned low = 0;
+	struct rlimit files;
+	FILE *in = fopen("/proc/sys/kernel/pid_max", "re");
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < need)
+		doctor_find(d, DOCTOR_WARNING, "raise LimitNOFILE of the unit, or lower max_sessions",
+		    "%llu sessions need up to %llu descriptors in the listener; the limit here is %llu",
+		    (unsigned long long)d->s->max_sessions, need, (unsigned long long)files.rlim_max);
+	if (in != NULL && fscanf(in, "%u", &low) == 1 && low < tasks + 1000)
+		doctor_find(d, DOCTOR_WARNING, "raise kernel.pid_max, or lower max_sessions", "max_sessions needs up to %llu processes, "
+		    "kernel.pid_max is %u", tasks, low);
+	if (in != NULL)
+		fclose(in);
+}
