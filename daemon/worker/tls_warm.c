@@ -162,7 +162,7 @@ add_offer(const struct conf *conf, const char *listener, const void *files, size
 	offers = o;
 	if (r.s.tls != CONF_TLS_OFF)
 		o->profile = tls_profile_make(&r.s, files, len, &why);
-	if (*why != '\0') {
+	if (why != NULL && *why != '\0') {
 		struct log_line l;
 
 		log_begin(&l, LOG_LEVEL_ERROR, "tls-unusable");
