@@ -13,7 +13,7 @@ static const struct { const char *user, *password; enum account_result r; enum a
 	{ "alice", "wrong", ACCOUNT_REFUSED, REASON_WRONG_PASSWORD },
 	{ "DOMAIN\\grace", "secret", ACCOUNT_FOUND, REASON_NONE },
 	{ "bob", "secret", ACCOUNT_REFUSED, REASON_PAM },	/* allowed for another service only: account management */
-	{ "heidi@example.org", "secret", ACCOUNT_REFUSED, REASON_UNKNOWN_USER },	/* of the system, not of the module */
+	{ "heidi@example.org", "secret", ACCOUNT_REFUSED, REASON_WRONG_PASSWORD },	/* of the system, unknown to the module */
 	{ "mallory", "secret", ACCOUNT_UNKNOWN, REASON_UNKNOWN_USER },
 	{ "root", "secret", ACCOUNT_REFUSED, REASON_UID }
 };

@@ -5,3 +5,4 @@ include %D%/common.mk
 include %D%/authz.mk
 include %D%/account.mk
 include %D%/agent.mk
+include %D%/monitor.mk

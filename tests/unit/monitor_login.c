@@ -1,0 +1,328 @@
+#include "config.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/exitcode.h"
+#include "tests/unit/monitor.h"
+
+static struct rig r;
+
+static void
+expect_refusal(unsigned code, bool last)
+{
+	rig_expect(&r, &r.login, MSG_LOGIN_REFUSED);
+	ck_assert_uint_eq(r.m.login_refused.code, code);
+	ck_assert_uint_eq(r.m.login_refused.last, last);
+	ck_assert_uint_eq(r.m.id, 77);
+}
+
+static void
+expect_penalty(const char *user)
+{
+	rig_expect(&r, &r.listener, MSG_LOGIN_FAILED);
+	ck_assert_str_eq(r.m.login_failed.user, user);
+}
+
+START_TEST(the_agent_gets_the_whole_profile)
+{
+	static struct msg_profile p;
+	struct stat st;
+	int fd;
+
+	rig_start(&r, "");
+	rig_ready(&r);
+	rig_client(&r);
+	rig_login(&r, "alice", "secret");
+	rig_admit(&r, &p, &fd);
+	ck_assert_str_eq(p.user, "alice");
+	ck_assert_str_eq(p.start, "/in");
+	ck_assert_uint_eq(p.session, 0x4f2a);
+	ck_assert_uint_eq(p.umask, 027);
+	ck_assert(p.flags & PROFILE_JAIL);
+	ck_assert(!(p.flags & PROFILE_CHOWN));
+	if (geteuid() == 0) {
+		ck_assert_uint_eq(p.uid, 4000);
+		ck_assert_uint_eq(p.gid, 4001);
+		ck_assert_uint_eq(p.groups_len, 0);
+	}
+	ck_assert_ptr_nonnull(strstr(p.settings, "umask=027\n"));
+	ck_assert_ptr_null(strstr(p.settings, "password"));
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert(S_ISDIR(st.st_mode));
+	close(fd);
+	ck_assert_str_eq(r.m.login_ok.start, "/in");
+	ck_assert_uint_eq(r.m.login_ok.rights, 0x123);
+	ck_assert_uint_eq(r.m.id, 77);
+	/* The login channel is closed: the worker talks to nobody who decides logins any more. */
+	ck_assert_int_eq(chan_receive(&r.login, &r.m, ~0u), SP_ECLOSED);
+	ck_assert(rig_logged(&r, "event=login session=4f2a user=alice rhost=192.0.2.7"));
+	rig_end(&r);
+	rig_remove(&r);
+}
+END_TEST
+
+START_TEST(limits_are_claimed)
+{
+	static const struct msg_claimed full = { .verdict = 1 };
+
+	rig_start(&r, "");
+	rig_ready(&r);
+	rig_client(&r);
+	rig_login(&r, "alice", "secret");
+	rig_expect(&r, &r.listener, MSG_CLAIM);
+	ck_assert_str_eq(r.m.claim.user, "alice");
+	ck_assert_uint_eq(r.m.claim.max_per_user, 7);
+	ck_assert_int_eq(chan_answer(&r.listener, &r.m, MSG_CLAIMED, &full, NULL, 0), 0);
+	expect_refusal(421, true);
+	ck_assert_int_eq(rig_wait(&r), SP_EXIT_NOAUTH);
+	ck_assert(rig_logged(&r, "reason=too-many-sessions"));
+	rig_remove(&r);
+}
+END_TEST
+
+START_TEST(without_jail_the_root_is_the_systems)
+{
+	static struct msg_profile p;
+	struct stat st, root;
+	int fd;
+
+	rig_start(&r, "");
+	rig_ready(&r);
+	rig_client(&r);
+	rig_login(&r, "free", "secret");
+	rig_admit(&r, &p, &fd);
+	ck_assert(!(p.flags & PROFILE_JAIL));
+	ck_assert(p.flags & PROFILE_CHOWN);
+	ck_assert_str_eq(p.home, "/");
+	ck_assert_ptr_nonnull(strstr(p.start, "/alice"));
+	ck_assert_ptr_nonnull(strstr(p.settings, "active_mode=no\n"));
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_int_eq(stat("/", &root), 0);
+	ck_assert_uint_eq(st.st_ino, root.st_ino);
+	close(fd);
+	rig_end(&r);
+	rig_remove(&r);
+}
+END_TEST
+
+START_TEST(attempts_are_bounded)
+{
+	rig_start(&r, "login_attempts = 3");
+	rig_ready(&r);
+	rig_client(&r);
+	for (int i = 1; i <= 3; i++) {
+		static const char *const users[] = { "alice", "mallory", "../alice" };
+
+		rig_login(&r, users[i - 1], "wrong");
+		expect_penalty(users[i - 1]);
+		expect_refusal(530, i == 3);
+		ck_assert_str_eq(r.m.login_refused.text, "Login incorrect.");
+	}
+	ck_assert_int_eq(rig_wait(&r), SP_EXIT_AUTHFAIL);
+	ck_assert(rig_logged(&r, "event=auth-failure session=4f2a rhost=192.0.2.7 user=alice reason=wrong-password"));
+	ck_assert(rig_logged(&r, "event=auth-failure session=4f2a rhost=192.0.2.7 user=mallory reason=unknown-user"));
+	ck_assert(rig_logged(&r, "event=auth-failure session=4f2a rhost=192.0.2.7 user=../alice reason=bad-name"));
+	ck_assert(!rig_logged(&r, "=wrong "));	/* no password */
+	rig_remove(&r);
+}
+END_TEST
+
+START_TEST(a_failure_does_not_spoil_the_next_attempt)
+{
+	rig_start(&r, "");
+	rig_ready(&r);
+	rig_client(&r);
+	rig_login(&r, "alice", "wrong");
+	expect_penalty("alice");
+	expect_refusal(530, false);
+	rig_login(&r, "alice", "secret");
+	rig_admit(&r, NULL, NULL);
+	rig_end(&r);
+	rig_remove(&r);
+}
+END_TEST
+
+static int64_t
+time_of_refusal(const char *user)
+{
+	int64_t began = clock_ms();
+
+	rig_login(&r, user, "wrong");
+	expect_penalty(user);
+	expect_refusal(530, false);
+	return clock_ms() - began;
+}
+
+START_TEST(failures_take_the_same_time)
+{
+	int64_t known, unknown, difference;
+
+	rig_login_delay = "1s";
+	rig_start(&r, "login_attempts = 10");
+	rig_login_delay = "0";
+	rig_ready(&r);
+	rig_client(&r);
+	known = time_of_refusal("alice");
+	unknown = time_of_refusal("mallory");
+	difference = known > unknown ? known - unknown : unknown - known;
+	ck_assert_msg(known >= 1000 && unknown >= 1000 && difference < 200, "%d ms, %d ms", (int)known, (int)unknown);
+	rig_end(&r);
+	rig_remove(&r);
+}
+END_TEST
+
+START_TEST(tls_is_asked_for_before_the_password)
+{
+	static const struct msg_prepare prepare = { .user = "alice" };
+
+	rig_start(&r, "tls = control\ncertificate = /x\nprivate_key = /y");
+	rig_ready(&r);
+	rig_client(&r);
+	ck_assert_int_eq(chan_tell(&r.login, MSG_PREPARE, &prepare), 0);
+	rig_expect(&r, &r.login, MSG_PREPARED);
+	ck_assert_uint_eq(r.m.prepared.verdict, 1);
+	rig_login(&r, "alice", "secret");	/* the right password, and still not in clear */
+	expect_penalty("alice");
+	expect_refusal(530, false);
+	ck_assert(rig_logged(&r, "reason=tls-required"));
+	rig_end(&r);
+	rig_remove(&r);
+}
+END_TEST
+
+static const struct { const char *user; bool ok; } homes[] = {
+	{ "homeless", false }, { "hidden", false }, { "maker", true }
+};
+
+START_TEST(homes)
+{
+	bool ok = homes[_i].ok || (geteuid() != 0 && _i == 1);
+
+	rig_start(&r, "");
+	rig_ready(&r);
+	rig_client(&r);
+	rig_login(&r, homes[_i].user, "secret");
+	if (ok) {
+		static struct msg_profile p;
+		struct stat st;
+		int fd;
+
+		rig_admit(&r, &p, &fd);
+		ck_assert_int_eq(fstat(fd, &st), 0);
+		ck_assert_uint_eq(st.st_uid, p.uid);
+		ck_assert_uint_eq(st.st_mode & 07777, 0755);
+		close(fd);
+		rig_end(&r);
+	} else if (strcmp(homes[_i].user, "hidden") == 0) {
+		/* O_PATH needs no right on the folder itself: the agent finds out, entering it as the user. */
+		rig_admit(&r, NULL, NULL);
+		rig_end(&r);
+	} else {
+		expect_refusal(530, false);
+		ck_assert(rig_logged(&r, "event=home-unusable"));
+		ck_assert(rig_logged(&r, "reason=home-unusable"));
+		rig_end(&r);
+	}
+	rig_remove(&r);
+}
+END_TEST
+
+START_TEST(refused_profile_is_a_421)
+{
+	static const struct msg_claimed claimed;
+
+	rig_start(&r, "");
+	rig_ready(&r);
+	rig_client(&r);
+	rig_login(&r, "alice", "secret");
+	rig_expect(&r, &r.listener, MSG_CLAIM);
+	ck_assert_int_eq(chan_answer(&r.listener, &r.m, MSG_CLAIMED, &claimed, NULL, 0), 0);
+	do
+		ck_assert_int_eq(chan_receive(&r.agent, &r.m, ~0u), 0);
+	while (r.m.type == MSG_LAYER);
+	ck_assert_int_eq(chan_refuse(&r.agent, &r.m, FAIL_SYSTEM, 13, "the policy cannot be read"), 0);
+	msg_close(&r.m);
+	expect_refusal(421, true);
+	ck_assert_int_eq(rig_wait(&r), SP_EXIT_NOAUTH);
+	ck_assert(rig_logged(&r, "the policy cannot be read"));
+	rig_remove(&r);
+}
+END_TEST
+
+START_TEST(layers_travel_in_order_with_their_place)
+{
+	static const struct msg_claimed claimed;
+
+	rig_start(&r, "layer = ups -W +c");
+	rig_ready(&r);
+	rig_client(&r);
+	rig_login(&r, "alice", "secret");
+	rig_expect(&r, &r.listener, MSG_CLAIM);
+	ck_assert_int_eq(chan_answer(&r.listener, &r.m, MSG_CLAIMED, &claimed, NULL, 0), 0);
+	rig_expect(&r, &r.agent, MSG_LAYER);
+	ck_assert_str_eq(r.m.layer.dialect, "ups");
+	ck_assert_str_eq(r.m.layer.origin, "test.conf");
+	rig_expect(&r, &r.agent, MSG_LAYER);
+	ck_assert_str_eq(r.m.layer.dialect, "pyftpdlib");
+	ck_assert_str_eq(r.m.layer.section, "account alice");
+	ck_assert_uint_eq(r.m.layer.text_len, strlen("elradfmw"));
+	ck_assert(memcmp(r.m.layer.text, "elradfmw", 8) == 0);
+	ck_assert_uint_gt(r.m.layer.line, 0);
+	rig_expect(&r, &r.agent, MSG_PROFILE);
+	msg_close(&r.m);
+	rig_end(&r);
+	rig_remove(&r);
+}
+END_TEST
+
+/* The timer works although nobody is in the loop: the listener does not answer the claim. */
+START_TEST(grace_ends_a_login_that_hangs)
+{
+	rig_start(&r, "login_grace_time = 1");
+	rig_ready(&r);
+	rig_client(&r);
+	rig_login(&r, "alice", "secret");
+	rig_expect(&r, &r.listener, MSG_CLAIM);
+	rig_expect(&r, &r.login, MSG_END_SESSION);
+	ck_assert_int_eq(rig_wait(&r), SP_EXIT_GRACE);
+	ck_assert(rig_logged(&r, "event=login-grace-exceeded"));
+	rig_remove(&r);
+}
+END_TEST
+
+START_TEST(grace_does_not_end_a_live_session)
+{
+	rig_start(&r, "login_grace_time = 1");
+	rig_live(&r, "alice", "secret");
+	sleep(2);
+	ck_assert_int_eq(rig_end(&r), SP_EXIT_ORPHAN);
+	ck_assert(!rig_logged(&r, "grace"));
+	rig_remove(&r);
+}
+END_TEST
+
+Suite *
+monitor_login_suite(void)
+{
+	Suite *s = suite_create("monitor/login");
+	TCase *t = tcase_create("login");
+
+	tcase_set_timeout(t, 20);
+	tcase_add_test(t, the_agent_gets_the_whole_profile);
+	tcase_add_test(t, limits_are_claimed);
+	tcase_add_test(t, without_jail_the_root_is_the_systems);
+	tcase_add_test(t, attempts_are_bounded);
+	tcase_add_test(t, a_failure_does_not_spoil_the_next_attempt);
+	tcase_add_test(t, failures_take_the_same_time);
+	tcase_add_test(t, tls_is_asked_for_before_the_password);
+	tcase_add_loop_test(t, homes, 0, (int)(sizeof homes / sizeof *homes));
+	tcase_add_test(t, refused_profile_is_a_421);
+	tcase_add_test(t, layers_travel_in_order_with_their_place);
+	tcase_add_test(t, grace_ends_a_login_that_hangs);
+	tcase_add_test(t, grace_does_not_end_a_live_session);
+	suite_add_tcase(s, t);
+	return s;
+}

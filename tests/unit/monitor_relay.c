@@ -1,0 +1,91 @@
+#include "config.h"
+
+#include <poll.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/str.h"
+#include "tests/unit/monitor.h"
+
+static struct rig r;
+
+/* What a worker says, and what stands in the log of it. */
+static const struct { const char *said, *written; } lines[] = {
+	{ "event=reply code=550", "event=reply session=4f2a user=alice role=worker code=550\n" },
+	{ "event=x path=\"/a b\" n=1", "event=x session=4f2a user=alice role=worker path=\"/a b\" n=1\n" },
+	{ "event=x path=\"a\\\"b\\\\c\\x0a\"", "event=x session=4f2a user=alice role=worker path=\"a\\\"b\\\\c\\x0a\"\n" },
+	/* Lines of the monitor's own are not to be had. */
+	{ "event=auth-failure rhost=198.51.100.1 user=x", "event=claimed session=4f2a user=alice role=worker rhost=198.51.100.1\n" },
+	{ "event=login user=root", "event=claimed session=4f2a user=alice role=worker\n" },
+	{ "event=x session=1 role=monitor user=root level=error", "event=x session=4f2a user=alice role=worker\n" },
+	/* What is not made like a line is a text. */
+	{ "hello", "event=note session=4f2a user=alice role=worker text=hello\n" },
+	{ "event=x path=\"open", "event=note session=4f2a user=alice role=worker text=\"event=x path=\\\"open\"\n" },
+	{ "event=x a=b=c", "event=note session=4f2a user=alice role=worker text=\"event=x a=b=c\"\n" },
+	{ "event=x  a=b", "event=note session=4f2a user=alice role=worker text=\"event=x  a=b\"\n" },
+	{ "event=x a=\\q", "event=note session=4f2a user=alice role=worker text=\"event=x a=\\\\q\"\n" },
+	{ "event=x A=b", "event=note session=4f2a user=alice role=worker text=\"event=x A=b\"\n" },
+	{ "", "event=note session=4f2a user=alice role=worker text=\"\"\n" }
+};
+
+START_TEST(lines_of_the_worker)
+{
+	static struct msg_log m = { .level = LOG_LEVEL_INFO };
+
+	rig_start(&r, "");
+	rig_live(&r, "alice", "secret");
+	(void)str_copy(m.text, sizeof m.text, lines[_i].said);
+	ck_assert_int_eq(chan_tell(&r.log, MSG_LOG, &m), 0);
+	chan_close(&r.log);
+	chan_close(&r.agent);
+	rig_wait(&r);
+	ck_assert_msg(rig_logged(&r, lines[_i].written), "%s", lines[_i].said);
+	rig_remove(&r);
+}
+END_TEST
+
+START_TEST(lines_of_the_agent)
+{
+	static const struct msg_agent_log m = { .level = 200, .text = "event=audit command=RETR path=/x rule=\"sallyport.conf:7\"" };
+
+	rig_start(&r, "");
+	rig_live(&r, "alice", "secret");
+	ck_assert_int_eq(chan_tell(&r.agent, MSG_AGENT_LOG, &m), 0);
+	chan_close(&r.log);
+	chan_close(&r.agent);
+	rig_wait(&r);
+	ck_assert(rig_logged(&r, "warning event=audit session=4f2a user=alice role=agent command=RETR path=/x rule=\"sallyport.conf:7\"\n"));
+	rig_remove(&r);
+}
+END_TEST
+
+START_TEST(a_flood_is_rationed_and_counted)
+{
+	static const struct msg_log m = { .level = LOG_LEVEL_INFO, .text = "event=flood" };
+
+	rig_start(&r, "");
+	rig_live(&r, "alice", "secret");
+	for (int i = 0; i < 1000; i++)
+		ck_assert_int_eq(chan_tell(&r.log, MSG_LOG, &m), 0);
+	chan_close(&r.log);
+	chan_close(&r.agent);
+	rig_wait(&r);
+	ck_assert(rig_logged(&r, "event=flood"));
+	ck_assert(rig_logged(&r, "event=log-lines-dropped session=4f2a user=alice role=worker lines="));
+	rig_remove(&r);
+}
+END_TEST
+
+Suite *
+monitor_relay_suite(void)
+{
+	Suite *s = suite_create("monitor/relay");
+	TCase *t = tcase_create("relay");
+
+	tcase_set_timeout(t, 20);
+	tcase_add_loop_test(t, lines_of_the_worker, 0, (int)(sizeof lines / sizeof *lines));
+	tcase_add_test(t, lines_of_the_agent);
+	tcase_add_test(t, a_flood_is_rationed_and_counted);
+	suite_add_tcase(s, t);
+	return s;
+}

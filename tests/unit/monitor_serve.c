@@ -1,0 +1,185 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/exitcode.h"
+#include "common/str.h"
+#include "tests/unit/monitor.h"
+
+static struct rig r;
+
+/* A file of that owner and mode in the rig's folder. */
+static int
+make_file(uid_t owner, mode_t mode)
+{
+	char path[160];
+	int fd;
+
+	(void)str_format(path, sizeof path, "%s/alice/file", r.dir);
+	(void)unlink(path);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fchown(fd, owner, owner), 0);
+	ck_assert_int_eq(fchmod(fd, mode), 0);
+	return fd;
+}
+
+static const struct {
+	const char *session;	/* who asks */
+	uid_t owner;		/* of the file */
+	mode_t mode;
+	const char *to, *group;
+	uid_t becomes;		/* 0: refused */
+} chowns[] = {
+	{ "free", 4000, 0644, "boss", "", 4009 },
+	{ "free", 4000, 0644, "alice", "", 4000 },
+	{ "free", 4000, 0644, "mallory", "", 0 },	/* no such account */
+	{ "free", 4000, 0644, "root", "", 0 },
+	{ "free", 4000, 0644, "../boss", "", 0 },
+	{ "free", 4009, 0644, "free", "", 0 },		/* somebody else's file */
+	{ "free", 0, 0644, "free", "", 0 },		/* the system's */
+	{ "free", 4000, 04755, "boss", "", 0 },		/* would lend an identity */
+	{ "free", 4000, 02755, "boss", "", 0 },
+	{ "free", 4000, 0644, "", "root", 0 },		/* not a member, privileged */
+	{ "free", 4000, 0644, "", "nogroup", 0 },	/* not a member */
+	{ "boss", 4000, 0644, "boss", "", 4009 },	/* an administrator's right */
+	{ "boss", 0, 0644, "boss", "", 0 },
+	{ "boss", 33, 0644, "boss", "", 0 },
+	{ "alice", 4000, 0644, "boss", "", 0 }		/* chown is not switched on */
+};
+
+START_TEST(chown_files)
+{
+	static struct msg_chown_file c;
+	struct stat st;
+	int fd;
+
+	if (geteuid() != 0)
+		return;
+	rig_start(&r, "");
+	rig_live(&r, chowns[_i].session, "secret");
+	fd = make_file(chowns[_i].owner, chowns[_i].mode);
+	(void)str_copy(c.owner, sizeof c.owner, chowns[_i].to);
+	(void)str_copy(c.group, sizeof c.group, chowns[_i].group);
+	ck_assert_int_eq(chan_send(&r.agent, MSG_CHOWN_FILE, 9, &c, &fd, 1), 0);
+	rig_expect(&r, &r.agent, chowns[_i].becomes != 0 ? MSG_DONE : MSG_FAILED);
+	ck_assert_uint_eq(r.m.id, 9);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_uint_eq(st.st_uid, chowns[_i].becomes != 0 ? chowns[_i].becomes : chowns[_i].owner);
+	close(fd);
+	rig_end(&r);
+	rig_remove(&r);
+}
+END_TEST
+
+/* The agent holds no more than a place in the tree; a device or a pipe is nothing to give away. */
+START_TEST(kinds_of_descriptors)
+{
+	static const struct msg_chown_file c = { .owner = "boss" };
+	char path[160];
+	int fd, ends[2];
+
+	if (geteuid() != 0)
+		return;
+	rig_start(&r, "");
+	rig_live(&r, "free", "secret");
+	close(make_file(4000, 0644));
+	(void)str_format(path, sizeof path, "%s/alice/file", r.dir);
+	fd = open(path, O_PATH | O_NOFOLLOW);
+	ck_assert_int_eq(chan_send(&r.agent, MSG_CHOWN_FILE, 1, &c, &fd, 1), 0);
+	rig_expect(&r, &r.agent, MSG_DONE);
+	close(fd);
+	ck_assert_int_eq(pipe(ends), 0);
+	ck_assert_int_eq(chan_send(&r.agent, MSG_CHOWN_FILE, 2, &c, ends, 1), 0);
+	rig_expect(&r, &r.agent, MSG_FAILED);
+	fd = open("/dev/null", O_RDWR);
+	ck_assert_int_eq(chan_send(&r.agent, MSG_CHOWN_FILE, 3, &c, &fd, 1), 0);
+	rig_expect(&r, &r.agent, MSG_FAILED);
+	rig_end(&r);
+	rig_remove(&r);
+}
+END_TEST
+
+START_TEST(low_port_only_where_configured)
+{
+	static const struct msg_bind_low b = { .family = 4 };
+
+	rig_start(&r, "active_port = 0");
+	rig_live(&r, "alice", "secret");
+	ck_assert_int_eq(chan_send(&r.agent, MSG_BIND_LOW, 1, &b, NULL, 0), 0);
+	rig_expect(&r, &r.agent, MSG_FAILED);
+	ck_assert_uint_eq(r.m.failed.error, EPERM);
+	rig_end(&r);
+	rig_remove(&r);
+}
+END_TEST
+
+START_TEST(no_quota_is_no_limit)
+{
+	static const struct msg_quota q = { .bytes_added = 1 };
+
+	rig_start(&r, "");
+	rig_live(&r, "alice", "secret");
+	ck_assert_int_eq(chan_send(&r.agent, MSG_QUOTA, 1, &q, NULL, 0), 0);
+	rig_expect(&r, &r.agent, MSG_QUOTA_LEFT);
+	ck_assert_uint_eq(r.m.quota_left.bytes, UINT64_MAX);
+	rig_end(&r);
+	rig_remove(&r);
+}
+END_TEST
+
+START_TEST(accounts_are_not_everybodys_business)
+{
+	static struct msg_admin a = { .account = "alice" };
+
+	rig_start(&r, "");
+	rig_live(&r, "alice", "secret");
+	for (unsigned op = ADMIN_ADD; op <= ADMIN_SET_PASSWORD; op++) {
+		a.operation = (uint8_t)op;
+		ck_assert_int_eq(secret_set(&a.password, "new", 3), 0);
+		ck_assert_int_eq(chan_send(&r.agent, MSG_ADMIN, op, &a, NULL, 0), 0);
+		rig_expect(&r, &r.agent, MSG_FAILED);
+		ck_assert_str_eq(r.m.failed.text, "This account may not do that.");
+	}
+	rig_end(&r);
+	rig_remove(&r);
+}
+END_TEST
+
+/* An administrator may, but accounts of the configuration file are not changed over FTP. */
+START_TEST(sources_that_cannot_be_changed_say_so)
+{
+	static struct msg_admin a = { .operation = ADMIN_SET_PASSWORD, .account = "alice" };
+
+	rig_start(&r, "");
+	rig_live(&r, "boss", "secret");
+	ck_assert_int_eq(chan_send(&r.agent, MSG_ADMIN, 1, &a, NULL, 0), 0);
+	rig_expect(&r, &r.agent, MSG_FAILED);
+	ck_assert_str_eq(r.m.failed.text, "Accounts of this kind cannot be changed over FTP.");
+	a.operation = 9;
+	ck_assert_int_eq(chan_send(&r.agent, MSG_ADMIN, 2, &a, NULL, 0), 0);
+	ck_assert_int_eq(rig_wait(&r), SP_EXIT_PROTOCOL);
+	rig_remove(&r);
+}
+END_TEST
+
+Suite *
+monitor_serve_suite(void)
+{
+	Suite *s = suite_create("monitor/serve");
+	TCase *t = tcase_create("serve");
+
+	tcase_set_timeout(t, 20);
+	tcase_add_loop_test(t, chown_files, 0, (int)(sizeof chowns / sizeof *chowns));
+	tcase_add_test(t, kinds_of_descriptors);
+	tcase_add_test(t, low_port_only_where_configured);
+	tcase_add_test(t, no_quota_is_no_limit);
+	tcase_add_test(t, accounts_are_not_everybodys_business);
+	tcase_add_test(t, sources_that_cannot_be_changed_say_so);
+	suite_add_tcase(s, t);
+	return s;
+}
