@@ -166,7 +166,8 @@ log_problem(enum log_level level, const char *event, const char *about, int code
 	struct log_line l;
 
 	log_begin(&l, level, event);
-	log_str(&l, "about", about);
+	if (about != NULL)
+		log_str(&l, "about", about);
 	if (code != 0)
 		log_code(&l, code);
 	log_end(&l);

@@ -56,7 +56,7 @@ void log_num(struct log_line *, const char *key, int64_t value);
 void log_code(struct log_line *, int code);
 void log_end(struct log_line *);
 
-/* The common case: an event, what it is about, and an error code (0: none). */
+/* The common case: an event, what it is about (NULL: nothing), and an error code (0: none). */
 void log_problem(enum log_level, const char *event, const char *about, int code);
 
 void log_set_sink(log_sink *, void *context);

@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/err.h"
 #include "common/exitcode.h"
 #include "tests/unit/monitor.h"
 
@@ -178,7 +179,7 @@ START_TEST(tls_is_asked_for_before_the_password)
 {
 	static const struct msg_prepare prepare = { .user = "alice" };
 
-	rig_start(&r, "tls = control\ncertificate = /x\nprivate_key = /y");
+	rig_start(&r, "tls = control\n[tls]\ncertificate = /x\nprivate_key = /y");
 	rig_ready(&r);
 	rig_client(&r);
 	ck_assert_int_eq(chan_tell(&r.login, MSG_PREPARE, &prepare), 0);
@@ -193,18 +194,18 @@ START_TEST(tls_is_asked_for_before_the_password)
 }
 END_TEST
 
-static const struct { const char *user; bool ok; } homes[] = {
+static const struct { const char *user; bool ok; } folders[] = {
 	{ "homeless", false }, { "hidden", false }, { "maker", true }
 };
 
 START_TEST(homes)
 {
-	bool ok = homes[_i].ok || (geteuid() != 0 && _i == 1);
+	bool ok = folders[_i].ok || (geteuid() != 0 && _i == 1);
 
 	rig_start(&r, "");
 	rig_ready(&r);
 	rig_client(&r);
-	rig_login(&r, homes[_i].user, "secret");
+	rig_login(&r, folders[_i].user, "secret");
 	if (ok) {
 		static struct msg_profile p;
 		struct stat st;
@@ -216,7 +217,7 @@ START_TEST(homes)
 		ck_assert_uint_eq(st.st_mode & 07777, 0755);
 		close(fd);
 		rig_end(&r);
-	} else if (strcmp(homes[_i].user, "hidden") == 0) {
+	} else if (strcmp(folders[_i].user, "hidden") == 0) {
 		/* O_PATH needs no right on the folder itself: the agent finds out, entering it as the user. */
 		rig_admit(&r, NULL, NULL);
 		rig_end(&r);
@@ -318,7 +319,7 @@ monitor_login_suite(void)
 	tcase_add_test(t, a_failure_does_not_spoil_the_next_attempt);
 	tcase_add_test(t, failures_take_the_same_time);
 	tcase_add_test(t, tls_is_asked_for_before_the_password);
-	tcase_add_loop_test(t, homes, 0, (int)(sizeof homes / sizeof *homes));
+	tcase_add_loop_test(t, homes, 0, (int)(sizeof folders / sizeof *folders));
 	tcase_add_test(t, refused_profile_is_a_421);
 	tcase_add_test(t, layers_travel_in_order_with_their_place);
 	tcase_add_test(t, grace_ends_a_login_that_hangs);

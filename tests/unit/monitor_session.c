@@ -119,7 +119,9 @@ START_TEST(stop_of_a_live_session_goes_to_the_agent)
 	ck_assert_int_eq(chan_tell(&r.listener, MSG_STOP, &stop), 0);
 	rig_expect(&r, &r.agent, MSG_AGENT_END);
 	ck_assert_str_eq(r.m.agent_end.text, "Going down.");
-	ck_assert_int_eq(rig_end(&r), SP_EXIT_OK);
+	chan_close(&r.log);
+	chan_close(&r.agent);
+	ck_assert_int_eq(rig_wait(&r), SP_EXIT_OK);
 	rig_remove(&r);
 }
 END_TEST
