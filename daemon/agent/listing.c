@@ -465,7 +465,6 @@ listing_close(struct agent *a)
 	struct listing *l = a->listing;
 	struct pending *f;
 
-	a->states &= ~(unsigned)ST_LISTING;
 	if (l == NULL)
 		return;
 	while ((f = l->pending) != NULL) {
@@ -643,5 +642,6 @@ handle_list_close(struct agent *a, const struct msg *m)
 {
 	(void)m;
 	listing_close(a);
+	a->states &= ~(unsigned)ST_LISTING;	/* only here: a worker may close what has ended by itself */
 	return ANSWERED;
 }

@@ -180,7 +180,7 @@ tree_owner(void *context, const char *path, uint32_t *owner)
 {
 	struct agent *a = context;
 	struct stat st;
-	int fd = path[1] == '\0' ? dup(a->root.fd) : root_open_control(&a->root, path);
+	int fd = path[1] == '\0' ? fcntl(a->root.fd, F_DUPFD_CLOEXEC, 0) : root_open_control(&a->root, path);
 
 	*owner = AUTHZ_NOBODY;
 	if (fd == -ENOENT || fd == -ENOTDIR)

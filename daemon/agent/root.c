@@ -31,8 +31,10 @@ open_below(int dir_fd, const char *path, uint64_t flags, mode_t mode)
 {
 	/* openat2() takes no flag that O_PATH would not heed. */
 	uint64_t opened = (flags & O_PATH) != 0 ? 0 : O_NOCTTY | O_NONBLOCK;
+	/* Without it a link at the end is ELOOP for folders too, not ENOTDIR. */
+	uint64_t follow = (flags & O_DIRECTORY) != 0 ? 0 : O_NOFOLLOW;
 	struct open_how how = {
-		.flags = flags | opened | O_CLOEXEC | O_NOFOLLOW,
+		.flags = flags | opened | follow | O_CLOEXEC,
 		.mode = (flags & O_CREAT) != 0 ? mode : 0,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
 	};

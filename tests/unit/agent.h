@@ -13,7 +13,12 @@
 
 /* SUITE(name) : one suite a module of daemon/agent/ */
 #define AGENT_SUITES(SUITE)	\
-	SUITE(files)
+	SUITE(match)		\
+	SUITE(format)		\
+	SUITE(root)		\
+	SUITE(files)		\
+	SUITE(upload)		\
+	SUITE(listing)
 
 #define SUITE(name) Suite *agent_##name##_suite(void);
 AGENT_SUITES(SUITE)

@@ -1,0 +1,287 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/exitcode.h"
+#include "tests/unit/agent.h"
+
+#define FACTS (FACT_TYPE | FACT_SIZE | FACT_PERM)
+
+static char text[4 << 20];
+
+static void
+make_tree(void)
+{
+	make_folder("d", 0755);
+	make_folder("d/sub", 0755);
+	make_file("d/sub/deep", "deep");
+	make_file("d/b", "22");
+	make_file("d/a.c", "1");
+	make_file("d/.hidden", "");
+	make_link("d/link", "../top");
+	make_link("d/dangling", "gone");
+	make_file("top", "topfile");
+}
+
+/* Names only, so that times and owners do not matter. */
+static const struct {
+	const char *path;
+	unsigned options;
+	const char *names;
+} name_rows[] = {
+	{ "d", 0, "d/.hidden\r\nd/a.c\r\nd/b\r\nd/dangling\r\nd/link\r\nd/sub\r\n" },
+	{ "d/", 0, "d/.hidden\r\nd/a.c\r\nd/b\r\nd/dangling\r\nd/link\r\nd/sub\r\n" },
+	{ "/d/sub", 0, "/d/sub/deep\r\n" },
+	{ "", 0, "d\r\ntop\r\n" }, { ".", 0, "d\r\ntop\r\n" }, { "./", 0, "./d\r\n./top\r\n" },
+	{ "top", 0, "top\r\n" }, { "/top", 0, "/top\r\n" },
+	{ "d/*.c", 0, "d/a.c\r\n" }, { "t?p", 0, "top\r\n" }, { "*.none", 0, "" }, { "d/[!ab]*", 0, "d/dangling\r\nd/link\r\nd/sub\r\n" },
+	{ "", LIST_REVERSE, "top\r\nd\r\n" }, { "", LIST_ALL, ".\r\n..\r\nd\r\ntop\r\n" },
+	{ "", LIST_CLASSIFY, "d/\r\ntop\r\n" },
+	{ "d", LIST_BY_SIZE, "d/sub\r\nd/link\r\nd/dangling\r\nd/b\r\nd/a.c\r\nd/.hidden\r\n" },
+	{ "d", LIST_SELF, "d\r\n" },
+	{ "d", LIST_RECURSIVE, "d/.hidden\r\nd/a.c\r\nd/b\r\nd/dangling\r\nd/link\r\nd/sub\r\nd/sub/deep\r\n" },
+};
+
+START_TEST(names_are_as_typed)
+{
+	agent_test_make();
+	make_tree();
+	agent_test_start();
+	ck_assert_int_eq(list(LIST_NAMES, name_rows[_i].path, name_rows[_i].options, 0, text, sizeof text), MSG_LINES);
+	ck_assert_str_eq(text, name_rows[_i].names);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(long_lines_are_exact)
+{
+	char want[512], date[32], path[96];
+	struct timespec t[2] = { { .tv_sec = 1000000000 }, { .tv_sec = 1000000000 } };
+
+	agent_test_make();
+	make_folder("e", 0750);
+	make_file("e/f", "12345");
+	snprintf(path, sizeof path, "%s/e/f", at->dir);
+	ck_assert_int_eq(utimensat(AT_FDCWD, path, t, 0), 0);
+	agent_test_start();
+	(void)strcpy(date, "Sep  9  2001");
+	snprintf(want, sizeof want, "-rw-r--r--    1 tester   tester          5 %s f\r\n", date);
+	ck_assert_int_eq(list(LIST_LONG, "e", 0, 0, text, sizeof text), MSG_LINES);
+	ck_assert_str_eq(text, want);
+	ck_assert_int_eq(list(LIST_LONG, "e/f", 0, 0, text, sizeof text), MSG_LINES);
+	ck_assert_str_eq(text, want);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(links_are_shown_as_what_they_lead_to)
+{
+	agent_test_make();
+	make_tree();
+	agent_test_start();
+	ck_assert_int_eq(list(LIST_LONG, "d", 0, 0, text, sizeof text), MSG_LINES);
+	ck_assert_ptr_null(strstr(text, "->"));
+	ck_assert_ptr_nonnull(strstr(text, "       7 "));
+	ck_assert_ptr_nonnull(strstr(text, " dangling\r\n"));
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(facts_have_heads_and_perm)
+{
+	agent_test_make();
+	make_tree();
+	make_file("d/readonly", "x");
+	{
+		char path[96];
+
+		snprintf(path, sizeof path, "%s/d/readonly", at->dir);
+		ck_assert_int_eq(chmod(path, 0444), 0);
+	}
+	agent_test_start();
+	ck_assert_int_eq(list(LIST_FACTS, "d", 0, FACTS, text, sizeof text), MSG_LINES);
+	ck_assert_int_eq(strncmp(text, "type=cdir;perm=celmp; .\r\ntype=pdir;perm=", 39), 0);
+	ck_assert_ptr_nonnull(strstr(text, "\r\ntype=file;size=2;perm=adfrw; b\r\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\r\ntype=file;size=1;perm=dfr; readonly\r\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\r\ntype=dir;perm=cdeflmp; sub\r\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\r\ntype=file;size=7;perm=adfrw; link\r\n"));
+	ck_assert_int_eq(list(LIST_FACTS, "d", LIST_NO_HEAD, FACT_TYPE, text, sizeof text), MSG_LINES);
+	ck_assert_ptr_null(strstr(text, "cdir"));
+	ck_assert_int_eq(list(LIST_FACTS, "top", 0, FACT_TYPE, text, sizeof text), MSG_FAILED);
+	ck_assert_uint_eq(at->reply.failed.reason, FAIL_KIND);
+	agent_test_end(SP_EXIT_OK);
+
+	agent_test_make();
+	at->rules = "elr";
+	make_tree();
+	agent_test_start();
+	ck_assert_int_eq(list(LIST_FACTS, "d", LIST_NO_HEAD, FACTS, text, sizeof text), MSG_LINES);
+	ck_assert_ptr_nonnull(strstr(text, "type=file;size=2;perm=r; b\r\n"));
+	ck_assert_ptr_nonnull(strstr(text, "type=dir;perm=el; sub\r\n"));
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(mlst_names_the_whole_path)
+{
+	struct msg_mlst m = { .path = "d/b", .facts = FACT_TYPE | FACT_SIZE };
+
+	agent_test_make();
+	make_tree();
+	agent_test_start();
+	expect(MSG_MLST, &m, MSG_TEXT);
+	ck_assert_str_eq(at->reply.text.text, "type=file;size=2; /d/b");
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* SFTPPlus: who may only traverse sees folders, and no names at all. */
+START_TEST(traversing_shows_folders_only)
+{
+	agent_test_make();
+	at->dialect = "sftpplus";
+	at->rules = "allow-traverse";
+	make_tree();
+	agent_test_start();
+	ck_assert_int_eq(list(LIST_FACTS, "d", LIST_NO_HEAD, FACT_TYPE, text, sizeof text), MSG_LINES);
+	ck_assert_str_eq(text, "type=dir; sub\r\n");
+	ck_assert_int_eq(list(LIST_NAMES, "d", 0, 0, text, sizeof text), MSG_FAILED);
+	ck_assert_uint_eq(at->reply.failed.reason, FAIL_POLICY);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(control_files_are_not_listed)
+{
+	agent_test_make();
+	at->dialect = "ftpcluster";
+	at->rules = "";
+	at->dialect_uid = 1005;
+	make_file(".permissions", "* lr\n");
+	make_file("f", "");
+	agent_test_start();
+	ck_assert_int_eq(list(LIST_NAMES, "", LIST_ALL, 0, text, sizeof text), MSG_LINES);
+	ck_assert_str_eq(text, ".\r\n..\r\nf\r\n");
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(dot_files_can_be_hidden)
+{
+	agent_test_make();
+	at->settings = "hide_dot_files=yes\n";
+	make_tree();
+	agent_test_start();
+	ck_assert_int_eq(list(LIST_NAMES, "d", 0, 0, text, sizeof text), MSG_LINES);
+	ck_assert_ptr_null(strstr(text, "hidden"));
+	ck_assert_int_eq(list(LIST_NAMES, "d", LIST_ALMOST_ALL, 0, text, sizeof text), MSG_LINES);
+	ck_assert_ptr_nonnull(strstr(text, "hidden"));
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* Never short: what cannot be completed ends with FAILED. */
+START_TEST(limits_are_failures)
+{
+	agent_test_make();
+	at->settings = "list_max_entries=3\nlist_max_depth=1\n";
+	make_tree();
+	agent_test_start();
+	ck_assert_int_eq(list(LIST_NAMES, "d", 0, 0, text, sizeof text), MSG_FAILED);
+	ck_assert_uint_eq(at->reply.failed.reason, FAIL_ARGUMENT);
+	ck_assert_int_eq(list(LIST_NAMES, "", 0, 0, text, sizeof text), MSG_LINES);
+	make_folder("x", 0755);
+	make_folder("x/y", 0755);
+	make_folder("x/y/z", 0755);
+	ck_assert_int_eq(list(LIST_LONG, "x", LIST_RECURSIVE, 0, text, sizeof text), MSG_FAILED);
+	ck_assert_int_eq(list(LIST_LONG, "none", 0, 0, text, sizeof text), MSG_FAILED);
+	ck_assert_uint_eq(at->reply.failed.error, ENOENT);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(recursion_has_headings)
+{
+	const char *heading;
+
+	agent_test_make();
+	make_tree();
+	agent_test_start();
+	ck_assert_int_eq(list(LIST_LONG, "", LIST_RECURSIVE, 0, text, sizeof text), MSG_LINES);
+	heading = strstr(text, "\r\n\r\nd:\r\n");
+	ck_assert_ptr_nonnull(heading);
+	ck_assert_ptr_nonnull(strstr(heading, "\r\n\r\nd/sub:\r\n"));
+	ck_assert_ptr_nonnull(strstr(heading, " deep\r\n"));
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* Many entries come in many pieces, each once, and quickly. */
+START_TEST(large_folders_are_complete)
+{
+	const unsigned n = 20000;
+	struct timespec from, to;
+	char name[128];
+	unsigned lines = 0;
+	double us;
+
+	agent_test_make();
+	make_folder("many", 0755);
+	for (unsigned i = 0; i < n; i++) {
+		int fd;
+
+		snprintf(name, sizeof name, "%s/many/file-with-a-name-%05u", at->dir, i);
+		fd = open(name, O_WRONLY | O_CREAT, 0644);
+		ck_assert_int_ge(fd, 0);
+		close(fd);
+	}
+	agent_test_start();
+	for (unsigned round = 0; round < 4; round++) {
+		bool facts = round & 1;
+
+		clock_gettime(CLOCK_MONOTONIC, &from);
+		ck_assert_int_eq(list(facts ? LIST_FACTS : LIST_LONG, "many", LIST_NO_HEAD,
+		    FACT_TYPE | FACT_SIZE | FACT_MODIFY | FACT_PERM | FACT_UNIQUE, text, sizeof text), MSG_LINES);
+		clock_gettime(CLOCK_MONOTONIC, &to);
+		us = (double)(to.tv_sec - from.tv_sec) * 1e6 + (double)(to.tv_nsec - from.tv_nsec) / 1e3;
+		if (getenv("AGENT_TIMES") != NULL)
+			printf("%s: %.2f us an entry\n", facts ? "MLSD" : "LIST", us / n);
+		lines = 0;
+		for (const char *p = text; (p = strchr(p, '\n')) != NULL; p++)
+			lines++;
+		ck_assert_uint_eq(lines, n);
+	}
+	ck_assert_ptr_nonnull(strstr(text, " file-with-a-name-19999\r\n"));
+	ck_assert_int_eq(list(LIST_NAMES, "many", LIST_BY_TIME, 0, text, sizeof text), MSG_LINES);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+Suite *
+agent_listing_suite(void)
+{
+	Suite *s = suite_create("agent: listings");
+	TCase *c = tcase_create("listings");
+
+	tcase_add_loop_test(c, names_are_as_typed, 0, sizeof name_rows / sizeof name_rows[0]);
+	tcase_add_test(c, long_lines_are_exact);
+	tcase_add_test(c, links_are_shown_as_what_they_lead_to);
+	tcase_add_test(c, facts_have_heads_and_perm);
+	tcase_add_test(c, mlst_names_the_whole_path);
+	tcase_add_test(c, traversing_shows_folders_only);
+	tcase_add_test(c, control_files_are_not_listed);
+	tcase_add_test(c, dot_files_can_be_hidden);
+	tcase_add_test(c, limits_are_failures);
+	tcase_add_test(c, recursion_has_headings);
+	tcase_add_test(c, large_folders_are_complete);
+	tcase_set_timeout(c, 30);
+	suite_add_tcase(s, c);
+	return s;
+}

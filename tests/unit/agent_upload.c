@@ -1,0 +1,550 @@
+/*
+ * Invariants 8 and 9: a file of its final name is complete, and an upload
+ * that fails never damages what was there.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+#include <utime.h>
+
+#include "authz/posixacl.h"
+#include "common/exitcode.h"
+#include "daemon/agent/root.h"
+#include "tests/unit/agent.h"
+
+static struct stat
+status_of(const char *path)
+{
+	char full[200];
+	struct stat st = { 0 };
+
+	snprintf(full, sizeof full, "%s/%s", at->dir, path);
+	ck_assert_msg(stat(full, &st) == 0, "%s", path);
+	return st;
+}
+
+START_TEST(new_files_appear_complete)
+{
+	struct msg_store s = { .path = "f" };
+	struct msg_finish f = { .complete = 1 };
+
+	agent_test_begin(EVERYTHING);
+	expect(MSG_STORE, &s, MSG_WRITING);
+	ck_assert_uint_eq(at->reply.writing.room, UINT64_MAX);
+	ck_assert_int_eq(write(at->reply.fd[0], "half", 4), 4);
+	ck_assert(!exists("f"));
+	ck_assert_int_eq(write(at->reply.fd[0], "full", 4), 4);
+	expect(MSG_FINISH, &f, MSG_DONE);
+	expect_file("f", "halffull");
+	ck_assert_uint_eq(status_of("f").st_mode & 0777, 0644);
+	ck_assert_uint_eq(count_names(""), 1);
+	ck_assert_uint_eq(at->record.direction, 1);
+	ck_assert_uint_eq(at->record.complete, 1);
+	ck_assert_uint_eq(at->record.bytes, 8);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(broken_off_new_files_keep_what_came)
+{
+	agent_test_begin(EVERYTHING);
+	ck_assert_int_eq(put_file("f", 0, "part", false), MSG_DONE);
+	expect_file("f", "part");
+	ck_assert_uint_eq(at->record.complete, 0);
+	ck_assert_int_eq(put_file("f", 4, "ial", true), MSG_DONE);
+	expect_file("f", "partial");
+	ck_assert_int_eq(put_file("empty", 0, "", false), MSG_DONE);
+	ck_assert(!exists("empty"));
+	ck_assert_uint_eq(count_names(""), 1);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(broken_off_new_files_vanish_when_so_configured)
+{
+	agent_test_make();
+	at->settings = "keep_partial=no\n";
+	agent_test_start();
+	ck_assert_int_eq(put_file("f", 0, "part", false), MSG_DONE);
+	ck_assert_uint_eq(count_names(""), 0);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(broken_off_replacements_keep_the_old_file)
+{
+	agent_test_make();
+	make_file("f", "old content");
+	agent_test_start();
+	ck_assert_int_eq(put_file("f", 0, "new", false), MSG_DONE);
+	expect_file("f", "old content");
+	ck_assert_uint_eq(count_names(""), 1);
+	ck_assert_int_eq(put_file("f", 0, "new", true), MSG_DONE);
+	expect_file("f", "new");
+	ck_assert_uint_eq(count_names(""), 1);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* The worker vanishes, or the whole session is killed: nothing of the old file is lost. */
+START_TEST(a_vanished_worker_ends_the_upload)
+{
+	struct msg_store s = { .path = "new" };
+	struct msg_finish f = { .complete = 1 };
+
+	agent_test_make();
+	make_file("old", "old");
+	agent_test_start();
+	expect(MSG_STORE, &s, MSG_WRITING);
+	ck_assert_int_eq(write(at->reply.fd[0], "part", 4), 4);
+	chan_close(&at->files);
+	usleep(200000);
+	expect_file("new", "part");
+	expect_file("old", "old");
+	ck_assert_uint_eq(count_names(""), 2);
+	(void)f;
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(a_killed_agent_leaves_no_half_file)
+{
+	struct msg_store s = { .path = "old" };
+	char command[128];
+
+	agent_test_make();
+	make_file("old", "old");
+	agent_test_start();
+	expect(MSG_STORE, &s, MSG_WRITING);
+	ck_assert_int_eq(write(at->reply.fd[0], "x", 1), 1);
+	kill(at->pid, SIGKILL);
+	ck_assert_int_eq(waitpid(at->pid, NULL, 0), at->pid);
+	expect_file("old", "old");
+	snprintf(command, sizeof command, "rm -rf %s", at->dir);
+	ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
+/* What dead sessions left is removed by the next listing; what is being written is not. */
+START_TEST(stale_temporaries_are_swept)
+{
+	struct msg_store s = { .path = "f" };
+	struct utimbuf long_ago = { 1000000, 1000000 };
+	char text[4096], path[200];
+	struct msg_finish f = { .complete = 1 };
+
+	agent_test_make();
+	make_file(ROOT_RESERVED "dead", "x");
+	make_file(ROOT_RESERVED "young", "x");
+	snprintf(path, sizeof path, "%s/" ROOT_RESERVED "dead", at->dir);
+	ck_assert_int_eq(utime(path, &long_ago), 0);
+	agent_test_start();
+	ck_assert_int_eq(list(LIST_LONG, "", LIST_ALL, 0, text, sizeof text), MSG_LINES);
+	ck_assert_ptr_null(strstr(text, "sallyport"));
+	ck_assert(!exists(ROOT_RESERVED "dead") && exists(ROOT_RESERVED "young"));
+	expect(MSG_STORE, &s, MSG_WRITING);
+	expect(MSG_FINISH, &f, MSG_DONE);
+	expect_path_failed(MSG_DELETE, ROOT_RESERVED "young", FAIL_PATH, EINVAL);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(resuming_and_appending_write_in_place)
+{
+	struct msg_store beyond = { .path = "f", .offset = 7 };
+	struct msg_append append = { .path = "f" };
+	struct msg_finish f = { .complete = 1 };
+	ino_t inode;
+
+	agent_test_make();
+	make_file("f", "123456");
+	agent_test_start();
+	inode = status_of("f").st_ino;
+	expect_failed(MSG_STORE, &beyond, FAIL_ARGUMENT, 0);
+	/* A connection that never brought a byte does not shorten the file. */
+	ck_assert_int_eq(put_file("f", 2, "", false), MSG_DONE);
+	expect_file("f", "123456");
+	ck_assert_int_eq(put_file("f", 2, "xy", true), MSG_DONE);
+	expect_file("f", "12xy");
+	expect(MSG_APPEND, &append, MSG_WRITING);
+	ck_assert_int_eq(write(at->reply.fd[0], "z", 1), 1);
+	expect(MSG_FINISH, &f, MSG_DONE);
+	expect_file("f", "12xyz");
+	ck_assert_uint_eq(status_of("f").st_ino, inode);
+	agent_test_end(SP_EXIT_OK);
+
+	agent_test_make();
+	at->settings = "rest_keeps_tail=yes\n";
+	make_file("f", "123456");
+	agent_test_start();
+	ck_assert_int_eq(put_file("f", 2, "xy", true), MSG_DONE);
+	expect_file("f", "12xy56");
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(replaced_files_keep_mode_and_acl)
+{
+	static const struct pacl_row rows[] = {
+		{ PACL_USER_OBJ, 6, PACL_NO_ID }, { PACL_USER, 4, 12345 }, { PACL_GROUP_OBJ, 0, PACL_NO_ID },
+		{ PACL_MASK, 4, PACL_NO_ID }, { PACL_OTHER, 0, PACL_NO_ID },
+	};
+	struct pacl *acl, *now;
+	char path[200];
+
+	agent_test_make();
+	make_file("f", "old");
+	make_file("plain", "old");
+	snprintf(path, sizeof path, "%s/plain", at->dir);
+	ck_assert_int_eq(chmod(path, 0606), 0);
+	snprintf(path, sizeof path, "%s/f", at->dir);
+	ck_assert_int_eq(pacl_from_rows(rows, 5, &acl), 0);
+	ck_assert_int_eq(pacl_apply(pacl_at_path(path), PACL_ACCESS, acl), 0);
+	agent_test_start();
+	ck_assert_int_eq(put_file("f", 0, "new", true), MSG_DONE);
+	ck_assert_int_eq(put_file("plain", 0, "new", true), MSG_DONE);
+	expect_file("f", "new");
+	ck_assert_int_eq(pacl_get(pacl_at_path(path), PACL_ACCESS, &now), 0);
+	ck_assert(pacl_equal(acl, now));
+	ck_assert_uint_eq(status_of("plain").st_mode & 0777, 0606);
+	pacl_free(acl);
+	pacl_free(now);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* Somebody else's file that may be written, and a file with two names: they stay what they are. */
+START_TEST(foreign_and_linked_files_keep_owner_and_links)
+{
+	char path[200], second[200];
+	ino_t inode;
+
+	if (geteuid() != 0)
+		return;
+	agent_test_make();
+	make_file("theirs", "old");
+	make_file("one", "old");
+	snprintf(path, sizeof path, "%s/theirs", at->dir);
+	ck_assert_int_eq(chown(path, 12345, 12345), 0);
+	ck_assert_int_eq(chmod(path, 0666), 0);
+	snprintf(path, sizeof path, "%s/one", at->dir);
+	snprintf(second, sizeof second, "%s/two", at->dir);
+	ck_assert_int_eq(link(path, second), 0);
+	agent_test_start();
+	inode = status_of("theirs").st_ino;
+	ck_assert_int_eq(put_file("theirs", 0, "new and longer", false), MSG_DONE);
+	expect_file("theirs", "old");
+	ck_assert_int_eq(put_file("theirs", 0, "n", true), MSG_DONE);
+	expect_file("theirs", "n");
+	ck_assert_uint_eq(status_of("theirs").st_ino, inode);
+	ck_assert_uint_eq(status_of("theirs").st_uid, 12345);
+	ck_assert_int_eq(put_file("one", 0, "new", true), MSG_DONE);
+	expect_file("two", "new");
+	ck_assert_uint_eq(count_names(""), 3);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* A042: the file may be written, its folder may not. And the reverse, A041: rename must not go around the file's mode. */
+START_TEST(the_kernels_rights_on_the_file_count)
+{
+	char path[200];
+
+	if (geteuid() != 0)
+		return;
+	agent_test_make();
+	make_folder("closed", 0755);
+	make_file("closed/f", "old");
+	make_file("locked", "old");
+	snprintf(path, sizeof path, "%s/closed", at->dir);
+	ck_assert_int_eq(chown(path, 0, 0), 0);
+	snprintf(path, sizeof path, "%s/locked", at->dir);
+	ck_assert_int_eq(chmod(path, 0444), 0);
+	agent_test_start();
+	ck_assert_int_eq(put_file("closed/f", 0, "n", true), MSG_DONE);
+	expect_file("closed/f", "n");
+	expect_path_failed(MSG_STORE, "closed/new", FAIL_SYSTEM, EACCES);
+	expect_path_failed(MSG_STORE, "locked", FAIL_SYSTEM, EACCES);
+	expect_file("locked", "old");
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(default_acls_act_on_new_files)
+{
+	static const struct pacl_row rows[] = {
+		{ PACL_USER_OBJ, 7, PACL_NO_ID }, { PACL_USER, 6, 12345 }, { PACL_GROUP_OBJ, 4, PACL_NO_ID },
+		{ PACL_MASK, 6, PACL_NO_ID }, { PACL_OTHER, 0, PACL_NO_ID },
+	};
+	struct pacl *acl, *now;
+	struct pacl_entry e;
+	char path[200];
+
+	agent_test_begin(EVERYTHING);
+	ck_assert_int_eq(pacl_from_rows(rows, 5, &acl), 0);
+	ck_assert_int_eq(pacl_apply(pacl_at_path(at->dir), PACL_DEFAULT, acl), 0);
+	ck_assert_int_eq(put_file("f", 0, "x", true), MSG_DONE);
+	snprintf(path, sizeof path, "%s/f", at->dir);
+	ck_assert_int_eq(pacl_get(pacl_at_path(path), PACL_ACCESS, &now), 0);
+	ck_assert_int_eq(pacl_entry_find(now, PACL_USER, 12345, &e), 0);
+	/* The umask plays no part: group class is the mask, rw. */
+	ck_assert_uint_eq(status_of("f").st_mode & 0777, 0660);
+	pacl_free(acl);
+	pacl_free(now);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* UPS says which of creating and replacing is allowed; the kernel tells them apart. */
+START_TEST(creating_and_replacing_are_different_rights)
+{
+	agent_test_make();
+	at->dialect = "ups";
+	at->rules = "-W +c";
+	make_file("old", "old");
+	agent_test_start();
+	ck_assert_int_eq(put_file("new", 0, "x", true), MSG_DONE);
+	expect_path_failed(MSG_STORE, "old", FAIL_POLICY, 0);
+	expect_path_failed(MSG_STORE, "new", FAIL_POLICY, 0);
+	expect_file("old", "old");
+	agent_test_end(SP_EXIT_OK);
+
+	agent_test_make();
+	at->dialect = "ups";
+	at->rules = "-W +m";
+	make_file("old", "old");
+	agent_test_start();
+	ck_assert_int_eq(put_file("old", 0, "new", true), MSG_DONE);
+	expect_path_failed(MSG_STORE, "none", FAIL_POLICY, 0);
+	expect_file("old", "new");
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* A file that appears while the upload runs is not replaced by who may only create. */
+START_TEST(what_appears_meanwhile_is_respected)
+{
+	struct msg_store s = { .path = "f" };
+	struct msg_finish f = { .complete = 1 };
+
+	agent_test_make();
+	at->dialect = "ups";
+	at->rules = "-W +c";
+	agent_test_start();
+	expect(MSG_STORE, &s, MSG_WRITING);
+	ck_assert_int_eq(write(at->reply.fd[0], "mine", 4), 4);
+	make_file("f", "theirs");
+	expect_failed(MSG_FINISH, &f, FAIL_SYSTEM, EEXIST);
+	expect_file("f", "theirs");
+	ck_assert_uint_eq(count_names(""), 1);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(unique_names_are_unique)
+{
+	struct msg_store_unique none = { .path = "" }, wish = { .path = "f" };
+	struct msg_finish f = { .complete = 1 };
+
+	agent_test_make();
+	make_file("f", "old");
+	agent_test_start();
+	expect(MSG_STORE_UNIQUE, &wish, MSG_WRITING);
+	ck_assert_str_eq(at->reply.writing.name, "f.1");
+	ck_assert_int_eq(write(at->reply.fd[0], "1", 1), 1);
+	expect(MSG_FINISH, &f, MSG_DONE);
+	expect(MSG_STORE_UNIQUE, &wish, MSG_WRITING);
+	ck_assert_str_eq(at->reply.writing.name, "f.2");
+	f.complete = 0;
+	expect(MSG_FINISH, &f, MSG_DONE);
+	expect(MSG_STORE_UNIQUE, &none, MSG_WRITING);
+	ck_assert_int_eq(strncmp(at->reply.writing.name, "upload-", 7), 0);
+	f.complete = 1;
+	expect(MSG_FINISH, &f, MSG_DONE);
+	expect_file("f.1", "1");
+	ck_assert_uint_eq(count_names(""), 3);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(quota_is_asked_before_and_charged_after)
+{
+	struct msg_store s = { .path = "g" };
+
+	agent_test_make();
+	at->flags |= PROFILE_QUOTA;
+	at->quota_bytes = 10;
+	at->quota_files = 2;
+	make_file("f", "12345");
+	agent_test_start();
+	expect_path(MSG_STORE, "f", MSG_WRITING);
+	ck_assert_uint_eq(at->reply.writing.room, 15);
+	ck_assert_int_eq(write(at->reply.fd[0], "12345678", 8), 8);
+	{
+		struct msg_finish f = { .complete = 1 };
+
+		expect(MSG_FINISH, &f, MSG_DONE);
+	}
+	ck_assert_uint_eq(at->charged.bytes_added, 3);
+	ck_assert_uint_eq(at->charged.files_added, 0);
+	ck_assert_uint_eq(at->quota_bytes, 7);
+	s.announced = 8;
+	expect_failed(MSG_STORE, &s, FAIL_QUOTA, 0);
+	/* A worker that does not care about the room gains nothing. */
+	ck_assert_int_eq(put_file("g", 0, "12345678", true), MSG_FAILED);
+	ck_assert_uint_eq(at->reply.failed.reason, FAIL_QUOTA);
+	ck_assert(!exists("g"));
+	ck_assert_int_eq(put_file("f", 0, "12345678901234567890", true), MSG_FAILED);
+	expect_file("f", "12345678");
+	expect_path(MSG_DELETE, "f", MSG_DONE);
+	ck_assert_uint_eq(at->quota_bytes, 15);
+	ck_assert_uint_eq(at->quota_files, 3);
+	at->quota_files = 0;
+	expect_path_failed(MSG_STORE, "h", FAIL_QUOTA, 0);
+	ck_assert_uint_eq(count_names(""), 0);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(large_files_are_refused)
+{
+	agent_test_make();
+	at->settings = "max_file_size=4\n";
+	agent_test_start();
+	expect_path(MSG_STORE, "f", MSG_WRITING);
+	ck_assert_uint_eq(at->reply.writing.room, 4);
+	{
+		struct msg_finish f = { .complete = 1 };
+
+		ck_assert_int_eq(write(at->reply.fd[0], "12345", 5), 5);
+		expect_failed(MSG_FINISH, &f, FAIL_QUOTA, 0);
+	}
+	ck_assert_uint_eq(count_names(""), 0);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* A full disk: the client hears of it and the old file is there. */
+START_TEST(a_full_disk_costs_nothing_old)
+{
+	struct msg_finish f = { .complete = 0 };
+	struct msg_store big = { .path = "huge", .announced = 1ull << 40 };
+	static char block[65536];
+	ssize_t n;
+
+	if (geteuid() != 0)
+		return;
+	agent_test_make();
+	if (mount("none", at->dir, "tmpfs", 0, "size=256k,mode=0777") < 0) {
+		rmdir(at->dir);
+		return;
+	}
+	make_file("f", "old");
+	agent_test_start();
+	expect_failed(MSG_STORE, &big, FAIL_SYSTEM, ENOSPC);
+	expect_path(MSG_STORE, "f", MSG_WRITING);
+	while ((n = write(at->reply.fd[0], block, sizeof block)) > 0)
+		;
+	ck_assert_int_eq(errno, ENOSPC);
+	expect(MSG_FINISH, &f, MSG_DONE);
+	expect_file("f", "old");
+	ck_assert_uint_eq(count_names(""), 1);
+	ck_assert_int_eq(umount2(at->dir, MNT_DETACH), 0);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(without_atomic_uploads_files_are_written_in_place)
+{
+	ino_t inode;
+
+	agent_test_make();
+	at->settings = "atomic_uploads=no\nfsync=file+dir\n";
+	make_file("f", "old content");
+	agent_test_start();
+	inode = status_of("f").st_ino;
+	ck_assert_int_eq(put_file("f", 0, "new", true), MSG_DONE);
+	expect_file("f", "new");
+	ck_assert_uint_eq(status_of("f").st_ino, inode);
+	ck_assert_int_eq(put_file("g", 0, "g", true), MSG_DONE);
+	expect_file("g", "g");
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(syncing_works)
+{
+	agent_test_make();
+	at->settings = "fsync=file+dir\n";
+	agent_test_start();
+	ck_assert_int_eq(put_file("f", 0, "x", true), MSG_DONE);
+	expect_file("f", "x");
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* ftpcluster keeps owners of its own. */
+START_TEST(new_objects_belong_to_their_maker)
+{
+	char path[200], value[16] = "";
+
+	agent_test_make();
+	at->dialect = "ftpcluster";
+	at->rules = "";
+	at->dialect_uid = 1005;
+	make_file(".permissions", "1005 lrwm\n");
+	agent_test_start();
+	ck_assert_int_eq(put_file("f", 0, "x", true), MSG_DONE);
+	expect_path(MSG_MAKE_DIR, "d", MSG_WHERE);
+	snprintf(path, sizeof path, "%s/f", at->dir);
+	ck_assert_int_eq(getxattr(path, "user.sallyport.owner", value, sizeof value - 1), 4);
+	ck_assert_str_eq(value, "1005");
+	/* The owner may delete although the letters do not say so; an edit of the rules acts at once. */
+	expect_path(MSG_DELETE, "f", MSG_DONE);
+	make_file(".permissions", "1005 l\n");
+	expect_path_failed(MSG_STORE, "g", FAIL_POLICY, 0);
+	expect_path_failed(MSG_RETRIEVE, ".permissions", FAIL_POLICY, 0);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+Suite *
+agent_upload_suite(void)
+{
+	Suite *s = suite_create("agent: uploads");
+	TCase *c = tcase_create("uploads");
+
+	tcase_add_test(c, new_files_appear_complete);
+	tcase_add_test(c, broken_off_new_files_keep_what_came);
+	tcase_add_test(c, broken_off_new_files_vanish_when_so_configured);
+	tcase_add_test(c, broken_off_replacements_keep_the_old_file);
+	tcase_add_test(c, a_vanished_worker_ends_the_upload);
+	tcase_add_test(c, a_killed_agent_leaves_no_half_file);
+	tcase_add_test(c, stale_temporaries_are_swept);
+	tcase_add_test(c, resuming_and_appending_write_in_place);
+	tcase_add_test(c, replaced_files_keep_mode_and_acl);
+	tcase_add_test(c, foreign_and_linked_files_keep_owner_and_links);
+	tcase_add_test(c, the_kernels_rights_on_the_file_count);
+	tcase_add_test(c, default_acls_act_on_new_files);
+	tcase_add_test(c, creating_and_replacing_are_different_rights);
+	tcase_add_test(c, what_appears_meanwhile_is_respected);
+	tcase_add_test(c, unique_names_are_unique);
+	tcase_add_test(c, quota_is_asked_before_and_charged_after);
+	tcase_add_test(c, large_files_are_refused);
+	tcase_add_test(c, a_full_disk_costs_nothing_old);
+	tcase_add_test(c, without_atomic_uploads_files_are_written_in_place);
+	tcase_add_test(c, syncing_works);
+	tcase_add_test(c, new_objects_belong_to_their_maker);
+	suite_add_tcase(s, c);
+	return s;
+}
