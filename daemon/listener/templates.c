@@ -207,8 +207,8 @@ got_answer(struct program *p, struct msg *m)
 static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
+	static struct msg m;
 	struct program *p = arg;
-	struct msg m;
 	int r = chan_receive(&p->channel, &m, p->ready ? ST_SPARE : ST_START);
 
 	(void)fd, (void)what;
