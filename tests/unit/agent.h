@@ -16,9 +16,12 @@
 	SUITE(match)		\
 	SUITE(format)		\
 	SUITE(root)		\
+	SUITE(gate)		\
 	SUITE(files)		\
 	SUITE(upload)		\
-	SUITE(listing)
+	SUITE(listing)		\
+	SUITE(data)		\
+	SUITE(hostile)
 
 #define SUITE(name) Suite *agent_##name##_suite(void);
 AGENT_SUITES(SUITE)

@@ -1,0 +1,205 @@
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/exitcode.h"
+#include "common/str.h"
+#include "tests/unit/agent.h"
+
+static struct sockaddr_in
+told(void)
+{
+	struct sockaddr_in in;
+
+	ck_assert_uint_eq(at->reply.listening.address_len, sizeof in);
+	memcpy(&in, at->reply.listening.address, sizeof in);
+	return in;
+}
+
+static in_port_t
+port_of(int fd)
+{
+	struct sockaddr_in in;
+	socklen_t len = sizeof in;
+
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&in, &len), 0);
+	return ntohs(in.sin_port);
+}
+
+START_TEST(passive_sockets_are_in_the_range_and_used_again)
+{
+	struct msg_listen m = { .family = 4 };
+	in_port_t first;
+
+	agent_test_make();
+	at->settings = "passive_ports=3210-3219\n";
+	agent_test_start();
+	expect(MSG_LISTEN, &m, MSG_LISTENING);
+	first = at->reply.listening.port;
+	ck_assert(first >= 3210 && first <= 3219);
+	ck_assert_uint_eq(port_of(at->reply.fd[0]), first);
+	ck_assert_uint_eq(told().sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+	ck_assert_int_ne(fcntl(at->reply.fd[0], F_GETFL) & O_NONBLOCK, 0);
+	m.family = 0;
+	expect(MSG_LISTEN, &m, MSG_LISTENING);
+	ck_assert_uint_eq(at->reply.listening.port, first);
+	m.family = 2;
+	expect_failed(MSG_LISTEN, &m, FAIL_ARGUMENT, 0);
+	m.family = 9;
+	expect_failed(MSG_LISTEN, &m, FAIL_ARGUMENT, 0);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(clients_are_told_the_address_of_their_network)
+{
+	struct msg_listen m = { .family = 4 };
+
+	agent_test_make();
+	at->settings = "passive_address=10.0.0.0/8 = 10.1.1.1, 127.0.0.0/8 = 192.0.2.7\npassive_ports=3210-3219\n";
+	agent_test_start();
+	expect(MSG_LISTEN, &m, MSG_LISTENING);
+	ck_assert_str_eq(inet_ntoa(told().sin_addr), "192.0.2.7");
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(exhausted_ranges_are_said_so)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(3220), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct msg_listen m = { .family = 4 };
+	int fd, on = 1;
+
+	agent_test_make();
+	at->settings = "passive_ports=3220-3220\n";
+	agent_test_start();
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, sizeof in), 0);
+	ck_assert_int_eq(listen(fd, 1), 0);
+	expect_failed(MSG_LISTEN, &m, FAIL_BUSY, 0);
+	ck_assert_ptr_nonnull(strstr(at->log[0], "passive-ports-exhausted"));
+	close(fd);
+	expect(MSG_LISTEN, &m, MSG_LISTENING);
+	ck_assert_uint_eq(at->reply.listening.port, 3220);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+static int
+listener(in_port_t *port)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, sizeof in), 0);
+	ck_assert_int_eq(listen(fd, 1), 0);
+	*port = port_of(fd);
+	return fd;
+}
+
+static void
+claim(struct msg_connect *m, const char *address, in_port_t port)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
+
+	ck_assert_int_eq(inet_pton(AF_INET, address, &in.sin_addr), 1);
+	m->port = port;
+	memcpy(m->claimed, &in, m->claimed_len = sizeof in);
+}
+
+START_TEST(active_connections_go_to_the_peer)
+{
+	struct msg_connect m = { .family = 1 };
+	struct sockaddr_in from;
+	socklen_t len = sizeof from;
+	in_port_t port;
+	int fd = listener(&port), in;
+
+	agent_test_make();
+	at->settings = "active_port=3230\n";
+	agent_test_start();
+	m.port = port;
+	expect(MSG_CONNECT, &m, MSG_CONNECTING);
+	in = accept(fd, (struct sockaddr *)&from, &len);
+	ck_assert_int_ge(in, 0);
+	ck_assert_uint_eq(ntohs(from.sin_port), 3230);
+	close(in);
+	claim(&m, "127.0.0.1", port);
+	expect(MSG_CONNECT, &m, MSG_CONNECTING);
+	agent_test_end(SP_EXIT_OK);
+	close(fd);
+}
+END_TEST
+
+/* FTP bounce. */
+START_TEST(foreign_addresses_and_low_ports_are_refused)
+{
+	struct msg_connect m = { .family = 1 };
+
+	agent_test_begin(EVERYTHING);
+	claim(&m, "192.0.2.1", 4000);
+	expect_failed(MSG_CONNECT, &m, FAIL_PEER, 0);
+	ck_assert_ptr_nonnull(strstr(at->log[0], "foreign-data-address"));
+	claim(&m, "127.0.0.1", 25);
+	expect_failed(MSG_CONNECT, &m, FAIL_PEER, 0);
+	m.claimed_len = 3;
+	m.port = 4000;
+	expect_failed(MSG_CONNECT, &m, FAIL_PEER, 0);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(trusted_networks_may_be_named)
+{
+	struct msg_connect m = { .family = 1 };
+	in_port_t port;
+	int fd = listener(&port);
+
+	agent_test_make();
+	at->settings = "data_peer=127.0.0.2/32\n";
+	agent_test_start();
+	claim(&m, "127.0.0.2", port);
+	expect(MSG_CONNECT, &m, MSG_CONNECTING);
+	claim(&m, "127.0.0.3", port);
+	expect_failed(MSG_CONNECT, &m, FAIL_PEER, 0);
+	agent_test_end(SP_EXIT_OK);
+	close(fd);
+}
+END_TEST
+
+START_TEST(active_mode_can_be_off)
+{
+	struct msg_connect m = { .family = 1, .port = 4000 };
+
+	agent_test_make();
+	at->settings = "active_mode=no\n";
+	agent_test_start();
+	expect_failed(MSG_CONNECT, &m, FAIL_ARGUMENT, 0);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+Suite *
+agent_data_suite(void)
+{
+	Suite *s = suite_create("agent: data sockets");
+	TCase *c = tcase_create("data sockets");
+
+	tcase_add_test(c, passive_sockets_are_in_the_range_and_used_again);
+	tcase_add_test(c, clients_are_told_the_address_of_their_network);
+	tcase_add_test(c, exhausted_ranges_are_said_so);
+	tcase_add_test(c, active_connections_go_to_the_peer);
+	tcase_add_test(c, foreign_addresses_and_low_ports_are_refused);
+	tcase_add_test(c, trusted_networks_may_be_named);
+	tcase_add_test(c, active_mode_can_be_off);
+	suite_add_tcase(s, c);
+	return s;
+}
