@@ -91,7 +91,7 @@ note(struct transfer *t, int64_t now)
 	struct msg_note body = { .bytes_in = s->bytes_in, .bytes_out = s->bytes_out };
 
 	t->noted = now;
-	(void)str_format(body.what, sizeof body.what, "%s %.200s", s->verb == NULL ? "" : s->verb->name, t->name);
+	(void)str_format(body.what, sizeof body.what, "%s %.200s", t->verb, t->name);
 	for (char *p = body.what; *p != '\0'; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = '?';
@@ -184,6 +184,7 @@ prepare(struct transfer *t, struct session *s, const char *name, int (*move)(str
 {
 	memset(t, 0, sizeof *t);
 	t->s = s;
+	t->verb = s->verb == NULL ? "" : s->verb->name;
 	t->name = name;
 	t->file_fd = t->wait_fd = -1;
 	t->move = move;
@@ -369,6 +370,6 @@ transfer_listing(struct session *s, const char *name)
 void
 transfer_describe(const struct transfer *t, char *dst, size_t size)
 {
-	(void)str_format(dst, size, "%s %s: %llu bytes %s", t->s->verb == NULL ? "" : t->s->verb->name, t->name,
+	(void)str_format(dst, size, "%s %s: %llu bytes %s", t->verb, t->name,
 	    (unsigned long long)t->moved, t->upload ? "received" : "sent");
 }

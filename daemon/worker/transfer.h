@@ -35,7 +35,7 @@ enum transfer_end {
 struct transfer {
 	struct session *s;
 	struct stream data;
-	const char *name;		/* for STAT and NOTE */
+	const char *verb, *name;	/* for STAT and NOTE */
 	bool upload, listing, convert, counted;
 	int file_fd;			/* -1: none */
 	off_t at, stop;			/* download: next byte, and the one after the last */

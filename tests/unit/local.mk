@@ -6,3 +6,4 @@ include %D%/authz.mk
 include %D%/account.mk
 include %D%/agent.mk
 include %D%/monitor.mk
+include %D%/worker.mk

@@ -1,0 +1,173 @@
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/worker/line.h"
+#include "tests/unit/worker.h"
+
+#define S(text) text, sizeof text - 1
+
+/* Bytes in, lines out: C command, B bad, L too long, F flooded; commands separated by |. */
+static const struct {
+	const char *bytes;
+	size_t n;
+	const char *results, *lines;
+} rows[] = {
+	{ S("NOOP\r\n"), "C", "NOOP" },
+	{ S("NOOP\n"), "C", "NOOP" },
+	{ S("\r\n\n  \r\n\t\r\nNOOP\r\n"), "C", "NOOP" },
+	{ S("  NOOP  x \r\n"), "C", "NOOP  x " },
+	{ S("CWD  a b \r\n"), "C", "CWD  a b " },
+	{ S("A\r\nB\nC\r\n"), "CCC", "A|B|C" },
+	{ S("NO"), "", "" },
+	{ S("A\0B\r\nC\r\n"), "BC", "C" },
+	{ S("A\rB\r\nC\r\n"), "BC", "C" },
+	{ S("A\r\r\nC\r\n"), "BC", "C" },
+	{ S("CWD a\r\0b\r\n"), "C", "CWD a\rb" },
+	{ S("\377\364\377\362ABOR\r\n"), "C", "ABOR" },
+	{ S("\377\364\377ABOR\r\n"), "C", "ABOR" },
+	{ S("AB\377\361OR\r\n"), "C", "ABOR" },
+	{ S("\377\373\1\377\374\2\377\375\3\377\376\4ABOR\r\n"), "C", "ABOR" },
+	{ S("CWD \377\377\r\n"), "C", "CWD \377" },
+	{ S("CWD x\377\r\n"), "C", "CWD x" },
+	{ S("CWD x\377\nNOOP\r\n"), "CC", "CWD x|NOOP" },
+};
+
+static void
+run(struct line_reader *l, char *results, char *lines)
+{
+	enum line_result r;
+	char *text;
+	size_t len;
+
+	while ((r = line_next(l, &text, &len)) != LINE_NONE) {
+		strcat(results, r == LINE_COMMAND ? "C" : r == LINE_BAD ? "B" : r == LINE_TOO_LONG ? "L" : "F");
+		if (r == LINE_COMMAND) {
+			ck_assert_uint_eq(strlen(text), len);
+			if (*lines != '\0')
+				strcat(lines, "|");
+			strcat(lines, text);
+		}
+		if (r == LINE_FLOODED)
+			return;
+	}
+}
+
+/* Feeds in pieces of step bytes: how the bytes arrive must not matter. */
+static void
+feed(struct line_reader *l, const char *bytes, size_t n, size_t step, char *results, char *lines)
+{
+	while (n > 0) {
+		size_t space, k;
+		uint8_t *at = line_room(l, &space);
+
+		k = step < space ? step : space;
+		k = k < n ? k : n;
+		ck_assert_uint_gt(k, 0);
+		memcpy(at, bytes, k);
+		line_filled(l, k);
+		bytes += k;
+		n -= k;
+		run(l, results, lines);
+		if (strchr(results, 'F') != NULL)
+			return;
+	}
+}
+
+START_TEST(table)
+{
+	static struct line_reader l;
+
+	for (size_t step = 1; step < 40; step += 3) {
+		char results[64] = "", lines[256] = "";
+
+		line_init(&l);
+		feed(&l, rows[_i].bytes, rows[_i].n, step, results, lines);
+		ck_assert_str_eq(results, rows[_i].results);
+		ck_assert_str_eq(lines, rows[_i].lines);
+	}
+}
+END_TEST
+
+/* The tail of a long line is no command, wherever the reads cut it. */
+START_TEST(long_line)
+{
+	static struct line_reader l;
+	static char bytes[LINE_MAX_BYTES + 200];
+	char results[64] = "", lines[8192] = "";
+
+	memset(bytes, 'x', sizeof bytes);
+	memcpy(bytes + LINE_MAX_BYTES + 10, "DELE a\r", 7);
+	memcpy(bytes + LINE_MAX_BYTES + 100, "\r\nNOOP\r\n", 8);
+	line_init(&l);
+	feed(&l, bytes, LINE_MAX_BYTES + 108, (size_t)_i, results, lines);
+	ck_assert_str_eq(results, "LC");
+	ck_assert_str_eq(lines, "NOOP");
+}
+END_TEST
+
+START_TEST(longest_line)
+{
+	static struct line_reader l;
+	static char bytes[LINE_MAX_BYTES + 2], lines[LINE_MAX_BYTES + 2];
+	char results[8] = "";
+
+	memset(bytes, 'x', LINE_MAX_BYTES);
+	memcpy(bytes + LINE_MAX_BYTES, "\r\n", 2);
+	line_init(&l);
+	feed(&l, bytes, sizeof bytes, 1000, results, lines);
+	ck_assert_str_eq(results, "C");
+	ck_assert_uint_eq(strlen(lines), LINE_MAX_BYTES);
+}
+END_TEST
+
+START_TEST(flood)
+{
+	static struct line_reader l;
+	static char bytes[LINE_FLOOD + 5000];
+	char results[8] = "", lines[8] = "";
+
+	memset(bytes, _i, sizeof bytes);
+	line_init(&l);
+	feed(&l, bytes, sizeof bytes, 4096, results, lines);
+	ck_assert_str_eq(results, "F");
+}
+END_TEST
+
+/* Nothing that came before AUTH is seen after it; nothing of a password stays. */
+START_TEST(forgotten)
+{
+	static struct line_reader l;
+	char results[8] = "", lines[64] = "", *text;
+	size_t len;
+
+	line_init(&l);
+	memcpy(line_room(&l, &len), "PASS geheim\r\nDELE", 17);
+	line_filled(&l, 17);
+	ck_assert_int_eq(line_next(&l, &text, &len), LINE_COMMAND);
+	ck_assert_str_eq(text, "PASS geheim");
+	line_wipe(&l);
+	ck_assert_ptr_null(memmem(&l, sizeof l, "geheim", 6));
+	line_discard(&l);
+	feed(&l, S(" x\r\n"), 100, results, lines);
+	ck_assert_str_eq(lines, "x");
+	ck_assert_int_eq(line_next(&l, &text, &len), LINE_NONE);
+}
+END_TEST
+
+Suite *
+worker_line_suite(void)
+{
+	Suite *s = suite_create("worker/line");
+	TCase *t = tcase_create("line");
+
+	tcase_add_loop_test(t, table, 0, (int)(sizeof rows / sizeof rows[0]));
+	tcase_add_loop_test(t, long_line, 1, 60);
+	tcase_add_test(t, longest_line);
+	tcase_add_loop_test(t, flood, 'x', 'x' + 1);
+	tcase_add_loop_test(t, flood, 255, 256);
+	tcase_add_test(t, forgotten);
+	suite_add_tcase(s, t);
+	return s;
+}
