@@ -192,6 +192,9 @@ call(struct session *s, struct chan *c, enum msg_type type, const void *body, en
 int
 ask_agent(struct session *s, enum msg_type type, const void *body, enum msg_type want)
 {
+	/* The agent forgets what RENAME_FROM named as soon as it is asked for something else. */
+	if (type != MSG_RENAME_TO)
+		s->rename_from = false;
 	return call(s, &s->files, type, body, want, MSG_NONE);
 }
 

@@ -41,6 +41,8 @@ static const struct talk {
 	    { "CWD denied", 550, "rule 7" }, { "CDUP", 250, NULL }, { "XCUP", 250, NULL }, { "RMD x", 250, NULL }, { "DELE x", 250, NULL } } },
 	{ true, { { "RNTO x", 503, NULL }, { "RNFR missing", 550, NULL }, { "RNTO x", 503, NULL }, { "RNFR x", 350, NULL }, { "RNTO y", 250, NULL },
 	    { "RNTO y", 503, NULL } } },
+	{ true, { { "RNFR x", 350, NULL }, { "NOOP", 200, NULL }, { "RNTO y", 250, NULL }, { "RNFR x", 350, NULL }, { "SIZE x", 213, NULL },
+	    { "RNTO y", 503, NULL } } },
 	{ true, { { "SIZE x", 213, "213 8" }, { "SIZE folder", 550, NULL }, { "MDTM x", 213, "213 19700102000000" }, { "MDTM missing", 550, NULL } } },
 	{ true, { { "MDTM 20260101000000 x", 213, "Modify=20260101000000; x" }, { "MDTM 20260101000000+60 x", 213, "Modify=20251231230000; x" },
 	    { "MDTM 20260101000000 missing", 213, "19700102" }, { "MDTM 20260101000000", 213, "19700102" }, { "MFMT 20260101000000 x", 213, "Modify=" },
