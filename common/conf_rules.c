@@ -149,7 +149,7 @@ rule_password(const void *value, struct conf_why *why)
 	if (s == NULL || s[0] == '$' || s[0] == '*' || s[0] == '!' || (n == 20 && s[0] == '_') ||
 	    (n == 13 && strspn(s, base64) == 13))
 		return 0;
-	return refuse(why, "", "expected the hash of a password", "sallyctl account hash prints it; clear text is not taken");
+	return refuse(why, "", "expected the hash of a password", "sallyctl passwd-hash prints it; clear text is not taken");
 }
 
 static int

@@ -63,7 +63,8 @@ class Server:
         self.log_path, self.xferlog = f"{directory}/log", f"{directory}/xferlog"
         text = ["[server]", *(f"{k} = {v}" for k, v in ROLE_USERS.items()), "passive_ports = 20000-45000",
                 f"log = {self.log_path}", f"xferlog = {self.xferlog}", "log_level = info", "login_delay = 0",
-                f"run_dir = {directory}/run", f"state_dir = {directory}/state", "max_sessions_per_address = 1000",
+                f"control_socket = {directory}/control", f"accounts_database = {directory}/state/accounts.db",
+                "max_sessions_per_address = 1000",
                 "accounts = config", server,
                 "[listener main]", f"listen = 127.0.0.1:{self.port}", listener]
         for name in UIDS if accounts is None else accounts:

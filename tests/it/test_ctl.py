@@ -1,0 +1,394 @@
+"""sallyctl: every command of its table, right and wrong; the server's commands against a running one."""
+import ftplib
+import json
+import os
+import re
+import subprocess
+import time
+
+import pytest
+
+from conftest import BUILD, TOP, UIDS
+
+CTL = f"{BUILD}/sallyctl"
+USAGE, NO_SERVER, CONFIG = 64, 69, 78
+
+
+def ctl(*args, **options):
+    return subprocess.run([CTL, *args], capture_output=True, text=True, errors="surrogateescape", timeout=60, **options)
+
+
+def commands():
+    """Rows of the command table: name, least and most number of arguments, server."""
+    with open(f"{TOP}/ctl/commands.def") as f:
+        rows = re.findall(r'^COMMAND\("([^"]+)",\s*\w+,\s*"[^"]*",\s*(\d+),\s*(-?\d+),[^"]*?(true|false),', f.read(), re.M)
+    assert len(rows) > 25
+    return [(name, int(least), int(most), server == "true") for name, least, most, server in rows]
+
+
+@pytest.mark.parametrize("name,least,most,server", commands())
+def test_every_command(name, least, most, server, tmp_path):
+    words = name.split()
+    help_text = ctl(*words, "--help")
+    assert help_text.returncode == 0 and help_text.stdout.startswith(f"Usage: sallyctl {name} ")
+    assert ctl("help", *words).stdout == help_text.stdout
+    wrong = ctl(*words, "--no-such-option")
+    assert wrong.returncode == USAGE and wrong.stderr and not wrong.stdout
+    if least > 0:
+        few = ctl(*words, *["x"] * (least - 1))
+        assert few.returncode == USAGE and "too few" in few.stderr
+    if most >= 0:
+        many = ctl(*words, *["x"] * (most + 1))
+        assert many.returncode == USAGE and "too many" in many.stderr
+    if server:
+        away = ctl("-s", str(tmp_path / "none"), *words, *["x"] * least)
+        assert away.returncode == NO_SERVER and "not running" in away.stderr
+
+
+def test_help_names_all_and_exit_codes():
+    text = ctl("--help").stdout
+    for name, *_ in commands():
+        assert name in text
+    for code in (0, 1, 2, 64, 69, 77, 78):
+        assert re.search(rf"^  {code} +\S", text, re.M)
+    assert re.match(r"sallyctl \d+\.\d+", ctl("--version").stdout)
+
+
+@pytest.mark.parametrize("args,word", [((), "missing"), (("whoo",), "did you mean who"), (("acl", "gett"), "did you mean acl get"),
+                                       (("acl",), ""), (("--json",), "missing"), (("\x1b[2J",), r"\x1b")])
+def test_unknown_commands(args, word):
+    r = ctl(*args)
+    assert r.returncode == USAGE and word in r.stderr and "\x1b" not in r.stderr
+
+
+def test_options_stand_before_or_after():
+    a = ctl("--json", "acl", "caps").stdout
+    assert a == ctl("acl", "caps", "--json").stdout and json.loads(a)["HAS_ACL_CHECK"] is True
+
+
+# ------------------------------------------------------------------------------------------ acl
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in ("f", "g", "d/e/h"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+        (tmp_path / name).chmod(0o640)
+    (tmp_path / "out").write_text("x")
+    (tmp_path / "out").chmod(0o600)
+    (tmp_path / "d/link").symlink_to("../out")
+    if ctl("acl", "set", "u::rw,u:7:r,g::r,m::r,o::-", str(tmp_path / "f")).returncode != 0:
+        pytest.skip("no ACLs on this file system")
+    ctl("acl", "set", "--mode", "640", str(tmp_path / "f"))
+    return tmp_path
+
+
+def acl(tree, *args):
+    return ctl("acl", *args, cwd=tree)
+
+
+def text_of(tree, path, *options):
+    r = acl(tree, "get", "-n", "-S", ",", *options, path)
+    assert r.returncode == 0, r.stderr
+    return r.stdout.strip()
+
+
+def test_acl_get_and_set(tree):
+    assert text_of(tree, "f") == "user::rw-,group::r--,other::---"
+    assert acl(tree, "set", "u::rw,u:7:rw,g::r,m::r,o::-", "f").returncode == 0
+    assert text_of(tree, "f") == "user::rw-,user:7:rw-,group::r--,mask::r--,other::---"
+    assert text_of(tree, "f", "-a", "-e") == "u::rw-,u:7:rw-\t#effective:r--,g::r--,m::r--,o::---"
+    assert text_of(tree, "f", "-ee").count("#effective") == 2
+    assert text_of(tree, "f", "-p", "> ").startswith("> user")
+    shown = subprocess.run(["getfacl", "-cn", "f"], cwd=tree, capture_output=True, text=True).stdout
+    assert "user:7:rw-" in shown
+    found = json.loads(acl(tree, "get", "--json", "f").stdout)[0]
+    assert found["path"] == "f" and found["acl"]["extended"] and found["acl"]["valid"] and found["acl"]["mode"] == "0640"
+    assert {"tag": "user", "id": 7, "name": found["acl"]["entries"][1]["name"], "perms": "rw-", "effective": "r--"} == found["acl"]["entries"][1]
+    assert acl(tree, "set", "--mode", "604", "f", "g").returncode == 0
+    assert oct((tree / "g").stat().st_mode)[-3:] == "604"
+
+
+def test_acl_set_refuses_what_is_not_valid(tree):
+    before = text_of(tree, "f")
+    for text, code in (("u::rw,u:7:r,g::r,o::-", 2), ("u::rw,u:7:r,u:7:rw,g::r,m::rw,o::-", 2), ("u::rw,u:99999999999:r,g::r,o::-", USAGE),
+                       ("u::6", USAGE), ("", 2), ("u::rw,u:nosuchuser:r,g::r,m::r,o::-", USAGE)):
+        r = acl(tree, "set", text, "f")
+        assert r.returncode == code and r.stderr, text
+    assert acl(tree, "set", "--mode", "999", "f").returncode == USAGE
+    assert acl(tree, "set", "u::rw,g::r,o::-", "none").returncode == 2
+    assert text_of(tree, "f") == before
+
+
+def test_acl_modify_remove_perm_clone_mask(tree):
+    assert acl(tree, "modify", "u:7:rwx,g:8:x", "f").returncode == 0
+    assert text_of(tree, "f") == "user::rw-,user:7:rwx,group::r--,group:8:--x,mask::rwx,other::---"
+    assert acl(tree, "perm", "u:7-w", "f").returncode == 0
+    assert acl(tree, "perm", "g:8=r", "f").returncode == 0
+    assert text_of(tree, "f") == "user::rw-,user:7:r-x,group::r--,group:8:r--,mask::r-x,other::---"
+    assert acl(tree, "perm", "--no-mask", "u:7+w", "f").returncode == 0
+    assert "mask::r-x" in text_of(tree, "f")
+    assert acl(tree, "mask", "f").returncode == 0
+    assert "mask::rwx" in text_of(tree, "f")
+    assert acl(tree, "clone", "u:7", "u:9", "f").returncode == 0
+    assert "user:9:rwx" in text_of(tree, "f")
+    assert acl(tree, "test", "u:9:rw", "f").returncode == 0
+    assert acl(tree, "test", "g:8:w", "f").returncode == 1
+    assert acl(tree, "test", "u:55:r", "f").returncode == 1
+    assert acl(tree, "remove", "u:7", "f").returncode == 0
+    assert "user:7:" not in text_of(tree, "f")
+    assert acl(tree, "remove", "u:7", "f").returncode == 0
+    assert acl(tree, "remove", "u", "f").returncode == 2
+    assert acl(tree, "perm", "u:55+r", "f").returncode == 1
+    assert acl(tree, "perm", "u:7", "f").returncode == USAGE
+    assert acl(tree, "clone", "u:55", "u:9", "f").returncode == 1
+
+
+def test_acl_default(tree):
+    assert text_of(tree, "d", "-d") == ""
+    assert acl(tree, "modify", "-d", "u:7:rx", "d").returncode == 0
+    assert "user:7:r-x" in text_of(tree, "d", "-d") and "user:7" not in text_of(tree, "d")
+    (tree / "d/new").write_text("x")
+    assert "user:7:r-x" in text_of(tree, "d/new")
+    assert acl(tree, "set", "-d", "u::rwx,g::rx,o::-", "f").returncode == 2
+    assert acl(tree, "is-extended", "d").stdout.split() == ["-", "default", "d"]
+    assert acl(tree, "remove-default", "d").returncode == 0 == acl(tree, "remove-default", "d").returncode
+    assert acl(tree, "is-extended", "d").returncode == 1
+
+
+def test_acl_recursive_does_not_follow_links(tree):
+    assert acl(tree, "modify", "-R", "u:7:rwx", "d").returncode == 0
+    assert "user:7:rwx" in text_of(tree, "d/e/h")
+    assert "user:7" not in text_of(tree, "out")
+    paths = [x["path"] for x in json.loads(acl(tree, "get", "-R", "--json", "d").stdout)]
+    assert paths == ["d", "d/e", "d/e/h"]
+
+
+def test_acl_save_and_restore(tree):
+    odd = tree / "d" / "odd name\n\\"
+    odd.write_text("x")
+    acl(tree, "modify", "-R", "u:7:r", "d")
+    acl(tree, "modify", "-d", "u:9:rwx", "d")
+    saved = acl(tree, "save", "-R", "d").stdout
+    acl(tree, "set", "-R", "--mode", "700", "d")
+    acl(tree, "remove-default", "-R", "d")
+    assert acl(tree, "save", "-R", "d").stdout != saved
+    (tree / "saved").write_text(saved)
+    assert ctl("acl", "restore", "-", cwd=tree, input=saved).returncode == 0
+    assert acl(tree, "save", "-R", "d").stdout == saved
+    subprocess.run(["setfacl", "--restore=saved"], cwd=tree, check=True)
+    (tree / "saved").write_text("user::rw-\n")
+    assert acl(tree, "restore", "saved").returncode == 2
+
+
+def test_acl_copy_diff_equiv(tree):
+    acl(tree, "modify", "u:7:r", "f")
+    assert acl(tree, "diff", "f", "g").returncode == 1
+    assert acl(tree, "copy", "f", "g").returncode == 0
+    assert acl(tree, "diff", "f", "g").returncode == 0
+    r = acl(tree, "equiv-mode", "g")
+    assert r.returncode == 1 and r.stdout == "0640 extended g\n"
+    r = acl(tree, "equiv-mode", "out")
+    assert r.returncode == 0 and r.stdout == "0600 basic out\n"
+
+
+@pytest.mark.parametrize("text,code,word", [("u::rx,g::-,o::-", 0, "valid"), ("u::rw,u::r,g::r,o::r", 1, "MULTI at entry 1"),
+                                            ("u::rw,u:7:r,u:7:rw,g::r,m::rw,o::r", 1, "DUPLICATE at entry 2"),
+                                            ("u::rw,g::r", 1, "MISS"), ("u:rw", 1, "SYNTAX at column 5")])
+def test_acl_check(text, code, word):
+    r = ctl("acl", "check", text)
+    assert r.returncode == code and word in r.stdout
+    assert json.loads(ctl("acl", "check", "--json", text).stdout)["valid"] is (code == 0)
+
+
+def test_acl_text():
+    assert ctl("acl", "text", "-m", "-n", "-S", ",", "u::rw,u:7:rw,g::r,o::-").stdout == "user::rw-,user:7:rw-,group::r--,mask::rw-,other::---\n"
+    assert ctl("acl", "text", "-S", "ab", "u::r").returncode == USAGE
+    r = ctl("acl", "text", "u::rw,u:-1:r")
+    assert r.returncode == USAGE and "column 9" in r.stderr
+
+
+# ------------------------------------------------------------------- configuration and machine
+
+def test_check_and_config_show(tmp_path):
+    good, bad = tmp_path / "good.conf", tmp_path / "bad.conf"
+    good.write_text("[server]\nidle_timeout = 77s\n")
+    bad.write_text("[server]\nidel_timeout = 5\nmax_sessions = many\n")
+    assert ctl("check", str(good)).returncode == 0
+    r = ctl("-c", str(bad), "check")
+    assert r.returncode == CONFIG and "bad.conf:2" in r.stdout + r.stderr and "bad.conf:3" in r.stdout + r.stderr
+    assert ctl("check", str(tmp_path / "none")).returncode == 2
+    r = ctl("-c", str(good), "config", "show")
+    assert r.returncode == 0 and re.search(r"idle_timeout.*77", r.stdout)
+    assert json.loads(ctl("-c", str(good), "config", "show", "--json").stdout)
+    assert ctl("-c", str(bad), "config", "show").returncode == CONFIG
+
+
+def test_sandbox_agrees_with_the_tables():
+    told = json.loads(ctl("sandbox", "--json").stdout)
+    assert [r["role"] for r in told["roles"]] == ["listener", "monitor", "worker", "agent", "keeper"]
+    worker = {c["call"] for c in told["syscalls"] if "worker" in c["roles"]}
+    assert {"read", "accept4"} <= worker and not {"openat", "socket", "connect", "execve", "fork"} & worker
+    assert all(c["reason"] for c in told["syscalls"])
+    text = ctl("sandbox").stdout
+    assert "worker (sallyport-worker), empty root, empty network" in text
+
+
+def test_doctor(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    conf = tmp_path / "s.conf"
+    conf.write_text(f"[server]\nlisten = 127.0.0.1:1\npassive_ports = 50000-50009\npassive_address = 192.168.1.1\n"
+                    f"worker_user = nosuchuser\nmonitor_user = 64103:64103\nkeeper_user = 64103:64103\naccounts = config, pam\n"
+                    f"pam_service = no-such-service\n[tls]\ncertificate = {tmp_path}/none.pem\nprivate_key = {tmp_path}/none.key\n"
+                    f"[account a]\nhome = {home}\nlayer = pyftpdlib elQ\n[account b]\nhome = {tmp_path}/none\n")
+    conf.chmod(0o600)
+    r = ctl("-c", str(conf), "doctor", "--json")
+    assert r.returncode == 1
+    found = json.loads(r.stdout)
+    with open(f"{TOP}/ctl/doctor.def") as f:
+        assert {x["check"] for x in found} == set(re.findall(r"^CHECK\((\w+),", f.read(), re.M))
+    assert all(x["remedy"] for x in found if x["result"] in ("error", "warning", "note"))
+
+    def says(check, result, word):
+        assert any(x["check"] == check and x["result"] == result and word in x["text"] for x in found), (check, word, found)
+
+    says("configuration", "error", "Q")
+    says("users", "error", "nosuchuser")
+    says("users", "error", "the same user")
+    says("passive", "warning", "10 passive ports")
+    says("address", "warning", "192.168.1.1")
+    says("certificates", "error", "none.pem")
+    says("sources", "error", "no-such-service")
+    says("homes", "error", "account b")
+    says("homes", "ok", "account a")
+    text = ctl("-c", str(conf), "doctor").stdout
+    assert "remedy: " in text and re.search(r"^\d+ errors, ", text, re.M)
+
+
+def test_doctor_certificates(tmp_path):
+    run = lambda *a: subprocess.run(["openssl", *a], cwd=tmp_path, check=True, capture_output=True)
+    for name, days in (("soon", 3), ("fine", 300)):
+        run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", str(days), "-subj", f"/CN={name}",
+            "-keyout", f"{name}.key", "-out", f"{name}.pem")
+        (tmp_path / f"{name}.key").chmod(0o600)
+    run("pkey", "-in", "fine.key", "-aes128", "-passout", "pass:x", "-out", "locked.key")
+    (tmp_path / "loose.key").write_bytes((tmp_path / "fine.key").read_bytes())
+    (tmp_path / "loose.key").chmod(0o644)
+    conf = tmp_path / "s.conf"
+
+    def certificates(pem, key):
+        conf.write_text(f"[server]\nlisten = 127.0.0.1:1\n[tls]\ncertificate = {tmp_path}/{pem}\nprivate_key = {tmp_path}/{key}\n")
+        found = json.loads(ctl("-c", str(conf), "doctor", "--json").stdout)
+        return [(x["result"], x["text"]) for x in found if x["check"] == "certificates"]
+
+    assert any(r == "warning" and "expires in" in t for r, t in certificates("soon.pem", "soon.key"))
+    assert not any(r == "error" for r, t in certificates("fine.pem", "fine.key"))
+    assert any(r == "error" and "not the key" in t for r, t in certificates("fine.pem", "soon.key"))
+    assert any(r == "error" and "passphrase" in t for r, t in certificates("fine.pem", "locked.key"))
+    assert any(r == "error" and "every user may read" in t for r, t in certificates("fine.pem", "loose.key"))
+    assert any(r == "error" and "no certificate" in t for r, t in certificates("fine.key", "fine.key"))
+
+
+def test_passwd_hash():
+    a, b = (ctl("passwd-hash", input="geheim\nrest\n") for _ in range(2))
+    assert a.returncode == 0 and a.stdout.startswith("$") and a.stdout != b.stdout and "geheim" not in a.stdout + a.stderr
+    assert json.loads(ctl("passwd-hash", "--json", input="x").stdout)["kind"]
+    assert ctl("passwd-hash", input="").returncode == USAGE
+    assert ctl("passwd-hash", input="x" * 2000 + "\n").returncode == USAGE
+    assert ctl("passwd-hash", "secret").returncode == USAGE
+
+
+# ---------------------------------------------------------------------------- the running server
+
+def ask(server, *args):
+    return ctl("-c", server.conf, *args)
+
+
+def asked(server, *args):
+    r = ask(server, *args, "--json")
+    assert r.returncode == 0, r.stderr
+    return json.loads(r.stdout)
+
+
+def test_status_and_who(server):
+    before = asked(server, "status")
+    assert before["pid"] == server.process.pid and before["draining"] is False
+    with server.ftp("alice") as f:
+        time.sleep(0.3)
+        mine = [s for s in asked(server, "who") if s["user"] == "alice"]
+        assert len(mine) == 1 and mine[0]["peer"] == "%s:%d" % f.sock.getsockname()[:2]
+        assert set(mine[0]["pids"]) == {"monitor", "worker", "agent"}
+        for pid in mine[0]["pids"].values():
+            assert os.path.exists(f"/proc/{pid}")
+        assert "alice" in ask(server, "who").stdout
+        assert asked(server, "status")["sessions"] >= 1
+
+
+@pytest.mark.parametrize("by", ["user", "session", "peer"])
+def test_kick(server, by):
+    f = server.ftp("bob")
+    time.sleep(0.3)
+    session = [s for s in asked(server, "who") if s["user"] == "bob"][0]
+    word = session["peer"].rsplit(":", 1)[0] if by == "peer" else str(session[by])
+    assert ask(server, "kick", word).returncode == 0
+    with pytest.raises((ftplib.error_temp, EOFError, OSError)) as e:
+        for _ in range(20):
+            f.sendcmd("NOOP")
+            time.sleep(0.1)
+    if e.type is ftplib.error_temp:
+        assert str(e.value).startswith("421")
+    f.close()
+    assert ask(server, "kick", "nobody-here").returncode == 1
+
+
+def test_bans(server):
+    assert ask(server, "ban", "192.0.2.0/24", "10m").returncode == 0
+    assert ask(server, "ban", "2001:db8::7").returncode == 0
+    bans = {b["net"]: b["until"] for b in asked(server, "bans")}
+    assert time.time() + 500 < bans["192.0.2.0/24"] < time.time() + 700
+    assert any(n.startswith("2001:db8::7") and until is None for n, until in bans.items())
+    for net in bans:
+        assert ask(server, "unban", net).returncode == 0
+    assert ask(server, "unban", "192.0.2.0/24").returncode == 1
+    assert asked(server, "bans") == []
+    assert ask(server, "ban", "nonsense").returncode == USAGE
+    assert ask(server, "ban", "192.0.2.1", "soon").returncode == USAGE
+
+
+def test_a_ban_acts(server):
+    assert ask(server, "ban", "127.0.0.1", "1m").returncode == 0
+    try:
+        with pytest.raises((ftplib.Error, EOFError, OSError)):
+            server.ftp("alice")
+    finally:
+        assert ask(server, "unban", "127.0.0.1").returncode == 0
+    server.ftp("alice").quit()
+
+
+def test_reload_is_all_or_nothing(server):
+    with open(server.conf) as f:
+        text = f.read()
+    try:
+        with open(server.conf, "a") as f:
+            f.write("no_such_key = 1\n")
+        r = ask(server, "reload")
+        assert r.returncode != 0 and "no_such_key" in r.stdout + r.stderr
+        server.ftp("alice").quit()
+    finally:
+        with open(server.conf, "w") as f:
+            f.write(text)
+    assert ask(server, "reload").returncode == 0
+    server.ftp("alice").quit()
+
+
+def test_others_may_not_ask(server):
+    r = ctl("-c", server.conf, "who", user=UIDS["bob"], group=UIDS["bob"], extra_groups=[], env={"PATH": os.environ["PATH"]})
+    assert r.returncode in (77, NO_SERVER) and not r.stdout
+
+
+def test_stop(serve):
+    server = serve()
+    assert ask(server, "stop").returncode == 0
+    assert server.process.wait(15) == 0
+    assert ask(server, "status").returncode == NO_SERVER
