@@ -189,7 +189,7 @@ void conf_free(struct conf *);
 /*
  * Reads the file and, when path is not NULL, the *.conf files of conf.d beside it
  * in the order of their names, then checks what contradicts what.  path NULL: defaults
- * only.  Goes on after mistakes.  Returns the number of errors (see
+ * only; so does a missing sallyport.conf of the installation itself.  Goes on after mistakes.  Returns the number of errors (see
  * conf_problem_at()), or -errno when the file cannot be read.
  */
 int conf_load(struct conf *, const char *path);

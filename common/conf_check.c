@@ -273,6 +273,16 @@ check_certificate_login(const struct view *v)
 		complain(v, K_certificate_login, "the account has no certificate_id that a certificate could match", "set certificate_id");
 }
 
+static void
+check_password(const struct view *v)
+{
+	const char *const *password = own(v, K_password);
+
+	if (password != NULL && *password != NULL && strncmp(*password, "{CLEAR}", 7) == 0)
+		conf_problem_add(v->conf, CONF_WARNING, v->section->file, conf_section_get(v->section, K_password)->line, v->section->label,
+		    "the password stands in clear text", "sallyctl passwd-hash prints its hash");
+}
+
 static const struct {
 	unsigned scopes;
 	void (*check)(const struct view *);
@@ -289,6 +299,7 @@ static const struct {
 	{ SC_CLASS, check_class },
 	{ SC_GROUP | SC_ACCOUNT, check_references },
 	{ SC_ACCOUNT, check_certificate_login },
+	{ SC_ACCOUNT, check_password },
 };
 
 static int

@@ -138,7 +138,11 @@ rule_log(const void *value, struct conf_why *why)
 	return refuse(why, s, "expected stderr, stdout, syslog, journal or the absolute path of a file", "");
 }
 
-/* crypt(5): $kind$..., _ and 19 characters, 13 characters of DES; * and ! match nothing. Never shown. */
+/*
+ * crypt(5): $kind$..., _ and 19 characters, 13 characters of DES; * and !
+ * match nothing; {CLEAR} introduces clear text, so that nobody writes it by
+ * mistake.  Never shown.
+ */
 static int
 rule_password(const void *value, struct conf_why *why)
 {
@@ -146,10 +150,10 @@ rule_password(const void *value, struct conf_why *why)
 	const char *s = *(const char *const *)value;
 	size_t n = s == NULL ? 0 : strlen(s);
 
-	if (s == NULL || s[0] == '$' || s[0] == '*' || s[0] == '!' || (n == 20 && s[0] == '_') ||
+	if (s == NULL || s[0] == '$' || s[0] == '*' || strncmp(s, "{CLEAR}", 7) == 0 || s[0] == '!' || (n == 20 && s[0] == '_') ||
 	    (n == 13 && strspn(s, base64) == 13))
 		return 0;
-	return refuse(why, "", "expected the hash of a password", "sallyctl passwd-hash prints it; clear text is not taken");
+	return refuse(why, "", "expected the hash of a password", "sallyctl passwd-hash prints it; {CLEAR} before it takes clear text");
 }
 
 static int

@@ -62,7 +62,7 @@ static const struct { const char *text, *problems; } broken[] = {
 	    "t.conf:3: \"ful\": tls: expected one of off, offer, control, full; did you mean \"full\"?\n" },
 	{ "[server]\nbanner = a\x01z\n", "t.conf:2: the line holds a control byte; is it a text file?\n" },
 	{ "[server]\n\xff\xfe = 1\n", "t.conf:2: \"\\xff\\xfe\": unknown key; see sallyport.conf(5)\n" },
-	{ "[account b]\npassword = geheim\n", "t.conf:2: password: expected the hash of a password; sallyctl passwd-hash prints it; clear text is not taken\n" },
+	{ "[account b]\npassword = geheim\n", "t.conf:2: password: expected the hash of a password; sallyctl passwd-hash prints it; {CLEAR} before it takes clear text\n" },
 	{ "[server]\nallowed_users = a\nrejected_users = b\n", "t.conf:3: \"b\": rejected_users cannot be combined with allowed_users; remove one of them\n" },
 	{ "[server]\nspare_sessions_min = 99\n", "t.conf:2: \"99\": spare_sessions_min is above spare_sessions_max\n" },
 	{ "[server]\npenalty_max = 5s\n", "t.conf:2: \"5s\": penalty_threshold is above penalty_max: nobody would ever be refused\n" },
@@ -100,6 +100,10 @@ START_TEST(warnings_are_no_errors)
 
 	ck_assert_int_eq(errors, 0);
 	ck_assert_str_eq(problems_of(c), "t.conf:2: warning: \"permissions\": is another name; write \"layer = sftpplus \"\n");
+	conf_free(c);
+	c = load("[account b]\npassword = {CLEAR}geheim\n", &errors);
+	ck_assert_int_eq(errors, 0);
+	ck_assert_str_eq(problems_of(c), "t.conf:2: warning: \"account b\": the password stands in clear text; sallyctl passwd-hash prints its hash\n");
 	conf_free(c);
 }
 END_TEST
