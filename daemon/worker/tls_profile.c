@@ -21,7 +21,6 @@
 #include "privsep/scheme.h"
 #include "privsep/tlsfiles.h"
 
-#define TICKETS_ON_CONTROL	2	/* later data connections get one each */
 #define TICKET_KEYS		80	/* name, HMAC key, cipher key, as OpenSSL wants them */
 
 const char *
@@ -303,7 +302,7 @@ configure(struct tls_profile *p, const struct settings *s)
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER);
 	(void)SSL_CTX_sess_set_cache_size(ctx, 8);
 	(void)SSL_CTX_set_timeout(ctx, (long)p->ticket_lifetime);
-	(void)SSL_CTX_set_num_tickets(ctx, TICKETS_ON_CONTROL);
+	(void)SSL_CTX_set_num_tickets(ctx, TLS_TICKETS_ON_CONTROL);
 	why = set_ciphers(ctx, s);
 	if (why == NULL)
 		why = set_schemes(ctx);

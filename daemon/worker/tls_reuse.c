@@ -26,10 +26,12 @@ tls_reuse_judge(struct tls_reuse *r, const struct tls_reuse_facts *f)
 	const bool good = acceptable(r, f);
 
 	if (f->resumed) {
-		r->shown = true;
 		r->resumed++;
-	} else
+		r->shown = ++r->streak >= TLS_REUSE_PROVEN || r->shown;
+	} else {
 		r->full++;
+		r->streak = 0;
+	}
 	if (good)
 		r->last_ticket_ms = f->now_ms;	/* every handshake ends with a fresh one */
 	return good;
@@ -40,5 +42,5 @@ tls_reuse_refusal(const struct tls_reuse *r)
 {
 	if (r->mode == CONF_REUSE_STRICT)
 		return "TLS session of data connection not resumed (session_reuse = strict)";
-	return "TLS session of data connection not resumed, as this client did before (session_reuse = adaptive)";
+	return "TLS session of data connection not resumed, though this client always did (session_reuse = adaptive)";
 }

@@ -10,11 +10,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * Some clients use a ticket once and know only those of the control connection,
+ * which are two: who has resumed more often in a row than that can do it always.
+ */
+#define TLS_TICKETS_ON_CONTROL	2
+#define TLS_REUSE_PROVEN	(TLS_TICKETS_ON_CONTROL + 1)
+
 struct tls_reuse {
 	int mode;			/* enum conf_session_reuse */
 	int64_t lifetime_ms;		/* of a ticket */
 	int64_t last_ticket_ms;		/* when the client got its latest one */
-	bool shown;			/* the client has resumed on a data connection before */
+	unsigned streak;		/* data connections resumed one after the other, the last one included */
+	bool shown;			/* the client can always resume: adaptive insists on it from now on */
 	bool told;			/* the log knows that this client does not resume */
 	unsigned resumed, full;		/* data connections so far */
 };

@@ -21,11 +21,14 @@ static const struct {
 	{ CONF_REUSE_STRICT, "wf", "y" },
 	{ CONF_REUSE_STRICT, "wff", "yn" },
 	{ CONF_REUSE_ADAPTIVE, "ffff", "yyyy" },
-	{ CONF_REUSE_ADAPTIVE, "ffrf", "yyyn" },
-	{ CONF_REUSE_ADAPTIVE, "rfr", "yny" },
-	{ CONF_REUSE_ADAPTIVE, "rx", "yy" },
-	{ CONF_REUSE_ADAPTIVE, "rwf", "yy" },
-	{ CONF_REUSE_ADAPTIVE, "rwff", "yyn" },
+	{ CONF_REUSE_ADAPTIVE, "ffrf", "yyyy" },
+	{ CONF_REUSE_ADAPTIVE, "rfr", "yyy" },
+	{ CONF_REUSE_ADAPTIVE, "rrfrrf", "yyyyyy" },	/* tickets of control used up */
+	{ CONF_REUSE_ADAPTIVE, "rrrf", "yyyn" },
+	{ CONF_REUSE_ADAPTIVE, "frrrffrf", "yyyynnyn" },
+	{ CONF_REUSE_ADAPTIVE, "rrrx", "yyyy" },
+	{ CONF_REUSE_ADAPTIVE, "rrrwf", "yyyy" },
+	{ CONF_REUSE_ADAPTIVE, "rrrwff", "yyyyn" },
 };
 
 START_TEST(histories)
