@@ -110,6 +110,20 @@ merge(const struct account_sources *sources, const struct account_query *q, stru
 	return r;
 }
 
+/* The password of the settings: a hash, or in clear behind {CLEAR} (sallyportd serve). */
+static void
+take_password(struct account *a)
+{
+	static const char clear[] = "{CLEAR}";
+	const char *password = a->resolved->s.password;
+
+	a->verifier = password != NULL ? password : "*";
+	if (strncmp(a->verifier, clear, sizeof clear - 1) == 0) {
+		a->verifier_kind = VERIFY_CLEAR;
+		a->verifier += sizeof clear - 1;
+	}
+}
+
 /* Does any class look at Unix groups? Then they must be known before the settings are. */
 static bool
 classes_exist(const struct conf *conf)
@@ -129,7 +143,7 @@ account_resolve(const struct account_sources *sources, const struct account_quer
 	if (r == 0)
 		r = account_load_groups(a);
 	if (r == 0 && a->verifier == NULL && a->verifier_kind == VERIFY_HASH)
-		a->verifier = a->resolved->s.password != NULL ? a->resolved->s.password : "*";
+		take_password(a);
 	if (r == 0 && a->flags & ACCOUNT_SYSTEM && classes_exist(sources->conf)) {
 		char text[GROUP_NAMES_MAX] = "";
 		const char *names[ACCOUNT_GROUPS_MAX];

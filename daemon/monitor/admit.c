@@ -476,6 +476,8 @@ go_live(struct monitor *s, const struct msg *login)
 		monitor_end(s, SP_EXIT_SANDBOX);
 		return false;
 	}
+	set_context(s);
+	log_login(s, login->login.tls != 0);
 	r = tell_worker(s, login);
 	if (r != 0) {
 		monitor_end(s, r == SP_ECLOSED ? SP_EXIT_NOAUTH : SP_EXIT_OS);
@@ -485,8 +487,6 @@ go_live(struct monitor *s, const struct msg *login)
 	s->stage = STAGE_LIVE;
 	if (set->session_timeout != 0)
 		s->deadline = clock_ms() + (int64_t)set->session_timeout * 1000;
-	set_context(s);
-	log_login(s, login->login.tls != 0);
 	/* What only a login needs is given back: a session may idle for hours. */
 	(void)madvise(&body, sizeof body, MADV_DONTNEED);
 	return true;
