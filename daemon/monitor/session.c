@@ -146,14 +146,15 @@ static const struct {
 
 /* ------------------------------------------------------------------- channels */
 
+/* In the order in which they are read: what a peer said last counts before its end, and the listener comes last. */
 static const struct {
 	size_t offset;
 	const char *peer;
 } channels[] = {
-	{ offsetof(struct monitor, listener),	"listener" },
-	{ offsetof(struct monitor, login),	"worker" },
+	{ offsetof(struct monitor, agent),	"agent" },
 	{ offsetof(struct monitor, log),	"worker" },
-	{ offsetof(struct monitor, agent),	"agent" }
+	{ offsetof(struct monitor, login),	"worker" },
+	{ offsetof(struct monitor, listener),	"listener" }
 };
 
 #define CHANNELS (sizeof channels / sizeof *channels)
@@ -208,23 +209,29 @@ log_violation(const struct monitor *s, const struct chan *c, int code)
 	log_end(&l);
 }
 
-/* One end of the session is gone. What follows depends on who it was and when. */
+/* Before the login a session ends with the first of its processes. */
+static void
+closed_early(struct monitor *s, struct chan *c)
+{
+	bool served = s->stage == STAGE_LOGIN;
+
+	if (c == &s->agent && served)
+		log_problem(LOG_LEVEL_ERROR, "agent-vanished", NULL, 0);
+	monitor_end(s, c == &s->agent || (c == &s->listener && served) ? SP_EXIT_ORPHAN
+	    : served ? SP_EXIT_NOAUTH : SP_EXIT_OK);
+}
+
+/* Another process of the session is gone. Afterwards what they still have to say is waited for, but not for long. */
 static void
 channel_closed(struct monitor *s, struct chan *c)
 {
 	chan_close(c);
-	if (c == &s->listener) {
-		monitor_end(s, SP_EXIT_ORPHAN);
-	} else if (s->stage != STAGE_LIVE) {
-		bool served = s->stage == STAGE_LOGIN;
-
-		if (c == &s->agent && served)
-			log_problem(LOG_LEVEL_ERROR, "agent-vanished", NULL, 0);
-		monitor_end(s, c == &s->agent ? SP_EXIT_ORPHAN : served ? SP_EXIT_NOAUTH : SP_EXIT_OK);
+	if (s->stage != STAGE_LIVE) {
+		closed_early(s, c);
 	} else if (s->agent.fd < 0 && s->log.fd < 0) {
 		monitor_end(s, SP_EXIT_OK);
 	} else {
-		/* The other follows at once, or it hangs. */
+		/* The others follow at once, or they hang. */
 		s->deadline = clock_ms() + END_WAIT;
 		s->stopping = true;
 	}
