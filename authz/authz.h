@@ -47,6 +47,14 @@ uint32_t authz_right_parse(const char *word);
 /* Writes all words of a mask, separated by blanks; always terminated. Returns dst. */
 char *authz_rights_text(uint32_t rights, char *dst, size_t size);
 
+/*
+ * Writes rights in a language ("pyftpdlib" letters, "ups" string, "ftpcluster"
+ * letters, "sftpplus" permissions): the most that grants nothing beyond the
+ * mask.  True when it is exactly the mask; an unknown language gives false
+ * and "".
+ */
+bool authz_in_language(const char *dialect, uint32_t rights, char *dst, size_t size);
+
 /* -------------------------------------------------------------- operations */
 
 /* AUTHZ_OP_RETR, ...: ops.def.  privsep's GATE(x) is AUTHZ_OP_x. */

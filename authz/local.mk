@@ -7,7 +7,7 @@ libauthz_a_SOURCES = \
 	authz/ftpcluster.c authz/ftpcluster.h authz/ftpcluster_parse.c \
 	authz/glob.c authz/glob.h \
 	authz/kernel.c authz/kernel.h authz/kernel_look.c \
-	authz/layer.c authz/listing.c authz/policy.c \
+	authz/layer.c authz/letters.c authz/listing.c authz/policy.c \
 	authz/posixacl.c authz/posixacl.h authz/posixacl_file.c authz/posixacl_text.c \
 	authz/pairs.c authz/pairs.h \
 	authz/pyftpdlib.c authz/pyftpdlib.h authz/pyftpdlib_file.c authz/pyftpdlib_file.h \

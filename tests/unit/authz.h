@@ -6,6 +6,9 @@
 /* SUITE(name) : one suite a module of authz/ */
 #define AUTHZ_SUITES(SUITE)	\
 	SUITE(kernel)		\
+	SUITE(languages)	\
+	SUITE(match)		\
+	SUITE(policy)		\
 	SUITE(posixacl)
 
 #define SUITE(name) Suite *authz_##name##_suite(void);
