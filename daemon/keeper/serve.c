@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -14,14 +15,15 @@
 #include "daemon/keeper/serve.h"
 #include "privsep/chan.h"
 
-#define TOKEN_MS (1000 / KEEPER_RATE)	/* what one signature costs of the budget */
+#define SERVICE_US	20	/* what a request costs beside the signature */
+#define PAUSE_MS	20	/* between two looks at those that wait */
 
 /* A worker. */
 struct client {
 	struct chan chan;
 	uint64_t serial;
-	int64_t credit;		/* milliseconds of budget: a signature costs TOKEN_MS */
-	int64_t counted;	/* when the credit was last counted */
+	int64_t credit;		/* microseconds of budget */
+	int64_t counted;	/* when the credit was last counted, ms */
 	bool waiting;		/* out of budget: not polled */
 	bool told;		/* the log knows that it was slowed down */
 	struct client *next, *prev;
@@ -110,7 +112,7 @@ attach(struct keeper *k)
 	}
 	chan_init(&c->chan, fd, CH_SIGN, ROLE_KEEPER);
 	c->serial = ++k->serial;
-	c->credit = (int64_t)KEEPER_BURST * TOKEN_MS;
+	c->credit = KEEPER_BURST;
 	c->counted = clock_ms();
 	c->next = k->clients;
 	if (k->clients != NULL)
@@ -203,17 +205,32 @@ sign(struct keeper *k, struct client *c)
 	return r == SP_EDENIED ? r : 0;
 }
 
-/* Counts one signature; out of budget, the channel rests until it may ask again. */
-static void
-charge(struct keeper *k, struct client *c)
+static int64_t
+cpu_us(void)
 {
-	const int64_t now = clock_ms(), full = (int64_t)KEEPER_BURST * TOKEN_MS;
+	struct timespec t;
 
-	c->credit += now - c->counted;
-	if (c->credit > full)
-		c->credit = full;
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* The credit that has grown by now. */
+static int64_t
+grown(const struct client *c, int64_t now)
+{
+	int64_t credit = c->credit + (now - c->counted) * 1000 / KEEPER_SHARE;
+
+	return credit > KEEPER_BURST ? KEEPER_BURST : credit;
+}
+
+/* Counts what a request cost; out of budget, the channel rests until it may ask again. */
+static void
+charge(struct keeper *k, struct client *c, int64_t cost)
+{
+	const int64_t now = clock_ms();
+
+	c->credit = grown(c, now) - cost - SERVICE_US;
 	c->counted = now;
-	c->credit -= TOKEN_MS;
 	if (c->credit > 0)
 		return;
 	if (!c->told)
@@ -231,10 +248,12 @@ serve_worker(struct keeper *k, struct client *c)
 	if (r == -EAGAIN || r == -EINTR)
 		return;
 	if (r == 0) {
+		const int64_t before = cpu_us();
+
 		r = sign(k, c);
 		msg_close(&k->m);
 		if (r == 0) {
-			charge(k, c);
+			charge(k, c, cpu_us() - before);
 			return;
 		}
 	} else if (r != SP_ECLOSED)
@@ -250,14 +269,14 @@ wake_waiting(struct keeper *k)
 
 	for (struct client *c = k->clients, *next; c != NULL && k->waiting > 0; c = next) {
 		next = c->next;
-		if (!c->waiting || c->credit + now - c->counted < TOKEN_MS)
+		if (!c->waiting || grown(c, now) <= 0)
 			continue;
 		c->waiting = false;
 		k->waiting--;
 		if (watch(k, EPOLL_CTL_ADD, c->chan.fd, c) != 0)
 			detach(k, c);
 	}
-	return k->waiting > 0 ? TOKEN_MS : -1;
+	return k->waiting > 0 ? PAUSE_MS : -1;
 }
 
 static void
