@@ -22,6 +22,8 @@
 #include "privsep/sandbox.h"
 #include "privsep/template.h"
 
+#define GRACE_MS 200
+
 static struct agent agent;	/* zero pages until they are needed */
 static struct conf *configuration;
 
@@ -239,7 +241,16 @@ agent_ask(struct agent *a, enum msg_type type, const void *body, const int *fds,
 	return SP_EREPLY;
 }
 
-/* 0, or an exit code. */
+/* The worker's end closes the monitor's and ours: which we see first is chance. */
+static int
+monitor_left(struct agent *a)
+{
+	struct pollfd p = { .fd = a->files.fd };
+
+	return poll(&p, 1, GRACE_MS) == 1 && (p.revents & POLLHUP) != 0 ? SP_EXIT_OK : SP_EXIT_ORPHAN;
+}
+
+/* 0, or an exit code plus one, so that SP_EXIT_OK ends the loop too. */
 static int
 from_monitor(struct agent *a)
 {
@@ -248,9 +259,9 @@ from_monitor(struct agent *a)
 	if (r == -EINTR)
 		return 0;
 	if (r == SP_ECLOSED)
-		return SP_EXIT_ORPHAN;
+		return 1 + monitor_left(a);
 	if (r != 0)
-		return SP_EXIT_PROTOCOL;
+		return 1 + SP_EXIT_PROTOCOL;
 	if (a->reply.type == MSG_AGENT_END)
 		remember_end(a, &a->reply.agent_end);
 	msg_close(&a->reply);
@@ -271,7 +282,6 @@ violation(const struct chan *c, int code)
 	return SP_EXIT_PROTOCOL;
 }
 
-/* 0, or an exit code plus one, so that SP_EXIT_OK ends the loop too. */
 static int
 from_worker(struct agent *a)
 {
@@ -303,7 +313,7 @@ serve_all(struct agent *a)
 		if (poll(p, 2, -1) < 0 && errno != EINTR)
 			return SP_EXIT_OS;
 		if (p[1].revents != 0 && (r = from_monitor(a)) != 0)
-			return r;
+			return r - 1;
 		if (p[0].revents != 0 && (r = from_worker(a)) != 0)
 			return r - 1;
 		if (a->ending)
