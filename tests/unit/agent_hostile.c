@@ -193,11 +193,12 @@ START_TEST(senseless_values_are_refused)
 }
 END_TEST
 
-/* The agent cannot come back to root, and opens nothing beside its root: its filter and its jail say so. */
+/* Without its monitor an agent does not go on, whatever its worker wants. */
 START_TEST(the_monitors_end_ends_the_agent)
 {
 	reach(ST_TRANSFER);
 	chan_close(&at->monitor);
+	usleep(500000);
 	agent_test_end(SP_EXIT_ORPHAN);
 }
 END_TEST
