@@ -18,3 +18,14 @@ PRIVSEP_LIBS = libprivsep.a libcommon.a $(SECCOMP_LIBS) $(CAP_LIBS)
 libprivsep_a_SOURCES += \
 	privsep/scheme.c privsep/scheme.h privsep/schemes.def \
 	privsep/tlsfiles.c privsep/tlsfiles.h
+
+# PROTOCOL.md comes from the table of messages; tests/protocol.sh compares them.
+noinst_PROGRAMS += make-protocol
+make_protocol_SOURCES = privsep/protocol.c
+make_protocol_LDADD = libprivsep.a libcommon.a
+EXTRA_DIST += PROTOCOL.md tests/protocol.sh
+TESTS += tests/protocol.sh
+
+.PHONY: protocol
+protocol: make-protocol$(EXEEXT)
+	./make-protocol > $(top_srcdir)/PROTOCOL.md
