@@ -1,1 +1,2 @@
 include %D%/common.mk
+include %D%/acl.mk

@@ -19,9 +19,9 @@
 #include "authz/kernel.h"
 #include "tests/unit/authz.h"
 
-#define ROUNDS_OBJECTS	150
+#define ROUNDS_OBJECTS	100
 #define OBJECTS		60
-#define ROUNDS_OPS	3000
+#define ROUNDS_OPS	1500
 #define FIRST_ID	60001
 #define IDS		4
 
@@ -129,7 +129,7 @@ real_access(const char *path, unsigned want)
 	return syscall(SYS_faccessat2, AT_FDCWD, path, (int)want, AT_EACCESS) == 0 ? 0 : -errno;
 }
 
-/* The access check alone: 9,000 objects, each with all eight wishes. */
+/* The access check alone: 6,000 objects, each with all eight wishes. */
 START_TEST(access_checks)
 {
 	struct kernel_facts *facts[OBJECTS];
@@ -544,7 +544,7 @@ authz_kernel_suite(void)
 	tcase_add_test(facts, sticky_and_owner_reasons);
 	tcase_add_test(facts, every_operation_is_answered);
 	tcase_add_checked_fixture(real, make_base, remove_base);
-	tcase_set_timeout(real, 240);
+	tcase_set_timeout(real, 300);
 	tcase_add_test(real, looking_resolves_inside_the_root);
 	tcase_add_test(real, predictions_join_both);
 	tcase_add_test(real, access_checks);

@@ -494,6 +494,7 @@ START_TEST(file_systems_without_acls)
 
 	ck_assert_int_eq(pacl_get(pacl_at_path("/proc/self/comm"), PACL_ACCESS, &acl), 0);
 	expect_text(acl, "user::rw-,group::r--,other::r--");
+	pacl_free(acl);
 	ck_assert_int_eq(pacl_apply(pacl_at_path("/proc/self/comm"), PACL_ACCESS, extended), -EOPNOTSUPP);
 	ck_assert_int_eq(pacl_get(pacl_at_path("/proc/self"), PACL_DEFAULT, &acl), -EOPNOTSUPP);
 	pacl_free(extended);

@@ -1,0 +1,6 @@
+if FUZZING
+EXTRA_PROGRAMS += fuzz_acl
+endif
+fuzz_acl_SOURCES = tests/fuzz/acl.c
+fuzz_acl_LDADD = $(AUTHZ_LIBS)
+fuzz_acl_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
