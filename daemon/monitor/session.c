@@ -21,6 +21,7 @@
 #define STOP_WAIT	10000	/* ms that a session whose time is over may still need */
 #define BURST_GAP	2	/* ms: messages that follow so closely are taken in batches */
 #define BURST_WAIT	5	/* ms that a batch is gathered for */
+#define BURST_MAX	1000	/* messages of a batch: more than a channel holds */
 
 struct monitor_prepared monitor_prepared;
 
@@ -293,8 +294,8 @@ monitor_call(struct monitor *s, struct chan *c, enum msg_type type, const void *
 
 /* ----------------------------------------------------------------------- loop */
 
-/* Waits for at most so long (-1: for ever) and handles one message of each channel that has one. */
-static void
+/* Waits for at most so long (-1: for ever) and handles one message of each channel that has one. False: there was none. */
+static bool
 turn(struct monitor *s, int64_t milliseconds)
 {
 	static struct msg m;
@@ -312,6 +313,7 @@ turn(struct monitor *s, int64_t milliseconds)
 			take(s, c, &m, chan_receive(c, &m, states_of(s, c)));
 	}
 	sandbox_report();
+	return n > 0;
 }
 
 void
@@ -320,7 +322,7 @@ monitor_wait(struct monitor *s, int64_t milliseconds)
 	int64_t end = clock_ms() + milliseconds, now;
 
 	while (!s->ended && (now = clock_ms()) < end)
-		turn(s, end - now);
+		(void)turn(s, end - now);
 }
 
 /* The session's time is over: first the client is told, then the channels close. */
@@ -342,15 +344,19 @@ deadline_passed(struct monitor *s)
 /*
  * Log lines and records of many small transfers come one by one; a process
  * that is woken for each costs more than the transfer.  While they come
- * quickly they are left to gather.
+ * quickly they are left to gather, and then taken together: a full channel
+ * would stop the agent.
  */
 static void
 gather(struct monitor *s, int64_t *last)
 {
 	int64_t now = clock_ms();
 
-	if (s->stage == STAGE_LIVE && now - *last <= BURST_GAP)
+	if (s->stage == STAGE_LIVE && now - *last <= BURST_GAP) {
 		(void)poll(NULL, 0, BURST_WAIT);
+		for (int i = 0; i < BURST_MAX && !s->ended && turn(s, 0); i++)
+			;
+	}
 	*last = now;
 }
 
@@ -366,7 +372,7 @@ run(struct monitor *s)
 			deadline_passed(s);
 			continue;
 		}
-		turn(s, s->deadline == 0 ? -1 : s->deadline - now);
+		(void)turn(s, s->deadline == 0 ? -1 : s->deadline - now);
 		gather(s, &last);
 	}
 }
