@@ -315,5 +315,50 @@ START_TEST(missing_files_are_found)
 }
 END_TEST
 
+/* Takes the # away from lines of the sample that would be keys, sections or rules without it. */
+static void
+uncomment(char *text)
+{
+	char *to = text, *line = text, *next;
+	size_t n;
+
+	for (; *line != '\0'; line = next) {
+		bool code = line[0] == '#' && (line[1] == '[' || (line[1] >= 'a' && line[1] <= 'z') || strncmp(line + 1, "    ", 4) == 0);
+
+		n = strcspn(line, "\n");
+		next = line + n + (line[n] == '\n');
+		memmove(to, line + code, (size_t)(next - line) - code);
+		to += (size_t)(next - line) - code;
+	}
+	*to = '\0';
+}
+
+START_TEST(the_sample_is_right)
+{
+	const char *src = getenv("top_srcdir");
+	char path[500], *text = calloc(1, 20000);
+	int errors;
+	struct conf *c;
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/etc/sallyport.conf.in", src == NULL ? "." : src);
+	f = fopen(path, "r");
+	if (f == NULL)
+		ck_abort_msg("%s cannot be read: set top_srcdir", path);
+	ck_assert_uint_gt(fread(text, 1, 19999, f), 100);
+	fclose(f);
+	uncomment(text);
+	for (char *p; (p = strstr(text, "@logdir@")) != NULL;)
+		memcpy(p, "/var/log", 8);
+	c = load(text, &errors);
+	ck_assert_str_eq(problems_of(c), "");
+	ck_assert_str_eq(conf_server(c)->xferlog, "/var/log/xferlog");
+	ck_assert_ptr_nonnull(conf_section_find(c, SC_ACCOUNT, "partner"));
+	conf_free(c);
+	free(text);
+}
+END_TEST
+
 COMMON_SUITE(conf_read, mistakes, warnings_are_no_errors, spellings, texts_keep_everything, lists_go_on, rules_keep_their_lines,
-    long_lines_are_whole, too_long_is_an_error, empty_is_fine, fragments_in_order, missing_files_are_found)
+    long_lines_are_whole, too_long_is_an_error, empty_is_fine, fragments_in_order, missing_files_are_found,
+    the_sample_is_right)

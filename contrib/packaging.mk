@@ -1,0 +1,15 @@
+# Samples and packaging.
+EXTRA_DIST += \
+	contrib/debian/README.Debian \
+	contrib/debian/changelog \
+	contrib/debian/control \
+	contrib/debian/copyright \
+	contrib/debian/rules \
+	contrib/debian/sallyport.examples \
+	contrib/debian/source/format \
+	contrib/debian/tests/control \
+	contrib/debian/tests/login \
+	contrib/debian/watch \
+	contrib/fail2ban/filter.conf \
+	contrib/fail2ban/jail.conf \
+	contrib/rpm/sallyport.spec
