@@ -79,6 +79,7 @@ read_globals(struct sftpplus *s, struct compiler *c, const struct source *src, c
 		s->globals = set;
 }
 
+/* A rule with a mistake is not kept: then the layer denies everything. */
 static void
 read_source(struct sftpplus *s, struct compiler *c, const struct source *src)
 {
@@ -100,7 +101,8 @@ read_source(struct sftpplus *s, struct compiler *c, const struct source *src)
 			if (r->method == METHOD_GLOB && sftpplus_is_permission(r->expression))
 				complain(c, src, line.number, 1, true, "one line of global permissions, the first",
 				    "a later line that begins with a permission is a rule for a path of that name");
-		}
+		} else
+			regex_free(s->rules[s->rule_count].regex);
 	}
 	if (!globals)
 		complain(c, src, 0, 0, false, "permissions such as allow-read, allow-list", "the permissions are empty");

@@ -1,2 +1,3 @@
+include %D%/authz.mk
 include %D%/common.mk
 include %D%/acl.mk
