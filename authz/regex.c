@@ -209,21 +209,34 @@ regex_search(struct regex *rx, const char *path, size_t len, bool ascii)
 	return r == PCRE2_ERROR_NOMATCH ? REGEX_NO : REGEX_LIMIT;
 }
 
-/* Length of a class or a counted repeat at s; 0: it does not end. */
+/* Length of a class at s; 0: it does not end. */
 static size_t
-bracket_length(const char *s, size_t len)
+class_length(const char *s, size_t len)
 {
-	char close = s[0] == '[' ? ']' : '}';
 	size_t i = 1;
 
-	if (s[0] == '[' && i < len && s[i] == '^')
+	if (i < len && s[i] == '^')
 		i++;
-	if (s[0] == '[' && i < len && s[i] == ']')
+	if (i < len && s[i] == ']')
 		i++;
-	for (; i < len && s[i] != close; i++)
+	for (; i < len && s[i] != ']'; i++) {
+		if (s[i] == '[')
+			return 0;	/* a set inside, or none: not worth telling */
 		if (s[i] == '\\')
 			i++;
+	}
 	return i < len ? i + 1 : 0;
+}
+
+/* Length of a counted repeat at s; 0: the brace stands for itself. */
+static size_t
+repeat_length(const char *s, size_t len)
+{
+	size_t i = 1;
+
+	while (i < len && ((s[i] >= '0' && s[i] <= '9') || s[i] == ','))
+		i++;
+	return i < len && s[i] == '}' && i > 1 ? i + 1 : 0;
 }
 
 enum piece { PIECE_LETTER, PIECE_OTHER, PIECE_UNKNOWN };
@@ -238,7 +251,7 @@ next_piece(const char *s, size_t len, size_t *n)
 	if (escaped && is_word(s[1]))
 		return strchr("dDwWsSbBAz", s[1]) ? PIECE_OTHER : PIECE_UNKNOWN;
 	if (s[0] == '[' || s[0] == '{') {
-		*n = bracket_length(s, len);
+		*n = s[0] == '[' ? class_length(s, len) : repeat_length(s, len);
 		return *n ? PIECE_OTHER : PIECE_UNKNOWN;
 	}
 	if (strchr("(|", s[0]) && !escaped)
