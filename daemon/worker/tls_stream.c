@@ -6,6 +6,7 @@
 #include <openssl/x509.h>
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -311,6 +312,8 @@ handshake(struct stream *st)
 	if (l->data)
 		return judge_data(l);
 	note_control(l);
+	/* What only the handshake needed goes back: most sessions are idle most of the time. */
+	(void)malloc_trim(0);
 	return 0;
 }
 
