@@ -131,6 +131,19 @@ classes_exist(const struct conf *conf)
 	return conf_section_next(conf, SC_CLASS, NULL) != NULL;
 }
 
+/* The names take room that those without classes need not have: hence a function, and not inlined. */
+static __attribute__((noinline)) int
+merge_with_groups(const struct account_sources *sources, const struct account_query *q, struct account *a)
+{
+	char text[GROUP_NAMES_MAX] = "";
+	const char *names[ACCOUNT_GROUPS_MAX];
+	size_t n;
+
+	unix_group_names(a, text, sizeof text);
+	n = split_names(text, names, ACCOUNT_GROUPS_MAX);
+	return merge(sources, q, a, names, n);
+}
+
 int
 account_resolve(const struct account_sources *sources, const struct account_query *q, struct account *a)
 {
@@ -144,15 +157,8 @@ account_resolve(const struct account_sources *sources, const struct account_quer
 		r = account_load_groups(a);
 	if (r == 0 && a->verifier == NULL && a->verifier_kind == VERIFY_HASH)
 		take_password(a);
-	if (r == 0 && a->flags & ACCOUNT_SYSTEM && classes_exist(sources->conf)) {
-		char text[GROUP_NAMES_MAX] = "";
-		const char *names[ACCOUNT_GROUPS_MAX];
-		size_t n;
-
-		unix_group_names(a, text, sizeof text);
-		n = split_names(text, names, ACCOUNT_GROUPS_MAX);
-		r = merge(sources, q, a, names, n);
-	}
+	if (r == 0 && a->flags & ACCOUNT_SYSTEM && classes_exist(sources->conf))
+		r = merge_with_groups(sources, q, a);
 	return r;
 }
 

@@ -36,6 +36,8 @@ static union {
 	struct msg_login_ok login_ok;
 } body __attribute__((aligned(4096)));
 
+static char start[4096];	/* where the session begins */
+
 static struct msg answer;
 
 /* ------------------------------------------------------------------ the system */
@@ -128,15 +130,30 @@ log_home(const char *path, int code)
 	log_end(&l);
 }
 
-/* The folder that the client sees as / (jailed), or the start below the real one. A descriptor or a negative code. */
+/* A jail's root is the home; without one it is the system's, and the home is where the session starts. */
 static int
-open_root(struct monitor *s, char *start, size_t size)
+place_root(struct monitor *s, int home_fd)
+{
+	const struct settings *set = &s->account.resolved->s;
+	bool own_start = set->start != NULL && strcmp(set->start, "/") != 0;
+	int r = str_copy(start, sizeof start, own_start ? set->start : set->jail ? "/" : s->root_path);
+
+	if (r != 0 || set->jail)
+		return r != 0 ? SP_ERANGE : home_fd;
+	(void)str_copy(s->root_path, sizeof s->root_path, "/");
+	home_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return home_fd < 0 ? -errno : home_fd;
+}
+
+/* Opens what the client will see as /. A descriptor or a negative code. */
+static int
+open_root(struct monitor *s)
 {
 	const struct account *a = &s->account;
 	const struct settings *set = &a->resolved->s;
 	const char *text = set->home != NULL ? set->home : a->home;
-	char home[4096];
-	int r = text == NULL ? -ENOENT : account_expand(a, text, home, sizeof home), fd;
+	char *home = s->root_path;
+	int r = text == NULL ? -ENOENT : account_expand(a, text, home, sizeof s->root_path), fd, root_fd;
 
 	if (r != 0 || home[0] != '/') {
 		log_home(text == NULL ? "(none is set)" : text, r != 0 ? r : SP_EFORMAT);
@@ -149,22 +166,10 @@ open_root(struct monitor *s, char *start, size_t size)
 		log_home(home, fd);
 		return fd;
 	}
-	if (set->jail) {
-		r = str_copy(start, size, set->start == NULL ? "/" : set->start);
-		(void)str_copy(s->root_path, sizeof s->root_path, home);
-	} else {
-		bool own_start = set->start != NULL && strcmp(set->start, "/") != 0;
-
+	root_fd = place_root(s, fd);
+	if (root_fd != fd)
 		close(fd);
-		r = str_copy(start, size, own_start ? set->start : home);
-		(void)str_copy(s->root_path, sizeof s->root_path, "/");
-		fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	}
-	if (r != 0 && fd >= 0) {
-		close(fd);
-		return SP_ERANGE;
-	}
-	return fd;
+	return root_fd;
 }
 
 /* ------------------------------------------------------------------- the limits */
@@ -197,12 +202,17 @@ claim(struct monitor *s, enum account_reason *why)
 
 /* As the engine names scopes: inheritance inside a language follows them. */
 static uint8_t
-layer_scope(enum conf_scope scope)
+layer_scope(const struct account *a, const struct conf_layer *l)
 {
+	const struct conf_list *groups = &a->resolved->s.groups;
+	enum conf_scope scope = l->scope;
+
 	static const struct { enum conf_scope scope; enum authz_scope number; } scopes[] = {
 		{ SC_CLASS, AUTHZ_SCOPE_CLASS }, { SC_GROUP, AUTHZ_SCOPE_GROUP }, { SC_ACCOUNT, AUTHZ_SCOPE_ACCOUNT }
 	};
 
+	if (scope == SC_GROUP && (groups->n == 0 || strcmp(l->section + strcspn(l->section, " ") + 1, groups->v[0]) != 0))
+		return AUTHZ_SCOPE_OTHER_GROUP;
 	for (size_t i = 0; i < sizeof scopes / sizeof *scopes; i++)
 		if (scopes[i].scope == scope)
 			return (uint8_t)scopes[i].number;
@@ -222,7 +232,7 @@ send_layer(struct monitor *s, const struct conf_layer *l)
 		r = str_copy(body.layer.prefix, sizeof body.layer.prefix, l->prefix);
 	(void)str_copy(body.layer.origin, sizeof body.layer.origin, l->file);
 	body.layer.line = l->line;
-	body.layer.scope = layer_scope(l->scope);
+	body.layer.scope = layer_scope(&s->account, l);
 	(void)str_copy(body.layer.section, sizeof body.layer.section, l->section);
 	do {
 		size_t n = left > sizeof body.layer.text ? sizeof body.layer.text : left;
@@ -271,7 +281,7 @@ agent_knows(const struct conf_origin *o)
 static int
 list_settings(const struct conf_resolved *own, char *out, size_t size)
 {
-	char value[4096];
+	static char value[4096];
 	size_t n = 0;
 
 	out[0] = '\0';
@@ -334,7 +344,7 @@ copy_addr(uint8_t *out, size_t *len, const struct addr *a)
 }
 
 static int
-send_profile(struct monitor *s, int root_fd, const char *start)
+send_profile(struct monitor *s, int root_fd)
 {
 	const struct account *a = &s->account;
 	struct msg_profile *p = &body.profile;
@@ -364,12 +374,12 @@ send_profile(struct monitor *s, int root_fd, const char *start)
 
 /* The agent becomes the account. True, with the answer in `answer`. */
 static bool
-make_agent(struct monitor *s, int root_fd, const char *start)
+make_agent(struct monitor *s, int root_fd)
 {
 	int r = send_layers(s);
 
 	if (r == 0)
-		r = send_profile(s, root_fd, start);
+		r = send_profile(s, root_fd);
 	if (r == 0 && answer.type != MSG_PROFILE_OK) {
 		log_problem(LOG_LEVEL_ERROR, "profile-refused", answer.failed.text, answer.failed.error == 0 ? 0
 		    : -(int)answer.failed.error);
@@ -508,8 +518,7 @@ open_pam_session(struct monitor *s)
 bool
 monitor_admit(struct monitor *s, const struct msg *login, enum account_reason *why, bool *final)
 {
-	char start[4096];
-	int root_fd = open_root(s, start, sizeof start);
+	int root_fd = open_root(s);
 	bool ok;
 
 	if (root_fd < 0) {
@@ -524,7 +533,7 @@ monitor_admit(struct monitor *s, const struct msg *login, enum account_reason *w
 	}
 	if (ok) {
 		*why = REASON_PROFILE;
-		ok = make_agent(s, root_fd, start);
+		ok = make_agent(s, root_fd);
 	}
 	close(root_fd);
 	if (ok) {

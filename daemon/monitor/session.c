@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include <inttypes.h>
-#include <malloc.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -20,7 +19,7 @@
 #define END_WAIT	2000	/* ms that one process of a session may outlive another */
 #define STOP_WAIT	10000	/* ms that a session whose time is over may still need */
 #define BURST_GAP	2	/* ms: messages that follow so closely are taken in batches */
-#define BURST_WAIT	5	/* ms that a batch is gathered for */
+#define BURST_WAIT	2	/* ms that a batch is gathered for */
 #define BURST_MAX	1000	/* messages of a batch: more than a channel holds */
 
 struct monitor_prepared monitor_prepared;
@@ -294,7 +293,7 @@ monitor_call(struct monitor *s, struct chan *c, enum msg_type type, const void *
 
 /* ----------------------------------------------------------------------- loop */
 
-/* Waits for at most so long (-1: for ever) and handles one message of each channel that has one. False: there was none. */
+/* Waits for at most so long (-1: for ever) and handles one message of each channel that has one; false: none had. */
 static bool
 turn(struct monitor *s, int64_t milliseconds)
 {
@@ -344,20 +343,22 @@ deadline_passed(struct monitor *s)
 /*
  * Log lines and records of many small transfers come one by one; a process
  * that is woken for each costs more than the transfer.  While they come
- * quickly they are left to gather, and then taken together: a full channel
- * would stop the agent.
+ * quickly they are left to gather, and then all are taken at once, before
+ * the peer finds its channel full.
  */
 static void
 gather(struct monitor *s, int64_t *last)
 {
 	int64_t now = clock_ms();
+	bool burst = s->stage == STAGE_LIVE && now - *last <= BURST_GAP;
 
-	if (s->stage == STAGE_LIVE && now - *last <= BURST_GAP) {
-		(void)poll(NULL, 0, BURST_WAIT);
-		for (int i = 0; i < BURST_MAX && !s->ended && turn(s, 0); i++)
-			;
-	}
 	*last = now;
+	if (!burst)
+		return;
+	(void)poll(NULL, 0, BURST_WAIT);
+	for (int i = 0; i < BURST_MAX && !s->ended && turn(s, 0); i++)
+		;
+	*last = clock_ms();
 }
 
 static void
@@ -444,7 +445,5 @@ monitor_warm_up(const struct conf *conf)
 		r = role_find_user(server->monitor_user, &monitor_prepared.id);
 	if (r == 0)
 		r = account_sources_open(&monitor_prepared.sources, conf);
-	/* What warming up left on the heap would be copied into every session. */
-	malloc_trim(0);
 	return r;
 }
