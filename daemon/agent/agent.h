@@ -61,11 +61,14 @@ struct transfer {
 
 struct listing;
 
+/*
+ * What is small and always used stands in front, together: an idle session is
+ * paid for by the pages it has touched.
+ */
 struct agent {
 	struct chan monitor, files;
 	unsigned states;	/* of CH_FILES */
 	bool ending;		/* the monitor wants the session to end, and the worker does not know yet */
-	char end_text[257];
 	struct root root;
 	struct conf *conf;
 	const struct settings *set;
@@ -75,7 +78,6 @@ struct agent {
 	uint64_t session;
 	uid_t uid;
 	gid_t gid;
-	gid_t groups[1024];
 	size_t group_count;
 	uint32_t dialect_uid;
 	unsigned flags;		/* enum profile_flag */
@@ -87,30 +89,30 @@ struct agent {
 	struct authz_policy *policy;
 	struct authz_tree tree;
 	struct authz_verdict verdict;
-	uint64_t decisions;	/* by the gate, for tests */
 	enum fail_reason refusal;	/* with SP_EDENIED from a handler */
 	char refusal_text[512];
+	char end_text[257];
 
 	/* state between requests */
-	struct transfer transfer;
 	struct listing *listing;
 	int listen_fd;
 	struct addr listen_addr;
 	uint64_t unique_key[2];
+	struct transfer transfer;
 	char cwd[ROOT_PATH_MAX + 1];
 	char rename_from[ROOT_PATH_MAX + 1];
+	gid_t groups[1024];
 
 	struct place place, source;	/* of the request; the source of a rename */
 	struct msg in;
 	struct msg reply;		/* of the monitor */
 	union {
+		struct msg_profile_ok profile_ok;
 		struct msg_where where;
 		struct msg_text text;
 		struct msg_lines lines;
-		struct msg_layer layer;
 		struct msg_admin admin;
 		struct msg_transfer_record record;
-		struct msg_explain explain;
 	} out;
 };
 

@@ -81,7 +81,6 @@ decide(struct agent *a, enum authz_op op, const struct place *p)
 		o.resolved = root_by_link(p) ? p->path : NULL;
 		o.kind = gate_kind(p);
 	}
-	a->decisions++;
 	if (authz_decide(a->policy, op, p == NULL ? NULL : &o, &a->verdict)) {
 		audit(a, op, p, "all layers allow");
 		return 0;

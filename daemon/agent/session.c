@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -167,11 +168,25 @@ become(struct agent *a, struct msg_profile *p)
 	return 0;
 }
 
+/*
+ * A profile is large and is read once: its pages go back, because idle
+ * sessions are paid for by the page.  What is there is zero afterwards.
+ */
+static void
+give_back(void *start, size_t size)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t from = ((uintptr_t)start + page - 1) & ~(page - 1), to = ((uintptr_t)start + size) & ~(page - 1);
+
+	if (from < to)
+		(void)madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 /* LAYER*, PROFILE, and the answer to it. 0, or the exit code to end with. */
 static int
 receive_profile(struct agent *a)
 {
-	static struct msg_profile_ok ok;
+	struct msg_profile_ok *ok = &a->out.profile_ok;
 	int r;
 
 	while ((r = chan_receive(&a->monitor, &a->in, ST_SPARE)) == 0 && a->in.type == MSG_LAYER)
@@ -187,9 +202,9 @@ receive_profile(struct agent *a)
 		(void)chan_refuse(&a->monitor, &a->in, FAIL_SYSTEM, r > SP_EBASE ? -r : 0, sp_strerror(r));
 		return SP_EXIT_SANDBOX;
 	}
-	ok.rights = authz_session_rights(a->policy);
-	(void)str_copy(ok.start, sizeof ok.start, strlen(a->cwd) < sizeof ok.start ? a->cwd : "/");
-	r = chan_answer(&a->monitor, &a->in, MSG_PROFILE_OK, &ok, NULL, 0);
+	ok->rights = authz_session_rights(a->policy);
+	(void)str_copy(ok->start, sizeof ok->start, strlen(a->cwd) < sizeof ok->start ? a->cwd : "/");
+	r = chan_answer(&a->monitor, &a->in, MSG_PROFILE_OK, ok, NULL, 0);
 	return r == 0 ? 0 : SP_EXIT_ORPHAN;
 }
 
@@ -343,6 +358,9 @@ agent_session(const int *fds, unsigned n)
 	msg_close(&a->in);
 	if (r != 0)
 		return r;
+	give_back(&a->in, sizeof a->in);
+	give_back(&a->place, sizeof a->place);
+	give_back(&a->out, sizeof a->out);
 	r = serve_all(a);
 	transfer_abandon(a);
 	listing_close(a);
