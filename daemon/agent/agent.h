@@ -9,8 +9,8 @@
  *	serve.c		one request: its subject, the gate, its handler
  *	gate.c		the one place where a request is decided
  *	root.c		the one place where a client's path becomes a descriptor
- *	upload.c, transfer.c, change.c, attribute.c, listing.c, data.c, account.c
- *			handlers, which act on what gate and root found
+ *	upload.c, commit.c, transfer.c, change.c, attribute.c, listing.c, data.c,
+ *	explain.c, account.c	handlers, which act on what gate and root found
  */
 #ifndef AGENT_AGENT_H
 #define AGENT_AGENT_H

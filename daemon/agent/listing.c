@@ -89,54 +89,6 @@ subject_listing(struct agent *a, const struct msg *m, const char *path)
 	return r;
 }
 
-/* -------------------------------------------------------------- rights, shown */
-
-/* The kernel's part of the perm fact, from the mode: advice, as the fact itself is. */
-static uint32_t
-kernel_grants(const struct agent *a, const struct statx *st, bool can_change, bool sticky)
-{
-	unsigned bits = st->stx_mode & 7;
-	uint32_t grants = ~0u;
-
-	if (st->stx_uid == a->uid) {
-		bits = st->stx_mode >> 6 & 7;
-	} else if (st->stx_gid == a->gid) {
-		bits = st->stx_mode >> 3 & 7;
-	} else {
-		for (size_t i = 0; i < a->group_count; i++)
-			if (a->groups[i] == st->stx_gid)
-				bits = st->stx_mode >> 3 & 7;
-	}
-	if (!can_change || (sticky && st->stx_uid != a->uid))
-		grants &= ~(uint32_t)(AUTHZ_DELFILE | AUTHZ_DELDIR | AUTHZ_RENFROM);
-	if ((bits & 4) == 0)
-		grants &= ~(uint32_t)(AUTHZ_READ | AUTHZ_LIST | AUTHZ_TRAVERSE);
-	if ((bits & 2) == 0)
-		grants &= ~(uint32_t)(AUTHZ_OVERWRITE | AUTHZ_APPEND);
-	if ((bits & 1) == 0 && S_ISDIR(st->stx_mode))
-		grants &= ~(uint32_t)(AUTHZ_CHDIR | AUTHZ_LIST | AUTHZ_TRAVERSE);
-	return grants;
-}
-
-/* What may be done inside a folder, as far as its mode tells. */
-static uint32_t
-kernel_grants_inside(uint32_t grants)
-{
-	uint32_t needed = AUTHZ_OVERWRITE | AUTHZ_CHDIR;	/* w and x, read from the folder's own bits above */
-
-	return (grants & needed) == needed ? ~0u : 0;
-}
-
-static const char *
-perm_of(const struct agent *a, const struct statx *st, uint32_t rights, uint32_t inside, bool can_change, bool sticky)
-{
-	static char letters[AUTHZ_PERM_MAX];
-	uint32_t grants = kernel_grants(a, st, can_change, sticky);
-
-	return authz_perm(rights & grants, inside & kernel_grants_inside(grants),
-	    S_ISDIR(st->stx_mode) ? AUTHZ_FOLDER : AUTHZ_FILE, letters);
-}
-
 /* Who is shown as owner. */
 static void
 name_owners(const struct agent *a, struct listing *l, const struct statx *st)
@@ -145,51 +97,6 @@ name_owners(const struct agent *a, struct listing *l, const struct statx *st)
 		return;
 	l->format_state.owner = names_user(st->stx_uid);
 	l->format_state.group = names_group(st->stx_gid);
-}
-
-static void
-begin_format(const struct agent *a, struct format *f, char owner[static 33])
-{
-	bool numbers = a->set->list_owner == CONF_OWNER_NUMBERS;
-
-	(void)str_copy(owner, 33, a->user);
-	for (char *p = owner; *p != '\0'; p++)
-		if (*p == ' ' || *p == ';')
-			*p = '_';
-	format_init(f, time(NULL), a->unique_key, numbers ? NULL : owner, numbers ? NULL : owner);
-}
-
-/* May names be added and removed in the folder of the place? */
-static bool
-may_change(int dir_fd)
-{
-	return dir_fd >= 0 && faccessat(dir_fd, ".", W_OK | X_OK, 0) == 0;
-}
-
-char *
-listing_describe(struct agent *a, char *p, uint32_t facts)
-{
-	static char owner[33];
-	struct format f;
-	struct authz_object o = { .path = a->place.typed, .kind = gate_kind(&a->place) };
-	struct statx folder = { 0 };
-	struct format_entry e = { .name = a->place.typed, .name_len = a->place.typed_len, .st = &a->place.st };
-	uint32_t rights, inside;
-
-	o.resolved = root_by_link(&a->place) ? a->place.path : NULL;
-	begin_format(a, &f, owner);
-	if (a->set->list_owner == CONF_OWNER_NAMES) {
-		f.owner = names_user(e.st->stx_uid);
-		f.group = names_group(e.st->stx_gid);
-	}
-	if (facts & FACT_PERM) {
-		rights = authz_rights(a->policy, &o);
-		inside = o.kind == AUTHZ_FOLDER ? authz_child_rights(a->policy, &o) : 0;
-		(void)statx(a->place.dir_fd, "", AT_EMPTY_PATH, STATX_MODE | STATX_UID, &folder);
-		e.perm = perm_of(a, e.st, rights, inside, may_change(a->place.dir_fd) && a->place.path_len > 1,
-		    (folder.stx_mode & S_ISVTX) != 0 && folder.stx_uid != a->uid);
-	}
-	return format_facts(&f, p, &e, facts);
 }
 
 /* -------------------------------------------------------------------- entries */
@@ -236,7 +143,7 @@ perm_of_entry(struct agent *a, struct listing *l, const char *name, const struct
 
 	if (link && linked.found)
 		rights &= gate_rights(a, linked.path, kind);
-	return perm_of(a, st, rights, inside, l->can_change,
+	return listing_perm(a, st, rights, inside, l->can_change,
 	    (l->self.stx_mode & S_ISVTX) != 0 && l->self.stx_uid != a->uid);
 }
 
@@ -386,7 +293,7 @@ enter(struct listing *l, const struct place *p, uint32_t granted, struct authz_p
 	memcpy(l->path, p->path, p->path_len + 1);
 	l->self = p->st;
 	if (l->format == LIST_FACTS && (l->facts & FACT_PERM) != 0)
-		l->can_change = may_change(fd);
+		l->can_change = listing_may_change(fd);
 	authz_listing_begin(&l->rules, policy, l->path, granted);
 	l->tail = &l->pending;
 	return entries_open(&l->entries, fd, key, (l->options & LIST_REVERSE) != 0);
@@ -449,7 +356,7 @@ put_head(struct agent *a, struct listing *l, char *p, bool parent)
 		o.path = up->path;
 	}
 	if (l->format == LIST_FACTS && (l->facts & FACT_PERM) != 0)
-		e.perm = perm_of(a, e.st, authz_rights(a->policy, &o), authz_child_rights(a->policy, &o), false, false);
+		e.perm = listing_perm(a, e.st, authz_rights(a->policy, &o), authz_child_rights(a->policy, &o), false, false);
 	p = put_line(a, l, p, &e);
 out:
 	if (parent)
@@ -495,7 +402,7 @@ listing_new(struct agent *a, enum list_format format, unsigned options, uint32_t
 		l->head = (options & LIST_NO_HEAD) != 0 ? HEAD_NONE : HEAD_SELF;
 	else
 		l->head = (options & LIST_ALL) != 0 ? HEAD_SELF : HEAD_NONE;
-	begin_format(a, &l->format_state, l->owner);
+	listing_format(a, &l->format_state, l->owner);
 	a->listing = l;
 	return l;
 }

@@ -8,11 +8,27 @@
 #define AGENT_LISTING_H
 
 #include "daemon/agent/agent.h"
+#include "daemon/agent/format.h"
 
 #define LISTING_CHUNK	61440
 
 /* Writes the MLST line of agent->place: facts, a blank, the path as typed. Returns its end. */
 char *listing_describe(struct agent *, char *p, uint32_t facts);
+
+/* ---- perm.c -------------------------------------------------------------------- */
+
+/*
+ * The letters of the perm fact: what the policy grants, less what the kernel
+ * would refuse as far as modes tell.  inside: rights of new members (folders).
+ * can_change: names in the object's folder may be added and removed; sticky: only by their owners.
+ * Valid until the next call.
+ */
+const char *listing_perm(const struct agent *, const struct statx *, uint32_t rights, uint32_t inside, bool can_change,
+    bool sticky);
+/* Prepares lines as the settings want owners shown; owner is the room for the account's own name. */
+void listing_format(const struct agent *, struct format *, char owner[static 33]);
+/* May names be added and removed in the folder? */
+bool listing_may_change(int dir_fd);
 
 /* ---- entries.c: what getdents64(2) gives ------------------------------------- */
 

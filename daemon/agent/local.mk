@@ -4,6 +4,7 @@ libagent_a_SOURCES = \
 	daemon/agent/agent.h \
 	daemon/agent/attribute.c \
 	daemon/agent/change.c \
+	daemon/agent/commit.c \
 	daemon/agent/data.c \
 	daemon/agent/entries.c \
 	daemon/agent/explain.c \
@@ -12,6 +13,7 @@ libagent_a_SOURCES = \
 	daemon/agent/listing.c daemon/agent/listing.h \
 	daemon/agent/match.c daemon/agent/match.h \
 	daemon/agent/names.c daemon/agent/names.h \
+	daemon/agent/perm.c \
 	daemon/agent/policy.c \
 	daemon/agent/root.c daemon/agent/root.h \
 	daemon/agent/serve.c \
