@@ -86,7 +86,7 @@ add_step(struct agent *a, struct authz_step *s, enum authz_op op, const char *pa
 	if (r != 0)
 		return r;
 	s->op = op;
-	s->object = (struct authz_object){ p->typed, root_by_link(p) ? p->path : NULL, gate_kind(p) };
+	s->object = (struct authz_object){ p->typed, gate_resolved(a, p), gate_kind(p) };
 	ask_kernel(a, op, p, &s->kernel, text);
 	return 0;
 }

@@ -41,6 +41,12 @@ gate_kind(const struct place *p)
 	return root_is_folder(p) ? AUTHZ_FOLDER : AUTHZ_FILE;
 }
 
+const char *
+gate_resolved(const struct agent *a, const struct place *p)
+{
+	return root_by_link(p) && a->set->link_policy == CONF_LINK_BOTH ? p->path : NULL;
+}
+
 uint32_t
 gate_rights(struct agent *a, const char *path, enum authz_kind kind)
 {
@@ -78,7 +84,7 @@ decide(struct agent *a, enum authz_op op, const struct place *p)
 
 	if (p != NULL) {
 		o.path = p->typed;
-		o.resolved = root_by_link(p) ? p->path : NULL;
+		o.resolved = gate_resolved(a, p);
 		o.kind = gate_kind(p);
 	}
 	if (authz_decide(a->policy, op, p == NULL ? NULL : &o, &a->verdict)) {

@@ -23,6 +23,9 @@ int gate_pass(struct agent *, const struct msg *);
 /* What the policy grants on a canonical path, beyond the request: members of a listing. */
 uint32_t gate_rights(struct agent *, const char *path, enum authz_kind);
 
+/* The path behind a link that is to be judged too (link_policy); NULL: none. */
+const char *gate_resolved(const struct agent *, const struct place *);
+
 /* The kind of what stands at a place. */
 enum authz_kind gate_kind(const struct place *);
 

@@ -116,11 +116,26 @@ follow(struct agent *a, struct listing *l, const char *name, struct statx *st)
 	root_leave(&linked);
 }
 
-/* 0, or 1 when it has vanished. */
+/* Where a link leads, when listings show that and the policy grants it; otherwise NULL. */
+static const char *
+target_of(struct agent *a, struct listing *l, const char *name)
+{
+	static char target[ROOT_PATH_MAX + 1];
+	ssize_t n;
+
+	if (!a->set->show_links || (authz_listing_rights(&l->rules, name, AUTHZ_FILE, NULL) & AUTHZ_READLINK) == 0)
+		return NULL;
+	n = readlinkat(l->entries.fd, name, target, sizeof target - 1);
+	target[n > 0 ? n : 0] = '\0';
+	return n > 0 ? target : NULL;
+}
+
+/* 0, or 1 when it has vanished. link: it was followed. */
 static int
-look_at(struct agent *a, struct listing *l, const struct entry *entry, struct statx *st, bool *link)
+look_at(struct agent *a, struct listing *l, const struct entry *entry, struct statx *st, const char **target, bool *link)
 {
 	*link = false;
+	*target = NULL;
 	if (statx(l->entries.fd, entry->name, STAT_FLAGS, STAT_MASK, st) < 0) {
 		if (errno == ENOENT)
 			return 1;
@@ -128,7 +143,7 @@ look_at(struct agent *a, struct listing *l, const struct entry *entry, struct st
 		memset(st, 0, sizeof *st);
 		st->stx_mode = entry->type == DT_DIR ? S_IFDIR : S_IFREG;
 	}
-	if (S_ISLNK(st->stx_mode)) {
+	if (S_ISLNK(st->stx_mode) && (*target = target_of(a, l, entry->name)) == NULL) {
 		*link = true;
 		follow(a, l, entry->name, st);
 	}
@@ -141,7 +156,7 @@ perm_of_entry(struct agent *a, struct listing *l, const char *name, const struct
 	enum authz_kind kind = S_ISDIR(st->stx_mode) ? AUTHZ_FOLDER : AUTHZ_FILE;
 	uint32_t inside = 0, rights = authz_listing_rights(&l->rules, name, kind, &inside);
 
-	if (link && linked.found)
+	if (link && linked.found && a->set->link_policy == CONF_LINK_BOTH)
 		rights &= gate_rights(a, linked.path, kind);
 	return listing_perm(a, st, rights, inside, l->can_change,
 	    (l->self.stx_mode & S_ISVTX) != 0 && l->self.stx_uid != a->uid);
@@ -234,7 +249,7 @@ put_entry(struct agent *a, struct listing *l, const struct entry *entry, char **
 	if (is_hidden(a, l, entry))
 		return 0;
 	if (l->with_stat) {
-		if (look_at(a, l, entry, &st, &link) != 0)
+		if (look_at(a, l, entry, &st, &e.target, &link) != 0)
 			return 0;
 	} else {
 		st.stx_mode = entry->type == DT_DIR ? S_IFDIR : S_IFREG;

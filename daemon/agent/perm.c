@@ -90,7 +90,7 @@ listing_describe(struct agent *a, char *p, uint32_t facts)
 	struct format_entry e = { .name = a->place.typed, .name_len = a->place.typed_len, .st = &a->place.st };
 	uint32_t rights, inside;
 
-	o.resolved = root_by_link(&a->place) ? a->place.path : NULL;
+	o.resolved = gate_resolved(a, &a->place);
 	listing_format(a, &f, owner);
 	if (a->set->list_owner == CONF_OWNER_NAMES) {
 		f.owner = names_user(e.st->stx_uid);

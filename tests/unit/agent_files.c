@@ -131,6 +131,30 @@ START_TEST(renaming_replaces_only_with_that_right)
 }
 END_TEST
 
+START_TEST(groups_are_ones_own_affair)
+{
+	struct msg_change_owner group = { .path = "f", .group = "65534" }, foreign = { .path = "f", .group = "0" };
+	struct msg_change_owner owner = { .path = "f", .owner = "root" }, none = { .path = "f" }, name = { .path = "f", .group = "nosuchgroup" };
+
+	agent_test_make();
+	make_file("f", "x");
+	agent_test_start();
+	expect(MSG_CHANGE_OWNER, &group, MSG_DONE);
+	expect_failed(MSG_CHANGE_OWNER, &foreign, FAIL_SYSTEM, EPERM);
+	expect_failed(MSG_CHANGE_OWNER, &owner, FAIL_ARGUMENT, 0);
+	expect_failed(MSG_CHANGE_OWNER, &none, FAIL_ARGUMENT, 0);
+	expect_failed(MSG_CHANGE_OWNER, &name, FAIL_ARGUMENT, 0);
+	agent_test_end(SP_EXIT_OK);
+
+	agent_test_make();
+	at->flags |= PROFILE_CHOWN;
+	make_file("f", "x");
+	agent_test_start();
+	expect(MSG_CHANGE_OWNER, &owner, MSG_DONE);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
 START_TEST(links_are_made_relative_and_inside)
 {
 	struct msg_make_link in = { .path = "d/l", .target = "/f" }, out = { .path = "d/m", .target = "../../../etc/passwd" };
@@ -259,6 +283,7 @@ agent_files_suite(void)
 	tcase_add_test(c, only_regular_files_are_read);
 	tcase_add_test(c, the_tree_is_changed);
 	tcase_add_test(c, renaming_replaces_only_with_that_right);
+	tcase_add_test(c, groups_are_ones_own_affair);
 	tcase_add_test(c, links_are_made_relative_and_inside);
 	tcase_add_test(c, acls_are_shown_and_set);
 	tcase_add_test(c, umask_acts_on_new_files);

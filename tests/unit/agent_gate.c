@@ -144,6 +144,22 @@ START_TEST(typed_and_resolved_path_are_both_judged)
 }
 END_TEST
 
+START_TEST(only_the_typed_path_counts_when_so_configured)
+{
+	agent_test_make();
+	at->settings = "link_policy=typed\n";
+	at->dialect = "sftpplus";
+	at->rules = "allow-full-control\n/secret/*, deny-full-control";
+	make_folder("secret", 0755);
+	make_file("secret/f", "x");
+	make_link("door", "secret/f");
+	agent_test_start();
+	expect_path(MSG_DIGEST, "door", MSG_READING);
+	expect_path_failed(MSG_RETRIEVE, "secret/f", FAIL_POLICY, 0);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
 /* What cannot be reached is judged as typed: a denied path does not tell whether it exists. */
 START_TEST(denied_paths_do_not_tell_what_is_there)
 {
@@ -199,6 +215,7 @@ agent_gate_suite(void)
 	suite_add_tcase(s, c);
 	tcase_add_test(d, both_sides_of_a_rename_are_decided);
 	tcase_add_test(d, typed_and_resolved_path_are_both_judged);
+	tcase_add_test(d, only_the_typed_path_counts_when_so_configured);
 	tcase_add_test(d, denied_paths_do_not_tell_what_is_there);
 	tcase_add_test(d, without_a_layer_there_is_only_reading);
 	tcase_add_test(d, a_layer_in_error_denies_everything);

@@ -94,6 +94,30 @@ START_TEST(links_are_shown_as_what_they_lead_to)
 }
 END_TEST
 
+START_TEST(link_targets_are_shown_where_granted)
+{
+	agent_test_make();
+	at->settings = "show_links=yes\n";
+	make_tree();
+	agent_test_start();
+	ck_assert_int_eq(list(LIST_LONG, "d", 0, 0, text, sizeof text), MSG_LINES);
+	ck_assert_ptr_nonnull(strstr(text, " link -> ../top\r\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\r\nlrwxrwxrwx "));
+	agent_test_end(SP_EXIT_OK);
+
+	agent_test_make();
+	at->settings = "show_links=yes\n";
+	at->dialect = "sftpplus";
+	at->rules = "allow-read, allow-list\n/d/link, allow-read";
+	make_tree();
+	agent_test_start();
+	ck_assert_int_eq(list(LIST_LONG, "d", 0, 0, text, sizeof text), MSG_LINES);
+	ck_assert_ptr_null(strstr(text, "link -> "));
+	ck_assert_ptr_nonnull(strstr(text, "dangling -> gone\r\n"));
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
 START_TEST(facts_have_heads_and_perm)
 {
 	agent_test_make();
@@ -273,6 +297,7 @@ agent_listing_suite(void)
 	tcase_add_loop_test(c, names_are_as_typed, 0, sizeof name_rows / sizeof name_rows[0]);
 	tcase_add_test(c, long_lines_are_exact);
 	tcase_add_test(c, links_are_shown_as_what_they_lead_to);
+	tcase_add_test(c, link_targets_are_shown_where_granted);
 	tcase_add_test(c, facts_have_heads_and_perm);
 	tcase_add_test(c, mlst_names_the_whole_path);
 	tcase_add_test(c, traversing_shows_folders_only);
