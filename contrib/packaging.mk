@@ -1,4 +1,4 @@
-# Samples and packaging.
+# Samples and packaging.  To build Debian packages: ln -s contrib/debian debian, then dpkg-buildpackage.
 EXTRA_DIST += \
 	contrib/debian/README.Debian \
 	contrib/debian/changelog \

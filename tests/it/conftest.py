@@ -106,9 +106,12 @@ class Server:
             return f.read()[-4000:]
 
     def log(self):
-        with contextlib.suppress(OSError), open(self.log_path, errors="replace") as f:
-            return f.read()
-        return ""
+        """What was logged: into the file, or with -d to standard error."""
+        text = ""
+        for path in (self.log_path, self.stderr_path):
+            with contextlib.suppress(OSError), open(path, errors="replace") as f:
+                text += f.read()
+        return text
 
     def wait_log(self, pattern, seconds=5):
         """The first match of a pattern in the log, waiting for it."""

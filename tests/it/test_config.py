@@ -1,0 +1,108 @@
+"""check-config and show-config, reload with a wrong file, and what is installed beside the programs."""
+import ftplib
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import BUILD, TOP
+
+SALLYPORTD = f"{BUILD}/sallyportd"
+
+
+def run(config, *words):
+    return subprocess.run([SALLYPORTD, "-f", str(config), *words], capture_output=True, text=True, timeout=30)
+
+
+@pytest.fixture
+def wrong(tmp_path):
+    path = tmp_path / "wrong.conf"
+    path.write_text("[server]\nidel_timeout = 5\numask = 9\n[tls]\ntls = full\n[acount bob]\nhome = /\n")
+    path.chmod(0o640)
+    return path
+
+
+def test_every_mistake_at_once(wrong):
+    r = run(wrong, "check-config")
+    assert r.returncode == 78
+    lines = [line.split(":", 2)[1] for line in r.stdout.splitlines()]
+    assert lines == ["2", "3", "5", "6"]
+    assert 'did you mean "idle_timeout"?' in r.stdout and "did you mean [account NAME]?" in r.stdout
+    problems = json.loads(run(wrong, "check-config", "--json").stdout)
+    assert not problems["ok"] and [p["line"] for p in problems["problems"]] == [2, 3, 5, 6]
+
+
+def test_a_wrong_file_does_not_start(wrong):
+    r = run(wrong, "-d")
+    assert r.returncode == 78
+    assert 'unknown key; did you mean "idle_timeout"?' in r.stderr + r.stdout
+
+
+def test_the_sample_is_right():
+    r = run(f"{BUILD}/etc/sallyport.conf", "check-config")
+    assert r.returncode == 0 and r.stdout.endswith("ok\n"), r.stdout
+
+
+def test_effective_values_and_origins(tmp_path):
+    path = tmp_path / "good.conf"
+    path.write_text("[server]\numask = 027\n[class inside]\nmembers = all\nfrom = 10.0.0.0/8\nrate_up = 1M\n"
+                    "[account bob]\npassword = $6$x$SECRET\nlayer = ups -W\n")
+    path.chmod(0o640)
+    inside = json.loads(run(path, "show-config", "--for", "bob,10.0.0.1", "--json").stdout)
+    assert inside["class"] == "inside"
+    assert inside["settings"]["rate_up"] == {"value": "1M", "file": str(path), "line": 6, "section": "class inside"}
+    assert inside["settings"]["umask"]["line"] == 2
+    assert inside["settings"]["layer"][0]["language"] == "ups"
+    assert json.loads(run(path, "show-config", "--for", "bob,192.0.2.1", "--json").stdout)["class"] is None
+    text = run(path, "show-config", "--for", "bob").stdout
+    assert "SECRET" not in text and "umask = 027\t# [server] " in text
+    assert run(path, "show-config", "--for", "bob,x").returncode == 64
+    assert run(path, "show-config", "--nonsense").returncode == 64
+
+
+@pytest.mark.skipif(shutil.which("fail2ban-regex") is None, reason="no fail2ban")
+def test_fail2ban_filter(tmp_path):
+    log = tmp_path / "log"
+    head = "2026-11-22T00:10:00.123Z notice event=auth-failure session=4f2a rhost="
+    log.write_text(head + "192.0.2.7 user=bob reason=wrong-password source=config attempt=1 tls=0\n" +
+                   head + '2001:db8::7 user="x reason=internal rhost=10.0.0.1 y" reason=unknown-user attempt=1 tls=0\n' +
+                   head + "192.0.2.8 user=bob reason=source-unavailable attempt=1 tls=0\n" +
+                   head + '192.0.2.9 user="a\\" reason=wrong-password " reason=internal attempt=1\n')
+    r = subprocess.run(["fail2ban-regex", str(log), f"{TOP}/contrib/fail2ban/filter.conf"], capture_output=True, text=True, timeout=60)
+    assert re.search(r"Lines: 4 lines, 0 ignored, 2 matched, 2 missed", r.stdout), r.stdout
+
+
+def test_the_filter_knows_a_real_line(server):
+    with pytest.raises(ftplib.error_perm):
+        f = ftplib.FTP()
+        f.connect("127.0.0.1", server.port, timeout=20)
+        f.login("bob", "wrong")
+    line = server.wait_log(r".*event=auth-failure.*").group(0)
+    pattern = re.search(r"^failregex = (.*)$", open(f"{TOP}/contrib/fail2ban/filter.conf").read(), re.M).group(1)
+    pattern = pattern.replace("<ADDR>", r"(?P<ip>\S+)")
+    text = re.sub(r"^\S+Z", "", line)
+    assert re.search(pattern, text) and re.search(pattern, text)["ip"] == "127.0.0.1", line
+
+
+def test_unit_has_the_listeners_capabilities():
+    roles = subprocess.run([SALLYPORTD, "print-roles"], capture_output=True, text=True, timeout=30).stdout
+    listener = roles.split("\n\n")[0]
+    have = set(re.search(r"spare .*capabilities: (.*)", listener).group(1).upper().split())
+    for name in ("sallyport.service", "sallyport@.service"):
+        unit = open(f"{BUILD}/etc/{name}").read()
+        want = set(" ".join(re.findall(r"^CapabilityBoundingSet=(.*)$", unit, re.M)).split())
+        assert want == have, name
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd")
+def test_units_are_valid(tmp_path):
+    for name, folder in (("sallyport.service", f"{BUILD}/etc"), ("sallyport@.service", f"{BUILD}/etc"), ("sallyport.socket", f"{TOP}/etc")):
+        text = open(os.path.join(folder, name)).read()
+        text = re.sub(r"=\S*/sallyportd", f"={SALLYPORTD}", text)
+        (tmp_path / name).write_text(re.sub(r"^Documentation=.*\n", "", text, flags=re.M))
+    r = subprocess.run(["systemd-analyze", "verify", *(str(tmp_path / n) for n in ("sallyport.service", "sallyport@.service", "sallyport.socket"))],
+                       capture_output=True, text=True, timeout=60)
+    assert r.returncode == 0, r.stderr
