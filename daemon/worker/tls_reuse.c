@@ -37,6 +37,16 @@ tls_reuse_judge(struct tls_reuse *r, const struct tls_reuse_facts *f)
 	return good;
 }
 
+bool
+tls_reuse_needs_ticket(struct tls_reuse *r, const struct tls_reuse_facts *f)
+{
+	if (!f->resumed)
+		return r->resumed > 0 && !r->keeps;
+	r->keeps = r->keeps || (f->serial != 0 && f->serial == r->last_serial);
+	r->last_serial = f->serial;
+	return f->from_control && !r->keeps;
+}
+
 const char *
 tls_reuse_refusal(const struct tls_reuse *r)
 {

@@ -39,7 +39,9 @@ struct link {
 	enum phase phase;
 	bool data;
 	bool peer_closed;	/* its closing message has come */
-	bool expired;		/* it showed a ticket of this session that is too old */
+	uint32_t serial;	/* of the ticket of this session that it showed, 0: none */
+	bool from_control;	/* which had given that ticket */
+	bool expired;		/* that ticket is too old */
 	uint8_t *file;		/* READ_FILE bytes, mapped at the first use */
 };
 
@@ -62,28 +64,42 @@ choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len, con
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* What each ticket carries, encrypted with the rest of it. */
+struct mark {
+	uint8_t binding[TLS_BINDING];
+	uint32_t serial;
+	uint32_t from_control;
+};
+
 static int
 mark_ticket(SSL *ssl, void *context)
 {
 	const struct link *l = SSL_get_app_data(ssl);
+	struct mark m = { .serial = ++l->session->serial, .from_control = !l->data };
 
 	(void)context;
-	return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), l->session->binding, TLS_BINDING);
+	memcpy(m.binding, l->session->binding, TLS_BINDING);
+	return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &m, sizeof m);
 }
 
 static SSL_TICKET_RETURN
 judge_ticket(SSL *ssl, SSL_SESSION *ss, const unsigned char *name, size_t name_len, SSL_TICKET_STATUS status, void *context)
 {
 	struct link *l = SSL_get_app_data(ssl);
+	struct mark m;
 	void *mark;
 	size_t len;
 
 	(void)name, (void)name_len, (void)context;
 	if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
-	if (SSL_SESSION_get0_ticket_appdata(ss, &mark, &len) != 1 || len != TLS_BINDING ||
-	    CRYPTO_memcmp(mark, l->session->binding, TLS_BINDING) != 0)
+	if (SSL_SESSION_get0_ticket_appdata(ss, &mark, &len) != 1 || len != sizeof m)
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	memcpy(&m, mark, sizeof m);
+	if (CRYPTO_memcmp(m.binding, l->session->binding, TLS_BINDING) != 0)
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	l->serial = m.serial;
+	l->from_control = m.from_control;
 	l->expired = (int64_t)SSL_SESSION_get_time(ss) + SSL_SESSION_get_timeout(ss) < (int64_t)time(NULL);
 	/* A ticket may come twice: without early data nothing can be replayed. Each use gives a fresh one. */
 	return SSL_TICKET_RETURN_USE_RENEW;
@@ -244,6 +260,7 @@ note_control(struct link *l)
 	free(t->certificate);
 	t->certificate = peer_certificate(l->ssl, &t->certificate_len);
 	t->reuse.last_ticket_ms = clock_ms();
+	t->control = l->ssl;
 	log_control(t);
 	if (t->secured != NULL)
 		t->secured(t);
@@ -272,11 +289,17 @@ judge_data(struct link *l)
 	struct tls_session *t = l->session;
 	struct tls_reuse_facts f = {
 		.resumed = SSL_session_reused(l->ssl) == 1,
+		.from_control = l->from_control,
+		.serial = l->serial,
 		.expired = l->expired,
 		.now_ms = clock_ms()
 	};
+	const bool good = tls_reuse_judge(&t->reuse, &f);
 
-	if (!tls_reuse_judge(&t->reuse, &f))
+	/* It leaves with the next reply, in front of it: later it would surprise clients that expect silence. */
+	if (tls_reuse_needs_ticket(&t->reuse, &f) && t->control != NULL && SSL_version(t->control) == TLS1_3_VERSION)
+		(void)SSL_new_session_ticket(t->control);
+	if (!good)
 		t->refusal = tls_reuse_refusal(&t->reuse);
 	else if (!same_client(l))
 		t->refusal = "data connection without the client certificate of the control connection";
@@ -516,6 +539,8 @@ tls_release(struct stream *st)
 {
 	struct link *l = st->state;
 
+	if (l->session->control == l->ssl)
+		l->session->control = NULL;
 	/* Without this OpenSSL takes a session for broken and forgets it. */
 	SSL_set_quiet_shutdown(l->ssl, 1);
 	(void)SSL_shutdown(l->ssl);

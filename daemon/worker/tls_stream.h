@@ -23,6 +23,8 @@ struct chan;
 struct tls_session {
 	struct tls_profile *profile;
 	uint8_t binding[TLS_BINDING];	/* in each of its tickets */
+	uint32_t serial;		/* of the last ticket */
+	struct ssl_st *control;		/* NULL: not under TLS */
 	struct tls_reuse reuse;
 	char name[256];			/* host name that control asked for (SNI); "" none */
 	uint8_t *certificate;		/* the client's, verified, DER; NULL: none */

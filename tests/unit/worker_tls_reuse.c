@@ -50,6 +50,39 @@ START_TEST(histories)
 }
 END_TEST
 
+/*
+ * c, d: resumes with a fresh ticket of the control or of a data connection; C, D: with the last one again;
+ * f: does not resume.
+ */
+static const struct {
+	const char *history, *want;	/* y: the control connection must give a ticket */
+} needs[] = {
+	{ "fff", "nnn" },		/* never resumes: none would be used */
+	{ "ccc", "yyy" },		/* uses each once */
+	{ "cCCf", "ynnn" },		/* keeps one */
+	{ "cdd", "ynn" },		/* takes them from data connections */
+	{ "ccf", "yyy" },		/* has run out */
+	{ "dDfc", "nnnn" },
+};
+
+START_TEST(tickets_for_the_next_transfer)
+{
+	struct tls_reuse r = { .mode = CONF_REUSE_ADAPTIVE, .lifetime_ms = 1000 };
+	uint32_t serial = 0;
+
+	for (size_t i = 0; needs[_i].history[i] != '\0'; i++) {
+		const char c = needs[_i].history[i];
+		struct tls_reuse_facts f = { .resumed = c != 'f', .from_control = c == 'c' || c == 'C' };
+
+		if (c == 'c' || c == 'd')
+			serial++;
+		f.serial = c == 'f' ? 0 : serial;
+		(void)tls_reuse_judge(&r, &f);
+		ck_assert_msg(tls_reuse_needs_ticket(&r, &f) == (needs[_i].want[i] == 'y'), "%s at %zu", needs[_i].history, i);
+	}
+}
+END_TEST
+
 START_TEST(refusals_name_the_setting)
 {
 	struct tls_reuse r = { .mode = CONF_REUSE_STRICT };
@@ -68,6 +101,7 @@ worker_tls_reuse_suite(void)
 	TCase *t = tcase_create("policy");
 
 	tcase_add_loop_test(t, histories, 0, sizeof rows / sizeof rows[0]);
+	tcase_add_loop_test(t, tickets_for_the_next_transfer, 0, sizeof needs / sizeof needs[0]);
 	tcase_add_test(t, refusals_name_the_setting);
 	suite_add_tcase(s, t);
 	return s;

@@ -402,6 +402,41 @@ START_TEST(one_ticket_many_times)
 }
 END_TEST
 
+/* A client that uses each ticket once, and takes it from the control connection each time. */
+START_TEST(single_use_tickets)
+{
+	struct server v;
+	struct line control, d;
+	SSL_CTX *ctx;
+	SSL_SESSION *s;
+
+	simple_server(&v);
+	v.session.reuse.mode = CONF_REUSE_STRICT;
+	ctx = client_context(&v, TLS1_3_VERSION);
+	s = control_session(&v, ctx, &control);
+	for (int i = 0; i < 6; i++) {
+		SSL_SESSION *next;
+
+		line_open(&d, &v, ctx, true);
+		SSL_set_session(d.client, s);
+		ck_assert_int_eq(shake(&d, NULL), 0);
+		SSL_set_quiet_shutdown(d.client, 1);
+		SSL_shutdown(d.client);
+		line_close(&d);
+		client_sees(&control, "226 done\r\n");
+		next = SSL_get1_session(control.client);
+		ck_assert_ptr_ne(next, s);
+		SSL_SESSION_free(s);
+		s = next;
+	}
+	ck_assert_uint_eq(v.session.reuse.resumed, 6);
+	SSL_SESSION_free(s);
+	line_close(&control);
+	SSL_CTX_free(ctx);
+	server_free(&v);
+}
+END_TEST
+
 START_TEST(ticket_of_another_session)
 {
 	struct server v, other;
@@ -750,6 +785,7 @@ worker_tls_stream_suite(void)
 	tcase_add_loop_test(t, certificate_by_name_and_kind, 0, sizeof choices / sizeof choices[0]);
 	tcase_add_loop_test(t, data_resumes_control, 0, 2);
 	tcase_add_loop_test(t, one_ticket_many_times, 0, 2);
+	tcase_add_test(t, single_use_tickets);
 	tcase_add_loop_test(t, ticket_of_another_session, 0, 2);
 	tcase_add_loop_test(t, ends_are_told_apart, 0, 2);
 	tcase_add_loop_test(t, server_ends_first, 0, 2);
