@@ -302,25 +302,31 @@ broad_verdict(enum msg_role role, int phase, int call)
 	return f->how == HARD ? 'k' : 'r';
 }
 
+/* The phase whose filter decides: what was loaded last, of one kind or of any. -1: nothing yet. */
+static int
+last_filter(const struct role_row *row, int phase, bool list_only)
+{
+	while (phase >= 0 && (list_only ? row->filter[phase] != FILTER_LIST : row->filter[phase] == FILTER_NONE))
+		phase--;
+	return phase;
+}
+
 char
 sandbox_verdict(enum msg_role role, enum role_phase phase, int call)
 {
 	const struct role_row *row = role_row(role);
-	const struct allowed *a = find_allowed(role, phase, call);
-	int last = (int)phase;
+	int last = last_filter(row, (int)phase, false), list = last_filter(row, (int)phase, true);
+	const struct allowed *a;
 
-	while (last > 0 && row->filter[last] == FILTER_NONE)
-		last--;
-	if (row->filter[last] == FILTER_NONE)
+	if (last < 0)
 		return 'a';
 	if (row->filter[last] == FILTER_BROAD)
-		return broad_verdict(role, phase, call);
-	/* Nothing is loaded when a phase without a filter begins: what the last one had stays. */
-	if (a == NULL)
-		a = find_allowed(role, last, call);
+		return broad_verdict(role, last, call);
+	a = find_allowed(role, last, call);
 	if (a != NULL)
 		return a->arg_count == 0 ? 'a' : 'c';
-	if (find_other(refuse, ROWS(refuse), call) != NULL && row->filter[last] == FILTER_LIST)
+	/* Only the list knows polite refusals; what a later phase takes away was in the list. */
+	if (find_other(refuse, ROWS(refuse), call) != NULL && find_allowed(role, list, call) == NULL)
 		return 'r';
 	return find_other(forbid, ROWS(forbid), call) != NULL ? 'k' : 'l';
 }

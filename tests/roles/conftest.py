@@ -1,0 +1,12 @@
+"""The running server of the black-box tests, for the tests of its processes."""
+import importlib.util
+import os
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_spec = importlib.util.spec_from_file_location("blackbox", f"{TOP}/tests/it/conftest.py")
+blackbox = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(blackbox)
+
+BUILD, Server, ROLE_USERS, UIDS = blackbox.BUILD, blackbox.Server, blackbox.ROLE_USERS, blackbox.UIDS
+server = blackbox.server
+collect_ignore_glob = getattr(blackbox, "collect_ignore_glob", [])

@@ -1,0 +1,245 @@
+"""Every process of a running server is what privsep/roles.def says, seen from /proc."""
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from conftest import BUILD, ROLE_USERS, UIDS
+
+PROGRAMS = {"sallyport-monit": "monitor", "sallyport-worke": "worker", "sallyport-agent": "agent",
+            "sallyport-keepe": "keeper"}
+
+
+def capability_numbers():
+    with open("/usr/include/linux/capability.h") as f:
+        return {m[1].lower(): int(m[2]) for m in re.finditer(r"#define (CAP_\w+)\s+(\d+)$", f.read(), re.M)}
+
+
+def table():
+    """What print-roles says: role -> phase -> (user, filter, capability mask), role -> flags."""
+    numbers = capability_numbers()
+    text = subprocess.run([f"{BUILD}/sallyportd", "print-roles"], capture_output=True, text=True, check=True).stdout
+    roles, flags, role = {}, {}, None
+    for line in text.splitlines():
+        m = re.match(r"(\w+) \(sallyport\S*\)$", line)
+        if m:
+            role = m[1]
+            roles[role], flags[role] = {}, ""
+        m = re.match(r"    (template|spare|live)\s+user (\S+)\s+filter: ([^;]+); capabilities: (.*)$", line)
+        if m:
+            mask = {"none": 0, "all": (1 << 64) - 1}.get(m[4])
+            if mask is None:
+                mask = sum(1 << numbers[c] for c in m[4].split())
+            roles[role][m[1]] = (m[2], m[3], mask)
+        elif role and line.startswith("    ") and "descriptors:" in line:
+            flags[role] = line
+    assert set(roles) == {"listener", "monitor", "worker", "agent", "keeper"}
+    return roles, flags
+
+
+ROLES, FLAGS = table() if os.path.exists(f"{BUILD}/sallyportd") else ({}, {})
+
+
+def status(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+
+
+def stat_fields(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        return f.read().rsplit(")", 1)[1].split()
+
+
+def descriptors(pid):
+    found = {}
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            found[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
+    return found
+
+
+def limit(pid, name):
+    with open(f"/proc/{pid}/limits") as f:
+        return next(line for line in f if line.startswith(name)).split()[-3]
+
+
+def processes(server):
+    """role -> pids, oldest first: the template, then session processes."""
+    found = {}
+    for pid, name in server.pids().items():
+        with contextlib.suppress(OSError):
+            found.setdefault(PROGRAMS.get(name, name), []).append((int(stat_fields(pid)[19]), pid))
+    return {role: [pid for _, pid in sorted(pids)] for role, pids in found.items()}
+
+
+
+
+def uid_of(user):
+    return int(ROLE_USERS[user].split(":")[0]) if user in ROLE_USERS else {"root": 0, "session": UIDS["alice"]}[user]
+
+
+def filters(role, phase):
+    order = ["template", "spare", "live"]
+    own = sum(ROLES[role][p][1] != "as before" for p in order[:order.index(phase) + 1])
+    return own + (role != "listener")
+
+
+def check(pid, role, phase):
+    user, _, caps = ROLES[role][phase]
+    s = status(pid)
+    where = f"{role} in phase {phase} (pid {pid})"
+    assert s["Uid"].split() == [str(uid_of(user))] * 4, where
+    assert len(set(s["Gid"].split())) == 1, where
+    if user != "session":
+        assert s["Groups"].split() == [], where
+    for field in ("CapPrm", "CapEff", "CapBnd"):
+        assert int(s[field], 16) & ~caps == 0, f"{where}: {field} {s[field]}"
+    assert int(s["CapInh"], 16) == int(s["CapAmb"], 16) == 0, where
+    assert s["NoNewPrivs"] == "1", where
+    assert s["Seccomp"] == "2", where
+    assert int(s["Seccomp_filters"]) >= filters(role, phase), where
+
+
+def wait_for_spares(server):
+    for _ in range(100):
+        if len(processes(server).get("worker", [])) >= 3:
+            return processes(server)
+        time.sleep(0.05)
+    pytest.fail("there are no spares")
+
+
+def test_table_is_complete():
+    for role, phases in ROLES.items():
+        assert set(phases) == {"template", "spare", "live"}, role
+        assert phases["live"][2] & ~phases["template"][2] == 0, f"{role} gains capabilities"
+    for role in ("worker", "keeper"):
+        assert all(phases[2] == 0 for phases in ROLES[role].values())
+
+
+def test_listener(server):
+    pid = server.process.pid
+    check(pid, "listener", "live")
+    assert bin(int(status(pid)["CapEff"], 16)).count("1") <= 2
+
+
+@pytest.mark.parametrize("role", ["monitor", "worker", "agent"])
+def test_templates_and_spares(server, role):
+    pids = wait_for_spares(server)[role]
+    check(pids[0], role, "template")
+    for pid in pids[1:]:
+        check(pid, role, "spare")
+
+
+def test_worker_has_no_world(server):
+    for pid in wait_for_spares(server)["worker"]:
+        assert os.listdir(f"/proc/{pid}/root") == []
+        assert os.readlink(f"/proc/{pid}/root").endswith("(deleted)")
+        assert os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net")
+        with open(f"/proc/{pid}/net/dev") as f:
+            assert [line.split(":")[0].strip() for line in f.readlines()[2:]] == ["lo"]
+
+
+@pytest.mark.parametrize("role", ["monitor", "worker", "agent"])
+def test_spares_hold_channels_only(server, role):
+    for pid in wait_for_spares(server)[role][1:]:
+        for fd, target in descriptors(pid).items():
+            # The monitor is its session's log writer, and asks PAM and data bases; the agent prints names of owners.
+            fine = role == "monitor" or target.startswith("socket:") or (fd <= 2 and target == "/dev/null")
+            fine = fine or (role == "agent" and target in ("/etc/passwd", "/etc/group"))
+            assert fine, f"{role} {pid}: {fd} is {target}"
+        assert len(descriptors(pid)) <= 12
+
+
+def test_limits_and_dumps(server):
+    for role, pids in wait_for_spares(server).items():
+        if role not in ROLES:
+            continue
+        for pid in pids:
+            assert limit(pid, "Max core file size") == "0", role
+            # A process that can be dumped or traced has its /proc files owned by its own user.
+            assert os.stat(f"/proc/{pid}/mem").st_uid == 0, role
+    for pid in wait_for_spares(server)["worker"]:
+        assert int(limit(pid, "Max open files")) <= 64
+
+
+def test_after_login_nobody_is_root(server):
+    ftp = server.ftp("alice")
+    ftp.voidcmd("NOOP")
+    time.sleep(0.3)
+    live = {role: [p for p in pids if int(status(p)["Uid"].split()[0]) == uid_of(ROLES[role]["live"][0])]
+            for role, pids in processes(server).items() if role in ("monitor", "agent")}
+    assert len(live["agent"]) == 1 and len(live["monitor"]) == 1
+    check(live["agent"][0], "agent", "live")
+    check(live["monitor"][0], "monitor", "live")
+    assert os.readlink(f"/proc/{live['agent'][0]}/root") == server.homes["alice"]
+    ftp.quit()
+
+
+def test_groups_of_the_user_and_no_others(server):
+    ftp = server.ftp("bob")
+    agents = [p for p in processes(server)["agent"] if status(p)["Uid"].split()[0] == str(UIDS["bob"])]
+    assert len(agents) == 1
+    assert status(agents[0])["Groups"].split() in ([], [str(UIDS["bob"])])
+    assert status(agents[0])["Gid"].split() == [str(UIDS["bob"])] * 4
+    ftp.quit()
+
+
+def wait_gone(pids):
+    for _ in range(120):
+        if not any(os.path.exists(f"/proc/{p}") for p in pids):
+            return
+        time.sleep(0.05)
+    pytest.fail(f"still there: {[p for p in pids if os.path.exists(f'/proc/{p}')]}")
+
+
+@pytest.mark.parametrize("victim", ["worker", "monitor", "agent"])
+def test_one_killed_takes_the_session_and_nothing_else(server, victim):
+    wait_for_spares(server)
+    raw = server.raw().login()
+    log = server.wait_log(r"event=login session=(\w+) user=alice")
+    assert log
+    agent = [p for p in processes(server)["agent"] if status(p)["Uid"].split()[0] == str(UIDS["alice"])][-1]
+    monitor = [p for p in processes(server)["monitor"]
+               if status(p)["Uid"].split()[0] == str(uid_of("monitor_user"))][-1]
+    # The session's worker is the one that holds a TCP connection: the only one whose sockets are not all channels.
+    busy = [p for p in processes(server)["worker"] if holds_tcp(p)]
+    assert len(busy) == 1
+    pids = {"worker": busy[0], "monitor": monitor, "agent": agent}
+    os.kill(pids[victim], signal.SIGKILL)
+    wait_gone(pids.values())
+    raw.sock.close()
+    assert server.ftp("alice").voidcmd("NOOP").startswith("200")
+    assert server.process.poll() is None
+
+
+def holds_tcp(pid):
+    inodes = {t[8:-1] for t in descriptors(pid).values() if t.startswith("socket:")}
+    with open("/proc/net/tcp") as f:
+        tcp = {line.split()[9] for line in f.readlines()[1:]}
+    with open("/proc/net/tcp6") as f:
+        tcp |= {line.split()[9] for line in f.readlines()[1:]}
+    return bool(inodes & tcp)
+
+
+def test_killed_template_is_replaced(server):
+    old = wait_for_spares(server)["worker"][0]
+    os.kill(old, signal.SIGKILL)
+    for _ in range(200):
+        pids = processes(server)["worker"]
+        if old not in pids and len(pids) >= 3:
+            break
+        time.sleep(0.05)
+    assert server.ftp("alice").voidcmd("NOOP").startswith("200")
+
+
+def test_nothing_is_left_after_the_end(server):
+    ftp = server.ftp("alice")
+    pids = list(server.pids())
+    assert len(pids) > 5
+    server.stop()
+    wait_gone(pids)
+    ftp.close()
