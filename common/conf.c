@@ -96,6 +96,25 @@ put_in_bucket(struct conf *c, struct conf_section *s)
 	*b = s;
 }
 
+/* The number of the bit. */
+static unsigned
+kind_index(enum conf_scope kind)
+{
+	return (unsigned)__builtin_ctz((unsigned)kind);
+}
+
+static void
+append_to_kind(struct conf *c, struct conf_section *s)
+{
+	unsigned k = kind_index(s->kind);
+
+	if (c->last[k] == NULL)
+		c->first[k] = s;
+	else
+		c->last[k]->next_of_kind = s;
+	c->last[k] = s;
+}
+
 static bool
 grow_buckets(struct conf *c)
 {
@@ -154,6 +173,7 @@ conf_section_make(struct conf *c, enum conf_scope kind, const char *name, const 
 	s->label = kind == SC_SERVER ? "server" : arena_format(c->arena, "%s %s", conf_kind_word(kind), s->name);
 	if (s->label == NULL)
 		return NULL;
+	append_to_kind(c, s);
 	c->sections[c->n++] = s;
 	put_in_bucket(c, s);
 	return s;
@@ -162,14 +182,7 @@ conf_section_make(struct conf *c, enum conf_scope kind, const char *name, const 
 const struct conf_section *
 conf_section_next(const struct conf *c, enum conf_scope kind, const struct conf_section *after)
 {
-	size_t i = 0;
-
-	if (after != NULL)
-		while (i < c->n && c->sections[i++] != after)
-			;
-	while (i < c->n && c->sections[i]->kind != kind)
-		i++;
-	return i < c->n ? c->sections[i] : NULL;
+	return after != NULL ? after->next_of_kind : c->first[kind_index(kind)];
 }
 
 const char *

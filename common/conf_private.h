@@ -12,6 +12,7 @@
 #define CONF_STRING_MAX	4096	/* of a STRING */
 #define CONF_NAME_MAX	320	/* of an account; other sections: CONF_SHORT_NAME_MAX */
 #define CONF_SHORT_NAME_MAX 64
+#define CONF_KINDS	6	/* kinds of sections */
 
 /* A key in a section. data points to what struct settings gets, of the key's size. */
 struct conf_value {
@@ -28,12 +29,13 @@ struct conf_section {
 	unsigned line;
 	size_t n, size;
 	struct conf_value *v;
-	struct conf_section *same_bucket;
+	struct conf_section *same_bucket, *next_of_kind;
 };
 
 struct conf {
 	struct arena *arena;
 	struct conf_section **sections;
+	struct conf_section *first[CONF_KINDS], *last[CONF_KINDS];	/* of each kind, in order */
 	size_t n, size;
 	struct conf_section **buckets;	/* by kind and name */
 	size_t bucket_count;

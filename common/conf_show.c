@@ -1,5 +1,7 @@
 #include "config.h"
 
+#include <grp.h>
+#include <pwd.h>
 #include <string.h>
 
 #include "common/conf_private.h"
@@ -240,6 +242,29 @@ conf_check_command(FILE *f, const char *path, bool json)
 	return exit_code;
 }
 
+#define GROUPS_MAX 256
+
+/* The names of the Unix groups of a system user, for classes that are found by them; *n is 0 when there is no such user. */
+static const char *const *
+unix_groups(struct arena *a, const char *user, size_t *n)
+{
+	const struct passwd *pw = user == NULL ? NULL : getpwnam(user);
+	const char **names = arena_alloc(a, GROUPS_MAX * sizeof *names);
+	gid_t gids[GROUPS_MAX];
+	int count = GROUPS_MAX;
+
+	*n = 0;
+	if (pw == NULL || names == NULL || getgrouplist(user, pw->pw_gid, gids, &count) < 0)
+		return NULL;
+	for (int i = 0; i < count; i++) {
+		const struct group *g = getgrgid(gids[i]);
+
+		if (g != NULL && (names[*n] = arena_strdup(a, g->gr_name)) != NULL)
+			(*n)++;
+	}
+	return names;
+}
+
 /* USER,ADDRESS: the address is what stands behind the last comma, if anything does. */
 static int
 parse_subject(const char *text, char *user, size_t size, struct addr *peer, struct conf_subject *who)
@@ -264,6 +289,7 @@ conf_show_command(FILE *f, const char *path, const char *subject, const char *li
 	char user[CONF_NAME_MAX + 1];
 	struct conf_subject who = { .listener = listener };
 	struct addr peer;
+	struct arena *a;
 	struct conf *c;
 	int exit_code;
 
@@ -274,7 +300,11 @@ conf_show_command(FILE *f, const char *path, const char *subject, const char *li
 	c = load(f, path, &exit_code);
 	if (c == NULL)
 		return exit_code;
+	a = arena_new();
+	if (a != NULL)
+		who.unix_groups = unix_groups(a, who.user, &who.unix_group_count);
 	exit_code = c->error_count > 0 ? conf_report(f, c, json) : conf_show(f, c, &who, json);
+	arena_free(a);
 	conf_free(c);
 	return exit_code;
 }
