@@ -1,7 +1,7 @@
 noinst_LIBRARIES += libauthz.a
 libauthz_a_CPPFLAGS = $(AM_CPPFLAGS) $(PCRE2_CFLAGS) $(ACL_CFLAGS)
 libauthz_a_SOURCES = \
-	authz/authz.h authz/layer.h \
+	authz/authz.h authz/layer.h authz/settings.h \
 	authz/choices.def authz/commands.def authz/ops.def authz/rights.def \
 	authz/explain.c \
 	authz/ftpcluster.c authz/ftpcluster.h authz/ftpcluster_parse.c \

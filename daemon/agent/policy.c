@@ -11,6 +11,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "authz/settings.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/str.h"
@@ -248,6 +249,8 @@ policy_begin(struct agent *a, const struct msg_profile *p)
 		.user = a->user, .dialect_uid = a->dialect_uid, .uid = a->uid, .gid = a->gid,
 		.groups = a->groups, .group_count = a->group_count, .group_names = names,
 		.may_change_password = (a->flags & PROFILE_OWN_PASSWORD) != 0,
+		.home = (a->flags & PROFILE_JAIL) != 0 ? p->home : "/",
+		.choices = authz_choices_of(a->set),
 	};
 
 	subject.group_name_count = split((char *)(uintptr_t)p->group_names, names);

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "account/unix.h"
-#include "authz/authz.h"
+#include "authz/settings.h"
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/exitcode.h"
@@ -200,25 +200,6 @@ claim(struct monitor *s, enum account_reason *why)
 
 /* -------------------------------------------------------------------- the agent */
 
-/* As the engine names scopes: inheritance inside a language follows them. */
-static uint8_t
-layer_scope(const struct account *a, const struct conf_layer *l)
-{
-	const struct conf_list *groups = &a->resolved->s.groups;
-	enum conf_scope scope = l->scope;
-
-	static const struct { enum conf_scope scope; enum authz_scope number; } scopes[] = {
-		{ SC_CLASS, AUTHZ_SCOPE_CLASS }, { SC_GROUP, AUTHZ_SCOPE_GROUP }, { SC_ACCOUNT, AUTHZ_SCOPE_ACCOUNT }
-	};
-
-	if (scope == SC_GROUP && (groups->n == 0 || strcmp(l->section + strcspn(l->section, " ") + 1, groups->v[0]) != 0))
-		return AUTHZ_SCOPE_OTHER_GROUP;
-	for (size_t i = 0; i < sizeof scopes / sizeof *scopes; i++)
-		if (scopes[i].scope == scope)
-			return (uint8_t)scopes[i].number;
-	return AUTHZ_SCOPE_SERVER;
-}
-
 /* One layer, in as many messages as its text needs. */
 static int
 send_layer(struct monitor *s, const struct conf_layer *l)
@@ -232,7 +213,7 @@ send_layer(struct monitor *s, const struct conf_layer *l)
 		r = str_copy(body.layer.prefix, sizeof body.layer.prefix, l->prefix);
 	(void)str_copy(body.layer.origin, sizeof body.layer.origin, l->file);
 	body.layer.line = l->line;
-	body.layer.scope = layer_scope(&s->account, l);
+	body.layer.scope = (uint8_t)authz_scope_of(l, &s->account.resolved->s);
 	(void)str_copy(body.layer.section, sizeof body.layer.section, l->section);
 	do {
 		size_t n = left > sizeof body.layer.text ? sizeof body.layer.text : left;

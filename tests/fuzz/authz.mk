@@ -1,6 +1,6 @@
 # The permission languages and their matchers.
 if FUZZING
-EXTRA_PROGRAMS += fuzz_pyftpdlib fuzz_sftpplus fuzz_ups fuzz_permissions fuzz_match fuzz_acltext
+EXTRA_PROGRAMS += fuzz_pyftpdlib fuzz_sftpplus fuzz_ups fuzz_permissions fuzz_match
 fuzz_pyftpdlib_SOURCES = tests/fuzz/authz_pyftpdlib.c tests/fuzz/authz_policy.h
 fuzz_pyftpdlib_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 fuzz_pyftpdlib_LDADD = $(AUTHZ_LIBS)
@@ -16,9 +16,6 @@ fuzz_permissions_LDADD = $(AUTHZ_LIBS)
 fuzz_match_SOURCES = tests/fuzz/authz_match.c
 fuzz_match_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 fuzz_match_LDADD = $(AUTHZ_LIBS)
-fuzz_acltext_SOURCES = tests/fuzz/authz_acltext.c
-fuzz_acltext_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
-fuzz_acltext_LDADD = $(AUTHZ_LIBS)
 endif
 EXTRA_DIST += \
 	tests/fuzz/seeds/fuzz_pyftpdlib/overrides \
@@ -28,5 +25,4 @@ EXTRA_DIST += \
 	tests/fuzz/seeds/fuzz_permissions/permissions \
 	tests/fuzz/seeds/fuzz_permissions/passwd \
 	tests/fuzz/seeds/fuzz_match/glob \
-	tests/fuzz/seeds/fuzz_match/regex \
-	tests/fuzz/seeds/fuzz_acltext/acl
+	tests/fuzz/seeds/fuzz_match/regex
