@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -14,6 +15,14 @@
 #define HALF		(256u << 10)	/* what one read takes; conversion needs twice that behind it */
 #define BUFFER_SIZE	(3 * HALF + 16)
 #define SEND_MAX	(1u << 30)
+
+/*
+ * Large uploads go through a pipe: measured on tmpfs and ext4, splice(2) with
+ * a pipe of 1 MiB takes 10 to 40 per cent less time than read and write with
+ * 256 KiB; with 64 KiB it takes more.  Small ones are not worth the pipe.
+ */
+#define PIPE_SIZE	(1 << 20)
+#define PIPE_FROM	(1u << 20)	/* bytes received before it is made */
 
 /* Only pages that are used cost anything, and they go back at the end. */
 static bool
@@ -33,6 +42,11 @@ move_free(struct transfer *t)
 	if (t->buffer != NULL)
 		munmap(t->buffer, BUFFER_SIZE);
 	t->buffer = NULL;
+	for (int i = 0; i < 2; i++) {
+		if (t->pipe[i] >= 0)
+			close(t->pipe[i]);
+		t->pipe[i] = -1;
+	}
 }
 
 /* Waits on another descriptor than the data stream's. */
@@ -288,10 +302,75 @@ received(struct transfer *t)
 	return 0;
 }
 
+/*
+ * Is it time for the pipe, and can it be had?  One that the kernel keeps small
+ * (fs.pipe-user-pages-soft counts for all sessions together) is worth nothing.
+ */
+static bool
+piped(struct transfer *t)
+{
+	if (t->pipe[0] >= 0)
+		return t->room > t->stored && !t->no_pipe;
+	if (t->no_pipe || t->convert || t->moved < PIPE_FROM || !stream_can_splice(&t->data))
+		return false;
+	if (pipe2(t->pipe, O_CLOEXEC) < 0) {
+		t->pipe[0] = t->pipe[1] = -1;
+		t->no_pipe = true;
+	} else if (fcntl(t->pipe[1], F_SETPIPE_SZ, PIPE_SIZE) < PIPE_SIZE)
+		t->no_pipe = true;
+	return piped(t);
+}
+
+/* Takes n bytes out of the pipe by hand: the file does not take a pipe (one opened for appending). */
+static int
+store_by_hand(struct transfer *t, size_t n)
+{
+	t->no_pipe = true;
+	while (n > 0 && t->step != NULL) {
+		ssize_t r = read(t->pipe[0], t->buffer, n < HALF ? n : HALF);
+
+		if (r <= 0)
+			return transfer_finish(t, TRANSFER_UNWRITABLE, -EIO);
+		store(t, t->buffer, (size_t)r);
+		n -= (size_t)r;
+	}
+	return 0;
+}
+
+static int
+store_piped(struct transfer *t, size_t n)
+{
+	while (n > 0) {
+		ssize_t r = splice(t->pipe[0], NULL, t->file_fd, NULL, n, SPLICE_F_MOVE);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0 && errno == EINVAL)
+			return store_by_hand(t, n);
+		if (r <= 0)
+			return transfer_finish(t, TRANSFER_UNWRITABLE, r < 0 ? -errno : -ENOSPC);
+		t->stored += (uint64_t)r;
+		n -= (size_t)r;
+	}
+	return 0;
+}
+
+/* Into the pipe or into the buffer: never more into the pipe than there is room for. */
+static ssize_t
+take_in(struct transfer *t, size_t n, bool pipe)
+{
+	if (!pipe)
+		return stream_read(&t->data, t->buffer, n < HALF ? n : HALF);
+	if (n > t->room - t->stored)
+		n = (size_t)(t->room - t->stored);
+	return stream_splice(&t->data, t->pipe[1], n);
+}
+
 int
 move_receive(struct transfer *t)
 {
-	size_t n = HALF;
+	bool pipe = piped(t);
+	size_t n = PIPE_SIZE;
 	ssize_t r;
 
 	if (!get_buffer(t))
@@ -299,7 +378,7 @@ move_receive(struct transfer *t)
 	n = rate_allow(&t->s->up, n, &t->pause_ms);
 	if (n == 0)
 		return -EAGAIN;
-	r = stream_read(&t->data, t->buffer, n);
+	r = take_in(t, n, pipe);
 	if (r == -EAGAIN)
 		return -EAGAIN;
 	if (r < 0)
@@ -308,6 +387,8 @@ move_receive(struct transfer *t)
 		return received(t);
 	moved(t, (size_t)r);
 	rate_spend(&t->s->up, (size_t)r);
+	if (pipe)
+		return store_piped(t, (size_t)r);
 	if (!t->convert)
 		return store(t, t->buffer, (size_t)r);
 	return store(t, t->buffer + HALF, ascii_decode(&t->ascii, t->buffer, (size_t)r, t->buffer + HALF));

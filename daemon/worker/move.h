@@ -21,7 +21,7 @@ int move_receive(struct transfer *);
 int move_flush(struct transfer *);
 int move_shutdown(struct transfer *);
 
-/* Gives the buffer back. */
+/* Gives buffer and pipe back. */
 void move_free(struct transfer *);
 
 /* Ends the transfer; error is 0 or -errno. Returns 0. */

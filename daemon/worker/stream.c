@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -52,6 +53,18 @@ plain_send_file(struct stream *st, int fd, off_t *offset, size_t n)
 	return r < 0 ? -errno : r;
 }
 
+static ssize_t
+plain_splice(struct stream *st, int pipe_fd, size_t n)
+{
+	ssize_t r;
+
+	do
+		r = splice(st->fd, NULL, pipe_fd, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	while (r < 0 && errno == EINTR);
+	st->want = POLLIN;
+	return r < 0 ? -errno : r;
+}
+
 static size_t
 plain_pending(const struct stream *st)
 {
@@ -70,6 +83,7 @@ const struct stream_ops stream_plain = {
 	.read = plain_read,
 	.write = plain_write,
 	.send_file = plain_send_file,
+	.splice = plain_splice,
 	.flush = plain_nothing,
 	.shutdown = plain_nothing,	/* close(2) says it */
 	.pending = plain_pending,
@@ -120,6 +134,18 @@ ssize_t
 stream_send_file(struct stream *st, int fd, off_t *offset, size_t n)
 {
 	return st->ops->send_file(st, fd, offset, n);
+}
+
+bool
+stream_can_splice(const struct stream *st)
+{
+	return st->ops->splice != NULL;
+}
+
+ssize_t
+stream_splice(struct stream *st, int pipe_fd, size_t n)
+{
+	return st->ops->splice(st, pipe_fd, n);
 }
 
 int

@@ -32,6 +32,8 @@ struct stream_ops {
 	 * -EIO means the file could not be read.
 	 */
 	ssize_t (*send_file)(struct stream *, int fd, off_t *offset, size_t n);
+	/* Moves up to n bytes into a pipe without copying them. As read. NULL: not possible with this kind of stream. */
+	ssize_t (*splice)(struct stream *, int pipe_fd, size_t n);
 	/* 0 when everything written has gone to the kernel. */
 	int (*flush)(struct stream *);
 	/*
@@ -65,6 +67,8 @@ int stream_handshake(struct stream *);
 ssize_t stream_read(struct stream *, void *, size_t);
 ssize_t stream_write(struct stream *, const void *, size_t);
 ssize_t stream_send_file(struct stream *, int fd, off_t *offset, size_t n);
+bool stream_can_splice(const struct stream *);
+ssize_t stream_splice(struct stream *, int pipe_fd, size_t n);
 int stream_flush(struct stream *);
 int stream_shutdown(struct stream *);
 size_t stream_pending(const struct stream *);

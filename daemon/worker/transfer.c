@@ -186,7 +186,7 @@ prepare(struct transfer *t, struct session *s, const char *name, int (*move)(str
 	t->s = s;
 	t->verb = s->verb == NULL ? "" : s->verb->name;
 	t->name = name;
-	t->file_fd = t->wait_fd = -1;
+	t->file_fd = t->wait_fd = t->pipe[0] = t->pipe[1] = -1;
 	t->move = move;
 	t->data.fd = -1;
 	t->data.ops = &stream_plain;

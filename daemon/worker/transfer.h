@@ -55,6 +55,8 @@ struct transfer {
 	char *buffer;			/* of buffer_size bytes; NULL: not needed yet */
 	size_t have, sent;		/* bytes in it, and of those gone */
 	struct ascii ascii;
+	int pipe[2];			/* of a large upload, -1: not needed yet */
+	bool no_pipe;			/* it cannot be had, or the file does not take it */
 	bool last;			/* nothing follows what is in the buffer */
 
 	enum transfer_end end;
