@@ -33,12 +33,12 @@ static struct {
 } peers;
 
 static int
-readable(int memory)
+again(int memory, int flags)
 {
 	char name[64];
 
 	snprintf(name, sizeof name, "/proc/self/fd/%d", memory);
-	return open(name, O_RDONLY | O_CLOEXEC);
+	return open(name, flags | O_CLOEXEC);
 }
 
 static int
@@ -92,7 +92,7 @@ on_read(const struct msg *m, const char *path)
 		body.size = (uint64_t)lseek(memory, 0, SEEK_END);
 	} else
 		memory = memory_file(FAKE_TEXT, sizeof FAKE_TEXT - 1);
-	fd = readable(memory);
+	fd = again(memory, O_RDONLY);
 	close(memory);
 	answer(&peers.files, m, MSG_READING, &body, fd);
 }
@@ -113,7 +113,9 @@ on_write(const struct msg *m, const char *path, uint64_t offset)
 	lseek(peers.stored, 0, SEEK_END);
 	if (strncmp(path, "tiny", 4) == 0)
 		body.room = 10;
-	fd = dup(peers.stored);
+	if (strncmp(path, "room", 4) == 0)
+		body.room = 5000000;
+	fd = m->type == MSG_APPEND ? again(peers.stored, O_WRONLY | O_APPEND) : dup(peers.stored);
 	answer(&peers.files, m, MSG_WRITING, &body, fd);
 }
 

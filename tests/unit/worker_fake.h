@@ -5,7 +5,7 @@
  *   user "nobody" is refused, "last" refused for the last time, "tls" needs
  *   TLS, "open" needs no password; the password of all others is "secret".
  *   Paths: "missing*" do not exist, "denied*" are forbidden by policy,
- *   "folder*" are folders, "big" has FAKE_BIG bytes, "tiny*" takes 10 bytes,
+ *   "folder*" are folders, "big" has FAKE_BIG bytes, "tiny*" takes 10 bytes, "room*" 5000000,
  *   all others are files that hold FAKE_TEXT until something is stored.
  */
 #ifndef TESTS_UNIT_WORKER_FAKE_H

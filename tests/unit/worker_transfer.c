@@ -64,6 +64,34 @@ START_TEST(both_ways)
 }
 END_TEST
 
+/* So large that it goes through the pipe; into a file opened for appending, which takes no pipe, too. */
+START_TEST(large_upload)
+{
+	static char data[5000001], back[5000001 + sizeof FAKE_TEXT];
+	size_t before = _i == 0 ? 0 : sizeof FAKE_TEXT - 1;
+	int fd;
+
+	for (size_t i = 0; i < sizeof data; i++)
+		data[i] = (char)(i * 2654435761u >> 24);
+	fake_login(&f, NULL);
+	ck_assert_int_eq(fake_ask(&f, "TYPE I"), 200);
+	ck_assert_int_eq(upload(_i == 0 ? "STOR x" : "APPE x", data, sizeof data), 226);
+	fd = fake_data(&f);
+	ck_assert_int_eq(fake_ask(&f, "RETR x"), 150);
+	ck_assert_int_eq(fake_drain(fd, back, sizeof back), (ssize_t)(before + sizeof data));
+	ck_assert_mem_eq(back, FAKE_TEXT, before);
+	ck_assert_mem_eq(back + before, data, sizeof data);
+	ck_assert_int_eq(fake_reply(&f), 226);
+	ck_assert_int_eq(upload("STOR room", data, 5000000), 226);
+	fd = fake_data(&f);
+	ck_assert_int_eq(fake_ask(&f, "STOR room"), 150);
+	ck_assert_int_gt(send(fd, data, 5000001, MSG_NOSIGNAL), 0);
+	ck_assert_int_eq(fake_reply(&f), 552);
+	close(fd);
+	ck_assert_int_eq(fake_stop(&f), 0);
+}
+END_TEST
+
 START_TEST(replies)
 {
 	int data;
@@ -374,6 +402,7 @@ worker_transfer_suite(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, both_ways);
+	tcase_add_loop_test(t, large_upload, 0, 2);
 	tcase_add_test(t, replies);
 	tcase_add_test(t, ascii);
 	tcase_add_test(t, listings);
