@@ -20,7 +20,7 @@ clean(char *text, size_t n)
 }
 
 /* Appends what fits below limit; false and nothing when it does not. */
-static bool
+static bool __attribute__((format(printf, 3, 0)))
 put_line(struct reply *r, size_t limit, const char *fmt, va_list ap)
 {
 	size_t room = limit - r->len;
@@ -62,7 +62,7 @@ send_out(struct session *s)
 }
 
 /* The last line, or the only one; cut rather than lost. */
-static void
+static void __attribute__((format(printf, 3, 0)))
 put_last(struct session *s, unsigned code, const char *fmt, va_list ap)
 {
 	struct reply *r = &s->out;
