@@ -573,7 +573,8 @@ fake_drain(int fd, char *dst, size_t size)
 	while ((n = recv(fd, part, sizeof part, 0)) > 0) {
 		size_t k = total < size ? size - total : 0;
 
-		memcpy(dst + total, part, (size_t)n < k ? (size_t)n : k);
+		if (k > 0)
+			memcpy(dst + total, part, (size_t)n < k ? (size_t)n : k);
 		total += (size_t)n;
 	}
 	close(fd);

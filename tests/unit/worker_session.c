@@ -172,10 +172,11 @@ END_TEST
 /* Many commands in one packet, and one command in many. */
 START_TEST(pipelining)
 {
+	static const char many[] = "USER user\r\nPASS secret\r\nPWD\r\nXYZ\r\nNOOP\r\nQUIT\r\n";
 	struct fake f;
 
 	fake_start(&f, NULL);
-	fake_send(&f, "USER user\r\nPASS secret\r\nPWD\r\nXYZ\r\nNOOP\r\nQUIT\r\n", 48);
+	fake_send(&f, many, sizeof many - 1);
 	ck_assert_int_eq(fake_reply(&f), 331);
 	ck_assert_int_eq(fake_reply(&f), 230);
 	ck_assert_int_eq(fake_reply(&f), 257);

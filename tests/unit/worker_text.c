@@ -127,7 +127,7 @@ END_TEST
 START_TEST(queue)
 {
 	static struct queue q;
-	char *text, name[16];
+	char *text, name[24];
 	size_t len;
 
 	ck_assert_int_eq(queue_take(&q, &text, &len), LINE_NONE);
