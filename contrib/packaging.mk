@@ -13,3 +13,4 @@ EXTRA_DIST += \
 	contrib/fail2ban/filter.conf \
 	contrib/fail2ban/jail.conf \
 	contrib/rpm/sallyport.spec
+EXTRA_DIST += contrib/floors.sh
