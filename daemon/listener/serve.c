@@ -98,18 +98,21 @@ set_all(struct conf *c, const struct setting *all, size_t n)
 	return 0;
 }
 
-/* root serves as the folder's owner, or as the ordinary user nobody when that is root too. */
+/* root serves as the folder's owner, or as the ordinary user nobody when that is root too; never with root's group. */
 static void
 find_runner(char *text, size_t size, const char *root)
 {
 	struct stat st = { 0 };
-	const struct passwd *nobody = getpwnam("nobody");
+	const struct passwd *user;
+	gid_t gid;
 
 	(void)stat(root, &st);
-	if (st.st_uid != 0)
-		(void)str_format(text, size, "%lu:%lu", (unsigned long)st.st_uid, (unsigned long)st.st_gid);
-	else if (nobody != NULL)
-		(void)str_format(text, size, "%lu:%lu", (unsigned long)nobody->pw_uid, (unsigned long)nobody->pw_gid);
+	user = st.st_uid == 0 ? getpwnam("nobody") : getpwuid(st.st_uid);
+	gid = user != NULL ? user->pw_gid : st.st_gid;
+	if (st.st_uid != 0 && gid == 0)
+		gid = (gid_t)st.st_uid;
+	if (st.st_uid != 0 || user != NULL)
+		(void)str_format(text, size, "%lu:%lu", (unsigned long)(st.st_uid != 0 ? st.st_uid : user->pw_uid), (unsigned long)gid);
 }
 
 int
