@@ -6,7 +6,7 @@
  * holds the object, and the single name of the object in it.  What is decided
  * is decided on that path, what is done is done on that descriptor and name.
  *
- * Rules (DESIGN.md, "Paths"): ".." is resolved textually and never leaves the
+ * Rules (DESIGN.md, "Files"): ".." is resolved textually and never leaves the
  * root; the root of an absolute symbolic link is the virtual one; at most
  * ROOT_LINKS_MAX links; a canonical path holds no link.  The kernel is asked
  * with openat2(2) RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, so that a link that
