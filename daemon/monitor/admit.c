@@ -8,70 +8,24 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "account/unix.h"
-#include "authz/settings.h"
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/exitcode.h"
 #include "common/log.h"
-#include "common/logsink.h"
 #include "common/str.h"
 #include "daemon/monitor/monitor.h"
-#include "privsep/drop.h"
-#include "privsep/verify.h"
 
 #define LOW_PORTS 1024
 
-/* Bodies of this exchange, one after the other in the same memory, which is given back afterwards. */
-static union {
-	struct msg_claim claim;
-	struct msg_layer layer;
-	struct msg_profile profile;
-	struct msg_login_ok login_ok;
-} body __attribute__((aligned(4096)));
-
-static char start[4096];	/* where the session begins */
-
-static struct msg answer;
-
-/* ------------------------------------------------------------------ the system */
-
-static int
-verify_agent(const struct monitor *s)
-{
-	const struct account *a = &s->account;
-	const struct role_row *row = role_row(ROLE_AGENT);
-	struct verify_want want = {
-		.uid = a->uid, .gid = a->gid, .groups = a->groups, .group_count = a->group_count,
-		.filters = monitor_prepared.lax ? 0 : role_filters(row, PHASE_LIVE)
-	};
-	char why[256] = "";
-	struct log_line l;
-	int r = verify_process(s->agent_pid, &want, why, sizeof why);
-
-	if (r == 0)
-		return 0;
-	log_begin(&l, LOG_LEVEL_ERROR, "agent-not-as-claimed");
-	log_str(&l, "why", why);
-	log_code(&l, r);
-	log_end(&l);
-	return r;
-}
-
-static int
-leave_root(uint64_t caps)
-{
-	return drop_monitor(&monitor_prepared.id, caps);
-}
-
-static const struct monitor_system real_system = { verify_agent, leave_root };
-const struct monitor_system *monitor_system = &real_system;
+struct monitor_scratch monitor_scratch;
+static struct monitor_scratch *const scratch = &monitor_scratch;
 
 /* ------------------------------------------------------------------ the folder */
 
@@ -136,7 +90,7 @@ place_root(struct monitor *s, int home_fd)
 {
 	const struct settings *set = &s->account.resolved->s;
 	bool own_start = set->start != NULL && strcmp(set->start, "/") != 0;
-	int r = str_copy(start, sizeof start, own_start ? set->start : set->jail ? "/" : s->root_path);
+	int r = str_copy(scratch->start, sizeof scratch->start, own_start ? set->start : set->jail ? "/" : s->root_path);
 
 	if (r != 0 || set->jail)
 		return r != 0 ? SP_ERANGE : home_fd;
@@ -180,196 +134,22 @@ claim(struct monitor *s, enum account_reason *why)
 	const struct settings *set = &s->account.resolved->s;
 	const struct conf_section *class = s->account.resolved->class;
 
-	(void)str_copy(body.claim.user, sizeof body.claim.user, s->account.name);
-	(void)str_copy(body.claim.class, sizeof body.claim.class, class == NULL ? "" : conf_section_name(class));
-	body.claim.max_per_user = (uint32_t)set->max_sessions_per_user;
-	body.claim.max_per_class = (uint32_t)set->max_sessions_per_class;
-	body.claim.rate_up = set->account_rate_up;
-	body.claim.rate_down = set->account_rate_down;
-	if (monitor_call(s, &s->listener, MSG_CLAIM, &body.claim, NULL, 0, &answer, MSG_CLAIMED) != 0)
+	(void)str_copy(scratch->body.claim.user, sizeof scratch->body.claim.user, s->account.name);
+	(void)str_copy(scratch->body.claim.class, sizeof scratch->body.claim.class, class == NULL ? "" : conf_section_name(class));
+	scratch->body.claim.max_per_user = (uint32_t)set->max_sessions_per_user;
+	scratch->body.claim.max_per_class = (uint32_t)set->max_sessions_per_class;
+	scratch->body.claim.rate_up = set->account_rate_up;
+	scratch->body.claim.rate_down = set->account_rate_down;
+	if (monitor_call(s, &s->listener, MSG_CLAIM, &scratch->body.claim, NULL, 0, &scratch->answer, MSG_CLAIMED) != 0)
 		return false;
-	if (answer.type == MSG_CLAIMED && answer.claimed.verdict == 0) {
-		s->rate_fd = msg_take_fd(&answer, 0);
-		msg_close(&answer);
+	if (scratch->answer.type == MSG_CLAIMED && scratch->answer.claimed.verdict == 0) {
+		s->rate_fd = msg_take_fd(&scratch->answer, 0);
+		msg_close(&scratch->answer);
 		return true;
 	}
-	*why = answer.type == MSG_CLAIMED && answer.claimed.verdict < 3 ? REASON_LIMIT : REASON_UNAVAILABLE;
-	msg_close(&answer);
+	*why = scratch->answer.type == MSG_CLAIMED && scratch->answer.claimed.verdict < 3 ? REASON_LIMIT : REASON_UNAVAILABLE;
+	msg_close(&scratch->answer);
 	return false;
-}
-
-/* -------------------------------------------------------------------- the agent */
-
-/* One layer, in as many messages as its text needs. */
-static int
-send_layer(struct monitor *s, const struct conf_layer *l)
-{
-	size_t left = strlen(l->text);
-	const char *text = l->text;
-	int r;
-
-	r = str_copy(body.layer.dialect, sizeof body.layer.dialect, l->dialect);
-	if (r == 0)
-		r = str_copy(body.layer.prefix, sizeof body.layer.prefix, l->prefix);
-	(void)str_copy(body.layer.origin, sizeof body.layer.origin, l->file);
-	body.layer.line = l->line;
-	body.layer.scope = (uint8_t)authz_scope_of(l, &s->account.resolved->s);
-	(void)str_copy(body.layer.section, sizeof body.layer.section, l->section);
-	do {
-		size_t n = left > sizeof body.layer.text ? sizeof body.layer.text : left;
-
-		memcpy(body.layer.text, text, body.layer.text_len = n);
-		left -= n;
-		text += n;
-		body.layer.more = left > 0;
-		if (r == 0)
-			r = chan_tell(&s->agent, MSG_LAYER, &body.layer);
-	} while (r == 0 && left > 0);
-	return r;
-}
-
-/* Anonymous clients read, whatever the server's layers say, unless somebody wrote a policy for them. */
-static bool
-needs_guest_layer(const struct account *a)
-{
-	const struct conf_section *section = conf_section_find(monitor_prepared.conf, SC_ACCOUNT, a->name);
-
-	return (a->flags & ACCOUNT_ANONYMOUS) && (section == NULL || !conf_section_sets(section, K_layer));
-}
-
-static int
-send_layers(struct monitor *s)
-{
-	static const struct conf_layer guest = {
-		.dialect = "pyftpdlib", .prefix = "", .text = "elr", .file = "anonymous", .scope = SC_SERVER, .section = ""
-	};
-	const struct conf_layers *layers = &s->account.resolved->s.layer;
-	int r = needs_guest_layer(&s->account) ? send_layer(s, &guest) : 0;
-
-	for (size_t i = 0; r == 0 && i < layers->n; i++)
-		r = send_layer(s, &layers->v[i]);
-	return r;
-}
-
-/* Does the value stand in the agent's own configuration, as that of the server? */
-static bool
-agent_knows(const struct conf_origin *o)
-{
-	return o->section == NULL || o->section[0] == '\0' || strcmp(o->section, "server") == 0 || strcmp(o->section, "tls") == 0;
-}
-
-/* What listener, class, groups and account say for the agent, as key=value lines. */
-static int
-list_settings(const struct conf_resolved *own, char *out, size_t size)
-{
-	static char value[4096];
-	size_t n = 0;
-
-	out[0] = '\0';
-	for (int k = 0; k < K_COUNT; k++) {
-		const struct conf_key *key = &conf_keys[k];
-
-		if ((key->audience & TO_AGENT) == 0 || (key->scopes & (SC_LISTENER | SC_USER)) == 0 ||
-		    agent_knows(&own->origin[k]))
-			continue;
-		conf_value_text(&own->s, (enum conf_key_id)k, value, sizeof value);
-		if (str_format(out + n, size - n, "%s=%s\n", key->name, value) != 0)
-			return SP_ERANGE;
-		n += strlen(out + n);
-	}
-	return 0;
-}
-
-static uint8_t
-profile_flags(const struct monitor *s)
-{
-	const struct account *a = &s->account;
-	const struct settings *set = &a->resolved->s;
-	const struct { bool on; enum profile_flag flag; } flags[] = {
-		{ set->jail,						PROFILE_JAIL },
-		{ a->flags & ACCOUNT_ANONYMOUS,				PROFILE_ANONYMOUS },
-		{ set->quota_bytes != 0 || set->quota_files != 0,	PROFILE_QUOTA },
-		{ set->chown,						PROFILE_CHOWN },
-		{ set->active_port > 0 && set->active_port < LOW_PORTS,	PROFILE_BIND_LOW },
-		{ set->administrator || a->flags & ACCOUNT_ADMIN,	PROFILE_ADMIN },
-		{ set->change_password,					PROFILE_OWN_PASSWORD },
-		{ true,							PROFILE_RECORDS }
-	};
-	unsigned all = 0;
-
-	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-		all |= flags[i].on ? (unsigned)flags[i].flag : 0;
-	return (uint8_t)all;
-}
-
-/* Group sections first, then Unix groups: the dialects ask for either by name. */
-static void
-list_groups(const struct account *a, char *out, size_t size)
-{
-	const struct conf_list *groups = &a->resolved->s.groups;
-
-	out[0] = '\0';
-	for (size_t i = 0; i < groups->n; i++) {
-		size_t n = strlen(out);
-
-		(void)str_format(out + n, size - n, "%s%s", n == 0 ? "" : ",", groups->v[i]);
-	}
-	unix_group_names(a, out, size);
-}
-
-static void
-copy_addr(uint8_t *out, size_t *len, const struct addr *a)
-{
-	*len = addr_len(a);
-	memcpy(out, &a->sa, *len);
-}
-
-static int
-send_profile(struct monitor *s, int root_fd)
-{
-	const struct account *a = &s->account;
-	struct msg_profile *p = &body.profile;
-	int64_t dialect_uid = a->dialect_uid >= 0 ? a->dialect_uid : a->resolved->s.cluster_uid;
-	int r;
-
-	if (a->group_count * sizeof *a->groups > sizeof p->groups)
-		return SP_ERANGE;
-	p->session = s->session;
-	p->uid = a->uid;
-	p->gid = a->gid;
-	p->groups_len = a->group_count * sizeof *a->groups;
-	if (p->groups_len > 0)
-		memcpy(p->groups, a->groups, p->groups_len);
-	p->dialect_uid = dialect_uid >= 0 ? (uint32_t)dialect_uid : a->uid;
-	p->umask = a->resolved->s.umask;
-	p->flags = profile_flags(s);
-	(void)str_copy(p->user, sizeof p->user, a->name);
-	(void)str_copy(p->home, sizeof p->home, s->root_path);
-	(void)str_copy(p->start, sizeof p->start, start);
-	list_groups(a, p->group_names, sizeof p->group_names);
-	copy_addr(p->peer, &p->peer_len, &s->peer);
-	copy_addr(p->local, &p->local_len, &s->local);
-	r = list_settings(a->resolved, p->settings, sizeof p->settings);
-	return r != 0 ? r : monitor_call(s, &s->agent, MSG_PROFILE, p, &root_fd, 1, &answer, MSG_PROFILE_OK);
-}
-
-/* The agent becomes the account. True, with the answer in `answer`. */
-static bool
-make_agent(struct monitor *s, int root_fd)
-{
-	int r = send_layers(s);
-
-	if (r == 0)
-		r = send_profile(s, root_fd);
-	if (r == 0 && answer.type != MSG_PROFILE_OK) {
-		log_problem(LOG_LEVEL_ERROR, "profile-refused", answer.failed.text, answer.failed.error == 0 ? 0
-		    : -(int)answer.failed.error);
-		msg_close(&answer);
-		return false;
-	}
-	if (r != 0 && !s->ended)
-		log_problem(LOG_LEVEL_ERROR, "profile-not-sent", NULL, r);
-	return r == 0 && monitor_system->verify_agent(s) == 0;
 }
 
 /* ------------------------------------------------------------------ living on */
@@ -407,12 +187,12 @@ static int
 tell_worker(struct monitor *s, const struct msg *login)
 {
 	const struct settings *set = &s->account.resolved->s;
-	struct msg_login_ok *ok = &body.login_ok;
+	struct msg_login_ok *ok = &scratch->body.login_ok;
 	int r;
 
 	(void)str_copy(ok->user, sizeof ok->user, s->account.name);
-	(void)str_copy(ok->start, sizeof ok->start, answer.profile_ok.start);
-	ok->rights = answer.profile_ok.rights;
+	(void)str_copy(ok->start, sizeof ok->start, scratch->answer.profile_ok.start);
+	ok->rights = scratch->answer.profile_ok.rights;
 	expand_text(&s->account, set->login_message, ok->message, sizeof ok->message);
 	expand_text(&s->account, set->goodbye_message, ok->goodbye, sizeof ok->goodbye);
 	ok->idle_timeout = set->idle_timeout;
@@ -476,10 +256,12 @@ go_live(struct monitor *s, const struct msg *login)
 	}
 	chan_close(&s->login);
 	s->stage = STAGE_LIVE;
+	s->answers_at_once = (monitor_profile_flags(s) & (PROFILE_QUOTA | PROFILE_BIND_LOW)) != 0;
 	if (set->session_timeout != 0)
 		s->deadline = clock_ms() + (int64_t)set->session_timeout * 1000;
 	/* What only a login needs is given back: a session may idle for hours. */
-	(void)madvise(&body, sizeof body, MADV_DONTNEED);
+	(void)madvise(scratch, sizeof *scratch, MADV_DONTNEED);
+	(void)malloc_trim(0);
 	return true;
 }
 
@@ -514,13 +296,13 @@ monitor_admit(struct monitor *s, const struct msg *login, enum account_reason *w
 	}
 	if (ok) {
 		*why = REASON_PROFILE;
-		ok = make_agent(s, root_fd);
+		ok = monitor_make_agent(s, root_fd);
 	}
 	close(root_fd);
 	if (ok) {
 		grace_stop();
+		msg_close(&scratch->answer);	/* PROFILE_OK has no descriptors; its fields stay */
 		ok = go_live(s, login);
-		msg_close(&answer);
 	}
 	return ok;
 }

@@ -143,21 +143,21 @@ authenticate(struct monitor *s, const struct msg_login *login)
 int
 monitor_login(struct monitor *s, struct msg *m)
 {
-	static struct msg request;	/* m is needed for what arrives meanwhile */
+	struct msg *request = &monitor_scratch.request;		/* m is needed for what arrives meanwhile */
 	int64_t began = clock_ms();
 	bool final = false;
 	enum account_reason why;
 
-	request.type = m->type;
-	request.id = m->id;
-	memcpy(&request.login, &m->login, offsetof(struct msg_login, certificate));
-	memcpy(request.login.certificate, m->login.certificate, m->login.certificate_len);
+	request->type = m->type;
+	request->id = m->id;
+	memcpy(&request->login, &m->login, offsetof(struct msg_login, certificate));
+	memcpy(request->login.certificate, m->login.certificate, m->login.certificate_len);
 	secret_clear(&m->login.password);
-	why = authenticate(s, &request.login);
-	secret_clear(&request.login.password);
-	if (why == REASON_NONE && monitor_admit(s, &request, &why, &final))
+	why = authenticate(s, &request->login);
+	secret_clear(&request->login.password);
+	if (why == REASON_NONE && monitor_admit(s, request, &why, &final))
 		return 0;
 	if (!s->ended)
-		refuse(s, &request, why, final, began);
+		refuse(s, request, why, final, began);
 	return 0;
 }

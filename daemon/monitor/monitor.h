@@ -59,6 +59,7 @@ struct monitor {
 	struct account account;
 	bool have_account;
 	bool pam_session;
+	bool answers_at_once;		/* the agent asks for things that it waits for: no batches */
 	char guest[65];			/* what an anonymous client gave as its password */
 	char root_path[4096];		/* the folder that the client sees as / */
 	struct monitor_budget worker_lines;
@@ -80,6 +81,25 @@ struct monitor_prepared {
 	bool lax;
 };
 extern struct monitor_prepared monitor_prepared;
+
+/*
+ * What only a login needs: messages on their way in and out.  Page by page in
+ * one place, so that a live session, which may idle for hours, gives it back.
+ */
+struct monitor_scratch {
+	struct msg received;	/* session.c: the message that is handled */
+	struct msg request;	/* login.c: the LOGIN that is being decided */
+	struct msg answer;	/* admit.c: of listener or agent */
+	union {			/* admit.c: bodies sent, one after the other */
+		struct msg_claim claim;
+		struct msg_layer layer;
+		struct msg_profile profile;
+		struct msg_login_ok login_ok;
+	} body;
+	char start[4096];	/* admit.c: where the session begins */
+	char value[4096];	/* profile.c: a setting as text */
+} __attribute__((aligned(4096)));	/* whole pages: nothing else is given back with it */
+extern struct monitor_scratch monitor_scratch;
 
 /* ------------------------------------------------------------------ session.c */
 
@@ -123,6 +143,13 @@ void monitor_report_dropped(struct monitor *);
 bool monitor_admit(struct monitor *, const struct msg *login, enum account_reason *why, bool *final);
 /* Forgets the account of a failed attempt. */
 void monitor_forget_account(struct monitor *);
+
+/* ------------------------------------------------------------------- profile.c */
+
+/* enum profile_flag of the account. */
+uint8_t monitor_profile_flags(const struct monitor *);
+/* Sends policy and profile; true when the agent is the account, verified from outside, with PROFILE_OK as the answer. */
+bool monitor_make_agent(struct monitor *, int root_fd);
 
 /* --------------------------------------------------------------------- grace.c */
 

@@ -297,7 +297,7 @@ monitor_call(struct monitor *s, struct chan *c, enum msg_type type, const void *
 static bool
 turn(struct monitor *s, int64_t milliseconds)
 {
-	static struct msg m;
+	struct msg *m = &monitor_scratch.received;
 	struct pollfd p[CHANNELS];
 	int n;
 
@@ -309,7 +309,7 @@ turn(struct monitor *s, int64_t milliseconds)
 
 		/* A handler may have closed it. */
 		if (p[i].revents != 0 && c->fd == p[i].fd && c->fd >= 0)
-			take(s, c, &m, chan_receive(c, &m, states_of(s, c)));
+			take(s, c, m, chan_receive(c, m, states_of(s, c)));
 	}
 	sandbox_report();
 	return n > 0;
@@ -350,7 +350,7 @@ static void
 gather(struct monitor *s, int64_t *last)
 {
 	int64_t now = clock_ms();
-	bool burst = s->stage == STAGE_LIVE && now - *last <= BURST_GAP;
+	bool burst = s->stage == STAGE_LIVE && !s->answers_at_once && now - *last <= BURST_GAP;
 
 	*last = now;
 	if (!burst)

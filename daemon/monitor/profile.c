@@ -1,0 +1,225 @@
+/*
+ * The agent becomes the account: its policy, its profile, and the look from
+ * outside whether it really did.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "account/unix.h"
+#include "authz/settings.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/str.h"
+#include "daemon/monitor/monitor.h"
+#include "privsep/drop.h"
+#include "privsep/verify.h"
+
+#define LOW_PORTS 1024
+
+static struct monitor_scratch *const scratch = &monitor_scratch;
+
+/* ------------------------------------------------------------------ the system */
+
+static int
+verify_agent(const struct monitor *s)
+{
+	const struct account *a = &s->account;
+	const struct role_row *row = role_row(ROLE_AGENT);
+	struct verify_want want = {
+		.uid = a->uid, .gid = a->gid, .groups = a->groups, .group_count = a->group_count,
+		.filters = monitor_prepared.lax ? 0 : role_filters(row, PHASE_LIVE)
+	};
+	char why[256] = "";
+	struct log_line l;
+	int r = verify_process(s->agent_pid, &want, why, sizeof why);
+
+	if (r == 0)
+		return 0;
+	log_begin(&l, LOG_LEVEL_ERROR, "agent-not-as-claimed");
+	log_str(&l, "why", why);
+	log_code(&l, r);
+	log_end(&l);
+	return r;
+}
+
+static int
+leave_root(uint64_t caps)
+{
+	return drop_monitor(&monitor_prepared.id, caps);
+}
+
+static const struct monitor_system real_system = { verify_agent, leave_root };
+const struct monitor_system *monitor_system = &real_system;
+
+/* ------------------------------------------------------------------ the profile */
+
+/* One layer, in as many messages as its text needs. */
+static int
+send_layer(struct monitor *s, const struct conf_layer *l)
+{
+	size_t left = strlen(l->text);
+	const char *text = l->text;
+	int r;
+
+	r = str_copy(scratch->body.layer.dialect, sizeof scratch->body.layer.dialect, l->dialect);
+	if (r == 0)
+		r = str_copy(scratch->body.layer.prefix, sizeof scratch->body.layer.prefix, l->prefix);
+	(void)str_copy(scratch->body.layer.origin, sizeof scratch->body.layer.origin, l->file);
+	scratch->body.layer.line = l->line;
+	scratch->body.layer.scope = (uint8_t)authz_scope_of(l, &s->account.resolved->s);
+	(void)str_copy(scratch->body.layer.section, sizeof scratch->body.layer.section, l->section);
+	do {
+		size_t n = left > sizeof scratch->body.layer.text ? sizeof scratch->body.layer.text : left;
+
+		memcpy(scratch->body.layer.text, text, scratch->body.layer.text_len = n);
+		left -= n;
+		text += n;
+		scratch->body.layer.more = left > 0;
+		if (r == 0)
+			r = chan_tell(&s->agent, MSG_LAYER, &scratch->body.layer);
+	} while (r == 0 && left > 0);
+	return r;
+}
+
+/* Anonymous clients read, whatever the server's layers say, unless somebody wrote a policy for them. */
+static bool
+needs_guest_layer(const struct account *a)
+{
+	const struct conf_section *section = conf_section_find(monitor_prepared.conf, SC_ACCOUNT, a->name);
+
+	return (a->flags & ACCOUNT_ANONYMOUS) && (section == NULL || !conf_section_sets(section, K_layer));
+}
+
+static int
+send_layers(struct monitor *s)
+{
+	static const struct conf_layer guest = {
+		.dialect = "pyftpdlib", .prefix = "", .text = "elr", .file = "anonymous", .scope = SC_SERVER, .section = ""
+	};
+	const struct conf_layers *layers = &s->account.resolved->s.layer;
+	int r = needs_guest_layer(&s->account) ? send_layer(s, &guest) : 0;
+
+	for (size_t i = 0; r == 0 && i < layers->n; i++)
+		r = send_layer(s, &layers->v[i]);
+	return r;
+}
+
+/* Does the value stand in the agent's own configuration, as that of the server? */
+static bool
+agent_knows(const struct conf_origin *o)
+{
+	return o->section == NULL || o->section[0] == '\0' || strcmp(o->section, "server") == 0 || strcmp(o->section, "tls") == 0;
+}
+
+/* What listener, class, groups and account say for the agent, as key=value lines. */
+static int
+list_settings(const struct conf_resolved *own, char *out, size_t size)
+{
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (int k = 0; k < K_COUNT; k++) {
+		const struct conf_key *key = &conf_keys[k];
+
+		if ((key->audience & TO_AGENT) == 0 || (key->scopes & (SC_LISTENER | SC_USER)) == 0 ||
+		    agent_knows(&own->origin[k]))
+			continue;
+		conf_value_text(&own->s, (enum conf_key_id)k, scratch->value, sizeof scratch->value);
+		if (str_format(out + n, size - n, "%s=%s\n", key->name, scratch->value) != 0)
+			return SP_ERANGE;
+		n += strlen(out + n);
+	}
+	return 0;
+}
+
+uint8_t
+monitor_profile_flags(const struct monitor *s)
+{
+	const struct account *a = &s->account;
+	const struct settings *set = &a->resolved->s;
+	const struct { bool on; enum profile_flag flag; } flags[] = {
+		{ set->jail,						PROFILE_JAIL },
+		{ a->flags & ACCOUNT_ANONYMOUS,				PROFILE_ANONYMOUS },
+		{ set->quota_bytes != 0 || set->quota_files != 0,	PROFILE_QUOTA },
+		{ set->chown,						PROFILE_CHOWN },
+		{ set->active_port > 0 && set->active_port < LOW_PORTS,	PROFILE_BIND_LOW },
+		{ set->administrator || a->flags & ACCOUNT_ADMIN,	PROFILE_ADMIN },
+		{ set->change_password,					PROFILE_OWN_PASSWORD },
+		{ true,							PROFILE_RECORDS }
+	};
+	unsigned all = 0;
+
+	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+		all |= flags[i].on ? (unsigned)flags[i].flag : 0;
+	return (uint8_t)all;
+}
+
+/* Group sections first, then Unix groups: the dialects ask for either by name. */
+static void
+list_groups(const struct account *a, char *out, size_t size)
+{
+	const struct conf_list *groups = &a->resolved->s.groups;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < groups->n; i++) {
+		size_t n = strlen(out);
+
+		(void)str_format(out + n, size - n, "%s%s", n == 0 ? "" : ",", groups->v[i]);
+	}
+	unix_group_names(a, out, size);
+}
+
+static void
+copy_addr(uint8_t *out, size_t *len, const struct addr *a)
+{
+	*len = addr_len(a);
+	memcpy(out, &a->sa, *len);
+}
+
+static int
+send_profile(struct monitor *s, int root_fd)
+{
+	const struct account *a = &s->account;
+	struct msg_profile *p = &scratch->body.profile;
+	int64_t dialect_uid = a->dialect_uid >= 0 ? a->dialect_uid : a->resolved->s.cluster_uid;
+	int r;
+
+	if (a->group_count * sizeof *a->groups > sizeof p->groups)
+		return SP_ERANGE;
+	p->session = s->session;
+	p->uid = a->uid;
+	p->gid = a->gid;
+	p->groups_len = a->group_count * sizeof *a->groups;
+	if (p->groups_len > 0)
+		memcpy(p->groups, a->groups, p->groups_len);
+	p->dialect_uid = dialect_uid >= 0 ? (uint32_t)dialect_uid : a->uid;
+	p->umask = a->resolved->s.umask;
+	p->flags = monitor_profile_flags(s);
+	(void)str_copy(p->user, sizeof p->user, a->name);
+	(void)str_copy(p->home, sizeof p->home, s->root_path);
+	(void)str_copy(p->start, sizeof p->start, scratch->start);
+	list_groups(a, p->group_names, sizeof p->group_names);
+	copy_addr(p->peer, &p->peer_len, &s->peer);
+	copy_addr(p->local, &p->local_len, &s->local);
+	r = list_settings(a->resolved, p->settings, sizeof p->settings);
+	return r != 0 ? r : monitor_call(s, &s->agent, MSG_PROFILE, p, &root_fd, 1, &scratch->answer, MSG_PROFILE_OK);
+}
+
+bool
+monitor_make_agent(struct monitor *s, int root_fd)
+{
+	int r = send_layers(s);
+
+	if (r == 0)
+		r = send_profile(s, root_fd);
+	if (r == 0 && scratch->answer.type != MSG_PROFILE_OK) {
+		log_problem(LOG_LEVEL_ERROR, "profile-refused", scratch->answer.failed.text, scratch->answer.failed.error == 0 ? 0
+		    : -(int)scratch->answer.failed.error);
+		msg_close(&scratch->answer);
+		return false;
+	}
+	if (r != 0 && !s->ended)
+		log_problem(LOG_LEVEL_ERROR, "profile-not-sent", NULL, r);
+	return r == 0 && monitor_system->verify_agent(s) == 0;
+}
