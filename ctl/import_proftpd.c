@@ -1,0 +1,257 @@
+/* proftpd.conf: directives and blocks as Apache has them. */
+#include "config.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/str.h"
+#include "ctl/import.h"
+
+#define INCLUDES_MAX	8
+
+/* Where the reader stands. One file at a time is read, so there is one. */
+static struct {
+	unsigned closed;		/* blocks open whose content is not looked at */
+	bool anonymous;			/* inside <Anonymous> */
+	unsigned includes;
+} at;
+
+static void take_line(struct import *, char *, unsigned);
+
+static void
+include(struct import *im, const char *pattern, unsigned line)
+{
+	glob_t found;
+
+	if (++at.includes <= INCLUDES_MAX && glob(pattern, 0, NULL, &found) == 0) {
+		for (size_t i = 0; i < found.gl_pathc; i++)
+			if (import_lines(im, found.gl_pathv[i], take_line) != 0)
+				import_lost(im, line, "Include", found.gl_pathv[i], "the file cannot be read");
+		globfree(&found);
+	} else
+		import_lost(im, line, "Include", pattern, "there is no such file");
+	at.includes--;
+}
+
+/* <Name argument>: what it means for the lines inside. */
+static void
+open_block(struct import *im, const char *name, const char *argument, unsigned line)
+{
+	static const struct { const char *name, *why; } blocks[] = {
+		{ "Directory", "write it as a layer with that folder as prefix, or as rules of a layer sftpplus" },
+		{ "Limit", "choose the letters of a layer instead; for LOGIN see allowed_users, rejected_users, allowed_networks" },
+		{ "VirtualHost", "write a [listener NAME] section" },
+		{ "Class", "write the networks into allowed_networks, or as from of a class" },
+	};
+
+	if (strcasecmp(name, "Anonymous") == 0 && at.closed == 0) {
+		at.anonymous = true;
+		import_directive(im, "Anonymous", argument, line);
+		import_set(im, IMPORT_ANONYMOUS, "layer", "ups -* +rLC");
+		if (argument[0] == '/')
+			import_set(im, IMPORT_ANONYMOUS, "home", "%s", argument);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
+		if (strcasecmp(name, blocks[i].name) == 0) {
+			if (at.closed++ == 0)
+				import_lost(im, line, blocks[i].name, argument, blocks[i].why);
+			return;
+		}
+}
+
+static void
+close_block(const char *name)
+{
+	if (strcasecmp(name, "Anonymous") == 0)
+		at.anonymous = false;
+	else if (at.closed > 0 && strcasecmp(name, "IfModule") != 0 && strcasecmp(name, "Global") != 0 && strcasecmp(name, "IfDefine") != 0)
+		at.closed--;
+}
+
+static void
+take_block(struct import *im, char *text, unsigned line)
+{
+	char *argument;
+
+	text[strcspn(text, ">")] = '\0';
+	if (text[1] == '/') {
+		close_block(text + 2);
+		return;
+	}
+	argument = text + strcspn(text, " \t");
+	if (*argument != '\0')
+		*argument++ = '\0';
+	open_block(im, text + 1, argument + strspn(argument, " \t"), line);
+}
+
+static void
+take_line(struct import *im, char *text, unsigned line)
+{
+	char *value;
+	size_t n;
+
+	if (*text == '<') {
+		take_block(im, text, line);
+		return;
+	}
+	if (at.closed > 0)
+		return;
+	value = text + strcspn(text, " \t");
+	if (*value != '\0')
+		*value++ = '\0';
+	value += strspn(value, " \t");
+	n = strlen(value);
+	if (n > 1 && value[0] == '"' && value[n - 1] == '"' && strchr(value + 1, '"') == value + n - 1) {
+		value[n - 1] = '\0';
+		value++;
+	}
+	if (strcasecmp(text, "Include") == 0)
+		include(im, value, line);
+	else if (at.anonymous && strcasecmp(text, "User") == 0)
+		import_set(im, IMPORT_SERVER, "anonymous_user", "%s", value);
+	else if (at.anonymous && (strcasecmp(text, "Group") == 0 || strcasecmp(text, "UserAlias") == 0 || strcasecmp(text, "RequireValidShell") == 0))
+		import_useless(im, line, text, value, "anonymous clients log in as anonymous and ftp, with the identity of anonymous_user");
+	else if (at.anonymous)
+		import_lost(im, line, text, value, "inside <Anonymous>: see the keys that may stand in [account anonymous]");
+	else
+		import_directive(im, text, value, line);
+}
+
+static int
+read_file(struct import *im, const char *path)
+{
+	memset(&at, 0, sizeof(at));
+	return import_lines(im, path, take_line);
+}
+
+static void
+finish_accounts(struct import *im)
+{
+	const char *order = import_value(im, "AuthOrder"), *file = import_value(im, "AuthUserFile"), *users = import_value(im, "UseFtpUsers");
+	bool pam = import_yes(im, "AuthPAM", true) && (order == NULL || strstr(order, "mod_auth_pam") != NULL);
+	bool anonymous = import_value(im, "Anonymous") != NULL;
+	char sources[128];
+
+	(void)str_format(sources, sizeof(sources), "%s%s%s", file != NULL ? ", database" : "", pam ? ", pam" : ", shadow",
+	    anonymous ? ", anonymous" : "");
+	import_set(im, IMPORT_SERVER, "accounts", "%s", sources + 2);
+	if (file != NULL)
+		import_lost(im, 0, "AuthUserFile", file, "sallyctl account import reads this file");
+	if (users != NULL && !import_is_yes(users))
+		import_set(im, IMPORT_SERVER, "ftpusers_file", "/nonexistent");
+	/* Overwriting is off unless it is switched on. */
+	if (import_yes(im, "AllowOverwrite", false))
+		import_set(im, IMPORT_SERVER, "default_layer", "posix1e");
+	else
+		import_set(im, IMPORT_SERVER, "default_layer", "ups +* -ma");
+}
+
+static void
+finish_root(struct import *im)
+{
+	const char *root = import_value(im, "DefaultRoot");
+	size_t n = root != NULL ? strcspn(root, " \t") : 0;
+
+	import_set(im, IMPORT_SERVER, "jail", root != NULL ? "yes" : "no");
+	if (root != NULL && root[n] != '\0')
+		import_lost(im, 0, "DefaultRoot", root, "for some groups only: a class with members = @GROUP and its own jail does it");
+	if (root != NULL && root[0] == '/')
+		import_set(im, IMPORT_SERVER, "home", "%.*s", (int)n, root);
+	else if (root != NULL && n > 1)
+		import_set(im, IMPORT_SERVER, "home", "${OS_HOME}%.*s", (int)n - 1, root + 1);
+}
+
+static void
+finish_network(struct import *im)
+{
+	const char *ports = import_value(im, "PassivePorts"), *clients = import_value(im, "MaxInstances"), *foreign;
+	const char *address = import_value(im, "DefaultAddress");
+	char low[16], high[16];
+
+	if (address == NULL && import_value(im, "UseIPv6") != NULL && !import_yes(im, "UseIPv6", true))
+		address = "0.0.0.0";
+	import_listen(im, address, import_value(im, "Port"));
+	if (ports != NULL && sscanf(ports, "%15s %15s", low, high) == 2)
+		import_set(im, IMPORT_SERVER, "passive_ports", "%s-%s", low, high);
+	if (clients == NULL || strcasecmp(clients, "none") == 0)
+		clients = import_value(im, "MaxClients");
+	if (clients != NULL && strcasecmp(clients, "none") != 0)
+		import_set(im, IMPORT_SERVER, "max_sessions", "%.*s", (int)strcspn(clients, " \t"), clients);
+	if ((foreign = import_value(im, "AllowForeignAddress")) != NULL && strcasecmp(foreign, "off") != 0)
+		import_lost(im, 0, "AllowForeignAddress", foreign, "name the networks that may take part in data_peer; open to all is a hole");
+}
+
+static void
+finish_tls(struct import *im)
+{
+	const char *required = import_value(im, "TLSRequired"), *options = import_value(im, "TLSOptions");
+	const char *protocol = import_value(im, "TLSProtocol");
+	const char *mode = "offer";
+
+	if (!import_yes(im, "TLSEngine", false)) {
+		import_set(im, IMPORT_TLS, "tls", "off");
+		return;
+	}
+	if (required != NULL && import_is_yes(required))
+		mode = "full";
+	else if (required != NULL && (strncasecmp(required, "ctrl", 4) == 0 || strncasecmp(required, "auth", 4) == 0))
+		mode = "control";
+	import_set(im, IMPORT_TLS, "tls", "%s", mode);
+	import_set(im, IMPORT_TLS, "session_reuse", "%s", options != NULL && strstr(options, "NoSessionReuseRequired") != NULL ? "never" : "strict");
+	if (protocol != NULL && strstr(protocol, "1.3") != NULL && strstr(protocol, "1.2") == NULL)
+		import_set(im, IMPORT_TLS, "tls_min", "1.3");
+}
+
+/* "RETR,STOR 500:1024 group ..." : commands, KB a second, and for whom. */
+static void
+finish_rates(struct import *im)
+{
+	const char *rate = import_value(im, "TransferRate"), *size = import_value(im, "MaxStoreFileSize");
+	char commands[64], number[32] = "", unit[16] = "";
+	double kilobytes;
+
+	if (rate != NULL && sscanf(rate, "%63s %31[0-9.]", commands, number) == 2) {
+		kilobytes = strtod(number, NULL);
+		if (strcasestr(commands, "RETR") != NULL)
+			import_set(im, IMPORT_SERVER, "rate_down", "%.0f", kilobytes * 1024);
+		if (strcasestr(commands, "STOR") != NULL || strcasestr(commands, "APPE") != NULL)
+			import_set(im, IMPORT_SERVER, "rate_up", "%.0f", kilobytes * 1024);
+		if (strpbrk(rate, ":") != NULL || strstr(rate, "user") != NULL || strstr(rate, "group") != NULL)
+			import_lost(im, 0, "TransferRate", rate, "free bytes and rates for some users: put rate_up and rate_down into their class");
+	}
+	if (size != NULL && sscanf(size, "%31[0-9] %15s", number, unit) == 2)
+		import_set(im, IMPORT_SERVER, "max_file_size", "%s%c", number, unit[0] & ~0x20);
+}
+
+static void
+finish(struct import *im)
+{
+	static const struct { const char *theirs, *ours; } logs[] = { { "TransferLog", "xferlog" }, { "ServerLog", "log" }, { "SystemLog", "log" } };
+	const char *umask_value = import_value(im, "Umask"), *ident = import_value(im, "ServerIdent"), *stores = import_value(im, "HiddenStores");
+	const char *value;
+	char text[512];
+
+	finish_accounts(im);
+	finish_root(im);
+	finish_network(im);
+	finish_tls(im);
+	finish_rates(im);
+	for (size_t i = 0; i < sizeof(logs) / sizeof(logs[0]); i++)
+		if ((value = import_value(im, logs[i].theirs)) != NULL && value[0] == '/')
+			import_set(im, IMPORT_SERVER, logs[i].ours, "%s", value);
+	if (umask_value != NULL)
+		import_set(im, IMPORT_SERVER, "umask", "%.*s", (int)strcspn(umask_value, " \t"), umask_value);
+	if (ident != NULL && sscanf(ident, "on \"%511[^\"]", text) == 1)
+		import_set(im, IMPORT_SERVER, "banner", "%s", text);
+	if (stores != NULL)
+		import_set(im, IMPORT_SERVER, "atomic_uploads", strcasecmp(stores, "off") == 0 ? "no" : "yes");
+	if (import_value(im, "CreateHome") != NULL)
+		import_set(im, IMPORT_SERVER, "create_home", import_yes(im, "CreateHome", false) ? "yes" : "no");
+}
+
+const struct import_server import_proftpd = { "proftpd", read_file, finish };
