@@ -3,15 +3,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/err.h"
@@ -24,6 +25,10 @@
 /* What the bounding set still may hold: a child need not try what its template dropped. */
 static uint64_t bounding = ~UINT64_C(0);
 
+/*
+ * Two calls of the kernel, made directly: each library that a session process has
+ * mapped makes its fork and its end dearer.  libcap names capabilities for people (role_print.c).
+ */
 static int
 set_caps(uint64_t permitted, uint64_t effective)
 {
@@ -33,7 +38,7 @@ set_caps(uint64_t permitted, uint64_t effective)
 		{ (uint32_t)(effective >> 32), (uint32_t)(permitted >> 32), 0 },
 	};
 
-	return capset(&head, data) < 0 ? -errno : 0;
+	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
 }
 
 static int
@@ -42,7 +47,7 @@ get_caps(uint64_t *permitted, uint64_t *effective, uint64_t *inheritable)
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
 	struct __user_cap_data_struct data[2];
 
-	if (capget(&head, data) < 0)
+	if (syscall(SYS_capget, &head, data) < 0)
 		return -errno;
 	*permitted = data[0].permitted | (uint64_t)data[1].permitted << 32;
 	*effective = data[0].effective | (uint64_t)data[1].effective << 32;

@@ -6,13 +6,24 @@ libprivsep_a_SOURCES = \
 	privsep/landlock.c \
 	privsep/messages.def privsep/messages_rows.h privsep/messages_undef.h \
 	privsep/msg.c privsep/msg.h \
-	privsep/role.c privsep/role.h privsep/roles.def \
-	privsep/sandbox.c privsep/sandbox.h privsep/syscalls.def \
+	privsep/role.c privsep/role.h privsep/role_print.c privsep/roles.def \
+	privsep/sandbox.c privsep/sandbox.h privsep/sandbox_make.c privsep/syscalls.def \
 	privsep/spawn.c privsep/spawn.h \
 	privsep/template.c privsep/template.h \
 	privsep/verify.c privsep/verify.h
 
+nodist_libprivsep_a_SOURCES = privsep/syscall_names.h
+BUILT_SOURCES += privsep/syscall_names.h
+CLEANFILES += privsep/syscall_names.h
+
+# Names of system calls for the log, from the C library's headers.
+privsep/syscall_names.h:
+	$(AM_V_GEN)$(MKDIR_P) privsep && echo '#include <sys/syscall.h>' | $(CPP) -dM - | \
+		sed -n 's/^#define __NR_\([a-z0-9_]*\) \([0-9][0-9]*\)$$/CALL_NAME(\1, \2)/p' | LC_ALL=C sort > $@.tmp && \
+		test -s $@.tmp && mv $@.tmp $@
+
 # What every program that links libprivsep.a needs beside it.
+# The session programs need neither libseccomp nor libcap; --as-needed (Makefile.am) leaves them out.
 PRIVSEP_LIBS = libprivsep.a libcommon.a $(SECCOMP_LIBS) $(CAP_LIBS)
 
 libprivsep_a_SOURCES += \

@@ -1,21 +1,11 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <linux/sockios.h>
-#include <netinet/in.h>
-#include <sched.h>
-#include <seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -24,84 +14,25 @@
 #include "common/log.h"
 #include "privsep/sandbox.h"
 
-enum { W = 1 << ROLE_WORKER, A = 1 << ROLE_AGENT, M = 1 << ROLE_MONITOR, K = 1 << ROLE_KEEPER, L = 1 << ROLE_LISTENER };
-enum { T = PHASE_TEMPLATE, S = PHASE_SPARE, E = PHASE_LIVE };
-enum strictness { NARROW, SOFT, HARD };
-
-struct allowed {
-	int call;
-	const char *name;
-	unsigned roles;
-	int until;
-	unsigned arg_count;
-	struct scmp_arg_cmp args[2];
-	const char *args_text, *reason;
-};
-
-struct other {
-	int call;
-	const char *name;
-	int how;		/* an errno, or enum strictness */
-	const char *reason;
-};
-
-#define ANY			0, { { 0, 0, 0, 0 } }, ""
-#define EQ(i, v)		1, { { i, SCMP_CMP_EQ, v, 0 } }, "argument " #i " is " #v
-#define EQ2(i, v, j, w)		2, { { i, SCMP_CMP_EQ, v, 0 }, { j, SCMP_CMP_EQ, w, 0 } }, \
-				"argument " #i " is " #v ", " #j " is " #w
-#define NOBITS(i, m)		1, { { i, SCMP_CMP_MASKED_EQ, m, 0 } }, "argument " #i " without " #m
-
-#define REFUSE(call, error, reason)
-#define FORBID(call, how, reason)
-#define SYS(call, roles, until, args, reason) { SCMP_SYS(call), #call, roles, until, args, reason },
-static const struct allowed allow[] = {
-#include "privsep/syscalls.def"
-};
-#undef SYS
-#undef REFUSE
-#define SYS(call, roles, until, args, reason)
-#define REFUSE(call, error, reason) { SCMP_SYS(call), #call, error, reason },
-static const struct other refuse[] = {
-#include "privsep/syscalls.def"
-};
-#undef REFUSE
-#undef FORBID
-#define REFUSE(call, error, reason)
-#define FORBID(call, how, reason) { SCMP_SYS(call), #call, how, reason },
-static const struct other forbid[] = {
-#include "privsep/syscalls.def"
-};
-
-#define ROWS(table) (sizeof(table) / sizeof((table)[0]))
-
 static struct {
 	const struct role_row *row;
 	bool lax;
 	int entered;			/* phases so far */
-	struct sock_fprog program[PHASE_COUNT];
+	const struct sandbox_programs *programs;
 } box;
 
 /* Calls that the filter answered with SIGSYS; the handler may interrupt anything. */
 static volatile sig_atomic_t unreported;
 static volatile unsigned char refused_calls[1024];	/* 0 never, 1 to be reported, 2 reported */
 
-static const struct allowed *
-find_allowed(enum msg_role role, int phase, int call)
-{
-	for (size_t i = 0; i < ROWS(allow); i++)
-		if (allow[i].call == call && (allow[i].roles & 1u << role) != 0 && allow[i].until >= phase)
-			return &allow[i];
-	return NULL;
-}
-
-static const struct other *
-find_other(const struct other *table, size_t rows, int call)
-{
-	for (size_t i = 0; i < rows; i++)
-		if (table[i].call == call)
-			return &table[i];
-	return NULL;
-}
+static const struct {
+	short number;
+	char name[30];
+} call_names[] = {
+#define CALL_NAME(name, number) { number, #name },
+#include "privsep/syscall_names.h"
+#undef CALL_NAME
+};
 
 /* The call that was refused returns ENOSYS; its number is kept for sandbox_report(). */
 static void
@@ -126,130 +57,34 @@ on_refused_call(int sig, siginfo_t *info, void *context)
 #endif
 }
 
-/* Calls that do not exist on this machine have negative numbers here and need no rule. */
-static int
-rule(scmp_filter_ctx ctx, uint32_t action, int call, unsigned n, const struct scmp_arg_cmp *args)
-{
-	return call < 0 ? 0 : seccomp_rule_add_array(ctx, action, call, n, args);
-}
-
-static int
-add_listed(scmp_filter_ctx ctx, enum msg_role role, int phase)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < ROWS(allow) && r == 0; i++)
-		if ((allow[i].roles & 1u << role) != 0 && allow[i].until >= phase)
-			r = rule(ctx, SCMP_ACT_ALLOW, allow[i].call, allow[i].arg_count, allow[i].args);
-	for (size_t i = 0; i < ROWS(refuse) && r == 0; i++)
-		if (find_allowed(role, phase, refuse[i].call) == NULL)
-			r = rule(ctx, SCMP_ACT_ERRNO((uint16_t)refuse[i].how), refuse[i].call, 0, NULL);
-	for (size_t i = 0; i < ROWS(forbid) && r == 0; i++)
-		if (find_allowed(role, phase, forbid[i].call) == NULL)
-			r = rule(ctx, SCMP_ACT_KILL_PROCESS, forbid[i].call, 0, NULL);
-	return r;
-}
-
-static int
-add_forbidden(scmp_filter_ctx ctx, enum msg_role role, int phase)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < ROWS(forbid) && r == 0; i++)
-		if (forbid[i].how != NARROW && find_allowed(role, phase, forbid[i].call) == NULL)
-			r = rule(ctx, forbid[i].how == HARD ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM),
-			    forbid[i].call, 0, NULL);
-	return r;
-}
-
-/* What the phases before this one had and this one has not. */
-static int
-add_taken_away(scmp_filter_ctx ctx, enum msg_role role, int phase)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < ROWS(allow) && r == 0; i++) {
-		int call = allow[i].call;
-
-		if (find_allowed(role, PHASE_TEMPLATE, call) != &allow[i] || find_allowed(role, phase, call) != NULL)
-			continue;
-		r = rule(ctx, find_other(forbid, ROWS(forbid), call) != NULL ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_TRAP,
-		    call, 0, NULL);
-	}
-	return r;
-}
-
-/* The filter as a program for seccomp(2), which the C library does not wrap. */
-static int
-export_program(scmp_filter_ctx ctx, struct sock_fprog *program)
-{
-	struct stat st;
-	struct sock_filter *code = NULL;
-	int r, fd = memfd_create("filter", MFD_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	r = seccomp_export_bpf(ctx, fd);
-	if (r < 0)
-		goto out;
-	r = -EIO;
-	if (fstat(fd, &st) < 0 || (code = malloc((size_t)st.st_size)) == NULL)
-		goto out;
-	if (pread(fd, code, (size_t)st.st_size, 0) != st.st_size)
-		goto out;
-	program->len = (unsigned short)((size_t)st.st_size / sizeof code[0]);
-	program->filter = code;
-	code = NULL;
-	r = 0;
-out:
-	free(code);
-	close(fd);
-	return r;
-}
-
-static int
-make_filter(enum msg_role role, int phase, enum role_filter kind, struct sock_fprog *program)
-{
-	scmp_filter_ctx ctx = seccomp_init(kind == FILTER_LIST ? SCMP_ACT_TRAP : SCMP_ACT_ALLOW);
-	int r;
-
-	if (ctx == NULL)
-		return -ENOMEM;
-	r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-	/* A binary tree: older libraries have none, and do with the list. */
-	(void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	if (r == 0 && kind == FILTER_LIST)
-		r = add_listed(ctx, role, phase);
-	else if (r == 0 && kind == FILTER_BROAD)
-		r = add_forbidden(ctx, role, phase);
-	else if (r == 0)
-		r = add_taken_away(ctx, role, phase);
-	if (r == 0)
-		r = export_program(ctx, program);
-	seccomp_release(ctx);
-	return r;
-}
-
 int
-sandbox_prepare(enum msg_role role, bool lax)
+sandbox_take(const struct sandbox_programs *programs, enum msg_role role, bool lax)
 {
 	struct sigaction on_sys = { .sa_sigaction = on_refused_call, .sa_flags = SA_SIGINFO | SA_NODEFER };
 
+	if (programs->role != role)
+		return SP_EFORMAT;
+	for (int phase = 0; phase < PHASE_COUNT; phase++)
+		if (programs->len[phase] > SANDBOX_PROGRAM_MAX)
+			return SP_EFORMAT;
 	box.row = role_row(role);
 	box.lax = lax;
 	box.entered = 0;
-	if (sigaction(SIGSYS, &on_sys, NULL) < 0)
-		return -errno;
-	for (int phase = 0; phase < PHASE_COUNT; phase++) {
-		int r;
+	box.programs = programs;
+	return sigaction(SIGSYS, &on_sys, NULL) < 0 ? -errno : 0;
+}
 
-		if (box.row->filter[phase] == FILTER_NONE)
-			continue;
-		r = make_filter(role, phase, box.row->filter[phase], &box.program[phase]);
-		if (r != 0)
-			return r;
-	}
-	return 0;
+int
+sandbox_unseal(int fd, enum msg_role role, bool lax)
+{
+	struct sandbox_programs *p = malloc(sizeof *p);
+	int r = p == NULL ? -ENOMEM : pread(fd, p, sizeof *p, 0) != (ssize_t)sizeof *p ? SP_ETRUNC : 0;
+
+	if (r == 0)
+		r = sandbox_take(p, role, lax);
+	if (r != 0)
+		free(p);
+	return r;
 }
 
 int
@@ -258,15 +93,27 @@ sandbox_enter(enum role_phase phase)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	for (; box.entered <= (int)phase; box.entered++) {
-		struct sock_fprog *p = &box.program[box.entered];
+		struct sock_fprog p = {
+			(unsigned short)box.programs->len[box.entered],
+			(struct sock_filter *)(uintptr_t)box.programs->code[box.entered],
+		};
 
-		if (p->len == 0 || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, p) == 0)
+		if (p.len == 0 || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &p) == 0)
 			continue;
 		if (!box.lax)
 			return -errno;
 		log_problem(LOG_LEVEL_WARNING, "sandbox-incomplete", box.row->name, -errno);
 	}
 	return 0;
+}
+
+static const char *
+name_of(size_t call)
+{
+	for (size_t i = 0; i < sizeof call_names / sizeof call_names[0]; i++)
+		if ((size_t)call_names[i].number == call)
+			return call_names[i].name;
+	return "?";
 }
 
 void
@@ -277,85 +124,14 @@ sandbox_report(void)
 	unreported = 0;
 	for (size_t i = 0; i < sizeof refused_calls; i++) {
 		struct log_line l;
-		char *name;
 
 		if (refused_calls[i] != 1)
 			continue;
 		refused_calls[i] = 2;
-		name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, (int)i);
 		log_begin(&l, LOG_LEVEL_WARNING, "syscall-refused");
 		log_str(&l, "role", box.row->name);
-		log_str(&l, "syscall", name == NULL ? "?" : name);
+		log_str(&l, "syscall", name_of(i));
 		log_num(&l, "number", (int64_t)i);
 		log_end(&l);
-		free(name);
 	}
-}
-
-static char
-broad_verdict(enum msg_role role, int phase, int call)
-{
-	const struct other *f = find_other(forbid, ROWS(forbid), call);
-
-	if (f == NULL || f->how == NARROW || find_allowed(role, phase, call) != NULL)
-		return 'a';
-	return f->how == HARD ? 'k' : 'r';
-}
-
-/* The phase whose filter decides: what was loaded last, of one kind or of any. -1: nothing yet. */
-static int
-last_filter(const struct role_row *row, int phase, bool list_only)
-{
-	while (phase >= 0 && (list_only ? row->filter[phase] != FILTER_LIST : row->filter[phase] == FILTER_NONE))
-		phase--;
-	return phase;
-}
-
-char
-sandbox_verdict(enum msg_role role, enum role_phase phase, int call)
-{
-	const struct role_row *row = role_row(role);
-	int last = last_filter(row, (int)phase, false), list = last_filter(row, (int)phase, true);
-	const struct allowed *a;
-
-	if (last < 0)
-		return 'a';
-	if (row->filter[last] == FILTER_BROAD)
-		return broad_verdict(role, last, call);
-	a = find_allowed(role, last, call);
-	if (a != NULL)
-		return a->arg_count == 0 ? 'a' : 'c';
-	/* Only the list knows polite refusals; what a later phase takes away was in the list. */
-	if (find_other(refuse, ROWS(refuse), call) != NULL && find_allowed(role, list, call) == NULL)
-		return 'r';
-	return find_other(forbid, ROWS(forbid), call) != NULL ? 'k' : 'l';
-}
-
-static void
-print_roles(FILE *out, unsigned roles)
-{
-	static const struct { unsigned bit; char letter; } letters[] = {
-		{ L, 'L' }, { M, 'M' }, { W, 'W' }, { A, 'A' }, { K, 'K' },
-	};
-
-	for (size_t i = 0; i < ROWS(letters); i++)
-		putc((roles & letters[i].bit) != 0 ? letters[i].letter : '-', out);
-}
-
-void
-sandbox_print(FILE *out)
-{
-	static const char *const strict[] = { "killed unless broad", "killed, EPERM when broad", "killed" };
-
-	fprintf(out, "System calls (L listener, M monitor, W worker, A agent, K keeper)\n\n");
-	for (size_t i = 0; i < ROWS(allow); i++) {
-		print_roles(out, allow[i].roles);
-		fprintf(out, " %-8s %-24s %s%s%s\n", role_phase_name(allow[i].until), allow[i].name,
-		    allow[i].args_text, allow[i].arg_count > 0 ? ": " : "", allow[i].reason);
-	}
-	for (size_t i = 0; i < ROWS(refuse); i++)
-		fprintf(out, "refused        %-24s %s: %s\n", refuse[i].name, strerror(refuse[i].how), refuse[i].reason);
-	for (size_t i = 0; i < ROWS(forbid); i++)
-		fprintf(out, "forbidden      %-24s %s: %s\n", forbid[i].name, strict[forbid[i].how], forbid[i].reason);
-	fprintf(out, "\nAny other call of a listed role fails with ENOSYS and is named in the log.\n");
 }

@@ -4,7 +4,7 @@
  * A process enters its phases one after the other.  The filter of the first
  * one lists everything that the role ever needs; those of the later phases
  * take away what only the earlier ones needed.  All are made by libseccomp
- * once, in the template, and loaded as prepared programs afterwards.
+ * once, in the listener, and loaded as prepared programs.
  *
  * What happens to other calls:
  *   listed as FORBID   dangerous: the process is killed (SIGSYS)
@@ -14,17 +14,40 @@
 #ifndef PRIVSEP_SANDBOX_H
 #define PRIVSEP_SANDBOX_H
 
+#include <linux/filter.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "privsep/role.h"
 
+#define SANDBOX_PROGRAM_MAX 1024	/* instructions of one filter */
+
+/* The prepared filters of a role, a program for each phase (length 0: none). */
+struct sandbox_programs {
+	uint32_t role;
+	uint32_t len[PHASE_COUNT];
+	struct sock_filter code[PHASE_COUNT][SANDBOX_PROGRAM_MAX];
+};
+
 /*
- * Makes the filters of all phases of a role.  To be called once, before the
- * sandbox is entered.  lax (sandbox = best_effort): later failures are
- * logged and not errors.  0 or -errno.
+ * Makes and takes the filters of all phases of a role.  To be called once,
+ * before the sandbox is entered.  lax (sandbox = best_effort): later failures
+ * are logged and not errors.  Needs libseccomp.  0 or -errno.
  */
 int sandbox_prepare(enum msg_role, bool lax);
+
+/*
+ * The same in two processes, so that what is forked for each session need not
+ * have libseccomp mapped: the listener makes the filters (a sealed memory file, close-on-exec; or
+ * a negative code), the template takes them from it.  The fd stays the caller's.
+ */
+int sandbox_seal(enum msg_role);
+int sandbox_unseal(int fd, enum msg_role, bool lax);
+
+/* The halves of both: makes them; takes them (kept by reference for the life of the process). 0 or a negative code. */
+int sandbox_make(enum msg_role, struct sandbox_programs *);
+int sandbox_take(const struct sandbox_programs *, enum msg_role, bool lax);
 
 /* Enters a phase for ever. Sets no_new_privs. 0 or -errno. */
 int sandbox_enter(enum role_phase);

@@ -30,11 +30,14 @@ place_fds(const int *fds, unsigned n)
 	int away[SPAWN_FDS_MAX];
 
 	for (unsigned i = 0; i < n; i++)
-		if ((away[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, FIRST_FD + SPAWN_FDS_MAX)) < 0)
+		if (fds[i] >= 0 && (away[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, FIRST_FD + SPAWN_FDS_MAX)) < 0)
 			return -errno;
-	for (unsigned i = 0; i < n; i++)
-		if (dup2(away[i], FIRST_FD + (int)i) < 0)
+	for (unsigned i = 0; i < n; i++) {
+		if (fds[i] < 0)
+			close(FIRST_FD + (int)i);
+		else if (dup2(away[i], FIRST_FD + (int)i) < 0)
 			return -errno;
+	}
 	return close_range(FIRST_FD + n, ~0u, 0) < 0 ? -errno : 0;
 }
 

@@ -15,7 +15,7 @@ struct spawned {
 
 /*
  * path: the program; name: its argv[0].  fds[0..n-1] become 3, 4, ... and
- * stay the caller's.  Does not wait for the exec: a program that cannot be
+ * stay the caller's; where one is -1, that number is closed.  Does not wait for the exec: a program that cannot be
  * executed says so on stderr and ends with SP_EXIT_OS.  0 or -errno.
  */
 int spawn_program(const char *path, const char *name, const int *fds, unsigned n, struct spawned *);

@@ -138,8 +138,9 @@ static int
 enter_sandbox(const struct role_id *id)
 {
 	const char *what = "filters";
-	int r = sandbox_prepare(me.t->role, me.lax);
+	int r = sandbox_unseal(TEMPLATE_FILTERS_FD, me.t->role, me.lax);
 
+	close(TEMPLATE_FILTERS_FD);
 	if (r == 0)
 		r = drop_to_role(me.row, id, me.lax, &what);
 	if (r == 0) {

@@ -3,9 +3,9 @@
  * forks a session process each time the listener asks.  The three session
  * roles have nothing in main() but a call of template_main().
  *
- * Executed with descriptor 3 (a channel of kind CH_TEMPLATE) and descriptor 4
- * (the sealed configuration of that role, and of no other).  Trusts the
- * listener; never sees a byte from the network.
+ * Executed with descriptor 3 (a channel of kind CH_TEMPLATE), descriptor 4
+ * (the sealed configuration of that role, and of no other) and those below.
+ * Trusts the listener; never sees a byte from the network.
  */
 #ifndef PRIVSEP_TEMPLATE_H
 #define PRIVSEP_TEMPLATE_H
@@ -15,6 +15,7 @@
 #define TEMPLATE_CHANNEL_FD	3
 #define TEMPLATE_CONFIG_FD	4
 #define TEMPLATE_TLS_FD		5	/* the worker's only, when TLS is on: privsep/tlsfiles.h, sealed */
+#define TEMPLATE_FILTERS_FD	6	/* sandbox_seal() of its role */
 
 struct conf;
 

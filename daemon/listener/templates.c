@@ -52,6 +52,7 @@ struct templates {
 	unsigned generation;
 	bool stopped;
 	bool all_due;			/* the retry is for all three */
+	int filters_fd[MEMBER_COUNT];	/* made once: they depend on nothing but the tables */
 };
 
 enum msg_role
@@ -233,7 +234,7 @@ execute(struct server *s, enum member member, int conf_fd, struct program *p)
 {
 	const struct role_row *row = role_row(kinds[member].role);
 	char path[512];
-	int ends[2], fds[3], r;
+	int ends[2], fds[4], r;
 
 	if (str_format(path, sizeof path, "%s/%s", s->options->libexec, row->program) != 0)
 		return -ENAMETOOLONG;
@@ -243,9 +244,10 @@ execute(struct server *s, enum member member, int conf_fd, struct program *p)
 	fds[0] = ends[1];
 	fds[1] = conf_fd;
 	fds[2] = member == MEMBER_WORKER ? keeper_files_fd(s) : -1;
+	fds[3] = s->templates->filters_fd[member];
 	r = fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 	if (r == 0)
-		r = spawn_program(path, row->program, fds, fds[2] >= 0 ? 3 : 2, &p->process);
+		r = spawn_program(path, row->program, fds, 4, &p->process);
 	close(ends[1]);
 	if (r != 0) {
 		log_problem(LOG_LEVEL_ERROR, "cannot-execute", path, r);
@@ -318,6 +320,11 @@ templates_start(struct server *s)
 		return -ENOMEM;
 	s->templates->delay = DELAY_FIRST;
 	evtimer_assign(&s->templates->retry, s->base, on_retry, s);
+	for (int m = 0; m < MEMBER_COUNT; m++) {
+		s->templates->filters_fd[m] = sandbox_seal(kinds[m].role);
+		if (s->templates->filters_fd[m] < 0)
+			return s->templates->filters_fd[m];
+	}
 	return start_missing(s, true);
 }
 
