@@ -1,0 +1,17 @@
+#!/bin/sh
+# Serves a small demo tree from a build directory: contrib/demo.sh BUILD [PORT]
+# This is what ./bootstrap run ends with. Nothing outside BUILD is changed.
+set -eu
+build=$(cd "$1" && pwd)
+port=${2:-2121}
+tree=$build/demo
+
+if [ ! -d "$tree" ]; then
+	mkdir -p "$tree/incoming" "$tree/pub/docs"
+	cp "$(dirname "$0")/../README.md" "$(dirname "$0")/../DESIGN.md" "$tree/pub/docs/"
+	printf 'Welcome to sallyport. Look into pub/, leave something in incoming/.\n' >"$tree/README"
+	head -c 1048576 /dev/urandom >"$tree/pub/1MiB.bin"
+	# Sessions of a server started by root run as nobody.
+	[ "$(id -u)" != 0 ] || chown 65534:65534 "$tree/incoming"
+fi
+exec "$build/sallyportd" --libexec "$build" serve "$tree" --port "$port" --user demo:demo
