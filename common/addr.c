@@ -173,7 +173,9 @@ cut_to_prefix(struct addr_net *net)
 	bool found = false;
 
 	for (unsigned i = 0; i < sizeof net->bytes; i++) {
-		uint8_t mask = net->bits >= 8 * (i + 1) ? 0xff : net->bits <= 8 * i ? 0 : (uint8_t)(0xff << (8 - net->bits % 8));
+		uint8_t mask = net->bits >= 8 * (i + 1) ? 0xff
+			       : net->bits <= 8 * i     ? 0
+							: (uint8_t)(0xff << (8 - net->bits % 8));
 
 		found = found || (net->bytes[i] & ~mask) != 0;
 		net->bytes[i] &= mask;

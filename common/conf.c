@@ -154,7 +154,10 @@ conf_section_find(const struct conf *c, enum conf_scope kind, const char *name)
 struct conf_section *
 conf_section_make(struct conf *c, enum conf_scope kind, const char *name, const char *file, unsigned line, bool *made)
 {
-	union { const struct conf_section *fixed; struct conf_section *s; } found = { conf_section_find(c, kind, name) };
+	union {
+		const struct conf_section *fixed;
+		struct conf_section *s;
+	} found = { conf_section_find(c, kind, name) };
 	struct conf_section *s;
 
 	if (made != NULL)
@@ -285,7 +288,8 @@ forget_value(struct conf_section *s, enum conf_key_id key)
 }
 
 int
-conf_set(struct conf *c, enum conf_scope kind, const char *name, const char *key, const char *value, char *dst, size_t size)
+conf_set(
+    struct conf *c, enum conf_scope kind, const char *name, const char *key, const char *value, char *dst, size_t size)
 {
 	struct conf_why why;
 	const struct conf_key *k = key_for(kind, key, &why);
@@ -360,8 +364,8 @@ conf_problem_add(struct conf *c, enum conf_severity severity, const char *file, 
 	if (!grow(&c->problems, c->problem_count, &c->problem_size, sizeof *c->problems))
 		return;
 	p = &c->problems[c->problem_count];
-	*p = (struct conf_problem){ severity, arena_strdup(c->arena, file), line, escaped(c, text), arena_strdup(c->arena, what),
-		arena_strdup(c->arena, hint) };
+	*p = (struct conf_problem){ severity, arena_strdup(c->arena, file), line, escaped(c, text),
+		arena_strdup(c->arena, what), arena_strdup(c->arena, hint) };
 	if (p->file != NULL && p->text != NULL && p->what != NULL && p->hint != NULL)
 		c->problem_count++;
 }
@@ -393,6 +397,6 @@ conf_problem_text(const struct conf_problem *p, char *dst, size_t size)
 		place[0] = '\0';
 	if (p->text[0] != '\0')
 		(void)str_format(text, sizeof text, "\"%s\": ", p->text);
-	return str_format(dst, size, "%s%s%s%s%s%s", place, p->severity == CONF_WARNING ? "warning: " : "", text, p->what,
-	    p->hint[0] == '\0' ? "" : "; ", p->hint);
+	return str_format(dst, size, "%s%s%s%s%s%s", place, p->severity == CONF_WARNING ? "warning: " : "", text,
+	    p->what, p->hint[0] == '\0' ? "" : "; ", p->hint);
 }

@@ -49,7 +49,8 @@ enum conf_reload { NEXT_SESSION, RESTART };
 #define CONF_TYPES(CONF_TYPE)								\
 	CONF_TYPE(BOOL,    bool,	       "yes or no")				\
 	CONF_TYPE(INT,     int64_t,	       "a whole number")			\
-	CONF_TYPE(SECONDS, uint32_t,	       "a time: a number with s, m, h or d, such as 90s or 1h30m; seconds without a letter") \
+	CONF_TYPE(SECONDS, uint32_t,	       "a time: a number with s, m, h or d, such as 90s or 1h30m; " \
+		"seconds without a letter")					\
 	CONF_TYPE(SIZE,    uint64_t,	       "bytes: a number, with K, M, G or T for powers of 1024") \
 	CONF_TYPE(RATE,    uint64_t,	       "bytes a second: a number, with K, M or G for powers of 1024") \
 	CONF_TYPE(OCTAL,   uint32_t,	       "octal digits, such as 022")		\
@@ -189,8 +190,8 @@ void conf_free(struct conf *);
 /*
  * Reads the file and, when path is not NULL, the *.conf files of conf.d beside it
  * in the order of their names, then checks what contradicts what.  path NULL: defaults
- * only; so does a missing sallyport.conf of the installation itself.  Goes on after mistakes.  Returns the number of errors (see
- * conf_problem_at()), or -errno when the file cannot be read.
+ * only; so does a missing sallyport.conf of the installation itself.  Goes on after mistakes.  Returns the number of
+ * errors (see conf_problem_at()), or -errno when the file cannot be read.
  */
 int conf_load(struct conf *, const char *path);
 /* The same from memory, without conf.d and without looking for other files. name stands in messages. */
@@ -207,7 +208,8 @@ int conf_problem_text(const struct conf_problem *, char *dst, size_t size);
 /* Sections. */
 struct conf_section;
 /* The sections of one kind in the order of the files; [server] is always there. */
-const struct conf_section *conf_section_next(const struct conf *, enum conf_scope kind, const struct conf_section *after);
+const struct conf_section *conf_section_next(const struct conf *, enum conf_scope kind,
+    const struct conf_section *after);
 /* name may be NULL for SC_SERVER. NULL: there is none. */
 const struct conf_section *conf_section_find(const struct conf *, enum conf_scope kind, const char *name);
 const char *conf_section_name(const struct conf_section *);

@@ -55,7 +55,8 @@ complain(const struct view *v, enum conf_key_id key, const char *what, const cha
 	if (value != NULL)
 		conf_complain(v->conf, value, what, hint);
 	else
-		conf_problem_add(v->conf, CONF_ERROR, v->section->file, v->section->line, v->section->label, what, hint);
+		conf_problem_add(
+		    v->conf, CONF_ERROR, v->section->file, v->section->line, v->section->label, what, hint);
 }
 
 static void
@@ -64,7 +65,8 @@ warn(const struct view *v, enum conf_key_id key, const char *what, const char *h
 	const struct conf_value *value = conf_section_get(v->section, key);
 
 	conf_problem_add(v->conf, CONF_WARNING, value == NULL ? v->section->file : value->file,
-	    value == NULL ? v->section->line : value->line, value == NULL ? v->section->label : value->text, what, hint);
+	    value == NULL ? v->section->line : value->line, value == NULL ? v->section->label : value->text, what,
+	    hint);
 }
 
 /* ---------------------------------------------------------------- any section */
@@ -73,7 +75,8 @@ static void
 check_users(const struct view *v)
 {
 	if (sets(v, K_allowed_users) && sets(v, K_rejected_users))
-		complain(v, K_rejected_users, "rejected_users cannot be combined with allowed_users", "remove one of them");
+		complain(v, K_rejected_users, "rejected_users cannot be combined with allowed_users",
+		    "remove one of them");
 }
 
 static void
@@ -89,7 +92,8 @@ static void
 check_ratio(const struct view *v)
 {
 	if (sets(v, K_ratio_up) != sets(v, K_ratio_down))
-		complain(v, sets(v, K_ratio_up) ? K_ratio_up : K_ratio_down, "ratio_up and ratio_down only count together", "set both");
+		complain(v, sets(v, K_ratio_up) ? K_ratio_up : K_ratio_down,
+		    "ratio_up and ratio_down only count together", "set both");
 }
 
 /* A file of this account's or everybody's that is named must be there and be a file. */
@@ -116,7 +120,8 @@ check_file(const struct view *v, enum conf_key_id key, const char *path)
 static void
 check_files(const struct view *v)
 {
-	static const enum conf_key_id lists[] = { K_certificate, K_private_key }, paths[] = { K_client_ca, K_client_crl, K_expectations };
+	static const enum conf_key_id lists[] = { K_certificate, K_private_key };
+	static const enum conf_key_id paths[] = { K_client_ca, K_client_crl, K_expectations };
 
 	for (size_t i = 0; i < 2; i++) {
 		const struct conf_list *list = own(v, lists[i]);
@@ -140,12 +145,14 @@ check_tls(const struct view *v)
 	const bool *implicit = own(v, K_implicit_tls);
 
 	if ((sets(v, K_certificate) || sets(v, K_private_key)) && certificates->n != keys->n)
-		complain(v, sets(v, K_private_key) ? K_private_key : K_certificate, "there must be as many private keys as certificates",
-		    "list them in the same order");
+		complain(v, sets(v, K_private_key) ? K_private_key : K_certificate,
+		    "there must be as many private keys as certificates", "list them in the same order");
 	if (tls != NULL && *tls > CONF_TLS_OFFER && certificates->n == 0 && v->section->kind <= SC_LISTENER)
-		complain(v, K_tls, "TLS is required, but there is no certificate", "set certificate and private_key in [tls]");
+		complain(v, K_tls, "TLS is required, but there is no certificate",
+		    "set certificate and private_key in [tls]");
 	if (implicit != NULL && *implicit && certificates->n == 0)
-		complain(v, K_implicit_tls, "implicit TLS needs a certificate", "set certificate and private_key in [tls]");
+		complain(v, K_implicit_tls, "implicit TLS needs a certificate",
+		    "set certificate and private_key in [tls]");
 	if (implicit != NULL && *implicit && *(const int *)value_of(v, K_tls) == CONF_TLS_OFF)
 		complain(v, K_implicit_tls, "implicit TLS contradicts tls = off", "");
 }
@@ -157,25 +164,32 @@ check_client_certificates(const struct view *v)
 	const char *const *issuers = value_of(v, K_client_ca);
 
 	if (asked != NULL && *asked != CONF_CERT_NO && *issuers == NULL)
-		complain(v, K_client_certificate, "clients' certificates cannot be checked without client_ca", "set client_ca in [tls]");
+		complain(v, K_client_certificate, "clients' certificates cannot be checked without client_ca",
+		    "set client_ca in [tls]");
 	if (login != NULL && *login != CONF_CERTLOGIN_NO && v->section->kind <= SC_LISTENER &&
 	    *(const int *)value_of(v, K_client_certificate) == CONF_CERT_NO)
-		complain(v, K_certificate_login, "no client is asked for a certificate", "set client_certificate in [tls]");
+		complain(v, K_certificate_login, "no client is asked for a certificate",
+		    "set client_certificate in [tls]");
 }
 
 static void
 check_sources(const struct view *v)
 {
-	static const struct { const char *word, *what, *hint; enum conf_key_id key; } needs[] = {
+	static const struct {
+		const char *word, *what, *hint;
+		enum conf_key_id key;
+	} needs[] = {
 		{ "passwd_file", "the source passwd_file needs the key passwd_file", "set passwd_file", K_passwd_file },
-		{ "external", "the source external needs the key external_socket", "set external_socket", K_external_socket },
+		{ "external", "the source external needs the key external_socket", "set external_socket",
+		    K_external_socket },
 		{ "postgresql", "the source postgresql needs the key postgresql", "set postgresql", K_postgresql },
 	};
 	const struct conf_list *list = own(v, K_accounts);
 
 	for (size_t i = 0; list != NULL && i < list->n; i++)
 		for (size_t j = 0; j < sizeof needs / sizeof *needs; j++)
-			if (strcmp(list->v[i], needs[j].word) == 0 && *(const char *const *)value_of(v, needs[j].key) == NULL)
+			if (strcmp(list->v[i], needs[j].word) == 0 &&
+			    *(const char *const *)value_of(v, needs[j].key) == NULL)
 				complain(v, K_accounts, needs[j].what, needs[j].hint);
 }
 
@@ -205,10 +219,10 @@ check_address(const struct view *v, const char *address)
 		const struct conf_list *list = value == NULL ? NULL : value->data;
 
 		for (size_t i = 0; list != NULL && i < list->n; i++)
-			if (addr_parse(&a, address, 0) == 0 && addr_parse(&b, list->v[i], 0) == 0 && addr_same_host(&a, &b) &&
-			    addr_port(&a) == addr_port(&b)) {
-				(void)str_format(what, sizeof what, "%.60s is already used by [%s] in %.200s:%u", address, other->label,
-				    value->file, value->line);
+			if (addr_parse(&a, address, 0) == 0 && addr_parse(&b, list->v[i], 0) == 0 &&
+			    addr_same_host(&a, &b) && addr_port(&a) == addr_port(&b)) {
+				(void)str_format(what, sizeof what, "%.60s is already used by [%s] in %.200s:%u",
+				    address, other->label, value->file, value->line);
 				complain(v, K_listen, what, "");
 			}
 	}
@@ -270,7 +284,8 @@ check_certificate_login(const struct view *v)
 	const int *login = own(v, K_certificate_login);
 
 	if (login != NULL && *login != CONF_CERTLOGIN_NO && !sets(v, K_certificate_id))
-		complain(v, K_certificate_login, "the account has no certificate_id that a certificate could match", "set certificate_id");
+		complain(v, K_certificate_login, "the account has no certificate_id that a certificate could match",
+		    "set certificate_id");
 }
 
 static void
@@ -279,7 +294,8 @@ check_password(const struct view *v)
 	const char *const *password = own(v, K_password);
 
 	if (password != NULL && *password != NULL && strncmp(*password, "{CLEAR}", 7) == 0)
-		conf_problem_add(v->conf, CONF_WARNING, v->section->file, conf_section_get(v->section, K_password)->line, v->section->label,
+		conf_problem_add(v->conf, CONF_WARNING, v->section->file,
+		    conf_section_get(v->section, K_password)->line, v->section->label,
 		    "the password stands in clear text", "sallyctl passwd-hash prints its hash");
 }
 

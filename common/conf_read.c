@@ -128,7 +128,8 @@ has_remarks(const struct conf_key *k, bool continued)
 static bool
 may_go_on(enum conf_type type)
 {
-	return type == CONF_STRING || type == CONF_LAYERS || type == CONF_LIST || type == CONF_NETS || type == CONF_NETMAP;
+	return type == CONF_STRING || type == CONF_LAYERS || type == CONF_LIST || type == CONF_NETS ||
+	       type == CONF_NETMAP;
 }
 
 static void
@@ -145,9 +146,11 @@ complain_again(struct reader *r, const struct conf_key *k, const struct conf_val
 {
 	char what[300];
 
-	(void)str_format(what, sizeof what, "%s is set again; first set in %.150s:%u", k->name, first->file, first->line);
-	report(r, r->pending.line, "", what, k->type == CONF_LIST || k->type == CONF_NETS ? "separate the values by commas in one line" :
-	    "remove one of them");
+	(void)str_format(
+	    what, sizeof what, "%s is set again; first set in %.150s:%u", k->name, first->file, first->line);
+	report(r, r->pending.line, "", what,
+	    k->type == CONF_LIST || k->type == CONF_NETS ? "separate the values by commas in one line"
+							 : "remove one of them");
 }
 
 /* Stores the pending value. */
@@ -302,9 +305,8 @@ handle(void *user, const char *section, const char *name, const char *value)
 /* -------------------------------------------------------------- sections */
 
 /* Words that kinds of sections are called elsewhere or by mistake. */
-static const struct conf_word kind_words[] = {
-	{ "server", "" }, { "tls", "" }, { "listener", "" }, { "class", "" }, { "group", "" }, { "account", "" }, { NULL, NULL }
-};
+static const struct conf_word kind_words[] = { { "server", "" }, { "tls", "" }, { "listener", "" }, { "class", "" },
+	{ "group", "" }, { "account", "" }, { NULL, NULL } };
 
 static void
 complain_section(struct reader *r, const char *text, const char *word)
@@ -313,8 +315,11 @@ complain_section(struct reader *r, const char *text, const char *word)
 	char hint[80] = "";
 
 	if (near != NULL)
-		(void)str_format(hint, sizeof hint, "did you mean [%s%s]?", near, conf_kind_named(conf_kind_parse(near)) ? " NAME" : "");
-	report(r, r->line, text, "unknown section: expected [server], [tls], [listener NAME], [class NAME], [group NAME] or [account NAME]", hint);
+		(void)str_format(hint, sizeof hint, "did you mean [%s%s]?", near,
+		    conf_kind_named(conf_kind_parse(near)) ? " NAME" : "");
+	report(r, r->line, text,
+	    "unknown section: expected [server], [tls], [listener NAME], [class NAME], [group NAME] or [account NAME]",
+	    hint);
 }
 
 /* Checks the name of a section of that kind; false after reporting. */
@@ -325,7 +330,8 @@ name_is_good(struct reader *r, enum conf_scope kind, const char *name)
 	char what[80];
 
 	if (conf_kind_named(kind) != (n > 0)) {
-		(void)str_format(what, sizeof what, n > 0 ? "a section [%s] has no name" : "a section [%s NAME] needs a name", conf_kind_word(kind));
+		(void)str_format(what, sizeof what,
+		    n > 0 ? "a section [%s] has no name" : "a section [%s NAME] needs a name", conf_kind_word(kind));
 		report(r, r->line, name, what, "");
 		return false;
 	}
@@ -348,7 +354,8 @@ open_section(struct reader *r, enum conf_scope kind, const char *name)
 	if (r->section == NULL) {
 		r->no_memory = true;
 	} else if (!made && conf_kind_named(kind)) {
-		(void)str_format(what, sizeof what, "this section begins again; first in %.150s:%u", r->section->file, r->section->line);
+		(void)str_format(what, sizeof what, "this section begins again; first in %.150s:%u", r->section->file,
+		    r->section->line);
 		report(r, r->line, r->section->label, what, "put all its keys into one place");
 	}
 }
@@ -371,7 +378,8 @@ begin_section(struct reader *r)
 	}
 	close = strrchr(text, ']');
 	if (close == NULL || without_remark(close, strlen(close)) != 1) {
-		report(r, r->line, text, close == NULL ? "the section's ] is missing" : "something follows the section's ]", "");
+		report(r, r->line, text,
+		    close == NULL ? "the section's ] is missing" : "something follows the section's ]", "");
 		return;
 	}
 	while (close > text && is_blank(close[-1]))
@@ -497,8 +505,8 @@ check_mode(struct conf *c, int fd, const char *path)
 	while ((st.st_mode & 0004) != 0 && (s = conf_section_next(c, SC_ACCOUNT, s)) != NULL) {
 		v = conf_section_get(s, K_password);
 		if (v != NULL && strcmp(v->file, path) == 0) {
-			conf_problem_add(c, CONF_WARNING, path, v->line, "", "everybody can read this file, and it holds password hashes",
-			    "chmod 0640");
+			conf_problem_add(c, CONF_WARNING, path, v->line, "",
+			    "everybody can read this file, and it holds password hashes", "chmod 0640");
 			return;
 		}
 	}
@@ -553,7 +561,8 @@ read_fragments(struct conf *c, const char *path)
 	if (n < 0)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
 	for (int i = 0; i < n; i++) {
-		if (e == 0 && str_format(file, sizeof file, "%s/%s", dir, names[i]->d_name) == 0 && (e = read_file(c, file)) != 0) {
+		if (e == 0 && str_format(file, sizeof file, "%s/%s", dir, names[i]->d_name) == 0 &&
+		    (e = read_file(c, file)) != 0) {
 			conf_problem_add(c, CONF_ERROR, file, 0, "", sp_strerror(e), "");
 			e = e == -ENOMEM ? e : 0;
 		}

@@ -88,7 +88,8 @@ in_group(const struct conf_subject *who, const struct conf_section *const *group
 }
 
 static bool
-is_member(const struct conf_section *class, const struct conf_subject *who, const struct conf_section *const *groups, size_t n)
+is_member(const struct conf_section *class, const struct conf_subject *who, const struct conf_section *const *groups,
+    size_t n)
 {
 	const struct conf_value *members = conf_section_get(class, K_members), *from = conf_section_get(class, K_from);
 	const struct conf_list *list = members == NULL ? NULL : members->data;
@@ -104,8 +105,8 @@ is_member(const struct conf_section *class, const struct conf_subject *who, cons
 }
 
 static const struct conf_section *
-find_class(const struct conf *c, const struct conf_subject *who, const char *named, const struct conf_section *const *groups,
-    size_t n)
+find_class(const struct conf *c, const struct conf_subject *who, const char *named,
+    const struct conf_section *const *groups, size_t n)
 {
 	const struct conf_section *s = NULL;
 	const struct conf_value *v;
@@ -141,8 +142,8 @@ append_layers(struct conf_layers *to, struct conf_layer *dst, const struct conf_
 
 /* An array of all layers under a key in these sections and values. */
 static int
-gather(struct arena *a, const struct chain *chain, const struct conf_value *pairs, size_t pair_count, enum conf_key_id key,
-    struct conf_layers *out)
+gather(struct arena *a, const struct chain *chain, const struct conf_value *pairs, size_t pair_count,
+    enum conf_key_id key, struct conf_layers *out)
 {
 	size_t most = pair_count;
 	struct conf_layer *v;
@@ -254,7 +255,8 @@ apply_restrict_mode(struct conf_resolved *r, const struct conf_section *class)
 
 /* What cannot simply be overridden. */
 static void
-apply_strictest(const struct conf *c, struct conf_resolved *r, const struct conf_section *listener, const struct chain *groups)
+apply_strictest(
+    const struct conf *c, struct conf_resolved *r, const struct conf_section *listener, const struct chain *groups)
 {
 	const struct conf_section *const places[] = { listener, conf_section_find(c, SC_SERVER, NULL) };
 	const struct conf_value *v;
@@ -299,7 +301,8 @@ parse_pairs(struct conf_resolved *r, const struct conf_subject *who, struct conf
 			(void)str_format(r->error, sizeof r->error, "%s: %s: %s", origin, k->name, why.what);
 			return e;
 		}
-		values[i] = (struct conf_value){ (enum conf_key_id)(k - conf_keys), 0, origin, who->pairs[i].value, data };
+		values[i] =
+		    (struct conf_value){ (enum conf_key_id)(k - conf_keys), 0, origin, who->pairs[i].value, data };
 	}
 	return 0;
 }
@@ -316,7 +319,8 @@ resolve(const struct conf *c, const struct conf_subject *who, struct conf_resolv
 {
 	struct conf_value *pairs = arena_alloc(r->arena, (who->pair_count + 1) * sizeof *pairs);
 	const struct conf_section *account = who->user == NULL ? NULL : conf_section_find(c, SC_ACCOUNT, who->user);
-	const struct conf_section *listener = who->listener == NULL ? NULL : conf_section_find(c, SC_LISTENER, who->listener);
+	const struct conf_section *listener =
+	    who->listener == NULL ? NULL : conf_section_find(c, SC_LISTENER, who->listener);
 	struct chain chain = { .n = 0 }, groups;
 	const void *class_name;
 	int e;

@@ -49,8 +49,10 @@ rule_accounts(const void *value, struct conf_why *why)
 			continue;
 		if (near != NULL)
 			(void)str_format(hint, sizeof hint, "did you mean \"%s\"?", near);
-		return refuse(why, list->v[i], "expected sources of accounts: config, database, shadow, pam, passwd_file, external, "
-		    "postgresql, anonymous", hint);
+		return refuse(why, list->v[i],
+		    "expected sources of accounts: config, database, shadow, pam, passwd_file, external, "
+		    "postgresql, anonymous",
+		    hint);
 	}
 	return 0;
 }
@@ -150,10 +152,11 @@ rule_password(const void *value, struct conf_why *why)
 	const char *s = *(const char *const *)value;
 	size_t n = s == NULL ? 0 : strlen(s);
 
-	if (s == NULL || s[0] == '$' || s[0] == '*' || strncmp(s, "{CLEAR}", 7) == 0 || s[0] == '!' || (n == 20 && s[0] == '_') ||
-	    (n == 13 && strspn(s, base64) == 13))
+	if (s == NULL || s[0] == '$' || s[0] == '*' || strncmp(s, "{CLEAR}", 7) == 0 || s[0] == '!' ||
+	    (n == 20 && s[0] == '_') || (n == 13 && strspn(s, base64) == 13))
 		return 0;
-	return refuse(why, "", "expected the hash of a password", "sallyctl passwd-hash prints it; {CLEAR} before it takes clear text");
+	return refuse(why, "", "expected the hash of a password",
+	    "sallyctl passwd-hash prints it; {CLEAR} before it takes clear text");
 }
 
 static int
@@ -193,7 +196,9 @@ rule_restrict_mode(const void *value, struct conf_why *why)
 		    (strncmp(item, "root=", 5) == 0 && item[5] == '/'))
 			places++;
 		else if (item[0] != '+' && item[0] != '-')
-			return refuse(why, item, "expected homedir, unrestricted, subdir-of-homedir=PATH, root=/PATH or permission strings", "");
+			return refuse(why, item,
+			    "expected homedir, unrestricted, subdir-of-homedir=PATH, root=/PATH or permission strings",
+			    "");
 	}
 	return places > 1 ? refuse(why, "", "only one place can be named", "") : 0;
 }

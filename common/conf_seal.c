@@ -50,8 +50,8 @@ gets(enum conf_audience role, unsigned key)
 {
 	const struct conf_key *k = CONF_ROW(key);
 
-	return (k->audience & role) != 0 ||
-	    (role == TO_MONITOR && (k->audience & (TO_WORKER | TO_AGENT)) != 0 && (k->scopes & (SC_LISTENER | SC_USER)) != 0);
+	return (k->audience & role) != 0 || (role == TO_MONITOR && (k->audience & (TO_WORKER | TO_AGENT)) != 0 &&
+						(k->scopes & (SC_LISTENER | SC_USER)) != 0);
 }
 
 static uint32_t

@@ -138,8 +138,8 @@ show_text(FILE *f, const struct conf_resolved *r)
 		}
 		fprintf(f, "%s = ", CONF_ROW(i)->name);
 		print_value(f, shown_value(r, i, value, sizeof value));
-		fprintf(f, "\t# %s%s%s%s\n", o->section[0] != '\0' ? "[" : "", o->section, o->section[0] != '\0' ? "] " : "",
-		    place_of(o->file, o->line, place, sizeof place));
+		fprintf(f, "\t# %s%s%s%s\n", o->section[0] != '\0' ? "[" : "", o->section,
+		    o->section[0] != '\0' ? "] " : "", place_of(o->file, o->line, place, sizeof place));
 	}
 }
 
@@ -244,7 +244,8 @@ conf_check_command(FILE *f, const char *path, bool json)
 
 #define GROUPS_MAX 256
 
-/* The names of the Unix groups of a system user, for classes that are found by them; *n is 0 when there is no such user. */
+/* The names of the Unix groups of a system user, for classes that are found by them; *n is 0 when there is no such
+ * user. */
 static const char *const *
 unix_groups(struct arena *a, const char *user, size_t *n)
 {

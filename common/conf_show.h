@@ -16,7 +16,8 @@
  */
 int conf_report(FILE *, const struct conf *, bool json);
 
-/* Prints every key with its effective value and the place it came from. Secrets are only said to be set. 0 or SP_EXIT_*. */
+/* Prints every key with its effective value and the place it came from. Secrets are only said to be set. 0 or
+ * SP_EXIT_*. */
 int conf_show(FILE *, const struct conf *, const struct conf_subject *, bool json);
 
 /*

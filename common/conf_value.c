@@ -36,7 +36,8 @@ refuse_type(struct task *t, const char *bad)
 	char expected[sizeof t->why->what - 16];
 
 	refuse(t->why, bad, "", "");
-	(void)str_format(t->why->what, sizeof t->why->what, "expected %s", conf_expected(t->key, expected, sizeof expected));
+	(void)str_format(
+	    t->why->what, sizeof t->why->what, "expected %s", conf_expected(t->key, expected, sizeof expected));
 	return SP_EFORMAT;
 }
 
@@ -60,8 +61,10 @@ bounded(struct task *t, int64_t n)
 	if (n >= t->key->low && n <= t->key->high)
 		return 0;
 	refuse(t->why, t->text, "", "");
-	(void)str_format(t->why->what, sizeof t->why->what, t->key->type == CONF_OCTAL ?
-	    "must be between %" PRIo64 " and %" PRIo64 : "must be between %" PRId64 " and %" PRId64, t->key->low, t->key->high);
+	(void)str_format(t->why->what, sizeof t->why->what,
+	    t->key->type == CONF_OCTAL ? "must be between %" PRIo64 " and %" PRIo64
+				       : "must be between %" PRId64 " and %" PRId64,
+	    t->key->low, t->key->high);
 	return SP_EFORMAT;
 }
 
@@ -286,7 +289,8 @@ parse_nets(struct task *t, void *out)
 	nets->n = 0;
 	while ((word = next_word(t->arena, &p)) != NULL)
 		if (addr_net_parse(&v[nets->n++], word) != 0)
-			return refuse(t->why, word, "expected a network such as 10.0.0.0/8 or 2001:db8::/32, an address, or *",
+			return refuse(t->why, word,
+			    "expected a network such as 10.0.0.0/8 or 2001:db8::/32, an address, or *",
 			    strchr(word, '/') != NULL ? "bits behind the prefix must be zero" : "");
 	return 0;
 }
@@ -390,9 +394,9 @@ is_canonical(const char *path)
 {
 	size_t n = strlen(path);
 
-	return path[0] == '/' && strstr(path, "//") == NULL && strstr(path, "/./") == NULL && strstr(path, "/../") == NULL &&
-	    (n == 1 || path[n - 1] != '/') && (n < 2 || strcmp(path + n - 2, "/.") != 0) &&
-	    (n < 3 || strcmp(path + n - 3, "/..") != 0);
+	return path[0] == '/' && strstr(path, "//") == NULL && strstr(path, "/./") == NULL &&
+	       strstr(path, "/../") == NULL && (n == 1 || path[n - 1] != '/') &&
+	       (n < 2 || strcmp(path + n - 2, "/.") != 0) && (n < 3 || strcmp(path + n - 3, "/..") != 0);
 }
 
 static int
@@ -403,7 +407,8 @@ refuse_dialect(struct task *t, const char *word)
 
 	if (near != NULL)
 		(void)str_format(hint, sizeof hint, "did you mean \"%s\"?", near);
-	return refuse(t->why, word, "expected the language of the layer: pyftpdlib, sftpplus, ftpcluster, ups or posix1e", hint);
+	return refuse(
+	    t->why, word, "expected the language of the layer: pyftpdlib, sftpplus, ftpcluster, ups or posix1e", hint);
 }
 
 static int
@@ -419,7 +424,8 @@ parse_layers(struct task *t, void *out)
 	l->prefix = "";
 	if (word[0] == '/') {
 		if (!is_canonical(word))
-			return refuse(t->why, word, "expected a plain path, as the client sees it", "no slash at the end, no . or ..");
+			return refuse(t->why, word, "expected a plain path, as the client sees it",
+			    "no slash at the end, no . or ..");
 		l->prefix = word;
 		if ((word = layer_word(t->arena, &p)) == NULL)
 			return -ENOMEM;
@@ -448,13 +454,13 @@ static int (*const parsers[CONF_TYPE_COUNT])(struct task *, void *) = {
 static bool
 may_be_empty(enum conf_type type)
 {
-	return type == CONF_STRING || type == CONF_PATH || type == CONF_LIST || type == CONF_NETS || type == CONF_NETMAP ||
-	    type == CONF_DATE;
+	return type == CONF_STRING || type == CONF_PATH || type == CONF_LIST || type == CONF_NETS ||
+	       type == CONF_NETMAP || type == CONF_DATE;
 }
 
 int
-conf_value_parse(struct arena *a, const struct conf_key *k, const char *text, const char *file, unsigned line, void *out,
-    struct conf_why *why)
+conf_value_parse(struct arena *a, const struct conf_key *k, const char *text, const char *file, unsigned line,
+    void *out, struct conf_why *why)
 {
 	struct task t = { a, k, text, file, line, why };
 	int r;

@@ -22,9 +22,21 @@ static const struct { const char *title; int key; } order[] = {
 
 /* What stands for the value in the heading of a key. */
 static const char *const values[CONF_TYPE_COUNT] = {
-	[CONF_BOOL] = "yes | no", [CONF_INT] = "number", [CONF_SECONDS] = "time", [CONF_SIZE] = "size", [CONF_RATE] = "rate",
-	[CONF_OCTAL] = "octal", [CONF_DATE] = "date", [CONF_STRING] = "text", [CONF_PATH] = "path", [CONF_ENUM] = "word",
-	[CONF_LIST] = "list", [CONF_NETS] = "networks", [CONF_NETMAP] = "address map", [CONF_PORTS] = "ports", [CONF_LAYERS] = "layer",
+	[CONF_BOOL] = "yes | no",
+	[CONF_INT] = "number",
+	[CONF_SECONDS] = "time",
+	[CONF_SIZE] = "size",
+	[CONF_RATE] = "rate",
+	[CONF_OCTAL] = "octal",
+	[CONF_DATE] = "date",
+	[CONF_STRING] = "text",
+	[CONF_PATH] = "path",
+	[CONF_ENUM] = "word",
+	[CONF_LIST] = "list",
+	[CONF_NETS] = "networks",
+	[CONF_NETMAP] = "address map",
+	[CONF_PORTS] = "ports",
+	[CONF_LAYERS] = "layer",
 };
 
 static void
@@ -138,7 +150,8 @@ print_types(void)
 		char line[300];
 
 		mdoc_macro("It Ar", values[i], NULL);
-		(void)str_format(line, sizeof line, "%c%s.", texts[i][0] >= 'a' ? texts[i][0] - 32 : texts[i][0], texts[i] + 1);
+		(void)str_format(
+		    line, sizeof line, "%c%s.", texts[i][0] >= 'a' ? texts[i][0] - 32 : texts[i][0], texts[i] + 1);
 		mdoc_text(line);
 	}
 	mdoc_list_end();

@@ -20,7 +20,8 @@ static const struct { char letter; const char *name, *argument, *help; } options
 };
 
 static const struct { const char *name, *arguments; uint64_t options; bool server; const char *help; } commands[] = {
-#define COMMAND(name, handler, arguments, least, most, options, server, help) { name, arguments, options, server, help },
+#define COMMAND(name, handler, arguments, least, most, options, server, help) \
+	{ name, arguments, options, server, help },
 #include "ctl/commands.def"
 #undef COMMAND
 };
@@ -80,8 +81,10 @@ print_options(void)
 		if (options[i].argument != NULL)
 			printf(" Ar %s", options[i].argument);
 		putchar('\n');
-		snprintf(text, sizeof text, "%c%s.", options[i].help[0] >= 'a' && options[i].help[0] <= 'z' ? options[i].help[0] - 32 :
-		    options[i].help[0], options[i].help + 1);
+		snprintf(text, sizeof text, "%c%s.",
+		    options[i].help[0] >= 'a' && options[i].help[0] <= 'z' ? options[i].help[0] - 32
+									   : options[i].help[0],
+		    options[i].help + 1);
 		mdoc_text(text);
 	}
 	mdoc_list_end();

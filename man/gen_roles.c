@@ -56,8 +56,8 @@ print_roles(void)
 
 		printf(".It Sy %s Pq Nm %s\n", r->name, r->program);
 		mdoc_text(r->doc);
-		printf("Runs as %s while starting, %s as a spare session, %s in service.\n", role_user_name(r->user[0]), role_user_name(r->user[1]),
-		    role_user_name(r->user[2]));
+		printf("Runs as %s while starting, %s as a spare session, %s in service.\n", role_user_name(r->user[0]),
+		    role_user_name(r->user[1]), role_user_name(r->user[2]));
 		if ((r->flags & ROLE_EMPTY_ROOT) != 0)
 			puts("Its root is an empty folder.");
 		if ((r->flags & ROLE_EMPTY_NET) != 0)
@@ -106,9 +106,16 @@ print_forbidden(void)
 }
 
 static const char *const channels[] = {
-	[CH_TEMPLATE] = "listener and a template", [CH_SESSION] = "listener and a monitor", [CH_LOGIN] = "monitor and worker, until the login",
-	[CH_LOG] = "worker to monitor, one way", [CH_AGENT] = "monitor and agent", [CH_FILES] = "worker and agent", [CH_SIGN] = "worker and keeper",
-	[CH_KEEPER] = "listener and keeper", [CH_CONTROL] = "sallyctl and listener", [CH_ANY] = "answers on any channel",
+	[CH_TEMPLATE] = "listener and a template",
+	[CH_SESSION] = "listener and a monitor",
+	[CH_LOGIN] = "monitor and worker, until the login",
+	[CH_LOG] = "worker to monitor, one way",
+	[CH_AGENT] = "monitor and agent",
+	[CH_FILES] = "worker and agent",
+	[CH_SIGN] = "worker and keeper",
+	[CH_KEEPER] = "listener and keeper",
+	[CH_CONTROL] = "sallyctl and listener",
+	[CH_ANY] = "answers on any channel",
 };
 
 static void

@@ -14,12 +14,19 @@
 
 #include "man/mdoc.h"
 
-static const struct { const char *name, *value; } words[] = {
-	{ "sysconfdir", SP_SYSCONFDIR }, { "libexecdir", SP_LIBEXECDIR }, { "statedir", SP_STATEDIR }, { "logdir", SP_LOGDIR },
-	{ "rundir", SP_RUNDIR }, { "sbindir", SP_SBINDIR }, { "version", PACKAGE_VERSION },
+static const struct { const char *name, *value;
+} words[] = {
+	{ "sysconfdir", SP_SYSCONFDIR },
+	{ "libexecdir", SP_LIBEXECDIR },
+	{ "statedir", SP_STATEDIR },
+	{ "logdir", SP_LOGDIR },
+	{ "rundir", SP_RUNDIR },
+	{ "sbindir", SP_SBINDIR },
+	{ "version", PACKAGE_VERSION },
 };
 
-static const struct generator *const generators[] = { conf_generators, verb_generators, role_generators, ctl_generators, authz_generators };
+static const struct generator *const generators[] = { conf_generators, verb_generators, role_generators, ctl_generators,
+	authz_generators };
 
 /* Prints escaped for mdoc. quoted: within "...". */
 static void
@@ -45,7 +52,8 @@ put_escaped(const char *s, size_t n, bool quoted)
 static bool
 sentence_ends(const char *p)
 {
-	return p[0] == '.' && p[1] == ' ' && ((p[2] >= 'A' && p[2] <= 'Z') || (p[2] >= '0' && p[2] <= '9') || p[2] == '.' || p[2] == '$');
+	return p[0] == '.' && p[1] == ' ' &&
+	       ((p[2] >= 'A' && p[2] <= 'Z') || (p[2] >= '0' && p[2] <= '9') || p[2] == '.' || p[2] == '$');
 }
 
 void
@@ -125,7 +133,8 @@ substitute(const char *line)
 	while ((at = strchr(line, '@')) != NULL && (end = strchr(at + 1, '@')) != NULL) {
 		fwrite(line, 1, (size_t)(at - line), stdout);
 		for (i = 0; i < sizeof words / sizeof *words; i++)
-			if (strncmp(at + 1, words[i].name, (size_t)(end - at - 1)) == 0 && words[i].name[end - at - 1] == '\0')
+			if (strncmp(at + 1, words[i].name, (size_t)(end - at - 1)) == 0 &&
+			    words[i].name[end - at - 1] == '\0')
 				break;
 		if (i == sizeof words / sizeof *words)
 			return false;
@@ -145,7 +154,8 @@ main(void)
 	while (ok && fgets(line, sizeof line, stdin) != NULL) {
 		size_t n = strcspn(line, "\n");
 
-		if (n > 2 && line[0] == '@' && line[n - 1] == '@' && strspn(line + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") == n - 2)
+		if (n > 2 && line[0] == '@' && line[n - 1] == '@' &&
+		    strspn(line + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") == n - 2)
 			ok = generate(line + 1, n - 2);
 		else
 			ok = substitute(line);

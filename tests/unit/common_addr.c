@@ -36,9 +36,32 @@ START_TEST(parses_and_prints)
 END_TEST
 
 static const char *const bad[] = {
-	"", ":", ":21", "192.0.2", "192.0.2.256", "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.1:-1", "192.0.2.1:21x",
-	"192.0.2.1:+21", "192.0.2.1: 21", "[192.0.2.1]:21", "[2001:db8::1", "[2001:db8::1]21", "[2001:db8::1]:", "2001:db8::g", "ftp.example.org",
-	"[]", "[]:21", " 192.0.2.1", "192.0.2.1 ", "0x7f.0.0.1", "1", "*:", "**",
+	"",
+	":",
+	":21",
+	"192.0.2",
+	"192.0.2.256",
+	"192.0.2.1:",
+	"192.0.2.1:0",
+	"192.0.2.1:65536",
+	"192.0.2.1:-1",
+	"192.0.2.1:21x",
+	"192.0.2.1:+21",
+	"192.0.2.1: 21",
+	"[192.0.2.1]:21",
+	"[2001:db8::1",
+	"[2001:db8::1]21",
+	"[2001:db8::1]:",
+	"2001:db8::g",
+	"ftp.example.org",
+	"[]",
+	"[]:21",
+	" 192.0.2.1",
+	"192.0.2.1 ",
+	"0x7f.0.0.1",
+	"1",
+	"*:",
+	"**",
 	"11111111111111111111111111111111111111111111111111111111111111111111111111111",
 };
 
@@ -112,8 +135,19 @@ START_TEST(networks_hold)
 END_TEST
 
 static const char *const bad_nets[] = {
-	"", "10.0.0.1/8", "10.0.0.0/33", "2001:db8::1/64", "2001:db8::/129", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8x", "*/8", "/8", "host",
-	"10.0.0.0/08888", "::ffff:10.0.0.0/8",
+	"",
+	"10.0.0.1/8",
+	"10.0.0.0/33",
+	"2001:db8::1/64",
+	"2001:db8::/129",
+	"10.0.0.0/",
+	"10.0.0.0/-1",
+	"10.0.0.0/8x",
+	"*/8",
+	"/8",
+	"host",
+	"10.0.0.0/08888",
+	"::ffff:10.0.0.0/8",
 };
 
 START_TEST(networks_refused)
@@ -136,8 +170,9 @@ bucket_of(const char *text)
 
 START_TEST(buckets)
 {
-	struct addr_net a = bucket_of("2001:db8:1:2:3::4"), b = bucket_of("2001:db8:1:2:ffff::"), c = bucket_of("2001:db8:1:3::"),
-	    d = bucket_of("192.0.2.1"), e = bucket_of("192.0.2.2"), f = bucket_of("::ffff:192.0.2.1");
+	struct addr_net a = bucket_of("2001:db8:1:2:3::4"), b = bucket_of("2001:db8:1:2:ffff::"),
+			c = bucket_of("2001:db8:1:3::"), d = bucket_of("192.0.2.1"), e = bucket_of("192.0.2.2"),
+			f = bucket_of("::ffff:192.0.2.1");
 
 	ck_assert_mem_eq(&a, &b, sizeof a);
 	ck_assert_mem_ne(&a, &c, sizeof a);
@@ -175,4 +210,5 @@ START_TEST(loopback)
 }
 END_TEST
 
-COMMON_SUITE(addr, parses_and_prints, refuses, takes_sockaddrs, networks_hold, networks_refused, buckets, maps_by_first_match, loopback)
+COMMON_SUITE(addr, parses_and_prints, refuses, takes_sockaddrs, networks_hold, networks_refused, buckets,
+    maps_by_first_match, loopback)

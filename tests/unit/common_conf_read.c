@@ -37,47 +37,69 @@ problems_of(const struct conf *c)
 	return all;
 }
 
-static const struct { const char *text, *problems; } broken[] = {
-	{ "idle_timeout = 5m\n[server]\n", "t.conf:1: \"idle_timeout\": stands before any section; begin with [server]\n" },
-	{ "[servr]\nx = 1\n", "t.conf:1: \"servr\": unknown section: expected [server], [tls], [listener NAME], [class NAME], [group NAME] or "
-	    "[account NAME]; did you mean [server]?\n" },
+static const struct { const char *text, *problems;
+} broken[] = {
+	{ "idle_timeout = 5m\n[server]\n",
+	    "t.conf:1: \"idle_timeout\": stands before any section; begin with [server]\n" },
+	{ "[servr]\nx = 1\n", "t.conf:1: \"servr\": unknown section: expected [server], [tls], [listener NAME], [class "
+			      "NAME], [group NAME] or "
+			      "[account NAME]; did you mean [server]?\n" },
 	{ "[server x]\n", "t.conf:1: \"x\": a section [server] has no name\n" },
 	{ "[account]\n", "t.conf:1: a section [account NAME] needs a name\n" },
 	{ "[account bob\nhome = /\n", "t.conf:1: \"account bob\": the section's ] is missing\n" },
 	{ "[server] x\n", "t.conf:1: \"server] x\": something follows the section's ]\n" },
-	{ "[account bob]\n[account bob]\n", "t.conf:2: \"account bob\": this section begins again; first in t.conf:1; put all its keys into one place\n" },
+	{ "[account bob]\n[account bob]\n", "t.conf:2: \"account bob\": this section begins again; first in t.conf:1; "
+					    "put all its keys into one place\n" },
 	{ "[server]\nidel_timeout = 1\n", "t.conf:2: \"idel_timeout\": unknown key; did you mean \"idle_timeout\"?\n" },
 	{ "[server]\nxferlog_file = /x\n", "t.conf:2: \"xferlog_file\": unknown key; here it is: xferlog\n" },
 	{ "[server]\nqqqqqqq = 1\n", "t.conf:2: \"qqqqqqq\": unknown key; see sallyport.conf(5)\n" },
-	{ "[tls]\nidle_timeout = 1\n", "t.conf:2: \"idle_timeout\": cannot stand in a section [tls]; it belongs into [server], [listener NAME], "
+	{ "[tls]\nidle_timeout = 1\n",
+	    "t.conf:2: \"idle_timeout\": cannot stand in a section [tls]; it belongs into [server], [listener NAME], "
 	    "[class NAME], [group NAME], [account NAME]\n" },
-	{ "[server]\nidle_timeout = 1\n\nidle_timeout = 2\n", "t.conf:4: idle_timeout is set again; first set in t.conf:2; remove one of them\n" },
-	{ "[server]\nallowed_users = a\nallowed_users = b\n", "t.conf:3: allowed_users is set again; first set in t.conf:2; separate the values by "
+	{ "[server]\nidle_timeout = 1\n\nidle_timeout = 2\n",
+	    "t.conf:4: idle_timeout is set again; first set in t.conf:2; remove one of them\n" },
+	{ "[server]\nallowed_users = a\nallowed_users = b\n",
+	    "t.conf:3: allowed_users is set again; first set in t.conf:2; separate the values by "
 	    "commas in one line\n" },
-	{ "[server]\nthis is nothing\n", "t.conf:2: \"this is nothing\": is neither a [section] nor \"key = value\" nor a comment\n" },
-	{ "[server]\numask = 022\n 027\n", "t.conf:3: \"027\": an indented line goes on with the value above it, but that takes one line; begin a key at "
-	    "the start of the line\n" },
+	{ "[server]\nthis is nothing\n",
+	    "t.conf:2: \"this is nothing\": is neither a [section] nor \"key = value\" nor a comment\n" },
+	{ "[server]\numask = 022\n 027\n", "t.conf:3: \"027\": an indented line goes on with the value above it, but "
+					   "that takes one line; begin a key at "
+					   "the start of the line\n" },
 	{ "[server]\numask = \n", "t.conf:2: umask: expected octal digits, such as 022\n" },
-	{ "[server]\numask = 8\ntls = ful\n", "t.conf:2: \"8\": umask: expected octal digits, such as 022\n"
+	{ "[server]\numask = 8\ntls = ful\n",
+	    "t.conf:2: \"8\": umask: expected octal digits, such as 022\n"
 	    "t.conf:3: \"ful\": tls: expected one of off, offer, control, full; did you mean \"full\"?\n" },
 	{ "[server]\nbanner = a\x01z\n", "t.conf:2: the line holds a control byte; is it a text file?\n" },
 	{ "[server]\n\xff\xfe = 1\n", "t.conf:2: \"\\xff\\xfe\": unknown key; see sallyport.conf(5)\n" },
-	{ "[account b]\npassword = geheim\n", "t.conf:2: password: expected the hash of a password; sallyctl passwd-hash prints it; {CLEAR} before it takes clear text\n" },
-	{ "[server]\nallowed_users = a\nrejected_users = b\n", "t.conf:3: \"b\": rejected_users cannot be combined with allowed_users; remove one of them\n" },
+	{ "[account b]\npassword = geheim\n", "t.conf:2: password: expected the hash of a password; sallyctl "
+					      "passwd-hash prints it; {CLEAR} before it takes clear text\n" },
+	{ "[server]\nallowed_users = a\nrejected_users = b\n",
+	    "t.conf:3: \"b\": rejected_users cannot be combined with allowed_users; remove one of them\n" },
 	{ "[server]\nspare_sessions_min = 99\n", "t.conf:2: \"99\": spare_sessions_min is above spare_sessions_max\n" },
-	{ "[server]\npenalty_max = 5s\n", "t.conf:2: \"5s\": penalty_threshold is above penalty_max: nobody would ever be refused\n" },
-	{ "[listener a]\n", "t.conf:1: \"listener a\": the listener has no address; set listen, such as listen = *:21\n" },
-	{ "[listener a]\nlisten = *:21\n[listener b]\nlisten = [::]:21\n", "t.conf:4: \"[::]:21\": [::]:21 is already used by [listener a] in t.conf:2\n" },
-	{ "[tls]\ntls = full\n", "t.conf:2: \"full\": TLS is required, but there is no certificate; set certificate and private_key in [tls]\n" },
-	{ "[tls]\ncertificate = /a, /b\nprivate_key = /a\n", "t.conf:3: \"/a\": there must be as many private keys as certificates; list them in the same order\n" },
-	{ "[tls]\nclient_certificate = require\n", "t.conf:2: \"require\": clients' certificates cannot be checked without client_ca; set client_ca in [tls]\n" },
-	{ "[group staff]\n[account b]\ngroups = staf\n", "t.conf:3: \"staf\": there is no section [group staf]; did you mean \"staff\"?\n" },
+	{ "[server]\npenalty_max = 5s\n",
+	    "t.conf:2: \"5s\": penalty_threshold is above penalty_max: nobody would ever be refused\n" },
+	{ "[listener a]\n",
+	    "t.conf:1: \"listener a\": the listener has no address; set listen, such as listen = *:21\n" },
+	{ "[listener a]\nlisten = *:21\n[listener b]\nlisten = [::]:21\n",
+	    "t.conf:4: \"[::]:21\": [::]:21 is already used by [listener a] in t.conf:2\n" },
+	{ "[tls]\ntls = full\n", "t.conf:2: \"full\": TLS is required, but there is no certificate; set certificate "
+				 "and private_key in [tls]\n" },
+	{ "[tls]\ncertificate = /a, /b\nprivate_key = /a\n",
+	    "t.conf:3: \"/a\": there must be as many private keys as certificates; list them in the same order\n" },
+	{ "[tls]\nclient_certificate = require\n", "t.conf:2: \"require\": clients' certificates cannot be checked "
+						   "without client_ca; set client_ca in [tls]\n" },
+	{ "[group staff]\n[account b]\ngroups = staf\n",
+	    "t.conf:3: \"staf\": there is no section [group staf]; did you mean \"staff\"?\n" },
 	{ "[account b]\nclass = zzz\n", "t.conf:2: \"zzz\": there is no section [class zzz]\n" },
-	{ "[server]\naccounts = config, external\n", "t.conf:2: \"config, external\": the source external needs the key external_socket; set external_socket\n" },
+	{ "[server]\naccounts = config, external\n", "t.conf:2: \"config, external\": the source external needs the "
+						     "key external_socket; set external_socket\n" },
 	{ "[account b]\nratio_up = 1\n", "t.conf:2: \"1\": ratio_up and ratio_down only count together; set both\n" },
-	{ "[class a]\nrestrict_mode = homedir\njail = no\n", "t.conf:2: \"homedir\": restrict_mode says what home and jail say; remove one of them\n" },
+	{ "[class a]\nrestrict_mode = homedir\njail = no\n",
+	    "t.conf:2: \"homedir\": restrict_mode says what home and jail say; remove one of them\n" },
 	{ "[class a]\nrestrict_mode = homedir, root=/x\n", "t.conf:2: restrict_mode: only one place can be named\n" },
-	{ "[account b]\nlayer = /x\n", "t.conf:2: layer: expected the language of the layer: pyftpdlib, sftpplus, ftpcluster, ups or posix1e\n" },
+	{ "[account b]\nlayer = /x\n",
+	    "t.conf:2: layer: expected the language of the layer: pyftpdlib, sftpplus, ftpcluster, ups or posix1e\n" },
 };
 
 START_TEST(mistakes)
@@ -99,11 +121,13 @@ START_TEST(warnings_are_no_errors)
 	struct conf *c = load("[account b]\npermissions =\n  allow-read\n", &errors);
 
 	ck_assert_int_eq(errors, 0);
-	ck_assert_str_eq(problems_of(c), "t.conf:2: warning: \"permissions\": is another name; write \"layer = sftpplus \"\n");
+	ck_assert_str_eq(
+	    problems_of(c), "t.conf:2: warning: \"permissions\": is another name; write \"layer = sftpplus \"\n");
 	conf_free(c);
 	c = load("[account b]\npassword = {CLEAR}geheim\n", &errors);
 	ck_assert_int_eq(errors, 0);
-	ck_assert_str_eq(problems_of(c), "t.conf:2: warning: \"account b\": the password stands in clear text; sallyctl passwd-hash prints its hash\n");
+	ck_assert_str_eq(problems_of(c), "t.conf:2: warning: \"account b\": the password stands in clear text; "
+					 "sallyctl passwd-hash prints its hash\n");
 	conf_free(c);
 }
 END_TEST
@@ -112,8 +136,12 @@ END_TEST
 START_TEST(spellings)
 {
 	static const char *const texts[] = {
-		"[server]\nidle_timeout=77\n", "[server]\nidle_timeout : 77\n", "[server]\r\nidle_timeout = 77\r\n", "[ server ]\n\tidle_timeout = 77",
-		"\xef\xbb\xbf[server]\nidle-timeout = 77\t; remark\n", "; x\n# y\n\n[server] # z\nidle_timeout = 77 # a ; b\n  # c\n",
+		"[server]\nidle_timeout=77\n",
+		"[server]\nidle_timeout : 77\n",
+		"[server]\r\nidle_timeout = 77\r\n",
+		"[ server ]\n\tidle_timeout = 77",
+		"\xef\xbb\xbf[server]\nidle-timeout = 77\t; remark\n",
+		"; x\n# y\n\n[server] # z\nidle_timeout = 77 # a ; b\n  # c\n",
 		"[tls]\n[server]\nidle_timeout = 1m17s\n",
 	};
 
@@ -131,7 +159,8 @@ END_TEST
 START_TEST(texts_keep_everything)
 {
 	int errors;
-	struct conf *c = load("[server]\nbanner = a # b ; c = d : e\n  second; line\n\n  third\nlogin_message =\n  only\n", &errors);
+	struct conf *c =
+	    load("[server]\nbanner = a # b ; c = d : e\n  second; line\n\n  third\nlogin_message =\n  only\n", &errors);
 
 	ck_assert_int_eq(errors, 0);
 	ck_assert_str_eq(conf_server(c)->banner, "a # b ; c = d : e\nsecond; line\n\nthird");
@@ -143,7 +172,8 @@ END_TEST
 START_TEST(lists_go_on)
 {
 	int errors;
-	struct conf *c = load("[server]\nnever_ban = 10.0.0.0/8, # one\n  ::1 # two\n  # three\n  192.0.2.1\n", &errors);
+	struct conf *c =
+	    load("[server]\nnever_ban = 10.0.0.0/8, # one\n  ::1 # two\n  # three\n  192.0.2.1\n", &errors);
 
 	ck_assert_int_eq(errors, 0);
 	ck_assert_uint_eq(conf_server(c)->never_ban.n, 3);
@@ -155,8 +185,10 @@ END_TEST
 START_TEST(rules_keep_their_lines)
 {
 	int errors;
-	struct conf *c = load("[server]\nlayer = /in sftpplus # here\n\tallow-list\n\n# a remark\n  [abc]*.x, allow-read ; not a remark\n"
-	    "    m/a = b/i, allow-write\nlayer = ups -W\n", &errors);
+	struct conf *c = load(
+	    "[server]\nlayer = /in sftpplus # here\n\tallow-list\n\n# a remark\n  [abc]*.x, allow-read ; not a remark\n"
+	    "    m/a = b/i, allow-write\nlayer = ups -W\n",
+	    &errors);
 	const struct conf_layers *l = &conf_server(c)->layer;
 
 	ck_assert_str_eq(problems_of(c), "");
@@ -288,7 +320,8 @@ START_TEST(fragments_in_order)
 	ck_assert_int_eq(conf_load(c, path), 2);
 	ck_assert_ptr_nonnull(strstr(problems_of(c), "20-b.conf:2: idle_timeout is set again; first set in /tmp/"));
 	ck_assert_ptr_nonnull(strstr(problems_of(c), "main.conf:2; remove one of them\n"));
-	ck_assert_ptr_nonnull(strstr(problems_of(c), "10-a.conf:4: warning: everybody can read this file, and it holds password hashes"));
+	ck_assert_ptr_nonnull(
+	    strstr(problems_of(c), "10-a.conf:4: warning: everybody can read this file, and it holds password hashes"));
 	ck_assert_ptr_nonnull(strstr(problems_of(c), "30-c.conf: everybody can write this file"));
 	ck_assert_uint_eq(conf_server(c)->stall_timeout, 7);
 	ck_assert_uint_eq(conf_server(c)->login_delay, 4);
@@ -308,7 +341,8 @@ START_TEST(missing_files_are_found)
 	ck_assert_int_eq((int)write(fd, text, sizeof text - 1), (int)sizeof text - 1);
 	close(fd);
 	ck_assert_int_eq(conf_load(c, path), 2);
-	ck_assert_ptr_nonnull(strstr(problems_of(c), ":2: \"/nonexistent/c.pem\": certificate: /nonexistent/c.pem: No such file or directory\n"));
+	ck_assert_ptr_nonnull(strstr(problems_of(c),
+	    ":2: \"/nonexistent/c.pem\": certificate: /nonexistent/c.pem: No such file or directory\n"));
 	ck_assert_ptr_nonnull(strstr(problems_of(c), ":3: \"/tmp\": private_key: /tmp is not a file\n"));
 	conf_free(c);
 	unlink(path);
@@ -323,7 +357,8 @@ uncomment(char *text)
 	size_t n;
 
 	for (; *line != '\0'; line = next) {
-		bool code = line[0] == '#' && (line[1] == '[' || (line[1] >= 'a' && line[1] <= 'z') || strncmp(line + 1, "    ", 4) == 0);
+		bool code = line[0] == '#' &&
+			    (line[1] == '[' || (line[1] >= 'a' && line[1] <= 'z') || strncmp(line + 1, "    ", 4) == 0);
 
 		n = strcspn(line, "\n");
 		next = line + n + (line[n] == '\n');
@@ -359,6 +394,6 @@ START_TEST(the_sample_is_right)
 }
 END_TEST
 
-COMMON_SUITE(conf_read, mistakes, warnings_are_no_errors, spellings, texts_keep_everything, lists_go_on, rules_keep_their_lines,
-    long_lines_are_whole, too_long_is_an_error, empty_is_fine, fragments_in_order, missing_files_are_found,
-    the_sample_is_right)
+COMMON_SUITE(conf_read, mistakes, warnings_are_no_errors, spellings, texts_keep_everything, lists_go_on,
+    rules_keep_their_lines, long_lines_are_whole, too_long_is_an_error, empty_is_fine, fragments_in_order,
+    missing_files_are_found, the_sample_is_right)

@@ -98,7 +98,8 @@ START_TEST(order)
 		ck_assert_uint_eq(o->line, cases[i].line);
 		ck_assert_str_eq(o->section, cases[i].section);
 		ck_assert_str_eq(o->file, "t.conf");
-		ck_assert(cases[i].class == NULL ? r.class == NULL : strcmp(conf_section_name(r.class), cases[i].class) == 0);
+		ck_assert(
+		    cases[i].class == NULL ? r.class == NULL : strcmp(conf_section_name(r.class), cases[i].class) == 0);
 		ck_assert_str_eq(r.origin[K_stall_timeout].file, "default");
 		conf_resolved_free(&r);
 	}
@@ -126,8 +127,11 @@ END_TEST
 
 START_TEST(layers_gather)
 {
-	static const struct { const char *dialect, *section; unsigned line; enum conf_scope scope; } want[] = {
-		{ "ups", "server", 4, SC_SERVER }, { "sftpplus", "group editors", 20, SC_GROUP }, { "pyftpdlib", "account alice", 30, SC_ACCOUNT },
+	static const struct { const char *dialect, *section; unsigned line; enum conf_scope scope;
+	} want[] = {
+		{ "ups", "server", 4, SC_SERVER },
+		{ "sftpplus", "group editors", 20, SC_GROUP },
+		{ "pyftpdlib", "account alice", 30, SC_ACCOUNT },
 	};
 	struct conf *c = load();
 	struct conf_resolved r = resolve(c, "alice", NULL, "10.1.1.1");
@@ -210,7 +214,8 @@ END_TEST
 
 START_TEST(tls_is_the_strictest)
 {
-	static const char tls[] = "[tls]\ncertificate = /c\nprivate_key = /k\ntls = control\n[listener l]\nlisten = *:21\ntls = full\n"
+	static const char tls[] =
+	    "[tls]\ncertificate = /c\nprivate_key = /k\ntls = control\n[listener l]\nlisten = *:21\ntls = full\n"
 	    "[account weak]\ntls = off\n[account strong]\ntls = full\n";
 	struct conf *c = conf_new();
 	struct conf_resolved r;
@@ -235,7 +240,8 @@ END_TEST
 
 START_TEST(default_layer)
 {
-	static const char some[] = "[server]\n[class k]\nmembers = all\ndefault_layer = posix1e\ndefault_layer = ups -W\n[account a]\nlayer = ups -D\n[account b]\n";
+	static const char some[] = "[server]\n[class k]\nmembers = all\ndefault_layer = posix1e\ndefault_layer = ups "
+				   "-W\n[account a]\nlayer = ups -D\n[account b]\n";
 	struct conf *c = conf_new();
 	struct conf_resolved r;
 
@@ -266,7 +272,8 @@ START_TEST(packing)
 	ck_assert_int_eq(conf_unpack(agent, "inside", packed, &there), 0);
 	for (int i = 0; i < K_COUNT; i++)
 		if ((conf_keys[i].audience & TO_AGENT) != 0 && conf_keys[i].type != CONF_LAYERS)
-			ck_assert_str_eq(conf_value_text(&r.s, i, a, sizeof a), conf_value_text(&there.s, i, b, sizeof b));
+			ck_assert_str_eq(
+			    conf_value_text(&r.s, i, a, sizeof a), conf_value_text(&there.s, i, b, sizeof b));
 	conf_resolved_free(&there);
 	ck_assert_int_eq(conf_pack(&r, TO_MONITOR, packed, 10), SP_ETRUNC);
 	ck_assert_int_eq(conf_unpack(agent, NULL, "umask", &there), SP_EFORMAT);
@@ -323,5 +330,5 @@ START_TEST(many_accounts)
 }
 END_TEST
 
-COMMON_SUITE(conf_resolve, order, groups_in_order, layers_gather, restrict_mode, databases, unix_groups_choose_the_class, tls_is_the_strictest,
-    default_layer, packing, setting_single_keys, many_accounts)
+COMMON_SUITE(conf_resolve, order, groups_in_order, layers_gather, restrict_mode, databases,
+    unix_groups_choose_the_class, tls_is_the_strictest, default_layer, packing, setting_single_keys, many_accounts)

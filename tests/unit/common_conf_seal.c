@@ -15,14 +15,14 @@
 static const enum conf_audience roles[] = { TO_LISTENER, TO_MONITOR, TO_WORKER, TO_AGENT, TO_KEEPER };
 #define ROLES (sizeof roles / sizeof *roles)
 
-static const char text[] =
-	"[server]\nidle_timeout = 77\nbanner = two\n lines\nlog_level = debug\nnever_ban = ::1\numask = 027\npostgresql = password=PGSECRET\n"
-	"layer = sftpplus\n  allow-list\n  /x, allow-read\n"
-	"[tls]\ncertificate = /c.pem\nprivate_key = /k.pem\n"
-	"[listener l]\nlisten = *:2121\nidle_timeout = 66\n"
-	"[class c]\nmembers = all\n"
-	"[group g]\nrate_up = 5K\n"
-	"[account HIDDENNAME]\ngroups = g\npassword = $6$s$HASHSECRET\nhome = /srv\n";
+static const char text[] = "[server]\nidle_timeout = 77\nbanner = two\n lines\nlog_level = debug\nnever_ban = "
+			   "::1\numask = 027\npostgresql = password=PGSECRET\n"
+			   "layer = sftpplus\n  allow-list\n  /x, allow-read\n"
+			   "[tls]\ncertificate = /c.pem\nprivate_key = /k.pem\n"
+			   "[listener l]\nlisten = *:2121\nidle_timeout = 66\n"
+			   "[class c]\nmembers = all\n"
+			   "[group g]\nrate_up = 5K\n"
+			   "[account HIDDENNAME]\ngroups = g\npassword = $6$s$HASHSECRET\nhome = /srv\n";
 
 static struct conf *
 load(void)
@@ -90,7 +90,8 @@ START_TEST(secrets_reach_the_monitor_only)
 		int fd = conf_seal(c, roles[r]);
 
 		for (size_t i = 0; i < 3; i++)
-			ck_assert_msg(holds(fd, secrets[i]) == (roles[r] == TO_MONITOR), "role %d, %s", roles[r], secrets[i]);
+			ck_assert_msg(
+			    holds(fd, secrets[i]) == (roles[r] == TO_MONITOR), "role %d, %s", roles[r], secrets[i]);
 		ck_assert_int_eq(holds(fd, "/k.pem"), roles[r] == TO_LISTENER);
 		close(fd);
 	}

@@ -93,7 +93,8 @@ START_TEST(show)
 	text = output(true, "bob,192.0.2.1", true, SP_EXIT_OK);
 	ck_assert_ptr_nonnull(strstr(text, "\"class\":null"));
 	ck_assert_ptr_nonnull(strstr(text, "\"umask\":{\"value\":\"027\",\"file\":\"/tmp/"));
-	ck_assert_ptr_nonnull(strstr(text, "\"language\":\"sftpplus\",\"prefix\":\"/in\",\"rules\":\"\\nallow-list\\n/x, allow-read\""));
+	ck_assert_ptr_nonnull(
+	    strstr(text, "\"language\":\"sftpplus\",\"prefix\":\"/in\",\"rules\":\"\\nallow-list\\n/x, allow-read\""));
 	ck_assert_ptr_null(strstr(text, "HASH"));
 	free(text);
 	text = output(true, "bob,nonsense", false, SP_EXIT_USAGE);

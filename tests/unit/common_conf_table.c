@@ -22,9 +22,11 @@ START_TEST(rows_are_complete)
 	for (size_t i = 0; i < K_COUNT; i++) {
 		const struct conf_key *k = &conf_keys[i];
 
-		ck_assert_msg(k->doc != NULL && strlen(k->doc) > 10 && k->doc[strlen(k->doc) - 1] == '.', "%s: doc", k->name);
+		ck_assert_msg(
+		    k->doc != NULL && strlen(k->doc) > 10 && k->doc[strlen(k->doc) - 1] == '.', "%s: doc", k->name);
 		ck_assert_msg(k->example != NULL && k->example[0] != '\0', "%s: example", k->name);
-		ck_assert_msg(strspn(k->name, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(k->name), "%s: name", k->name);
+		ck_assert_msg(
+		    strspn(k->name, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(k->name), "%s: name", k->name);
 		ck_assert_msg(k->scopes != 0, "%s: scopes", k->name);
 		ck_assert_msg(k->type == CONF_ENUM ? k->words != NULL : k->words == NULL, "%s: words", k->name);
 		ck_assert_ptr_eq(conf_key(k->name), k);
@@ -43,9 +45,11 @@ START_TEST(examples_and_defaults_parse)
 	for (size_t i = 0; i < K_COUNT; i++) {
 		const struct conf_key *k = &conf_keys[i];
 
-		ck_assert_msg(conf_check(a_scope(k), k->name, k->example, why, sizeof why) == 0, "%s = %s: %s", k->name, k->example, why);
+		ck_assert_msg(conf_check(a_scope(k), k->name, k->example, why, sizeof why) == 0, "%s = %s: %s", k->name,
+		    k->example, why);
 		if (k->value != NULL)
-			ck_assert_msg(conf_check(a_scope(k), k->name, k->value, why, sizeof why) == 0, "%s = %s: %s", k->name, k->value, why);
+			ck_assert_msg(conf_check(a_scope(k), k->name, k->value, why, sizeof why) == 0, "%s = %s: %s",
+			    k->name, k->value, why);
 	}
 }
 END_TEST
@@ -64,7 +68,8 @@ START_TEST(values_survive_printing)
 
 			ck_assert_int_eq(conf_set(a, scope, NULL, k->name, k->example, why, sizeof why), 0);
 			conf_value_text(conf_server(a), (int)i, first, sizeof first);
-			ck_assert_msg(conf_set(b, scope, NULL, k->name, first, why, sizeof why) == 0, "%s = %s: %s", k->name, first, why);
+			ck_assert_msg(conf_set(b, scope, NULL, k->name, first, why, sizeof why) == 0, "%s = %s: %s",
+			    k->name, first, why);
 			ck_assert_str_eq(conf_value_text(conf_server(b), (int)i, again, sizeof again), first);
 		}
 		conf_free(a);
@@ -74,7 +79,8 @@ START_TEST(values_survive_printing)
 END_TEST
 
 /* key, text, expected printed value; NULL: refused, and why must hold `what`. */
-static const struct { const char *key, *text, *value, *what; } values[] = {
+static const struct { const char *key, *text, *value, *what;
+} values[] = {
 	{ "idle_timeout", "90", "90s", NULL },
 	{ "idle_timeout", "1h30m", "90m", NULL },
 	{ "idle_timeout", "2d", "2d", NULL },
@@ -113,7 +119,8 @@ static const struct { const char *key, *text, *value, *what; } values[] = {
 	{ "passive_ports", "1-65536", NULL, "65535" },
 	{ "passive_ports", "0-5", NULL, "65535" },
 	{ "passive_address", "192.0.2.1", "* = 192.0.2.1", NULL },
-	{ "passive_address", "10.0.0.0/8=10.0.0.1,*=ftp.example.org", "10.0.0.0/8 = 10.0.0.1, * = ftp.example.org", NULL },
+	{ "passive_address", "10.0.0.0/8=10.0.0.1,*=ftp.example.org", "10.0.0.0/8 = 10.0.0.1, * = ftp.example.org",
+	    NULL },
 	{ "passive_address", "10.0.0.1/8 = 10.0.0.1", NULL, "network" },
 	{ "passive_address", "10.0.0.0/8 = ", NULL, "address or a host name" },
 	{ "passive_address", "999.1.1.1", NULL, "address or a host name" },
@@ -154,8 +161,8 @@ START_TEST(types)
 			ck_assert_str_eq(text, values[i].value);
 		} else {
 			ck_assert_msg(e == SP_EFORMAT, "%s = %s was taken", values[i].key, values[i].text);
-			ck_assert_msg(strstr(why, values[i].what) != NULL, "%s = %s: \"%s\" lacks \"%s\"", values[i].key, values[i].text,
-			    why, values[i].what);
+			ck_assert_msg(strstr(why, values[i].what) != NULL, "%s = %s: \"%s\" lacks \"%s\"",
+			    values[i].key, values[i].text, why, values[i].what);
 		}
 		conf_free(c);
 	}
@@ -205,10 +212,10 @@ START_TEST(account_types)
 	for (size_t i = 0; i < sizeof account_values / sizeof *account_values; i++) {
 		int e = conf_check(SC_ACCOUNT, account_values[i].key, account_values[i].text, why, sizeof why);
 
-		ck_assert_msg((e == 0) == (account_values[i].what == NULL), "%s = %s: %d %s", account_values[i].key, account_values[i].text,
-		    e, why);
-		ck_assert_msg(e == 0 || strstr(why, account_values[i].what) != NULL, "%s = %s: \"%s\"", account_values[i].key,
-		    account_values[i].text, why);
+		ck_assert_msg((e == 0) == (account_values[i].what == NULL), "%s = %s: %d %s", account_values[i].key,
+		    account_values[i].text, e, why);
+		ck_assert_msg(e == 0 || strstr(why, account_values[i].what) != NULL, "%s = %s: \"%s\"",
+		    account_values[i].key, account_values[i].text, why);
 	}
 }
 END_TEST
@@ -258,5 +265,5 @@ START_TEST(foreign_names)
 }
 END_TEST
 
-COMMON_SUITE(conf_table, rows_are_complete, examples_and_defaults_parse, values_survive_printing, types, account_types, too_long_values,
-    distances, foreign_names)
+COMMON_SUITE(conf_table, rows_are_complete, examples_and_defaults_parse, values_survive_printing, types, account_types,
+    too_long_values, distances, foreign_names)

@@ -41,15 +41,16 @@ START_TEST(spans)
 		struct tm tm = at(cases[i].day, cases[i].hour, cases[i].minute);
 
 		ck_assert_msg(hours_parse(&h, cases[i].text, &bad) == 0, "%s", cases[i].text);
-		ck_assert_msg(hours_have(&h, &tm) == cases[i].in, "%s: %d %02d:%02d", cases[i].text, tm.tm_wday, tm.tm_hour, tm.tm_min);
+		ck_assert_msg(hours_have(&h, &tm) == cases[i].in, "%s: %d %02d:%02d", cases[i].text, tm.tm_wday,
+		    tm.tm_hour, tm.tm_min);
 	}
 }
 END_TEST
 
 START_TEST(refuses)
 {
-	static const char *const texts[] = { "", "Mom", "Mon-", "Mon-Fri 7:00-8:00", "Mon 07:00", "Mon 07:00-25:00", "07:60-08:00", "Mon,",
-		"Mon 07:00-08:00 Tue", "Mon 07:00 - 08:00", "24:01-24:02", "Mo", "M" };
+	static const char *const texts[] = { "", "Mom", "Mon-", "Mon-Fri 7:00-8:00", "Mon 07:00", "Mon 07:00-25:00",
+		"07:60-08:00", "Mon,", "Mon 07:00-08:00 Tue", "Mon 07:00 - 08:00", "24:01-24:02", "Mo", "M" };
 	struct hours h;
 	const char *bad;
 

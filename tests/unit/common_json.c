@@ -20,7 +20,8 @@ START_TEST(documents)
 	json_num(&j, NULL, 2);
 	json_close(&j);
 	json_close(&j);
-	ck_assert_str_eq(json_text(&j), "{\"text\":\"a\\\"b\\\\c\\n\\u0001\",\"none\":null,\"n\":-5,\"big\":18446744073709551615,"
+	ck_assert_str_eq(json_text(&j),
+	    "{\"text\":\"a\\\"b\\\\c\\n\\u0001\",\"none\":null,\"n\":-5,\"big\":18446744073709551615,"
 	    "\"yes\":true,\"list\":[1,2]}");
 	json_free(&j);
 }
