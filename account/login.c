@@ -42,7 +42,7 @@ take_identity(struct account *a)
 
 	if (geteuid() != 0)
 		return unix_own_identity(a);
-	if (run_as != NULL && (a->uid == ACCOUNT_ID_NONE || a->flags & ACCOUNT_SYSTEM)) {
+	if (run_as != NULL && (a->uid == ACCOUNT_ID_NONE || a->flags & (ACCOUNT_SYSTEM | ACCOUNT_ANONYMOUS))) {
 		const char *home = a->home;
 
 		r = unix_run_as(a, run_as);

@@ -6,10 +6,10 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "account/source.h"
 #include "account/unix.h"
-#include "common/log.h"
 #include "common/str.h"
 
 #define ANONYMOUS "anonymous"
@@ -18,19 +18,18 @@ static enum account_result
 find_anonymous(void *state, const struct account_query *q, struct account *a, enum account_reason *why)
 {
 	const char *user = q->base->anonymous_user;
-	int r;
+	int r = 0;
 
 	(void)state;
 	if (!str_same(q->user, ANONYMOUS) && !str_same(q->user, "ftp"))
 		return ACCOUNT_UNKNOWN;
-	if (user == NULL)
-		return ACCOUNT_UNKNOWN;
 	(void)str_copy(a->name, sizeof a->name, ANONYMOUS);
-	r = unix_run_as(a, user);
-	if (r != 0) {
-		log_problem(LOG_LEVEL_ERROR, "anonymous-user-missing", user, r);
+	/* An account section for anonymous may name another identity; without root there is only our own. */
+	if (user != NULL && geteuid() == 0)
+		r = unix_run_as(a, user);
+	if (r != 0 && r != -ENOENT) {
 		*why = REASON_UNAVAILABLE;
-		return r == -ENOENT ? ACCOUNT_REFUSED : ACCOUNT_UNAVAILABLE;
+		return ACCOUNT_UNAVAILABLE;
 	}
 	a->flags |= ACCOUNT_ANONYMOUS;
 	a->verifier_kind = VERIFY_ANY;

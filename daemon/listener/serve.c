@@ -137,7 +137,7 @@ serve_configuration(struct conf *c, int argc, char **argv)
 		{ SC_SERVER, NULL, "listen", listen },
 		{ SC_SERVER, NULL, "accounts", x.user[0] == '\0' ? "anonymous" : "config" },
 		{ SC_SERVER, NULL, "sandbox", "best_effort" },
-		{ SC_SERVER, NULL, "uid_min", "0" },
+		{ SC_SERVER, NULL, "uid_min", "1" },
 		{ SC_SERVER, NULL, "spare_sessions_min", "2" },
 		{ SC_ACCOUNT, account, "home", x.root },
 		{ SC_ACCOUNT, account, "password", password[0] == '\0' ? NULL : password },
