@@ -36,12 +36,42 @@ open_any(const struct place *p)
 	return fd == -EACCES && !root_is_folder(p) ? root_open(p, O_WRONLY, 0) : fd;
 }
 
+/*
+ * The mode of a file that even its owner may not open.  chmod(2) by name would
+ * follow a link that takes its place; an ACL that says the same can be set without.
+ */
+static int
+change_mode_unopened(const struct place *p, mode_t mode)
+{
+	struct pacl_place at = pacl_at_leaf(p->dir_fd, p->leaf);
+	struct pacl_entry owner, group, other;
+	struct pacl *acl;
+	int r = pacl_get(at, PACL_ACCESS, &acl);
+
+	if (r != 0)
+		return r;
+	/* As chmod(2) does it: where there is a mask, the group bits are the mask. */
+	if (pacl_entry_find(acl, PACL_USER_OBJ, PACL_NO_ID, &owner) != 0 ||
+	    pacl_entry_find(acl, PACL_OTHER, PACL_NO_ID, &other) != 0 ||
+	    (pacl_entry_find(acl, PACL_MASK, PACL_NO_ID, &group) != 0 &&
+	    pacl_entry_find(acl, PACL_GROUP_OBJ, PACL_NO_ID, &group) != 0) ||
+	    pacl_entry_set_perm(&owner, mode >> 6 & 7) != 0 || pacl_entry_set_perm(&group, mode >> 3 & 7) != 0 ||
+	    pacl_entry_set_perm(&other, mode & 7) != 0)
+		r = -EACCES;
+	else
+		r = pacl_apply(at, PACL_ACCESS, acl);
+	pacl_free(acl);
+	return r;
+}
+
 /* Sets the permission bits without ever following a link. */
 static int
 change_mode(const struct place *p, mode_t mode)
 {
 	int r, fd = open_any(p);
 
+	if (fd == -EACCES)
+		return change_mode_unopened(p, mode);
 	if (fd < 0)
 		return fd;
 	r = fchmod(fd, mode) < 0 ? -errno : 0;

@@ -158,6 +158,9 @@ commit(struct agent *a, bool complete, uint64_t size)
 
 	if (t->commit == COMMIT_COPY)
 		r = copy_over(t, size);
+	/* Whoever wrote the whole content is its owner, where a permission language keeps owners. */
+	if (r == 0 && complete && t->offset == 0 && !t->append && t->commit != COMMIT_RENAME)
+		policy_own(a, t->commit == COMMIT_COPY ? t->victim_fd : t->fd);
 	if (r == 0 && complete)
 		r = sync_file(a, t->commit == COMMIT_COPY ? t->victim_fd : t->fd);
 	if (r == 0 && t->commit == COMMIT_COPY)
@@ -213,6 +216,18 @@ keeps_partial(const struct agent *a, uint64_t received)
 	return t->commit == COMMIT_RENAME && !t->existed && a->set->keep_partial && received > 0;
 }
 
+/* More than was allowed has come. What was written in place is cut back to what may be there, and charged. */
+static int
+refuse_excess(struct agent *a, uint64_t size)
+{
+	struct transfer *t = &a->transfer;
+	uint64_t keep = t->limit > t->old_size ? t->limit : t->old_size;
+
+	if (t->commit == COMMIT_NONE && size > keep && ftruncate(t->fd, (off_t)keep) == 0)
+		(void)charge(a, keep);
+	return agent_refuse(a, FAIL_QUOTA, "the file is larger than this account may store");
+}
+
 /* 0, or why the upload is not what the client thinks it is. */
 static int
 end_upload(struct agent *a, bool complete, bool ascii)
@@ -228,8 +243,8 @@ end_upload(struct agent *a, bool complete, bool ascii)
 	size = (uint64_t)st.st_size;
 	received = (uint64_t)at > t->offset ? (uint64_t)at - t->offset : 0;
 	r = cut_tail(a, (uint64_t)at, complete, &size);
-	if (r == 0 && size > t->limit && t->commit != COMMIT_NONE)
-		r = agent_refuse(a, FAIL_QUOTA, "the file is larger than this account may store");
+	if (r == 0 && size > t->limit)
+		r = refuse_excess(a, size);
 	if (r == 0 && (complete || keeps_partial(a, received)) && (r = charge(a, size)) == 0)
 		r = commit(a, complete, size);
 	else if (r == 0 && t->commit == COMMIT_NONE && !t->existed)

@@ -113,6 +113,25 @@ START_TEST(the_tree_is_changed)
 }
 END_TEST
 
+/* What one has locked oneself out of can be opened again. */
+START_TEST(modes_of_unreadable_files_can_be_changed)
+{
+	struct msg_change_mode shut = { .path = "f", .mode = 0 }, open_it = { .path = "f", .mode = 0640 };
+	struct stat st;
+	char path[96];
+
+	agent_test_begin(EVERYTHING);
+	make_file("f", "x");
+	expect(MSG_CHANGE_MODE, &shut, MSG_DONE);
+	expect_path_failed(MSG_RETRIEVE, "f", FAIL_SYSTEM, EACCES);
+	expect(MSG_CHANGE_MODE, &open_it, MSG_DONE);
+	snprintf(path, sizeof path, "%s/f", at->dir);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0640);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
 START_TEST(renaming_replaces_only_with_that_right)
 {
 	agent_test_make();
@@ -282,6 +301,7 @@ agent_files_suite(void)
 	tcase_add_test(c, facts_are_told);
 	tcase_add_test(c, only_regular_files_are_read);
 	tcase_add_test(c, the_tree_is_changed);
+	tcase_add_test(c, modes_of_unreadable_files_can_be_changed);
 	tcase_add_test(c, renaming_replaces_only_with_that_right);
 	tcase_add_test(c, groups_are_ones_own_affair);
 	tcase_add_test(c, links_are_made_relative_and_inside);

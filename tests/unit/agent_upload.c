@@ -416,6 +416,28 @@ START_TEST(quota_is_asked_before_and_charged_after)
 }
 END_TEST
 
+/* In place there is no temporary file to throw away: what is too much is cut off again. */
+START_TEST(excess_in_place_is_cut_and_charged)
+{
+	struct msg_append append = { .path = "f" };
+	struct msg_finish f = { .complete = 1 };
+
+	agent_test_make();
+	at->flags |= PROFILE_QUOTA;
+	at->quota_bytes = 3;
+	make_file("f", "12345");
+	agent_test_start();
+	expect(MSG_APPEND, &append, MSG_WRITING);
+	ck_assert_uint_eq(at->reply.writing.room, 3);
+	ck_assert_int_eq(write(at->reply.fd[0], "678901", 6), 6);
+	expect_failed(MSG_FINISH, &f, FAIL_QUOTA, 0);
+	expect_file("f", "12345678");
+	ck_assert_uint_eq(at->quota_bytes, 0);
+	expect_failed(MSG_APPEND, &append, FAIL_QUOTA, 0);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
 START_TEST(large_files_are_refused)
 {
 	agent_test_make();
@@ -540,6 +562,7 @@ agent_upload_suite(void)
 	tcase_add_test(c, what_appears_meanwhile_is_respected);
 	tcase_add_test(c, unique_names_are_unique);
 	tcase_add_test(c, quota_is_asked_before_and_charged_after);
+	tcase_add_test(c, excess_in_place_is_cut_and_charged);
 	tcase_add_test(c, large_files_are_refused);
 	tcase_add_test(c, a_full_disk_costs_nothing_old);
 	tcase_add_test(c, without_atomic_uploads_files_are_written_in_place);
