@@ -1,0 +1,62 @@
+/*
+ * An account's policy as the server would build it, from the configuration and
+ * the account sources, without the server: for why, expect and lint.
+ */
+#ifndef CTL_POLICY_H
+#define CTL_POLICY_H
+
+#include "account/account.h"
+#include "authz/authz.h"
+#include "common/conf.h"
+#include "ctl/ctl.h"
+
+#define VIEW_PATH_MAX	4096
+#define VIEW_GROUPS_MAX	256
+#define VIEW_STEPS_MAX	2
+
+/* One account. Begin with zeroes. */
+struct view {
+	struct conf *conf;		/* the caller's */
+	struct account_sources sources;
+	struct account account;
+	struct authz_policy *policy;
+	struct authz_subject subject;
+	struct authz_tree tree;
+	struct authz_problems problems;
+	char root[VIEW_PATH_MAX];	/* what the account sees as "/" */
+	char start[VIEW_PATH_MAX];	/* its folder after the login, virtual */
+	int root_fd;			/* -1: the root cannot be opened */
+	const char *group_names[VIEW_GROUPS_MAX];
+	bool found, refused;		/* refused: by state, such as disabled; why says it */
+	char why[160];
+};
+
+/* Opens the account sources of a configuration once; what cannot be opened is told on stderr and left out. */
+void view_begin(struct view *, const struct invocation *, struct conf *);
+/* Takes an account; the one before is forgotten. CTL_OK, or CTL_FAILED with view->why. */
+int view_take(struct view *, const char *user);
+void view_end(struct view *);
+
+/* What is asked: a command of a client with one or two paths, as typed. */
+struct question {
+	const char *command;
+	const char *path, *path2;	/* NULL: none */
+};
+
+/* A question turned into steps for authz_explain(). */
+struct asked {
+	struct authz_step steps[VIEW_STEPS_MAX];
+	size_t n;
+	bool never_gated;
+	char path[VIEW_STEPS_MAX][VIEW_PATH_MAX], resolved[VIEW_STEPS_MAX][VIEW_PATH_MAX];
+	char kernel[VIEW_STEPS_MAX][512];
+};
+
+/*
+ * Looks at the tree and fills in the steps; kernel: predict its answer too.
+ * A path that does not exist is taken for a folder when it ends in '/' or the
+ * command is about folders.  NULL, or what is wrong with the question.
+ */
+const char *view_ask(struct view *, const struct question *, bool kernel, struct asked *);
+
+#endif

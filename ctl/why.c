@@ -1,0 +1,283 @@
+/* sallyctl why and sallyctl expect: the engine's answers without the server. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/str.h"
+#include "ctl/conf.h"
+#include "ctl/policy.h"
+
+static const int exits[] = { [AUTHZ_ALLOW] = CTL_OK, [AUTHZ_DENY] = CTL_NO, [AUTHZ_CANNOT_TELL] = CTL_FAILED };
+
+/* A whole answer that needs no steps. */
+static int
+say_plain(const struct invocation *inv, const char *outcome, const char *by, int code)
+{
+	struct json j;
+
+	if (!inv->json) {
+		printf("%s  %s\n", outcome, by);
+		return code;
+	}
+	json_init(&j);
+	json_open(&j, NULL, '{');
+	json_str(&j, "outcome", outcome);
+	json_str(&j, "decided_by", by);
+	json_close(&j);
+	return ctl_print_json(inv, &j) == CTL_OK ? code : CTL_FAILED;
+}
+
+static int
+explain(const struct invocation *inv, struct view *v, const struct question *q)
+{
+	static struct asked a;
+	const char *wrong = view_ask(v, q, true, &a);
+	char *text = NULL;
+	int r;
+
+	if (wrong != NULL)
+		return ctl_fail(inv, CTL_USAGE, "%s: %s", q->command, wrong);
+	if (v->refused)
+		return say_plain(inv, "DENY", v->why, CTL_NO);
+	if (a.never_gated)
+		return say_plain(inv, "ALLOW", "no right is ever asked for this command", CTL_OK);
+	r = authz_explain(v->policy, a.steps, a.n, inv->json, &text);
+	if (r < 0)
+		return ctl_fail_code(inv, CTL_FAILED, q->command, r);
+	if (inv->json)
+		puts(text);
+	else
+		fputs(text, stdout);
+	free(text);
+	return exits[r];
+}
+
+/* "SITE CHMOD" may come as one argument or as two. */
+static void
+take_command(struct question *q, int argc, char **argv, char joined[64])
+{
+	int next = 1;
+
+	q->command = argv[0];
+	if (str_same(argv[0], "SITE") && argc > 1 && str_format(joined, 64, "SITE %s", argv[1]) == 0) {
+		q->command = joined;
+		next = 2;
+	}
+	q->path = argc > next ? argv[next] : NULL;
+	q->path2 = argc > next + 1 ? argv[next + 1] : NULL;
+}
+
+int
+why_command(struct invocation *inv)
+{
+	static struct view v;
+	struct question q;
+	struct conf *conf;
+	char joined[64];
+	int code = ctl_conf_load(inv, &conf);
+
+	if (code != CTL_OK)
+		return code == CTL_CONFIG ? CTL_FAILED : code;
+	view_begin(&v, inv, conf);
+	take_command(&q, inv->argc - 1, inv->argv + 1, joined);
+	code = view_take(&v, inv->argv[0]);
+	if (code != CTL_OK)
+		(void)ctl_fail(inv, CTL_FAILED, "%s: %s", inv->argv[0], v.why);
+	else
+		code = explain(inv, &v, &q);
+	view_end(&v);
+	conf_free(conf);
+	return code;
+}
+
+/* -------------------------------------------------------------------- expect */
+
+#define WORDS_MAX 6
+
+struct expectation {
+	unsigned line;
+	char *words[WORDS_MAX];		/* user, command, paths */
+	int count;
+	bool allow;
+};
+
+struct report {
+	const struct invocation *inv;
+	const char *file;
+	unsigned met, broken, wrong;
+	struct json json;
+};
+
+/* The next word of a line; one in double quotes may hold blanks. */
+static char *
+next_word(char **rest)
+{
+	char *s = *rest + strspn(*rest, " \t"), *end;
+
+	if (*s == '\0')
+		return NULL;
+	if (*s == '"' && (end = strchr(s + 1, '"')) != NULL)
+		s++;
+	else
+		end = s + strcspn(s, " \t");
+	*rest = *end != '\0' ? end + 1 : end;
+	*end = '\0';
+	return s;
+}
+
+/* "user command path [path2] -> allow". NULL, or what is wrong. */
+static const char *
+parse(char *line, struct expectation *e)
+{
+	char *arrow = NULL, *word;
+
+	for (char *p = line; (p = strstr(p, "->")) != NULL; p += 2)
+		arrow = p;
+	if (arrow == NULL)
+		return "an arrow is missing: USER COMMAND PATH -> allow|deny";
+	*arrow = '\0';
+	arrow += 2;
+	word = next_word(&arrow);
+	if (word == NULL || next_word(&arrow) != NULL || (strcmp(word, "allow") != 0 && strcmp(word, "deny") != 0))
+		return "allow or deny was expected behind the arrow";
+	e->allow = strcmp(word, "allow") == 0;
+	for (e->count = 0; e->count < WORDS_MAX && (word = next_word(&line)) != NULL; e->count++)
+		e->words[e->count] = word;
+	return e->count >= 2 && e->count < WORDS_MAX ? NULL : "USER COMMAND PATH [PATH2] was expected before the arrow";
+}
+
+static void
+tell(struct report *r, const struct expectation *e, const char *state, const char *text)
+{
+	if (r->inv->json) {
+		json_open(&r->json, NULL, '{');
+		json_unsigned(&r->json, "line", e->line);
+		json_str(&r->json, "state", state);
+		json_str(&r->json, "text", text);
+		json_close(&r->json);
+	} else if (strcmp(state, "met") != 0) {
+		printf("%s:%u: %s: ", r->file, e->line, state);
+		ctl_print_safe(text);
+		putchar('\n');
+	}
+}
+
+/* Decides the steps; the reason of the first that is denied. */
+static bool
+decide(struct view *v, const struct asked *a, char *why, size_t size)
+{
+	(void)str_copy(why, size, "all layers allow");
+	for (size_t i = 0; i < a->n; i++) {
+		const struct authz_step *s = &a->steps[i];
+		const struct authz_object *o = s->object.path != NULL ? &s->object : NULL;
+		struct authz_verdict verdict;
+
+		if (!authz_decide(v->policy, s->op, o, &verdict)) {
+			authz_reason(v->policy, o, &verdict, why, size);
+			return false;
+		}
+		if (s->kernel.known && !s->kernel.allow) {
+			(void)str_format(why, size, "kernel: %s", s->kernel.text != NULL ? s->kernel.text : "denied");
+			return false;
+		}
+	}
+	return true;
+}
+
+static void
+check(struct report *r, struct view *v, const struct expectation *e)
+{
+	static struct asked a;
+	struct question q;
+	char joined[64], why[640], text[900];
+	const char *wrong;
+	bool allow;
+
+	take_command(&q, e->count - 1, (char **)(uintptr_t)(e->words + 1), joined);
+	wrong = (v->policy == NULL || strcmp(v->account.name, e->words[0]) != 0) && view_take(v, e->words[0]) != CTL_OK ? v->why :
+	    view_ask(v, &q, r->inv->count[OPT_KERNEL] > 0, &a);
+	if (wrong != NULL) {
+		r->wrong++;
+		tell(r, e, "wrong", wrong);
+		return;
+	}
+	allow = !v->refused && (a.never_gated || decide(v, &a, why, sizeof(why)));
+	if (v->refused || a.never_gated)
+		(void)str_copy(why, sizeof(why), v->refused ? v->why : "no right is ever asked for this command");
+	(void)str_format(text, sizeof(text), "%s %s: expected %s, but %s", e->words[0], q.command, e->allow ? "allow" : "deny", why);
+	r->met += allow == e->allow;
+	r->broken += allow != e->allow;
+	tell(r, e, allow == e->allow ? "met" : "not met", allow == e->allow ? why : text);
+}
+
+static int
+check_file(struct report *r, struct view *v, FILE *in)
+{
+	struct expectation e = { .line = 0 };
+	const char *wrong;
+	char *line = NULL;
+	size_t size = 0;
+
+	while (getline(&line, &size, in) >= 0) {
+		e.line++;
+		line[strcspn(line, "\r\n")] = '\0';
+		if (line[strspn(line, " \t")] == '\0' || line[strspn(line, " \t")] == '#')
+			continue;
+		wrong = parse(line, &e);
+		if (wrong == NULL) {
+			check(r, v, &e);
+			continue;
+		}
+		r->wrong++;
+		tell(r, &e, "wrong", wrong);
+	}
+	free(line);
+	return r->wrong > 0 ? CTL_FAILED : r->broken > 0 ? CTL_NO : CTL_OK;
+}
+
+static int
+finish_report(struct report *r, int code)
+{
+	if (!r->inv->json) {
+		if (!r->inv->quiet)
+			printf("%u met, %u not met, %u wrong\n", r->met, r->broken, r->wrong);
+		return code;
+	}
+	json_close(&r->json);
+	json_unsigned(&r->json, "met", r->met);
+	json_unsigned(&r->json, "not_met", r->broken);
+	json_unsigned(&r->json, "wrong", r->wrong);
+	json_close(&r->json);
+	return ctl_print_json(r->inv, &r->json) == CTL_OK ? code : CTL_FAILED;
+}
+
+int
+expect_command(struct invocation *inv)
+{
+	static struct view v;
+	struct report r = { .inv = inv, .file = inv->argv[0] };
+	FILE *in = strcmp(r.file, "-") == 0 ? stdin : fopen(r.file, "re");
+	struct conf *conf;
+	int code;
+
+	if (in == NULL)
+		return ctl_fail_code(inv, CTL_FAILED, r.file, -errno);
+	code = ctl_conf_load(inv, &conf);
+	if (code == CTL_OK) {
+		view_begin(&v, inv, conf);
+		if (inv->json) {
+			json_init(&r.json);
+			json_open(&r.json, NULL, '{');
+			json_open(&r.json, "expectations", '[');
+		}
+		code = finish_report(&r, check_file(&r, &v, in));
+		view_end(&v);
+		conf_free(conf);
+	}
+	if (in != stdin)
+		fclose(in);
+	return code;
+}
