@@ -182,30 +182,50 @@ give_back(void *start, size_t size)
 		(void)madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
-/* LAYER*, PROFILE, and the answer to it. 0, or the exit code to end with. */
+/* A PAM session needs an agent that was started within it: that one gets our end of the worker's channel. */
 static int
-receive_profile(struct agent *a)
+retire(struct agent *a)
+{
+	static const struct msg_agent_retired retired;
+	int r = chan_answer(&a->monitor, &a->in, MSG_AGENT_RETIRED, &retired, &a->files.fd, 1);
+
+	return r == 0 ? SP_EXIT_OK : SP_EXIT_ORPHAN;
+}
+
+/* Answers the profile. 0, or the exit code to end with. */
+static int
+accept_profile(struct agent *a)
 {
 	struct msg_profile_ok *ok = &a->out.profile_ok;
-	int r;
+	int r = become(a, &a->in.profile);
 
-	while ((r = chan_receive(&a->monitor, &a->in, ST_SPARE)) == 0 && a->in.type == MSG_LAYER)
-		if ((r = policy_add(a, &a->in.layer)) != 0)
-			return SP_EXIT_OS;
-	if (r == SP_ECLOSED || (r == 0 && a->in.type == MSG_AGENT_END))
-		return SP_EXIT_NOAUTH;
-	if (r != 0)
-		return r == -EINTR ? receive_profile(a) : SP_EXIT_PROTOCOL;
-	r = become(a, &a->in.profile);
 	if (r != 0) {
 		log_problem(LOG_LEVEL_ERROR, "agent-start", a->in.profile.user, r);
 		(void)chan_refuse(&a->monitor, &a->in, FAIL_SYSTEM, r > SP_EBASE ? -r : 0, sp_strerror(r));
-		return SP_EXIT_SANDBOX;
+		return 1 + SP_EXIT_SANDBOX;
 	}
 	ok->rights = authz_session_rights(a->policy);
 	(void)str_copy(ok->start, sizeof ok->start, strlen(a->cwd) < sizeof ok->start ? a->cwd : "/");
 	r = chan_answer(&a->monitor, &a->in, MSG_PROFILE_OK, ok, NULL, 0);
-	return r == 0 ? 0 : SP_EXIT_ORPHAN;
+	return r == 0 ? 0 : 1 + SP_EXIT_ORPHAN;
+}
+
+/* LAYER*, PROFILE, and the answer to it. 0, or the exit code to end with plus one. */
+static int
+receive_profile(struct agent *a)
+{
+	int r;
+
+	while ((r = chan_receive(&a->monitor, &a->in, ST_SPARE)) == 0 && a->in.type == MSG_LAYER)
+		if ((r = policy_add(a, &a->in.layer)) != 0)
+			return 1 + SP_EXIT_OS;
+	if (r == -EINTR)
+		return receive_profile(a);
+	if (r == SP_ECLOSED || (r == 0 && a->in.type == MSG_AGENT_END))
+		return 1 + SP_EXIT_NOAUTH;
+	if (r == 0 && a->in.type == MSG_AGENT_RETIRE)
+		return 1 + retire(a);
+	return r == 0 ? accept_profile(a) : 1 + SP_EXIT_PROTOCOL;
 }
 
 /* ------------------------------------------------------------------ serving */
@@ -357,7 +377,7 @@ agent_session(const int *fds, unsigned n)
 	r = receive_profile(a);
 	msg_close(&a->in);
 	if (r != 0)
-		return r;
+		return r - 1;
 	give_back(&a->in, sizeof a->in);
 	give_back(&a->place, sizeof a->place);
 	give_back(&a->out, sizeof a->out);

@@ -54,6 +54,8 @@ extern struct agent_test *at;
 
 /* Makes an empty folder and a session with all rights in it that has not begun. */
 void agent_test_make(void);
+/* Starts the agent; it is ready and waits for a profile. */
+void agent_test_spawn(void);
 /* Starts the agent and logs it in. */
 void agent_test_start(void);
 /* Both, with pyftpdlib letters as policy. */

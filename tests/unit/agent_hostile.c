@@ -203,6 +203,64 @@ START_TEST(the_monitors_end_ends_the_agent)
 }
 END_TEST
 
+/* Nobody logged in yet: another agent takes the place of this one. */
+START_TEST(a_spare_gives_its_channel_back)
+{
+	static const struct msg_agent_retire retire;
+
+	agent_test_make();
+	agent_test_spawn();
+	ck_assert_int_eq(chan_call(&at->monitor, MSG_AGENT_RETIRE, &retire, &at->reply, MSG_AGENT_RETIRED, MSG_NONE), 0);
+	ck_assert_int_eq(at->reply.type, MSG_AGENT_RETIRED);
+	/* What the worker sends arrives at the new owner. */
+	ck_assert_int_eq(send(at->files.fd, "x", 1, 0), 1);
+	{
+		char c = 0;
+
+		ck_assert_int_eq(recv(at->reply.fd[0], &c, 1, 0), 1);
+		ck_assert_int_eq(c, 'x');
+	}
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* Nothing is served before the profile. */
+START_TEST(a_spare_serves_nobody)
+{
+	static const struct msg_agent_end end;
+
+	agent_test_make();
+	make_file("f", "content");
+	agent_test_spawn();
+	{
+		struct msg_delete d = { .path = "f" };
+
+		tell(MSG_DELETE, &d);
+	}
+	usleep(100000);
+	expect_file("f", "content");
+	ck_assert_int_eq(chan_tell(&at->monitor, MSG_AGENT_END, &end), 0);
+	agent_test_end(SP_EXIT_NOAUTH);
+}
+END_TEST
+
+START_TEST(root_is_nobody_to_become)
+{
+	static struct msg_profile p;
+	int fd;
+
+	agent_test_make();
+	agent_test_spawn();
+	fd = open(at->dir, O_RDONLY | O_DIRECTORY);
+	(void)str_copy(p.user, sizeof p.user, "root");
+	p.peer_len = p.local_len = 16;
+	p.peer[0] = p.local[0] = AF_INET;
+	ck_assert_int_eq(chan_send(&at->monitor, MSG_PROFILE, 1, &p, &fd, 1), 0);
+	close(fd);
+	agent_test_end(SP_EXIT_SANDBOX);
+}
+END_TEST
+
 START_TEST(an_announced_end_reaches_the_worker)
 {
 	struct msg_agent_end end = { .text = "Server is going down." };
@@ -229,6 +287,9 @@ agent_hostile_suite(void)
 	tcase_add_loop_test(c, packets_that_are_no_messages_end_the_session, 0, 3);
 	tcase_add_test(c, senseless_values_are_refused);
 	tcase_add_test(c, the_monitors_end_ends_the_agent);
+	tcase_add_test(c, a_spare_gives_its_channel_back);
+	tcase_add_test(c, a_spare_serves_nobody);
+	tcase_add_test(c, root_is_nobody_to_become);
 	tcase_add_test(c, an_announced_end_reaches_the_worker);
 	suite_add_tcase(s, c);
 	return s;

@@ -365,8 +365,6 @@ log_in(void)
 	static struct msg_profile profile;
 	int fd = open(at->dir, O_RDONLY | O_DIRECTORY);
 
-	ck_assert_int_eq(chan_receive(&at->monitor, &at->reply, ST_START), 0);
-	ck_assert_int_eq(at->reply.type, MSG_AGENT_READY);
 	if (at->dialect != NULL) {
 		(void)str_copy(layer.dialect, sizeof layer.dialect, at->dialect);
 		(void)str_copy(layer.origin, sizeof layer.origin, "test.conf");
@@ -385,7 +383,7 @@ log_in(void)
 }
 
 void
-agent_test_start(void)
+agent_test_spawn(void)
 {
 	int monitor[2], files[2];
 
@@ -402,6 +400,14 @@ agent_test_start(void)
 	close(files[1]);
 	chan_init(&at->monitor, monitor[0], CH_AGENT, ROLE_MONITOR);
 	chan_init(&at->files, files[0], CH_FILES, ROLE_WORKER);
+	ck_assert_int_eq(chan_receive(&at->monitor, &at->reply, ST_START), 0);
+	ck_assert_int_eq(at->reply.type, MSG_AGENT_READY);
+}
+
+void
+agent_test_start(void)
+{
+	agent_test_spawn();
 	log_in();
 }
 
