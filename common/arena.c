@@ -55,7 +55,8 @@ chunk_for(struct arena *a, size_t size)
 		return NULL;
 	c->size = room;
 	c->next = a->first;
-	return a->first = c;
+	a->first = c;
+	return c;
 }
 
 void *
