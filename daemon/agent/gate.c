@@ -55,10 +55,11 @@ gate_rights(struct agent *a, const char *path, enum authz_kind kind)
 	return authz_rights(a->policy, &o);
 }
 
-/* "access op=DELE path=/x verdict=deny rule=..." */
+/* "access op=DELE path=/x kind=file verdict=deny rule=..."; sallyctl replay reads it. */
 static void
 audit(struct agent *a, enum authz_op op, const struct place *p, const char *reason)
 {
+	static const char *const kinds[AUTHZ_KINDS] = { "missing", "file", "folder" };
 	bool allow = a->verdict.allow;
 	struct log_line l;
 
@@ -70,6 +71,7 @@ audit(struct agent *a, enum authz_op op, const struct place *p, const char *reas
 		log_str(&l, "path", p->typed);
 		if (root_by_link(p))
 			log_str(&l, "resolved", p->path);
+		log_str(&l, "kind", kinds[gate_kind(p)]);
 	}
 	log_str(&l, "verdict", allow ? "allow" : "deny");
 	log_str(&l, "rule", reason);
