@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "authz/authz.h"
+#include "authz/settings.h"
 #include "common/err.h"
 #include "common/str.h"
 #include "ctl/doctor.h"
@@ -79,11 +79,12 @@ check_policy(struct doctor *d, const struct conf_section *account)
 		    r.error[0] != '\0' ? r.error : sp_strerror(error));
 		return;
 	}
+	who.choices = authz_choices_of(&r.s);
 	if ((source = calloc(r.s.layer.n + 1, sizeof(*source))) != NULL) {
 		for (size_t i = 0; i < r.s.layer.n; i++)
 			source[i] = (struct authz_source){ .dialect = r.s.layer.v[i].dialect, .text = r.s.layer.v[i].text,
 				.prefix = r.s.layer.v[i].prefix, .file = r.s.layer.v[i].file, .line = r.s.layer.v[i].line,
-				.section = r.s.layer.v[i].section };
+				.section = r.s.layer.v[i].section, .scope = authz_scope_of(&r.s.layer.v[i], &r.s) };
 		policy = authz_compile(source, r.s.layer.n, &who, NULL, &problems);
 		for (size_t i = 0; i < problems.count && i < AUTHZ_PROBLEMS_MAX; i++)
 			doctor_find(d, problems.list[i].warning ? DOCTOR_WARNING : DOCTOR_ERROR,

@@ -1,5 +1,6 @@
 """sallyctl: every command of its table, right and wrong; the server's commands against a running one."""
 import ftplib
+import io
 import json
 import os
 import re
@@ -392,3 +393,51 @@ def test_stop(serve):
     assert ask(server, "stop").returncode == 0
     assert server.process.wait(15) == 0
     assert ask(server, "status").returncode == NO_SERVER
+
+
+# ------------------------------------------------------------------------------------ replay
+
+def test_replay_of_a_real_log(server, tmp_path):
+    with server.ftp("alice") as f:
+        f.storbinary("STOR replayed", io.BytesIO(b"x"))
+        for _ in range(3):
+            f.size("replayed")
+        f.delete("replayed")
+        f.mkd("replayed folder")
+        f.rmd("replayed folder")
+    with server.ftp("reader") as f:
+        with pytest.raises(ftplib.error_perm):
+            f.storbinary("STOR refused", io.BytesIO(b"x"))
+    server.wait_log(r"event=session-end .*user=reader|user=reader .*event=session-end|op=STOR .*verdict=deny")
+    log = tmp_path / "log"
+    log.write_text(server.log() + "\nnoise\nevent=access cut=\"\n")
+    same = ctl("replay", str(log), server.conf, "--json")
+    told = json.loads(same.stdout)
+    assert same.returncode == 0 and told["changed"] == 0 and told["records"] >= 8, same.stdout
+    with open(server.conf) as f:
+        text = f.read()
+    candidate = tmp_path / "candidate.conf"
+    alice, rest = text.split("[account alice]")[1].split("[", 1)
+    candidate.write_text(text.replace(alice, re.sub(r"layer = .*", "layer = pyftpdlib elrm", alice)))
+    r = ctl("replay", str(log), str(candidate), "--json")
+    told = json.loads(r.stdout)
+    assert r.returncode == 1
+    assert {(c["user"], c["op"], c["was"], c["now"]) for c in told["changes"]} == {
+        ("alice", "STOR", "allow", "deny"), ("alice", "DELE", "allow", "deny"), ("alice", "RMD", "allow", "deny")}
+    assert all("candidate.conf" in c["reason"] for c in told["changes"])
+    plain = ctl("replay", str(log), str(candidate))
+    assert "alice DELE /replayed: allow -> deny (1 time, line " in plain.stdout and "3 would change" in plain.stdout
+    candidate.write_text(text.replace("[account alice]", "[account alicia]"))
+    r = ctl("replay", str(log), str(candidate), "--json")
+    assert r.returncode == 2 and all(c["now"] == "unknown" for c in json.loads(r.stdout)["changes"])
+
+
+def test_replay_errors(tmp_path):
+    conf, log = tmp_path / "c.conf", tmp_path / "log"
+    conf.write_text("[server]\naccounts = config\n")
+    log.write_text("")
+    assert ctl("replay", str(tmp_path / "none"), str(conf)).returncode == 2
+    assert ctl("replay", str(log), str(tmp_path / "none")).returncode == 2
+    assert ctl("replay", "-", str(conf), input="").returncode == 0
+    conf.write_text("[server]\nnonsense\n")
+    assert ctl("replay", str(log), str(conf)).returncode == CONFIG

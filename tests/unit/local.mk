@@ -7,3 +7,4 @@ include %D%/account.mk
 include %D%/agent.mk
 include %D%/monitor.mk
 include %D%/worker.mk
+include %D%/ctl.mk
