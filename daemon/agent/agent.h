@@ -148,6 +148,8 @@ int policy_add(struct agent *, const struct msg_layer *);
 int policy_begin(struct agent *, const struct msg_profile *);
 /* Marks a new object as the session's own, where a permission language keeps owners of its own. */
 void policy_own(struct agent *, int fd);
+/* The same for another account's number there. */
+void policy_give(struct agent *, int fd, uint32_t dialect_uid);
 
 /* ---- data.c, upload.c, listing.c: ends ------------------------------------- */
 

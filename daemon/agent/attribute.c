@@ -139,14 +139,19 @@ ask_for_owner(struct agent *a, const struct msg_change_owner *q)
 	static struct msg_chown_file m;
 	int r, fd = open_any(&a->place);
 
+	if (fd == -EACCES)
+		fd = root_open(&a->place, O_PATH, 0);	/* enough for changing the owner */
 	if (fd < 0)
 		return fd;
 	memcpy(m.owner, q->owner, sizeof m.owner);
 	memcpy(m.group, q->group, sizeof m.group);
-	r = agent_ask(a, MSG_CHOWN_FILE, &m, &fd, 1, MSG_DONE);
-	close(fd);
-	if (r == 0)
+	r = agent_ask(a, MSG_CHOWN_FILE, &m, &fd, 1, MSG_GIVEN);
+	if (r == 0) {
+		if (q->owner[0] != '\0')
+			policy_give(a, fd, a->reply.given.dialect_uid);
 		msg_close(&a->reply);
+	}
+	close(fd);
 	return r;
 }
 

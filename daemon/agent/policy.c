@@ -195,15 +195,21 @@ tree_owner(void *context, const char *path, uint32_t *owner)
 }
 
 void
-policy_own(struct agent *a, int fd)
+policy_give(struct agent *a, int fd, uint32_t dialect_uid)
 {
 	char value[16];
 
-	if (!authz_needs_tree(a->policy) || a->dialect_uid == AUTHZ_NOBODY)
+	if (!authz_needs_tree(a->policy) || dialect_uid == AUTHZ_NOBODY)
 		return;
-	(void)str_format(value, sizeof value, "%u", a->dialect_uid);
+	(void)str_format(value, sizeof value, "%u", dialect_uid);
 	if (fsetxattr(fd, OWNER_XATTR, value, strlen(value), 0) < 0)
 		log_problem(LOG_LEVEL_WARNING, "owner-not-recorded", a->user, -errno);
+}
+
+void
+policy_own(struct agent *a, int fd)
+{
+	policy_give(a, fd, a->dialect_uid);
 }
 
 /* ---------------------------------------------------------------- compilation */

@@ -41,7 +41,7 @@ is_account_uid(const struct monitor *s, uid_t uid)
 }
 
 static int
-find_owner(const struct monitor *s, const char *name, uid_t *uid)
+find_owner(const struct monitor *s, const char *name, uid_t *uid, uint32_t *dialect_uid)
 {
 	struct account_query q = { .user = name, .listener = s->listener_name, .base = s->base, .host = "" };
 	enum account_reason why;
@@ -53,6 +53,7 @@ find_owner(const struct monitor *s, const char *name, uid_t *uid)
 	account_init(&a, name);
 	r = account_find(&monitor_prepared.sources, &q, &a, &why);
 	*uid = a.uid;
+	*dialect_uid = a.dialect_uid >= 0 ? (uint32_t)a.dialect_uid : *uid;
 	account_free(&a);
 	if (r == ACCOUNT_UNAVAILABLE)
 		return -EAGAIN;
@@ -110,7 +111,7 @@ int
 monitor_chown(struct monitor *s, struct msg *m)
 {
 	const struct msg_chown_file *c = &m->chown_file;
-	static const struct msg_done done;
+	struct msg_given given = { .dialect_uid = UINT32_MAX };
 	uid_t uid = (uid_t)-1;
 	gid_t gid = (gid_t)-1;
 	struct stat st;
@@ -121,7 +122,7 @@ monitor_chown(struct monitor *s, struct msg *m)
 	if (r == 0)
 		r = may_be_given(s, &st);
 	if (r == 0 && c->owner[0] != '\0')
-		r = find_owner(s, c->owner, &uid);
+		r = find_owner(s, c->owner, &uid, &given.dialect_uid);
 	if (r == 0 && c->group[0] != '\0')
 		r = find_group(s, c->group, &gid);
 	/* By descriptor, with AT_EMPTY_PATH because the agent may hold no more than a place in the tree (O_PATH). */
@@ -129,7 +130,7 @@ monitor_chown(struct monitor *s, struct msg *m)
 		r = -errno;
 	log_chown(s, c, r);
 	if (r == 0)
-		return chan_answer(&s->agent, m, MSG_DONE, &done, NULL, 0);
+		return chan_answer(&s->agent, m, MSG_GIVEN, &given, NULL, 0);
 	return chan_refuse(&s->agent, m, FAIL_SYSTEM, -r, r == -ENOENT ? "There is no account of that name." : NULL);
 }
 

@@ -143,7 +143,7 @@ serve_monitor(void)
 {
 	static struct msg m;
 	static struct msg_admin_ok ok;
-	static const struct msg_done done;
+	static const struct msg_given given = { .dialect_uid = 1006 };
 
 	if (chan_receive(&at->monitor, &m, ST_START | ST_LIVE) != 0) {
 		chan_close(&at->monitor);
@@ -158,7 +158,7 @@ serve_monitor(void)
 		at->records++;
 	}
 	if (m.type == MSG_CHOWN_FILE)
-		ck_assert_int_eq(chan_answer(&at->monitor, &m, MSG_DONE, &done, NULL, 0), 0);
+		ck_assert_int_eq(chan_answer(&at->monitor, &m, MSG_GIVEN, &given, NULL, 0), 0);
 	if (m.type == MSG_ADMIN) {
 		(void)str_format(ok.text, sizeof ok.text, "%d %s %s", m.admin.operation, m.admin.account, m.admin.password.data);
 		ck_assert_int_eq(chan_answer(&at->monitor, &m, MSG_ADMIN_OK, &ok, NULL, 0), 0);

@@ -524,13 +524,23 @@ START_TEST(new_objects_belong_to_their_maker)
 	at->dialect = "ftpcluster";
 	at->rules = "";
 	at->dialect_uid = 1005;
-	make_file(".permissions", "1005 lrwm\n");
+	at->flags |= PROFILE_CHOWN;
+	make_file(".permissions", "1005 lrwma\n");
 	agent_test_start();
 	ck_assert_int_eq(put_file("f", 0, "x", true), MSG_DONE);
 	expect_path(MSG_MAKE_DIR, "d", MSG_WHERE);
 	snprintf(path, sizeof path, "%s/f", at->dir);
 	ck_assert_int_eq(getxattr(path, "user.sallyport.owner", value, sizeof value - 1), 4);
 	ck_assert_str_eq(value, "1005");
+	{
+		struct msg_change_owner give = { .path = "d", .owner = "other" };
+		char dir[200];
+
+		expect(MSG_CHANGE_OWNER, &give, MSG_DONE);
+		snprintf(dir, sizeof dir, "%s/d", at->dir);
+		ck_assert_int_eq(getxattr(dir, "user.sallyport.owner", value, sizeof value - 1), 4);
+		ck_assert_str_eq(value, "1006");
+	}
 	/* The owner may delete although the letters do not say so; an edit of the rules acts at once. */
 	expect_path(MSG_DELETE, "f", MSG_DONE);
 	make_file(".permissions", "1005 l\n");

@@ -66,7 +66,7 @@ START_TEST(chown_files)
 	(void)str_copy(c.owner, sizeof c.owner, chowns[_i].to);
 	(void)str_copy(c.group, sizeof c.group, chowns[_i].group);
 	ck_assert_int_eq(chan_send(&r.agent, MSG_CHOWN_FILE, 9, &c, &fd, 1), 0);
-	rig_expect(&r, &r.agent, chowns[_i].becomes != 0 ? MSG_DONE : MSG_FAILED);
+	rig_expect(&r, &r.agent, chowns[_i].becomes != 0 ? MSG_GIVEN : MSG_FAILED);
 	ck_assert_uint_eq(r.m.id, 9);
 	ck_assert_int_eq(fstat(fd, &st), 0);
 	ck_assert_uint_eq(st.st_uid, chowns[_i].becomes != 0 ? chowns[_i].becomes : chowns[_i].owner);
@@ -91,7 +91,7 @@ START_TEST(kinds_of_descriptors)
 	(void)str_format(path, sizeof path, "%s/alice/file", r.dir);
 	fd = open(path, O_PATH | O_NOFOLLOW);
 	ck_assert_int_eq(chan_send(&r.agent, MSG_CHOWN_FILE, 1, &c, &fd, 1), 0);
-	rig_expect(&r, &r.agent, MSG_DONE);
+	rig_expect(&r, &r.agent, MSG_GIVEN);
 	close(fd);
 	ck_assert_int_eq(pipe(ends), 0);
 	ck_assert_int_eq(chan_send(&r.agent, MSG_CHOWN_FILE, 2, &c, ends, 1), 0);
