@@ -189,9 +189,26 @@ call(struct session *s, struct chan *c, enum msg_type type, const void *body, en
 	return e < 0 ? broken(s, c, e) : e;
 }
 
+void
+ask_finish_later(struct session *s, const struct msg_finish *body)
+{
+	s->finish = *body;
+	s->finish_due = true;
+}
+
+void
+ask_flush(struct session *s)
+{
+	if (!s->finish_due)
+		return;
+	s->finish_due = false;
+	ask_tell(s, MSG_FINISH, &s->finish);
+}
+
 int
 ask_agent(struct session *s, enum msg_type type, const void *body, enum msg_type want)
 {
+	ask_flush(s);
 	/* The agent forgets what RENAME_FROM named as soon as it is asked for something else. */
 	if (type != MSG_RENAME_TO)
 		s->rename_from = false;
@@ -224,8 +241,10 @@ ask_done(struct session *s, enum msg_type type, const void *body, unsigned code,
 bool
 ask_tell(struct session *s, enum msg_type type, const void *body)
 {
-	int e = chan_tell(&s->files, type, body);
+	int e;
 
+	ask_flush(s);
+	e = chan_tell(&s->files, type, body);
 	return e == 0 || broken(s, &s->files, e) == 0;
 }
 

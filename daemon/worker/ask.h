@@ -27,6 +27,13 @@ void ask_done(struct session *, enum msg_type, const void *body, unsigned code, 
 /* The same as ask_agent() on the login channel; or_want may be MSG_NONE. */
 int ask_monitor(struct session *, enum msg_type, const void *body, enum msg_type want, enum msg_type or_want);
 
+/*
+ * The end of a download, which has no answer: it goes out together with the
+ * next request, so that the agent is woken once, or by ask_flush().
+ */
+void ask_finish_later(struct session *, const struct msg_finish *);
+void ask_flush(struct session *);
+
 /* Sends without waiting. False: the session is ending. */
 bool ask_tell(struct session *, enum msg_type, const void *body);
 

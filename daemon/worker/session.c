@@ -286,6 +286,23 @@ too_idle(struct session *s)
 	session_stop(s, "Nothing was said for too long.", s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
 }
 
+#define FINISH_MS 20	/* how long the end of a download may wait for the next request */
+
+/* poll(), with what is still to be told to the agent told when the client is not quick. */
+static int
+wait_idle(struct session *s, struct pollfd p[2])
+{
+	int r = 0;
+
+	if (s->finish_due)
+		r = poll(p, 2, FINISH_MS);
+	if (r == 0) {
+		ask_flush(s);
+		r = s->ending ? -1 : poll(p, 2, s->idle_ms > INT32_MAX ? -1 : (int)s->idle_ms);
+	}
+	return r;
+}
+
 /* Waits for bytes of the client or a word of the server, and takes them in. */
 static void
 wait_for_more(struct session *s)
@@ -300,7 +317,7 @@ wait_for_more(struct session *s)
 	if (stream_pending(&s->control) > 0)
 		p[0].revents = POLLIN;
 	else
-		r = poll(p, 2, s->idle_ms > INT32_MAX ? -1 : (int)s->idle_ms);
+		r = wait_idle(s, p);
 	if (r < 0)
 		return;
 	if (r == 0) {
@@ -332,6 +349,7 @@ session_serve(struct session *s)
 		if (s->control.fd < 0 && !s->ending)
 			session_end(s, s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
 	}
+	ask_flush(s);
 	queue_clear(&s->later);
 	data_close(&s->data);
 	if (s->control.fd >= 0)

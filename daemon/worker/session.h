@@ -31,9 +31,13 @@ enum session_limits {
 
 enum representation { REP_ASCII, REP_BINARY };
 
-/* Everything a command may change; what REIN forgets is marked R. */
 struct transfer;
 
+/*
+ * Order matters for memory: what is always used comes first and close
+ * together; of the large arrays behind it only the beginnings are touched in
+ * a session that is idle.
+ */
 struct session {
 	/* Where it lives. */
 	const struct settings *set;
@@ -41,13 +45,12 @@ struct session {
 	struct stream control;
 	struct addr peer, local;
 	uint64_t id;
-	char listener[65];
 
 	/* How far it is. */
 	bool live;			/* logged in */
 	bool ending;			/* serve no further command */
 	bool abort;			/* ABOR came during a transfer or computation */
-	bool busy;			/* a transfer or a computation runs */
+	bool busy;			/* a computation runs */
 	const struct transfer *transfer;	/* that runs; NULL: none */
 	enum sp_exit exit_code;
 	const struct verb *verb;	/* being served */
@@ -57,31 +60,21 @@ struct session {
 	int64_t idle_ms, idle_max_ms;
 	unsigned unknown, too_long;
 
-	/* Who it is. */
-	bool user_given;		/* R: USER came, PASS is awaited */
-	char user[SESSION_USER_MAX + 1];	/* R */
-	char host[257];			/* R: HOST or SNI */
-	char client[129];		/* CLNT */
-	uint32_t rights, flags;
-	char goodbye[1025];
-	uint8_t password_mark[32];	/* keyed digest of the login password, for SITE PSWD */
-	char stop_text[257];		/* the server wants the session to end: for its 421 */
-	bool stop;
-
-	/* Where it is and what the next transfer is like. */
-	char cwd[4097];
+	/* What the next transfer is like; REIN forgets it, and who it is. */
 	enum representation type;
 	bool convert;			/* setting ascii */
 	uint32_t facts;			/* of MLST and MLSD: mask of enum list_fact */
-	unsigned hash;			/* row of hash_table */
+	unsigned hash;			/* row of the algorithms of digest.h */
 	int64_t restart;		/* REST, 0: none */
 	int64_t range_first, range_last;	/* RANG, last -1: none */
 	int64_t allocated;		/* ALLO */
-	bool rename_from;		/* RNFR went before */
 	struct data data;
 	uint32_t stall_ms;
 	struct rate up, down;
 	uint64_t bytes_in, bytes_out;
+	bool rename_from;		/* RNFR went before */
+	bool finish_due;		/* the FINISH of a download waits for the next request */
+	struct msg_finish finish;
 
 	/*
 	 * TLS (tls*.c).  data_secure turns a fresh data stream into a TLS one; NULL while PROT is C.
@@ -94,12 +87,33 @@ struct session {
 	size_t certificate_len;
 	void *tls;
 
-	/* Buffers last: only what is used of them takes memory. */
-	struct reply out;
+	/* Who it is. */
+	uint32_t rights, flags;
+	bool user_given;		/* USER came, PASS is awaited */
+	bool stop;			/* the server wants the session to end, with stop_text in its 421 */
+	uint8_t password_mark[32];	/* keyed digest of the login password, for SITE PSWD */
+	char listener[65];
+	char user[SESSION_USER_MAX + 1];
+	char host[257];			/* HOST or SNI */
+	char client[129];		/* CLNT */
+	char stop_text[257];
 	struct queue later;
+
+	/* Large ones. */
+	char cwd[4097];
 	struct line_reader in;
-	struct msg answer;		/* of the last request */
+	struct reply out;
+	char goodbye[1025];
+	struct msg request;		/* see session_request() */
+	struct msg answer;		/* to the last request */
 };
+
+/* Room for the body of a request: one at a time, so that not each command needs memory of its own. */
+static inline void *
+session_request(struct session *s)
+{
+	return &s->request.failed;
+}
 
 /* The session's start: channels in the order of SPAWN_WORKER. Nothing is allocated. */
 void session_init(struct session *, const struct settings *, const int *fds, unsigned n);

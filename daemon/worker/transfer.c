@@ -262,8 +262,10 @@ commit(struct transfer *t)
 	struct msg_finish body = { .complete = t->end == TRANSFER_OK, .ascii = t->convert || t->s->type == REP_ASCII, .bytes = t->upload ? t->stored : t->moved };
 	int e;
 
-	if (!t->upload)
-		return ask_tell(t->s, MSG_FINISH, &body);
+	if (!t->upload) {
+		ask_finish_later(t->s, &body);
+		return true;
+	}
 	e = ask_agent(t->s, MSG_FINISH, &body, MSG_DONE);
 	if (e > 0 && t->end == TRANSFER_OK)
 		ask_refused(t->s, &t->s->answer.failed);

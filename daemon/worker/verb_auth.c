@@ -90,25 +90,26 @@ refused(struct session *s)
 static void
 log_in(struct session *s, const char *password, size_t len)
 {
-	static struct msg_login body;
+	struct msg_login *const body = session_request(s);
 	int e;
 
-	if (secret_set(&body.password, password, len) != 0) {
+	if (secret_set(&body->password, password, len) != 0) {
 		reply(s, 501, "No password is that long.");
 		return;
 	}
-	(void)str_copy(body.user, sizeof body.user, s->user);
-	(void)str_copy(body.host, sizeof body.host, s->host);
-	body.tls = s->secure;
-	body.certificate_len = 0;
-	if (s->certificate != NULL && s->certificate_len <= sizeof body.certificate) {
-		memcpy(body.certificate, s->certificate, s->certificate_len);
-		body.certificate_len = s->certificate_len;
+	(void)str_copy(body->user, sizeof body->user, s->user);
+	(void)str_copy(body->host, sizeof body->host, s->host);
+	body->tls = s->secure;
+	body->certificate_len = 0;
+	if (s->certificate != NULL && s->certificate_len <= sizeof body->certificate) {
+		memcpy(body->certificate, s->certificate, s->certificate_len);
+		body->certificate_len = s->certificate_len;
 	}
-	e = ask_monitor(s, MSG_LOGIN, &body, MSG_LOGIN_OK, MSG_LOGIN_REFUSED);
-	if (e == 0 && s->answer.type == MSG_LOGIN_OK && getrandom(mark_key, sizeof mark_key, 0) == sizeof mark_key)
-		auth_mark(s->password_mark, body.password.data, body.password.len);
-	secret_clear(&body.password);
+	e = ask_monitor(s, MSG_LOGIN, body, MSG_LOGIN_OK, MSG_LOGIN_REFUSED);
+	if (e == 0 && s->answer.type == MSG_LOGIN_OK && verb_possible(&site_table[SITE_PSWD], s->answer.login_ok.rights) &&
+	    getrandom(mark_key, sizeof mark_key, 0) == sizeof mark_key)
+		auth_mark(s->password_mark, body->password.data, body->password.len);
+	secret_clear(&body->password);
 	if (e < 0)
 		return;
 	if (e > 0)
@@ -131,19 +132,19 @@ printable(const char *text)
 static void
 prepare(struct session *s)
 {
-	static struct msg_prepare body;
+	struct msg_prepare *const body = session_request(s);
 	const struct msg_prepared *p = &s->answer.prepared;
 	int e;
 
-	(void)str_copy(body.user, sizeof body.user, s->user);
-	(void)str_copy(body.host, sizeof body.host, s->host);
-	body.tls = s->secure;
-	body.certificate_len = 0;
-	if (s->certificate != NULL && s->certificate_len <= sizeof body.certificate) {
-		memcpy(body.certificate, s->certificate, s->certificate_len);
-		body.certificate_len = s->certificate_len;
+	(void)str_copy(body->user, sizeof body->user, s->user);
+	(void)str_copy(body->host, sizeof body->host, s->host);
+	body->tls = s->secure;
+	body->certificate_len = 0;
+	if (s->certificate != NULL && s->certificate_len <= sizeof body->certificate) {
+		memcpy(body->certificate, s->certificate, s->certificate_len);
+		body->certificate_len = s->certificate_len;
 	}
-	e = ask_monitor(s, MSG_PREPARE, &body, MSG_PREPARED, MSG_NONE);
+	e = ask_monitor(s, MSG_PREPARE, body, MSG_PREPARED, MSG_NONE);
 	if (e < 0)
 		return;
 	if (e > 0) {

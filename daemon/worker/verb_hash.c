@@ -28,10 +28,10 @@ struct part {
 static int
 open_part(struct session *s, const char *path)
 {
-	struct msg_digest body;
+	struct msg_digest *const body = session_request(s);
 
-	(void)str_copy(body.path, sizeof body.path, path);
-	return ask_agent(s, MSG_DIGEST, &body, MSG_READING);
+	(void)str_copy(body->path, sizeof body->path, path);
+	return ask_agent(s, MSG_DIGEST, body, MSG_READING);
 }
 
 static int

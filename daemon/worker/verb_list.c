@@ -46,10 +46,10 @@ add_letters(const char *word, size_t n, uint32_t *options)
 static bool
 exists(struct session *s, const char *path)
 {
-	struct msg_facts body;
+	struct msg_facts *const body = session_request(s);
 
-	(void)str_copy(body.path, sizeof body.path, path);
-	return ask_agent(s, MSG_FACTS, &body, MSG_OBJECT) == 0;
+	(void)str_copy(body->path, sizeof body->path, path);
+	return ask_agent(s, MSG_FACTS, body, MSG_OBJECT) == 0;
 }
 
 /*
@@ -83,10 +83,13 @@ take_options(struct session *s, char *argument, uint32_t *options)
 static bool
 open_list(struct session *s, const char *path, enum list_format format, uint32_t options)
 {
-	struct msg_list_open body = { .format = (uint8_t)format, .options = options, .facts = s->facts };
+	struct msg_list_open *const body = session_request(s);
 
-	(void)str_copy(body.path, sizeof body.path, path);
-	return ask(s, MSG_LIST_OPEN, &body, MSG_DONE);
+	body->format = (uint8_t)format;
+	body->options = options;
+	body->facts = s->facts;
+	(void)str_copy(body->path, sizeof body->path, path);
+	return ask(s, MSG_LIST_OPEN, body, MSG_DONE);
 }
 
 void
@@ -102,11 +105,13 @@ verb_list(struct session *s, char *argument)
 void
 verb_nlst(struct session *s, char *argument)
 {
-	struct msg_names_open body;
-	char *path = take_options(s, argument, &body.options);
+	struct msg_names_open *const body = session_request(s);
+	uint32_t options;
+	char *path = take_options(s, argument, &options);
 
-	(void)str_copy(body.path, sizeof body.path, path);
-	if (!s->ending && ask(s, MSG_NAMES_OPEN, &body, MSG_DONE))
+	body->options = options;
+	(void)str_copy(body->path, sizeof body->path, path);
+	if (!s->ending && ask(s, MSG_NAMES_OPEN, body, MSG_DONE))
 		transfer_listing(s, path);
 }
 
@@ -121,11 +126,12 @@ verb_mlsd(struct session *s, char *argument)
 void
 verb_mlst(struct session *s, char *argument)
 {
-	struct msg_mlst body = { .facts = s->facts };
+	struct msg_mlst *const body = session_request(s);
 	const struct msg_text *t = &s->answer.text;
 
-	(void)str_copy(body.path, sizeof body.path, *argument == '\0' ? "." : argument);
-	if (!ask(s, MSG_MLST, &body, MSG_TEXT))
+	body->facts = s->facts;
+	(void)str_copy(body->path, sizeof body->path, *argument == '\0' ? "." : argument);
+	if (!ask(s, MSG_MLST, body, MSG_TEXT))
 		return;
 	reply_begin(s, 250, "Listing");
 	reply_lines(s, " ", t->text, strlen(t->text));

@@ -17,14 +17,17 @@
 #include "daemon/worker/times.h"
 #include "daemon/worker/words.h"
 
-#define PATH_ONLY(type, b, p) struct type b; (void)str_copy(b.path, sizeof b.path, p)
+/* A request that is a path and perhaps more, in the session's buffer for requests. */
+#define PATH_ONLY(type, b, p)	\
+	struct type *const b = session_request(s);	\
+	(void)str_copy(b->path, sizeof b->path, p)
 
 static void
 change_dir(struct session *s, const char *path)
 {
 	PATH_ONLY(msg_change_dir, body, path);
 
-	if (!ask(s, MSG_CHANGE_DIR, &body, MSG_WHERE))
+	if (!ask(s, MSG_CHANGE_DIR, body, MSG_WHERE))
 		return;
 	(void)str_copy(s->cwd, sizeof s->cwd, s->answer.where.path);
 	reply_message(s, 250, s->answer.where.message, "Done.");
@@ -43,23 +46,29 @@ verb_cdup(struct session *s, char *argument)
 	change_dir(s, "..");
 }
 
+/* A path in quotes: static, because a large array on the stack is cleared at each call. */
+static const char *
+quoted(const char *path)
+{
+	static char text[2 * 4096 + 3];
+
+	return reply_quoted(text, sizeof text, path);
+}
+
 void
 verb_pwd(struct session *s, char *argument)
 {
-	char quoted[2 * sizeof s->cwd + 3];
-
 	(void)argument;
-	reply(s, 257, "%s is the working directory.", reply_quoted(quoted, sizeof quoted, s->cwd));
+	reply(s, 257, "%s is the working directory.", quoted(s->cwd));
 }
 
 void
 verb_mkd(struct session *s, char *argument)
 {
 	PATH_ONLY(msg_make_dir, body, argument);
-	char quoted[2 * sizeof s->cwd + 3];
 
-	if (ask(s, MSG_MAKE_DIR, &body, MSG_WHERE))
-		reply(s, 257, "%s is made.", reply_quoted(quoted, sizeof quoted, s->answer.where.path));
+	if (ask(s, MSG_MAKE_DIR, body, MSG_WHERE))
+		reply(s, 257, "%s is made.", quoted(s->answer.where.path));
 }
 
 void
@@ -67,7 +76,7 @@ verb_rmd(struct session *s, char *argument)
 {
 	PATH_ONLY(msg_remove_dir, body, argument);
 
-	ask_done(s, MSG_REMOVE_DIR, &body, 250, "Removed.");
+	ask_done(s, MSG_REMOVE_DIR, body, 250, "Removed.");
 }
 
 void
@@ -75,7 +84,7 @@ verb_dele(struct session *s, char *argument)
 {
 	PATH_ONLY(msg_delete, body, argument);
 
-	ask_done(s, MSG_DELETE, &body, 250, "Deleted.");
+	ask_done(s, MSG_DELETE, body, 250, "Deleted.");
 }
 
 void
@@ -83,7 +92,7 @@ verb_rnfr(struct session *s, char *argument)
 {
 	PATH_ONLY(msg_rename_from, body, argument);
 
-	s->rename_from = ask(s, MSG_RENAME_FROM, &body, MSG_DONE);
+	s->rename_from = ask(s, MSG_RENAME_FROM, body, MSG_DONE);
 	if (s->rename_from)
 		reply(s, 350, "Now the new name, with RNTO.");
 }
@@ -98,7 +107,7 @@ verb_rnto(struct session *s, char *argument)
 		return;
 	}
 	s->rename_from = false;
-	ask_done(s, MSG_RENAME_TO, &body, 250, "Renamed.");
+	ask_done(s, MSG_RENAME_TO, body, 250, "Renamed.");
 }
 
 /* ------------------------------------------------------------------- facts, RFC 3659 */
@@ -112,7 +121,7 @@ verb_size(struct session *s, char *argument)
 		reply(s, 550, "SIZE is not available in ASCII mode.");
 		return;
 	}
-	if (!ask(s, MSG_FACTS, &body, MSG_OBJECT))
+	if (!ask(s, MSG_FACTS, body, MSG_OBJECT))
 		return;
 	if (s->answer.object.folder)
 		reply(s, 550, "Not a plain file.");
@@ -125,8 +134,8 @@ set_time(struct session *s, const char *path, int64_t when)
 {
 	PATH_ONLY(msg_set_time, body, path);
 
-	body.mtime = (uint64_t)when;
-	return ask_agent(s, MSG_SET_TIME, &body, MSG_DONE);
+	body->mtime = (uint64_t)when;
+	return ask_agent(s, MSG_SET_TIME, body, MSG_DONE);
 }
 
 static void
@@ -135,7 +144,7 @@ tell_time(struct session *s, const char *path)
 	PATH_ONLY(msg_facts, body, path);
 	char text[TIMES_TEXT];
 
-	if (ask(s, MSG_FACTS, &body, MSG_OBJECT))
+	if (ask(s, MSG_FACTS, body, MSG_OBJECT))
 		reply(s, 213, "%s", times_text(text, (int64_t)s->answer.object.mtime));
 }
 
@@ -224,8 +233,8 @@ mff_mode(struct session *s, const char *value, const char *path)
 
 	if (!words_number(value, 8, 07777, &mode))
 		return -EINVAL;
-	body.mode = (uint32_t)mode;
-	return ask_agent(s, MSG_CHANGE_MODE, &body, MSG_DONE);
+	body->mode = (uint32_t)mode;
+	return ask_agent(s, MSG_CHANGE_MODE, body, MSG_DONE);
 }
 
 static int
@@ -233,9 +242,9 @@ change_owner(struct session *s, const char *owner, const char *group, const char
 {
 	PATH_ONLY(msg_change_owner, body, path);
 
-	if (str_copy(body.owner, sizeof body.owner, owner) != 0 || str_copy(body.group, sizeof body.group, group) != 0)
+	if (str_copy(body->owner, sizeof body->owner, owner) != 0 || str_copy(body->group, sizeof body->group, group) != 0)
 		return -EINVAL;
-	return ask_agent(s, MSG_CHANGE_OWNER, &body, MSG_DONE);
+	return ask_agent(s, MSG_CHANGE_OWNER, body, MSG_DONE);
 }
 
 static int
@@ -312,6 +321,6 @@ verb_avbl(struct session *s, char *argument)
 {
 	PATH_ONLY(msg_space, body, *argument == '\0' ? "." : argument);
 
-	if (ask(s, MSG_SPACE, &body, MSG_OBJECT))
+	if (ask(s, MSG_SPACE, body, MSG_OBJECT))
 		reply(s, 213, "%" PRIu64, s->answer.object.size);
 }

@@ -67,7 +67,7 @@ show_text(struct session *s, enum msg_type type, const void *body)
 void
 site_chmod(struct session *s, char *argument)
 {
-	struct msg_change_mode body;
+	struct msg_change_mode *const body = session_request(s);
 	char *word = words_plain(&argument);
 	uint64_t mode;
 
@@ -75,9 +75,9 @@ site_chmod(struct session *s, char *argument)
 		usage(s);
 		return;
 	}
-	(void)str_copy(body.path, sizeof body.path, argument);
-	body.mode = (uint32_t)mode;
-	ask_done(s, MSG_CHANGE_MODE, &body, 200, "Mode changed.");
+	(void)str_copy(body->path, sizeof body->path, argument);
+	body->mode = (uint32_t)mode;
+	ask_done(s, MSG_CHANGE_MODE, body, 200, "Mode changed.");
 }
 
 #define UMASK_TELL UINT32_MAX	/* the mask that asks for the present one */
@@ -85,17 +85,18 @@ site_chmod(struct session *s, char *argument)
 void
 site_umask(struct session *s, char *argument)
 {
-	struct msg_set_umask body = { .mask = UMASK_TELL };
+	struct msg_set_umask *const body = session_request(s);
 	uint64_t mask;
 
+	body->mask = UMASK_TELL;
 	if (*argument != '\0') {
 		if (!words_number(argument, 8, 0777, &mask)) {
 			usage(s);
 			return;
 		}
-		body.mask = (uint32_t)mask;
+		body->mask = (uint32_t)mask;
 	}
-	show_text(s, MSG_SET_UMASK, &body);
+	show_text(s, MSG_SET_UMASK, body);
 }
 
 /* path accessed modified created UTC: what counts stands at the end. False: not of this form. */
@@ -118,7 +119,7 @@ parse_long_utime(char *argument, int64_t *when)
 void
 site_utime(struct session *s, char *argument)
 {
-	struct msg_set_time body;
+	struct msg_set_time *const body = session_request(s);
 	int64_t when;
 	size_t n = times_parse(argument, &when);
 
@@ -128,9 +129,9 @@ site_utime(struct session *s, char *argument)
 		usage(s);
 		return;
 	}
-	(void)str_copy(body.path, sizeof body.path, argument);
-	body.mtime = (uint64_t)when;
-	ask_done(s, MSG_SET_TIME, &body, 200, "Time set.");
+	(void)str_copy(body->path, sizeof body->path, argument);
+	body->mtime = (uint64_t)when;
+	ask_done(s, MSG_SET_TIME, body, 200, "Time set.");
 }
 
 void
@@ -152,25 +153,25 @@ site_idle(struct session *s, char *argument)
 void
 site_symlink(struct session *s, char *argument)
 {
-	struct msg_make_link body;
+	struct msg_make_link *const body = session_request(s);
 	char *target = words_next(&argument), *path = words_next(&argument);
 
 	if (target == NULL || path == NULL || *argument != '\0' || *target == '\0' || *path == '\0') {
 		usage(s);
 		return;
 	}
-	(void)str_copy(body.path, sizeof body.path, path);
-	(void)str_copy(body.target, sizeof body.target, target);
-	ask_done(s, MSG_MAKE_LINK, &body, 200, "Link made.");
+	(void)str_copy(body->path, sizeof body->path, path);
+	(void)str_copy(body->target, sizeof body->target, target);
+	ask_done(s, MSG_MAKE_LINK, body, 200, "Link made.");
 }
 
 void
 site_readlink(struct session *s, char *argument)
 {
-	struct msg_read_link body;
+	struct msg_read_link *const body = session_request(s);
 
-	(void)str_copy(body.path, sizeof body.path, argument);
-	show_text(s, MSG_READ_LINK, &body);
+	(void)str_copy(body->path, sizeof body->path, argument);
+	show_text(s, MSG_READ_LINK, body);
 }
 
 /* ---------------------------------------------------------------------- owners and lists */
@@ -178,15 +179,15 @@ site_readlink(struct session *s, char *argument)
 static void
 give_to(struct session *s, const char *owner, const char *group, const char *path)
 {
-	struct msg_change_owner body;
+	struct msg_change_owner *const body = session_request(s);
 
-	if (*path == '\0' || str_copy(body.owner, sizeof body.owner, owner) != 0 ||
-	    str_copy(body.group, sizeof body.group, group) != 0) {
+	if (*path == '\0' || str_copy(body->owner, sizeof body->owner, owner) != 0 ||
+	    str_copy(body->group, sizeof body->group, group) != 0) {
 		usage(s);
 		return;
 	}
-	(void)str_copy(body.path, sizeof body.path, path);
-	ask_done(s, MSG_CHANGE_OWNER, &body, 200, "Owner changed.");
+	(void)str_copy(body->path, sizeof body->path, path);
+	ask_done(s, MSG_CHANGE_OWNER, body, 200, "Owner changed.");
 }
 
 void
@@ -230,39 +231,39 @@ take_flag(char **at, const char *flag)
 void
 site_getfacl(struct session *s, char *argument)
 {
-	struct msg_acl_get body;
+	struct msg_acl_get *const body = session_request(s);
 
-	body.effective = take_flag(&argument, "-e");
-	body.kind = take_flag(&argument, "default");
-	(void)str_copy(body.path, sizeof body.path, argument);
-	show_text(s, MSG_ACL_GET, &body);
+	body->effective = take_flag(&argument, "-e");
+	body->kind = take_flag(&argument, "default");
+	(void)str_copy(body->path, sizeof body->path, argument);
+	show_text(s, MSG_ACL_GET, body);
 }
 
 void
 site_setfacl(struct session *s, char *argument)
 {
-	struct msg_acl_set body;
+	struct msg_acl_set *const body = session_request(s);
 	char *list;
 
-	body.kind = take_flag(&argument, "default");
+	body->kind = take_flag(&argument, "default");
 	list = words_plain(&argument);
-	if (list == NULL || *argument == '\0' || str_copy(body.acl, sizeof body.acl, list) != 0) {
+	if (list == NULL || *argument == '\0' || str_copy(body->acl, sizeof body->acl, list) != 0) {
 		usage(s);
 		return;
 	}
-	(void)str_copy(body.path, sizeof body.path, argument);
-	ask_done(s, MSG_ACL_SET, &body, 200, "Access control list set.");
+	(void)str_copy(body->path, sizeof body->path, argument);
+	ask_done(s, MSG_ACL_SET, body, 200, "Access control list set.");
 }
 
 void
 site_deldefacl(struct session *s, char *argument)
 {
-	struct msg_acl_set body;
+	struct msg_acl_set *const body = session_request(s);
 
-	body.kind = 1;
-	body.acl[0] = '\0';
-	(void)str_copy(body.path, sizeof body.path, argument);
-	ask_done(s, MSG_ACL_SET, &body, 200, "Default access control list removed.");
+	body->kind = 1;
+	body->acl[0] = '\0';
+	(void)str_copy(body->path, sizeof body->path, argument);
+	ask_done(s, MSG_ACL_SET, body, 200, "Default access control list removed.");
 }
 
 /* ------------------------------------------------------------------------------ accounts */
@@ -270,46 +271,46 @@ site_deldefacl(struct session *s, char *argument)
 void
 site_useradd(struct session *s, char *argument)
 {
-	static struct msg_add_account body;
+	struct msg_add_account *const body = session_request(s);
 	char *name = words_next(&argument), *password = words_next(&argument), *home = words_next(&argument);
 
-	if (name == NULL || password == NULL || *argument != '\0' || str_copy(body.account, sizeof body.account, name) != 0 ||
-	    str_copy(body.home, sizeof body.home, home == NULL ? "" : home) != 0 ||
-	    secret_set(&body.password, password, strlen(password)) != 0) {
+	if (name == NULL || password == NULL || *argument != '\0' || str_copy(body->account, sizeof body->account, name) != 0 ||
+	    str_copy(body->home, sizeof body->home, home == NULL ? "" : home) != 0 ||
+	    secret_set(&body->password, password, strlen(password)) != 0) {
 		usage(s);
 		return;
 	}
-	show_text(s, MSG_ADD_ACCOUNT, &body);
-	secret_clear(&body.password);
+	show_text(s, MSG_ADD_ACCOUNT, body);
+	secret_clear(&body->password);
 }
 
 static void
 own_password(struct session *s, const char *password)
 {
-	static struct msg_own_password body;
+	struct msg_own_password *const body = session_request(s);
 
-	if (*password == '\0' || secret_set(&body.password, password, strlen(password)) != 0) {
+	if (*password == '\0' || secret_set(&body->password, password, strlen(password)) != 0) {
 		usage(s);
 		return;
 	}
-	show_text(s, MSG_OWN_PASSWORD, &body);
+	show_text(s, MSG_OWN_PASSWORD, body);
 	if (s->out.last_code == 200)
-		auth_mark(s->password_mark, body.password.data, body.password.len);
-	secret_clear(&body.password);
+		auth_mark(s->password_mark, body->password.data, body->password.len);
+	secret_clear(&body->password);
 }
 
 static void
 others_password(struct session *s, const char *account, const char *password)
 {
-	static struct msg_set_password body;
+	struct msg_set_password *const body = session_request(s);
 
-	if (str_copy(body.account, sizeof body.account, account) != 0 ||
-	    secret_set(&body.password, password, strlen(password)) != 0) {
+	if (str_copy(body->account, sizeof body->account, account) != 0 ||
+	    secret_set(&body->password, password, strlen(password)) != 0) {
 		usage(s);
 		return;
 	}
-	show_text(s, MSG_SET_PASSWORD, &body);
-	secret_clear(&body.password);
+	show_text(s, MSG_SET_PASSWORD, body);
+	secret_clear(&body->password);
 }
 
 void
@@ -346,15 +347,15 @@ site_pswd(struct session *s, char *argument)
 void
 site_why(struct session *s, char *argument)
 {
-	struct msg_explain body;
+	struct msg_explain *const body = session_request(s);
 	char *command = words_next(&argument), *path = words_next(&argument), *second = words_next(&argument);
 
 	if (command == NULL || path == NULL || *path == '\0' || *argument != '\0' ||
-	    str_copy(body.command, sizeof body.command, command) != 0) {
+	    str_copy(body->command, sizeof body->command, command) != 0) {
 		usage(s);
 		return;
 	}
-	(void)str_copy(body.path, sizeof body.path, path);
-	(void)str_copy(body.path2, sizeof body.path2, second == NULL ? "" : second);
-	show_text(s, MSG_EXPLAIN, &body);
+	(void)str_copy(body->path, sizeof body->path, path);
+	(void)str_copy(body->path2, sizeof body->path2, second == NULL ? "" : second);
+	show_text(s, MSG_EXPLAIN, body);
 }

@@ -25,12 +25,12 @@ void
 verb_retr(struct session *s, char *argument)
 {
 	struct download d = { .name = argument };
-	struct msg_retrieve body;
+	struct msg_retrieve *const body = session_request(s);
 
 	d.first = (uint64_t)(s->restart != 0 ? s->restart : s->range_first);
-	(void)str_copy(body.path, sizeof body.path, argument);
-	body.offset = d.first;
-	if (!ask(s, MSG_RETRIEVE, &body, MSG_READING)) {
+	(void)str_copy(body->path, sizeof body->path, argument);
+	body->offset = d.first;
+	if (!ask(s, MSG_RETRIEVE, body, MSG_READING)) {
 		forget_position(s);
 		return;
 	}
@@ -68,38 +68,38 @@ receive(struct session *s, enum msg_type type, const void *body, const char *nam
 void
 verb_stor(struct session *s, char *argument)
 {
-	struct msg_store body;
+	struct msg_store *const body = session_request(s);
 
-	(void)str_copy(body.path, sizeof body.path, argument);
-	body.offset = (uint64_t)s->restart;
-	body.announced = (uint64_t)s->allocated;
-	receive(s, MSG_STORE, &body, argument, false);
+	(void)str_copy(body->path, sizeof body->path, argument);
+	body->offset = (uint64_t)s->restart;
+	body->announced = (uint64_t)s->allocated;
+	receive(s, MSG_STORE, body, argument, false);
 }
 
 void
 verb_stou(struct session *s, char *argument)
 {
-	struct msg_store_unique body;
+	struct msg_store_unique *const body = session_request(s);
 
 	if (s->restart != 0) {
 		s->restart = 0;
 		reply(s, 503, "REST and STOU do not go together.");
 		return;
 	}
-	(void)str_copy(body.path, sizeof body.path, argument);
-	body.announced = (uint64_t)s->allocated;
-	receive(s, MSG_STORE_UNIQUE, &body, argument, true);
+	(void)str_copy(body->path, sizeof body->path, argument);
+	body->announced = (uint64_t)s->allocated;
+	receive(s, MSG_STORE_UNIQUE, body, argument, true);
 }
 
 /* Appending has a place of its own: an offset given by REST is not used. */
 void
 verb_appe(struct session *s, char *argument)
 {
-	struct msg_append body;
+	struct msg_append *const body = session_request(s);
 
-	(void)str_copy(body.path, sizeof body.path, argument);
-	body.announced = (uint64_t)s->allocated;
-	receive(s, MSG_APPEND, &body, argument, false);
+	(void)str_copy(body->path, sizeof body->path, argument);
+	body->announced = (uint64_t)s->allocated;
+	receive(s, MSG_APPEND, body, argument, false);
 }
 
 /* 200, not 202: some cameras take 202 for a refusal. */

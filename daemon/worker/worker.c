@@ -20,7 +20,7 @@
 static const struct conf *conf;
 
 /* Mostly untouched pages: what is not used takes no memory. */
-static struct session session;
+static struct session session __attribute__((aligned(4096)));
 
 /* The monitor is the only writer of logs. A lost line must not stop a session. */
 static void
@@ -58,14 +58,24 @@ worker_warm_up(const struct conf *c)
 	return e != 0 ? e : warm_up_tls(c);
 }
 
+/* Can anything but [server] hold for a client whose account is not known? */
+static bool
+settings_vary(void)
+{
+	return conf_section_next(conf, SC_LISTENER, NULL) != NULL || conf_section_next(conf, SC_CLASS, NULL) != NULL;
+}
+
 /* The settings of this listener and this client's network. */
 static int
 choose_settings(struct session *s)
 {
 	static struct conf_resolved r;
 	struct conf_subject who = { .listener = s->listener, .peer = &s->peer };
-	int e = conf_resolve(conf, &who, &r);
+	int e;
 
+	if (!settings_vary())
+		return 0;
+	e = conf_resolve(conf, &who, &r);
 	if (e == 0)
 		s->set = &r.s;
 	return e;
