@@ -2,7 +2,7 @@ bin_PROGRAMS += sallyctl
 sallyctl_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS)
 sallyctl_SOURCES = \
 	ctl/commands.def ctl/options.def ctl/ctl.h \
-	ctl/acl.c ctl/acl.h ctl/acl_change.c ctl/acl_save.c ctl/acl_walk.c \
+	ctl/acl.c ctl/acl.h ctl/acl_save.c ctl/acl_walk.c \
 	ctl/conf.h ctl/config.c \
 	ctl/doctor.c ctl/doctor.def ctl/doctor.h ctl/doctor_files.c ctl/doctor_net.c \
 	ctl/help.c ctl/import.c ctl/import.def ctl/import.h ctl/import_proftpd.c ctl/import_pureftpd.c \

@@ -117,15 +117,20 @@ same_ids(const struct drop_target *t)
 	    ru == t->uid && eu == t->uid && su == t->uid && rg == t->gid && eg == t->gid && sg == t->gid;
 }
 
-/* Tries to come back. Every attempt must fail, and fail for want of permission. */
+/* For want of permission or, in a user namespace of our own, of any root. */
+static bool
+refused(int r)
+{
+	return r < 0 && (errno == EPERM || errno == EINVAL);
+}
+
+/* Tries to come back. Every attempt must fail. */
 static bool
 can_regain(const struct drop_target *t)
 {
 	uint64_t all = ~UINT64_C(0);
 
-	if (t->uid != 0 && (setresuid((uid_t)-1, 0, (uid_t)-1) == 0 || errno != EPERM))
-		return true;
-	if (t->uid != 0 && (setuid(0) == 0 || errno != EPERM))
+	if (t->uid != 0 && (!refused(setresuid((uid_t)-1, 0, (uid_t)-1)) || !refused(setuid(0))))
 		return true;
 	return set_caps(all, all) == 0;
 }

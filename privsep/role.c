@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -64,43 +65,77 @@ role_user_name(enum role_user user)
 	return names[user];
 }
 
-/* "uid" or "uid:gid". */
+/* A number that fits an id, up to the end of the text. */
 static int
-parse_numbers(const char *text, struct role_id *id)
+parse_id(const char *text, uint32_t *id)
 {
 	char *end;
 	unsigned long n;
 
 	errno = 0;
 	n = strtoul(text, &end, 10);
-	if (errno != 0 || n >= UINT32_MAX)
+	if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || n >= UINT32_MAX)
 		return SP_EFORMAT;
-	id->uid = id->gid = (uid_t)n;
-	if (*end == '\0')
-		return 0;
-	if (*end != ':' || end[1] < '0' || end[1] > '9')
-		return SP_EFORMAT;
-	n = strtoul(end + 1, &end, 10);
-	if (errno != 0 || n >= UINT32_MAX || *end != '\0')
-		return SP_EFORMAT;
-	id->gid = (gid_t)n;
+	*id = (uint32_t)n;
+	return 0;
+}
+
+/* What the name service says when it does not know a name differs between systems (getpwnam(3)). */
+static int
+not_found(void)
+{
+	return errno == 0 || errno == ENOENT || errno == ESRCH || errno == EBADF || errno == EPERM ? -ENOENT : -errno;
+}
+
+static int
+find_uid(const char *text, struct role_id *id)
+{
+	const struct passwd *p;
+	int r = 0;
+
+	if (*text >= '0' && *text <= '9') {
+		r = parse_id(text, &id->uid);
+		id->gid = id->uid;
+		return r;
+	}
+	errno = 0;
+	p = getpwnam(text);
+	if (p == NULL)
+		return not_found();
+	id->uid = p->pw_uid;
+	id->gid = p->pw_gid;
+	return 0;
+}
+
+static int
+find_gid(const char *text, struct role_id *id)
+{
+	const struct group *g;
+
+	if (*text == '\0' || (*text >= '0' && *text <= '9'))
+		return parse_id(text, &id->gid);
+	errno = 0;
+	g = getgrnam(text);
+	if (g == NULL)
+		return not_found();
+	id->gid = g->gr_gid;
 	return 0;
 }
 
 int
 role_find_user(const char *text, struct role_id *id)
 {
-	const struct passwd *p;
+	char user[256];
+	const char *colon;
+	int r;
 
-	if (text == NULL || *text == '\0')
+	if (text == NULL)
 		return SP_EFORMAT;
-	if (*text >= '0' && *text <= '9')
-		return parse_numbers(text, id);
-	errno = 0;
-	p = getpwnam(text);
-	if (p == NULL)
-		return errno != 0 && errno != ENOENT && errno != ESRCH ? -errno : -ENOENT;
-	id->uid = p->pw_uid;
-	id->gid = p->pw_gid;
-	return 0;
+	colon = strchrnul(text, ':');
+	if (colon == text || (size_t)(colon - text) >= sizeof user)
+		return SP_EFORMAT;
+	memcpy(user, text, (size_t)(colon - text));
+	user[colon - text] = '\0';
+	r = find_uid(user, id);
+	return r == 0 && *colon == ':' ? find_gid(colon + 1, id) : r;
 }

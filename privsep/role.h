@@ -77,8 +77,8 @@ struct role_id {
 };
 
 /*
- * Finds a user of the configuration: "name", "uid" or "uid:gid" (a uid alone
- * is its gid too).  0, -ENOENT when there is no such user, SP_EFORMAT.
+ * Finds a user of the configuration: "USER" or "USER:GROUP", each a name or a
+ * number (a number alone is the gid too).  0, -ENOENT when there is no such user, SP_EFORMAT.
  * Asks the name service: listener and start of templates only.
  */
 int role_find_user(const char *text, struct role_id *);

@@ -8,3 +8,4 @@ include %D%/agent.mk
 include %D%/monitor.mk
 include %D%/worker.mk
 include %D%/ctl.mk
+include %D%/privsep.mk

@@ -1,0 +1,157 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "privsep/chan.h"
+#include "tests/hostile/forge.h"
+#include "tests/unit/privsep.h"
+
+static struct chan worker, agent;
+static struct msg m;
+
+static void
+connect_both(void)
+{
+	int ends[2];
+
+	ck_assert_int_eq(chan_pair(ends), 0);
+	chan_init(&worker, ends[0], CH_FILES, ROLE_WORKER);
+	chan_init(&agent, ends[1], CH_FILES, ROLE_AGENT);
+}
+
+static void
+disconnect(void)
+{
+	chan_close(&worker);
+	chan_close(&agent);
+}
+
+START_TEST(asking_and_answering)
+{
+	static struct msg_facts ask = { .path = "/a" };
+	static struct msg_object answer = { .size = 42, .mtime = 7 };
+	uint32_t id;
+
+	ck_assert_int_eq(chan_tell(&worker, MSG_FACTS, &ask), 0);
+	ck_assert_int_eq(chan_receive(&agent, &m, ST_LIVE), 0);
+	ck_assert_int_eq(m.type, MSG_FACTS);
+	ck_assert_str_eq(m.facts.path, "/a");
+	id = m.id;
+	ck_assert_int_eq(chan_answer(&agent, &m, MSG_OBJECT, &answer, NULL, 0), 0);
+	ck_assert_int_eq(chan_receive(&worker, &m, ST_AWAIT), 0);
+	ck_assert_uint_eq(m.id, id);
+	ck_assert_uint_eq(m.object.size, 42);
+}
+END_TEST
+
+/* The answer waits in the socket before it is asked for, so that one process can play both. */
+START_TEST(call_takes_the_answer_to_its_request_only)
+{
+	static struct msg_facts ask = { .path = "/a" };
+	static struct msg_object answer = { .size = 42 };
+
+	ck_assert_int_eq(chan_send(&agent, MSG_OBJECT, 1, &answer, NULL, 0), 0);
+	ck_assert_int_eq(chan_call(&worker, MSG_FACTS, &ask, &m, MSG_OBJECT, MSG_NONE), 0);
+	ck_assert_int_eq(m.type, MSG_OBJECT);
+	ck_assert_int_eq(chan_send(&agent, MSG_OBJECT, 1, &answer, NULL, 0), 0);
+	ck_assert_int_eq(chan_call(&worker, MSG_FACTS, &ask, &m, MSG_OBJECT, MSG_NONE), SP_EREPLY);
+}
+END_TEST
+
+START_TEST(refusals_carry_a_reason)
+{
+	static struct msg_facts ask = { .path = "/a" };
+	static char longer[4000];
+
+	memset(longer, 'x', sizeof longer - 1);
+	m.id = 1;
+	ck_assert_int_eq(chan_refuse(&agent, &m, FAIL_SYSTEM, ENOENT, longer), 0);
+	ck_assert_int_eq(chan_call(&worker, MSG_FACTS, &ask, &m, MSG_OBJECT, MSG_NONE), 0);
+	ck_assert_int_eq(m.type, MSG_FAILED);
+	ck_assert_uint_eq(m.failed.reason, FAIL_SYSTEM);
+	ck_assert_uint_eq(m.failed.error, ENOENT);
+	ck_assert_uint_eq(strlen(m.failed.text), 1024);
+}
+END_TEST
+
+START_TEST(closed_channels_say_so)
+{
+	static struct msg_facts ask = { .path = "/a" };
+
+	chan_close(&agent);
+	ck_assert_int_eq(chan_tell(&worker, MSG_FACTS, &ask), SP_ECLOSED);
+	ck_assert_int_eq(chan_receive(&worker, &m, ST_AWAIT), SP_ECLOSED);
+	chan_close(&worker);
+	ck_assert_int_eq(chan_tell(&worker, MSG_FACTS, &ask), SP_ECLOSED);
+	ck_assert_int_eq(chan_receive(&worker, &m, ST_AWAIT), SP_ECLOSED);
+}
+END_TEST
+
+START_TEST(a_full_channel_does_not_block_who_must_not)
+{
+	static struct msg_facts ask;
+	int r = 0, sent = 0;
+
+	memset(ask.path, 'x', 4096);
+	ck_assert_int_eq(fcntl(worker.fd, F_SETFL, O_NONBLOCK), 0);
+	while ((r = chan_tell(&worker, MSG_FACTS, &ask)) == 0 && sent++ < 100000)
+		;
+	ck_assert_int_eq(r, -EAGAIN);
+	ck_assert_int_gt(sent, 5);
+}
+END_TEST
+
+START_TEST(received_descriptors_close_on_exec)
+{
+	static struct msg_reading answer = { .size = 1 };
+	int fd = forge_fd('r');
+
+	ck_assert_int_eq(chan_send(&agent, MSG_READING, 1, &answer, &fd, 1), 0);
+	close(fd);
+	ck_assert_int_eq(chan_receive(&worker, &m, ST_AWAIT), 0);
+	ck_assert_uint_eq(m.fd_count, 1);
+	ck_assert_int_eq(fcntl(m.fd[0], F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	msg_close(&m);
+}
+END_TEST
+
+/* Which descriptor fits which letter: all against all. */
+START_TEST(kinds_of_descriptors)
+{
+	static const struct { char made; const char *fits; } kinds[] = {
+		{ 'r', "rf" }, { 'w', "wf" }, { 'd', "df" }, { 't', "tf" }, { 'l', "lf" }, { 'c', "cf" }, { 'm', "mwf" },
+		{ 'x', "f" }, { 'u', "f" },
+	};
+	static const char letters[] = "rwdtlcmf";
+	int fd = forge_fd(kinds[_i].made);
+
+	for (const char *k = letters; *k != '\0'; k++)
+		ck_assert_msg(chan_fd_is(fd, *k) == (strchr(kinds[_i].fits, *k) != NULL), "a descriptor made as %c, asked as %c",
+		    kinds[_i].made, *k);
+	close(fd);
+	ck_assert(!chan_fd_is(fd, 'f') || fcntl(fd, F_GETFD) >= 0);
+}
+END_TEST
+
+Suite *
+privsep_chan_suite(void)
+{
+	Suite *s = suite_create("chan");
+	TCase *t = tcase_create("pair"), *k = tcase_create("kinds");
+
+	tcase_add_checked_fixture(t, connect_both, disconnect);
+	tcase_add_test(t, asking_and_answering);
+	tcase_add_test(t, call_takes_the_answer_to_its_request_only);
+	tcase_add_test(t, refusals_carry_a_reason);
+	tcase_add_test(t, closed_channels_say_so);
+	tcase_add_test(t, a_full_channel_does_not_block_who_must_not);
+	tcase_add_test(t, received_descriptors_close_on_exec);
+	tcase_add_loop_test(k, kinds_of_descriptors, 0, 9);
+	suite_add_tcase(s, t);
+	suite_add_tcase(s, k);
+	return s;
+}

@@ -1,0 +1,251 @@
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "privsep/drop.h"
+#include "privsep/sandbox.h"
+#include "tests/unit/privsep.h"
+
+#define BIT(x)	(UINT64_C(1) << CAP_##x)
+#define UID	64201
+#define GID	64202
+
+static gid_t groups[] = { 64210, 64205, 64207 };
+
+/* Each check returns a number of its own, so that the failure says which. */
+static int
+drop_to_a_user(void)
+{
+	struct drop_target t = { UID, GID, groups, 3, 0 };
+
+	if (drop_to(&t) != 0)
+		return 1;
+	if (getuid() != UID || geteuid() != UID || getgid() != GID || getgroups(0, NULL) != 3)
+		return 2;
+	if (setuid(0) == 0 || setgid(0) == 0 || setgroups(0, NULL) == 0)
+		return 3;
+	if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+		return 4;
+	return prctl(PR_CAPBSET_READ, CAP_SETUID, 0, 0, 0) == 0 ? 0 : 5;
+}
+
+static int
+drop_keeps_named_capabilities(void)
+{
+	struct drop_target t = { UID, GID, NULL, 0, BIT(CHOWN) };
+	char path[] = "/tmp/drop-XXXXXX";
+	int fd = mkstemp(path), r = drop_to(&t);
+
+	unlink(path);
+	if (r != 0)
+		return 1;
+	if (fchown(fd, UID, GID) < 0)
+		return 2;
+	return fchmod(fd, 0600) == 0 && chroot("/") == 0 ? 3 : 0;
+}
+
+static int
+drop_caps_of_root(void)
+{
+	struct drop_target t = { 0, 0, NULL, 0, BIT(SETUID) | BIT(SETGID) | BIT(SETPCAP) | BIT(SYS_CHROOT) };
+	struct drop_target user = { UID, GID, groups, 2, 0 };
+
+	char path[] = "/tmp/drop-XXXXXX";
+	int fd = mkstemp(path);
+
+	unlink(path);
+	if (drop_to(&t) != 0)
+		return 1;
+	if (fchown(fd, UID, GID) == 0)
+		return 2;
+	if (drop_to(&user) != 0)
+		return 3;
+	/* A second time there is nothing to come back from. */
+	return drop_to(&t) == 0 ? 4 : 0;
+}
+
+static int
+drop_refuses_what_it_cannot_do(void)
+{
+	struct drop_target t = { UID, GID, NULL, 0, 0 }, other = { UID + 1, GID, NULL, 0, 0 };
+
+	if (drop_to(&t) != 0)
+		return 1;
+	return drop_to(&other) == -EPERM ? 0 : 2;
+}
+
+static int
+user_without_root(void)
+{
+	return drop_to_user(0, 0, NULL, 0, -1) == SP_EDENIED ? 0 : 1;
+}
+
+static int
+user_in_a_jail(void)
+{
+	char path[] = "/tmp/jail-XXXXXX";
+	int fd;
+
+	/* A home that only its owner may enter. */
+	if (mkdtemp(path) == NULL || chown(path, UID, GID) < 0 || chmod(path, 0700) < 0)
+		return 1;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	rmdir(path);
+	if (fd < 0 || sandbox_prepare(ROLE_AGENT, false) != 0 || sandbox_enter(PHASE_SPARE) != 0)
+		return 2;
+	if (drop_to_user(UID, GID, groups, 3, fd) != 0)
+		return 3;
+	/* openat2 is the only door, and there is no world behind it. */
+	return faccessat(AT_FDCWD, "/etc/passwd", F_OK, 0) == 0 ? 4 : getgroups(0, NULL) == 3 ? 0 : 5;
+}
+
+static int
+monitor_keeps_no_more_than_its_role(void)
+{
+	struct role_id id = { UID, GID };
+
+	if (drop_monitor(&id, BIT(SETUID)) != SP_EDENIED)
+		return 1;
+	if (sandbox_prepare(ROLE_MONITOR, false) != 0 || sandbox_enter(PHASE_SPARE) != 0)
+		return 2;
+	if (drop_monitor(&id, BIT(CHOWN)) != 0)
+		return 3;
+	return getuid() == UID ? 0 : 4;
+}
+
+static int
+empty_root(void)
+{
+	DIR *d;
+
+	if (jail_to_nothing() != 0)
+		return 1;
+	d = opendir("/");
+	if (d == NULL || readdir(d) != NULL)
+		return 2;
+	return mkdir("/x", 0700) == 0 || access("/etc", F_OK) == 0 ? 3 : 0;
+}
+
+static int
+landlock_without_paths(void)
+{
+	int r = landlock_restrict_to(-1, LANDLOCK_NOTHING);
+
+	if (r == -ENOSYS || r == -EOPNOTSUPP)
+		return 0;
+	if (r != 0)
+		return 1;
+	return open("/etc/passwd", O_RDONLY) >= 0 || open("/tmp", O_RDONLY) >= 0 ? 2 : 0;
+}
+
+static int
+landlock_of_a_tree(enum landlock_access access, bool may_write)
+{
+	char path[] = "/tmp/tree-XXXXXX";
+	int dir, fd, r;
+
+	if (mkdtemp(path) == NULL || (dir = open(path, O_RDONLY | O_DIRECTORY)) < 0)
+		return 1;
+	r = landlock_restrict_to(dir, access);
+	if (r == -ENOSYS || r == -EOPNOTSUPP)
+		return 0;
+	if (r != 0)
+		return 2;
+	if (open("/etc/passwd", O_RDONLY) >= 0)
+		return 3;
+	fd = openat(dir, "file", O_WRONLY | O_CREAT, 0600);
+	if ((fd >= 0) != may_write)
+		return 4;
+	(void)unlinkat(dir, "file", 0);
+	return openat(dir, ".", O_RDONLY) >= 0 ? 0 : 5;
+}
+
+static int
+landlock_reading(void)
+{
+	return landlock_of_a_tree(LANDLOCK_READ_TREE, false);
+}
+
+static int
+landlock_writing(void)
+{
+	return landlock_of_a_tree(LANDLOCK_WRITE_TREE, true);
+}
+
+static int
+limits_of_a_role(void)
+{
+	struct rlimit core, files;
+
+	if (drop_limits(role_row(ROLE_WORKER)) != 0)
+		return 1;
+	getrlimit(RLIMIT_CORE, &core);
+	getrlimit(RLIMIT_NOFILE, &files);
+	return core.rlim_max == 0 && files.rlim_max == role_row(ROLE_WORKER)->files ? 0 : 2;
+}
+
+static int
+worker_role(void)
+{
+	struct role_id id = { UID, GID };
+	const char *what = "";
+
+	if (drop_to_role(role_row(ROLE_WORKER), &id, false, &what) != 0)
+		return 1;
+	if (getuid() != UID || getgroups(0, NULL) != 0)
+		return 2;
+	return access("/etc", F_OK) == 0 ? 3 : 0;
+}
+
+static const struct {
+	const char *name;
+	int (*f)(void);
+} cases[] = {
+	{ "a user", drop_to_a_user },
+	{ "named capabilities", drop_keeps_named_capabilities },
+	{ "root with few capabilities, then a user", drop_caps_of_root },
+	{ "no way back", drop_refuses_what_it_cannot_do },
+	{ "no session runs as root", user_without_root },
+	{ "a jail entered as the user", user_in_a_jail },
+	{ "the monitor", monitor_keeps_no_more_than_its_role },
+	{ "an empty root", empty_root },
+	{ "Landlock without paths", landlock_without_paths },
+	{ "Landlock for reading", landlock_reading },
+	{ "Landlock for writing", landlock_writing },
+	{ "limits", limits_of_a_role },
+	{ "the worker's role", worker_role },
+};
+
+START_TEST(dropping)
+{
+	int r;
+
+	/* Without root there is nothing to drop. */
+	if (geteuid() != 0)
+		return;
+	r = privsep_in_child(cases[_i].f);
+	ck_assert_msg(r == 0, "%s: check %d", cases[_i].name, r);
+}
+END_TEST
+
+Suite *
+privsep_drop_suite(void)
+{
+	Suite *s = suite_create("drop");
+	TCase *t = tcase_create("drop");
+
+	tcase_add_loop_test(t, dropping, 0, (int)(sizeof cases / sizeof cases[0]));
+	suite_add_tcase(s, t);
+	return s;
+}

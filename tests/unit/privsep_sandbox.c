@@ -1,0 +1,92 @@
+#include "config.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "privsep/sandbox.h"
+#include "tests/unit/privsep.h"
+
+static const enum msg_role roles[] = { ROLE_LISTENER, ROLE_MONITOR, ROLE_WORKER, ROLE_AGENT, ROLE_KEEPER };
+
+/* What the listener seals, the template takes, and it is what would be made in place. */
+START_TEST(filters_survive_sealing)
+{
+	static struct sandbox_programs made, sealed;
+	int fd;
+
+	ck_assert_int_eq(sandbox_make(roles[_i], &made), 0);
+	fd = sandbox_seal(roles[_i]);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq((int)read(fd, &sealed, 0), 0);
+	ck_assert_int_eq((int)pread(fd, &sealed, sizeof sealed, 0), (int)sizeof sealed);
+	ck_assert_int_eq(memcmp(&made, &sealed, sizeof made), 0);
+	ck_assert_int_eq((int)pwrite(fd, "x", 1, 0), -1);
+	for (int p = 0; p < PHASE_COUNT; p++)
+		ck_assert_int_eq(made.len[p] != 0, role_row(roles[_i])->filter[p] != FILTER_NONE);
+	close(fd);
+}
+END_TEST
+
+START_TEST(filters_of_another_role_are_not_taken)
+{
+	int fd = sandbox_seal(ROLE_AGENT);
+
+	ck_assert_int_eq(sandbox_unseal(fd, ROLE_WORKER, false), SP_EFORMAT);
+	close(fd);
+	fd = memfd_create("short", MFD_CLOEXEC);
+	ck_assert_int_eq(sandbox_unseal(fd, ROLE_WORKER, false), SP_ETRUNC);
+	close(fd);
+}
+END_TEST
+
+/* No later phase allows what an earlier one did not. */
+START_TEST(phases_get_stricter)
+{
+	const struct role_row *row = role_row(roles[_i]);
+
+	for (int call = 0; call < 450; call++)
+		for (int p = 1; p < PHASE_COUNT; p++) {
+			char before = sandbox_verdict(row->role, (enum role_phase)(p - 1), call);
+			char now = sandbox_verdict(row->role, (enum role_phase)p, call);
+
+			if (role_filters(row, (enum role_phase)(p - 1)) == 0)
+				continue;
+			ck_assert_msg((now != 'a' && now != 'c') || before == 'a' || before == 'c', "%s: call %d in %s", row->name,
+			    call, role_phase_name((enum role_phase)p));
+		}
+}
+END_TEST
+
+START_TEST(printing_gives_reasons)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	sandbox_print(out);
+	fclose(out);
+	ck_assert_ptr_nonnull(strstr(text, "openat2"));
+	ck_assert_ptr_nonnull(strstr(text, "the only way a path of a client becomes a descriptor"));
+	ck_assert_ptr_nonnull(strstr(text, "forbidden      ptrace"));
+	free(text);
+}
+END_TEST
+
+Suite *
+privsep_sandbox_suite(void)
+{
+	Suite *s = suite_create("sandbox");
+	TCase *t = tcase_create("filters");
+
+	tcase_add_loop_test(t, filters_survive_sealing, 0, 5);
+	tcase_add_test(t, filters_of_another_role_are_not_taken);
+	tcase_add_loop_test(t, phases_get_stricter, 0, 5);
+	tcase_add_test(t, printing_gives_reasons);
+	suite_add_tcase(s, t);
+	return s;
+}

@@ -1,0 +1,121 @@
+#include "config.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "privsep/drop.h"
+#include "privsep/sandbox.h"
+#include "privsep/verify.h"
+#include "tests/unit/privsep.h"
+
+#define UID 64301
+#define GID 64302
+
+static gid_t groups[] = { 64310, 64305 };
+static struct drop_target target = { UID, GID, groups, 2, UINT64_C(1) << CAP_CHOWN };
+
+/* A child that has dropped to the target, with so many filters, and waits to be killed. */
+static pid_t
+victim(int filters)
+{
+	int ready[2];
+	pid_t pid;
+	char byte;
+
+	ck_assert_int_eq(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (drop_to(&target) != 0 || (filters > 0 && (sandbox_prepare(ROLE_KEEPER, false) != 0 ||
+		    sandbox_enter(PHASE_LIVE) != 0)))
+			_exit(1);
+		if (write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	ck_assert_int_eq((int)read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+static void
+end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static const struct {
+	const char *what;
+	int filters;
+	struct verify_want want;
+	int result;
+} cases[] = {
+	{ "right", 1, { UID, GID, groups, 2, UINT64_C(1) << CAP_CHOWN, 1 }, 0 },
+	{ "more capabilities wanted than there are", 1, { UID, GID, groups, 2, ~UINT64_C(0), 1 }, 0 },
+	{ "groups not compared", 0, { UID, GID, NULL, 0, UINT64_C(1) << CAP_CHOWN, 0 }, 0 },
+	{ "another uid", 1, { UID + 1, GID, groups, 2, ~UINT64_C(0), 1 }, SP_ENOTDROPPED },
+	{ "another gid", 1, { UID, GID + 1, groups, 2, ~UINT64_C(0), 1 }, SP_ENOTDROPPED },
+	{ "fewer groups", 1, { UID, GID, groups, 1, ~UINT64_C(0), 1 }, SP_ENOTDROPPED },
+	{ "other groups", 1, { UID, GID, (gid_t[]){ 64310, 64306 }, 2, ~UINT64_C(0), 1 }, SP_ENOTDROPPED },
+	{ "a capability too many", 1, { UID, GID, groups, 2, 0, 1 }, SP_ENOTDROPPED },
+	{ "no filter", 0, { UID, GID, groups, 2, ~UINT64_C(0), 1 }, SP_ENOTDROPPED },
+	{ "too few filters", 1, { UID, GID, groups, 2, ~UINT64_C(0), 2 }, SP_ENOTDROPPED },
+};
+
+START_TEST(what_differs_is_found)
+{
+	char why[128] = "";
+	pid_t pid;
+	int r;
+
+	if (geteuid() != 0)
+		return;
+	pid = victim(cases[_i].filters);
+	r = verify_process(pid, &cases[_i].want, why, sizeof why);
+	end(pid);
+	ck_assert_msg(r == cases[_i].result, "%s: %s (%s)", cases[_i].what, sp_strerror(r), why);
+	ck_assert_int_eq(why[0] != '\0', r != 0);
+}
+END_TEST
+
+START_TEST(a_process_that_dropped_nothing)
+{
+	struct verify_want want = { getuid(), getgid(), NULL, 0, ~UINT64_C(0), 0 };
+	char why[128] = "";
+
+	ck_assert_int_eq(verify_process(getpid(), &want, why, sizeof why), SP_ENOTDROPPED);
+	ck_assert_str_eq(why, "no_new_privs is not set");
+}
+END_TEST
+
+START_TEST(a_process_that_is_gone)
+{
+	struct verify_want want = { 0 };
+	char why[128];
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	waitpid(pid, NULL, 0);
+	ck_assert_int_eq(verify_process(pid, &want, why, sizeof why), -ENOENT);
+}
+END_TEST
+
+Suite *
+privsep_verify_suite(void)
+{
+	Suite *s = suite_create("verify");
+	TCase *t = tcase_create("from outside");
+
+	tcase_add_loop_test(t, what_differs_is_found, 0, (int)(sizeof cases / sizeof cases[0]));
+	tcase_add_test(t, a_process_that_dropped_nothing);
+	tcase_add_test(t, a_process_that_is_gone);
+	suite_add_tcase(s, t);
+	return s;
+}
