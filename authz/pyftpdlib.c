@@ -11,6 +11,7 @@
  * those named like the path, its parent or its ancestors can cover it: they are
  * found by hash, and the one made earliest wins.
  */
+#include "authz/lint_rules.h"
 #include "authz/pyftpdlib.h"
 
 #include <errno.h>
@@ -442,6 +443,78 @@ letters_uniform(struct layer *l, const char *folder, enum authz_kind kind, uint3
 	o = covering(s, child, strlen(child), AUTHZ_MISSING);
 	*inside = o ? o->rights : s->base;
 	return true;
+}
+
+/* --------------------------------------------------------------------- lint */
+
+uint32_t
+most_pyftpdlib(const struct layer *l)
+{
+	const struct letters *s = l->state;
+	uint32_t most = s->base;
+
+	for (uint32_t i = 0; i < s->override_count; i++)
+		most |= s->overrides[i].rights;
+	return most | AUTHZ_PASSWD;
+}
+
+/* An earlier recursive override of a folder above always comes first. */
+static const struct override *
+shadow_of(const struct letters *s, const struct override *o)
+{
+	for (const struct override *e = s->overrides; e < o; e++)
+		if (e->recursive && path_within(o->dir, o->len, e->dir, e->len))
+			return e;
+	return NULL;
+}
+
+static void
+lint_hooks(const struct letters *s, const struct source *src, const struct lint_run *run)
+{
+	for (size_t i = 0; i < s->hook_count; i++) {
+		const struct hook *h = &s->hooks[i];
+		char q[QUOTED_MAX];
+
+		if (*h->prefix.at != '/')
+			LINT_AT(run, NEVER_MATCHES, src, h->line, "hook deny-prefix %s: paths begin with a slash", quoted(h->prefix, q));
+		else if (h->prefix.len > 1 && h->prefix.at[h->prefix.len - 1] == '/')
+			LINT_AT(run, FOLDER_ITSELF, src, h->line, "hook deny-prefix %s does not cover the folder itself", quoted(h->prefix, q));
+	}
+}
+
+void
+lint_pyftpdlib(struct layer *l, const struct lint_run *run)
+{
+	const struct letters *s = l->state;
+	const struct source *src = &l->sources[0];
+	char q[QUOTED_MAX], wide[QUOTED_MAX];
+
+	lint_hooks(s, src, run);
+	lint_contradiction(run, src, s->base_line, s->base, "the base set");
+	for (uint32_t i = 0; i < s->override_count; i++) {
+		const struct override *o = &s->overrides[i], *e = shadow_of(s, o);
+
+		quoted(o->text, q);
+		if (e)
+			LINT_AT(run, SHADOWED, src, o->line, "%s: %s comes first", q, quoted(e->text, wide));
+		else if (o->rights == s->base)
+			LINT_AT(run, NO_EFFECT, src, o->line, "%s gives what the base letters give", q);
+		lint_contradiction(run, src, o->line, o->rights, q);
+	}
+}
+
+void
+folders_pyftpdlib(const struct layer *l, lint_folder_found *found, void *context)
+{
+	const struct letters *s = l->state;
+
+	for (uint32_t i = 0; i < s->override_count; i++) {
+		const struct override *o = &s->overrides[i];
+		struct lint_folder f = { .path = o->dir, .must_exist = true, .file = l->sources[0].file,
+		    .line = l->sources[0].line + o->line };
+
+		found(context, &f);
+	}
 }
 
 const struct dialect dialect_pyftpdlib = {

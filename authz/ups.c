@@ -14,6 +14,7 @@
  * Everything starts with all letters; the class the user falls into speaks
  * first, then the records in order.  Later operations win.
  */
+#include "authz/lint_rules.h"
 #include "authz/ups.h"
 
 #include <errno.h>
@@ -55,16 +56,26 @@ struct applied {
 	uint32_t touched;
 };
 
+/* A class behind one that everybody is in. */
+struct unreached {
+	const struct source *source;
+	unsigned line;
+};
+
 struct ups {
 	uint32_t state, rights;
 	struct applied *applied;
 	size_t count;
+	struct unreached *unreached;
+	size_t unreached_count;
 };
 
 /* A user class being read. */
 struct class {
 	bool open, named, has_groups, has_mode;
 	bool chosen;			/* the user is in it */
+	bool everybody;			/* its groups are "all", or not given */
+	unsigned line;
 	struct span mode;
 	unsigned mode_line;
 };
@@ -75,7 +86,7 @@ struct reader {
 	const struct source *source;
 	const struct lines *line;
 	struct class class;
-	bool class_found;
+	bool class_found, all_taken;	/* all_taken: a class for everybody is complete */
 	struct applied *records;	/* strings of records, applied after the classes */
 	size_t record_count;
 };
@@ -276,7 +287,10 @@ end_class(struct reader *r, struct ups *u)
 	struct span mode = c->mode;
 
 	if (c->open && !c->has_groups && c->has_mode)
-		c->chosen = true;
+		c->chosen = c->everybody = true;
+	if (c->open && r->all_taken)
+		u->unreached[u->unreached_count++] = (struct unreached){ r->source, c->line };
+	r->all_taken |= c->open && c->everybody;
 	if (c->open && c->chosen && !r->class_found) {
 		r->class_found = true;
 		while (mode.len) {
@@ -297,6 +311,7 @@ begin_class(struct reader *r, struct ups *u, struct span rest)
 		wrong(r, r->line->start, "a class inside a class", "end-user-class first");
 	end_class(r, u);
 	r->class.open = r->class.named = true;
+	r->class.line = r->line->number;
 }
 
 static void
@@ -314,8 +329,11 @@ class_groups(struct reader *r, struct ups *u, struct span list)
 {
 	if (r->class.has_groups && !r->class.named)
 		end_class(r, u);
+	if (!r->class.open)
+		r->class.line = r->line->number;
 	r->class.open = r->class.has_groups = true;
 	r->class.chosen = in_groups(&r->layer->policy->subject, list);
+	r->class.everybody = span_is(span_trim(list), "all");
 }
 
 static void
@@ -323,6 +341,8 @@ class_mode(struct reader *r, struct ups *u, struct span mode)
 {
 	if (r->class.has_mode && !r->class.named)
 		end_class(r, u);
+	if (!r->class.open)
+		r->class.line = r->line->number;
 	r->class.open = r->class.has_mode = true;
 	r->class.mode = span_trim(mode);
 	r->class.mode_line = r->line->number;
@@ -399,7 +419,7 @@ ups_compile(struct layer *l, struct compiler *c)
 
 	l->state = u;
 	if (!u || !(u->applied = arena_alloc(a, n * sizeof(*u->applied))) ||
-	    !(r.records = arena_alloc(a, n * sizeof(*r.records))))
+	    !(u->unreached = arena_alloc(a, n * sizeof(*u->unreached))) || !(r.records = arena_alloc(a, n * sizeof(*r.records))))
 		return -ENOMEM;
 	u->state = UPS_EVERYTHING;
 	for (size_t i = 0; i < l->source_count; i++) {
@@ -495,6 +515,33 @@ ups_cite(const struct layer *l, const struct request *r, const struct authz_hit 
 		text_add(t, "no string removes anything; ");
 	text_add(t, "state: ");
 	ups_print(u->state, t);
+}
+
+/* --------------------------------------------------------------------- lint */
+
+uint32_t
+most_ups(const struct layer *l)
+{
+	return ((const struct ups *)l->state)->rights;
+}
+
+void
+lint_ups(struct layer *l, const struct lint_run *run)
+{
+	const struct ups *u = l->state;
+	uint32_t state = UPS_EVERYTHING;
+	char q[QUOTED_MAX];
+
+	for (size_t i = 0; i < u->unreached_count; i++)
+		LINT_AT(run, SHADOWED, u->unreached[i].source, u->unreached[i].line, "a class before this one takes everybody");
+	for (size_t i = 0; i < u->count; i++) {
+		uint32_t before = state;
+		const char *at;
+
+		ups_apply(u->applied[i].text, &state, NULL, &at);
+		if (before == state && u->applied[i].text.len)
+			LINT_AT(run, NO_EFFECT, u->applied[i].source, u->applied[i].line, "%s changes nothing here", quoted(u->applied[i].text, q));
+	}
 }
 
 const struct dialect dialect_ups = {

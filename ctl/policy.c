@@ -54,13 +54,15 @@ forget(struct view *v)
 	authz_problems_clear(&v->problems);
 	if (v->found)
 		account_free(&v->account);
+	if (v->rules_only)
+		conf_resolved_free(&v->rules);
 	if (v->root_fd >= 0)
 		close(v->root_fd);
 	v->root_fd = -1;
 	for (size_t i = 0; i < v->subject.group_name_count; i++)
 		free((char *)(uintptr_t)v->group_names[i]);
 	memset(&v->subject, 0, sizeof(v->subject));
-	v->found = v->refused = false;
+	v->found = v->refused = v->rules_only = false;
 	v->why[0] = '\0';
 }
 
@@ -177,10 +179,9 @@ tree_owner(void *context, const char *path, uint32_t *owner)
 }
 
 static int
-compile(struct view *v)
+compile(struct view *v, const struct settings *s)
 {
-	const struct account *a = &v->account;
-	const struct conf_layers *layers = &a->resolved->s.layer;
+	const struct conf_layers *layers = &s->layer;
 	struct authz_source *sources = calloc(layers->n + 1, sizeof(*sources));
 
 	if (sources == NULL)
@@ -189,7 +190,7 @@ compile(struct view *v)
 		const struct conf_layer *l = &layers->v[i];
 
 		sources[i] = (struct authz_source){ l->dialect, l->text, l->prefix, l->file, l->line,
-		    authz_scope_of(l, &a->resolved->s), l->section };
+		    authz_scope_of(l, s), l->section };
 	}
 	v->tree = (struct authz_tree){ v, tree_control, tree_owner };
 	v->policy = authz_compile(sources, layers->n, &v->subject, &v->tree, &v->problems);
@@ -236,10 +237,28 @@ view_take(struct view *v, const char *user)
 	place(v);
 	v->subject.home = v->root;
 	check_state(v, &q);
-	if (compile(v) == 0)
+	if (compile(v, &v->account.resolved->s) == 0)
 		return CTL_OK;
 	(void)str_copy(v->why, sizeof(v->why), "out of memory");
 	return CTL_FAILED;
+}
+
+int
+view_take_rules(struct view *v, const char *user)
+{
+	struct conf_subject who = { .user = user };
+	int r;
+
+	forget(v);
+	v->subject = (struct authz_subject){ .user = user, .dialect_uid = AUTHZ_NOBODY, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	r = conf_resolve(v->conf, &who, &v->rules);
+	if (r != 0) {
+		(void)str_copy(v->why, sizeof(v->why), sp_strerror(r));
+		return CTL_FAILED;
+	}
+	v->rules_only = true;
+	v->subject.choices = authz_choices_of(&v->rules.s);
+	return compile(v, &v->rules.s) == 0 ? CTL_OK : CTL_FAILED;
 }
 
 /* ---------------------------------------------------------------- the question */

@@ -19,6 +19,8 @@ struct view {
 	struct conf *conf;		/* the caller's */
 	struct account_sources sources;
 	struct account account;
+	struct conf_resolved rules;	/* of view_take_rules() */
+	bool rules_only;
 	struct authz_policy *policy;
 	struct authz_subject subject;
 	struct authz_tree tree;
@@ -35,6 +37,8 @@ struct view {
 void view_begin(struct view *, const struct invocation *, struct conf *);
 /* Takes an account; the one before is forgotten. CTL_OK, or CTL_FAILED with view->why. */
 int view_take(struct view *, const char *user);
+/* The same for its rules alone, whoever knows the account: no identity, no root (view->found is false). */
+int view_take_rules(struct view *, const char *user);
 void view_end(struct view *);
 
 /* What is asked: a command of a client with one or two paths, as typed. */

@@ -7,6 +7,7 @@
 #define AUTHZ_SUITES(SUITE)	\
 	SUITE(kernel)		\
 	SUITE(languages)	\
+	SUITE(lint)		\
 	SUITE(match)		\
 	SUITE(policy)		\
 	SUITE(posixacl)
