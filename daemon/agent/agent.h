@@ -100,9 +100,10 @@ struct agent {
 	uint64_t unique_key[2];
 	struct transfer transfer;
 	char cwd[ROOT_PATH_MAX + 1];
-	char rename_from[ROOT_PATH_MAX + 1];
 	gid_t groups[1024];
 
+	/* From here on nothing outlives a request, but for the source of a rename. */
+	char rename_from[ROOT_PATH_MAX + 1];
 	struct place place, source;	/* of the request; the source of a rename */
 	struct msg in;
 	struct msg reply;		/* of the monitor */

@@ -26,7 +26,7 @@
 static struct {
 	size_t n, bytes;
 	bool more;		/* the last text goes on */
-	struct authz_source source[LAYERS_MAX];
+	struct authz_source *source;
 } layers;
 
 static char *
@@ -69,6 +69,8 @@ policy_add(struct agent *a, const struct msg_layer *m)
 	if (!layers.more) {
 		if (layers.n == LAYERS_MAX)
 			return SP_ERANGE;
+		if (layers.source == NULL && (layers.source = calloc(LAYERS_MAX, sizeof *layers.source)) == NULL)
+			return -ENOMEM;
 		s = &layers.source[layers.n++];
 		s->dialect = copy(m->dialect);
 		s->prefix = copy(m->prefix);
@@ -94,6 +96,7 @@ forget_layers(void)
 		free((char *)(uintptr_t)layers.source[i].section);
 		free((char *)(uintptr_t)layers.source[i].text);
 	}
+	free(layers.source);
 	memset(&layers, 0, sizeof layers);
 }
 

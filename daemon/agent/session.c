@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <poll.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -378,9 +379,7 @@ agent_session(const int *fds, unsigned n)
 	msg_close(&a->in);
 	if (r != 0)
 		return r - 1;
-	give_back(&a->in, sizeof a->in);
-	give_back(&a->place, sizeof a->place);
-	give_back(&a->out, sizeof a->out);
+	give_back(a->rename_from, sizeof *a - offsetof(struct agent, rename_from));
 	r = serve_all(a);
 	transfer_abandon(a);
 	listing_close(a);
