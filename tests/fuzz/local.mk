@@ -2,3 +2,4 @@ include %D%/authz.mk
 include %D%/common.mk
 include %D%/acl.mk
 include %D%/worker.mk
+include %D%/agent.mk
