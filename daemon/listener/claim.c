@@ -7,10 +7,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/bucket.h"
 #include "daemon/listener/claim.h"
 
 #define CHAINS		1024
-#define MEMORY_SIZE	4096
 
 struct name {
 	struct name *next;
@@ -149,17 +149,20 @@ claim_release(struct claim_table *c, const char *user, const char *class)
 }
 
 int
-claim_memory(struct claim_table *c, const char *user)
+claim_memory(struct claim_table *c, const char *user, uint64_t up, uint64_t down)
 {
+	struct bucket_pair rates;
 	struct name *n = *place_of(c->users, user);
 	int fd;
 
 	if (n == NULL || n->memory_fd >= 0)
 		return n == NULL ? -1 : n->memory_fd;
+	bucket_init(&rates.up, up);
+	bucket_init(&rates.down, down);
 	fd = memfd_create("rates", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -1;
-	if (ftruncate(fd, MEMORY_SIZE) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+	if (pwrite(fd, &rates, sizeof rates, 0) != (ssize_t)sizeof rates || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
 		close(fd);
 		return -1;
 	}

@@ -23,10 +23,10 @@ unsigned claim_users(const struct claim_table *, const char *user);
 unsigned claim_classes(const struct claim_table *, const char *class);
 
 /*
- * A memory file that all sessions of a user share, in which they keep the
- * account's common rates; made on first use, all zero, of one page, its size sealed.
+ * A memory file that all sessions of a user share: a struct bucket_pair with
+ * the account's common rates (bytes a second, 0: none), made on first use, its size sealed.
  * The descriptor belongs to the table.  -1: no such user, or no memory.
  */
-int claim_memory(struct claim_table *, const char *user);
+int claim_memory(struct claim_table *, const char *user, uint64_t up, uint64_t down);
 
 #endif

@@ -333,7 +333,7 @@ got_claim(struct session *n, struct msg *m)
 		(void)str_copy(v->user, sizeof v->user, c->user);
 		(void)str_copy(v->class, sizeof v->class, c->class);
 		if (c->rate_up != 0 || c->rate_down != 0)
-			fd = claim_memory(n->server->claims, c->user);
+			fd = claim_memory(n->server->claims, c->user, c->rate_up, c->rate_down);
 	}
 	return chan_answer(&n->channel, m, MSG_CLAIMED, &answer, &fd, fd >= 0);
 }

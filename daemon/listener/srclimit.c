@@ -12,6 +12,7 @@
 #define SOURCES_MAX	65536	/* an attacker with a large IPv6 network fills no more */
 #define BANS_MAX	4096
 #define MINUTE		60000
+#define SWEEP_EVERY	1000	/* ms: looking through all sources for each new one would be work for an attacker to order */
 #define REASON_MAX	128
 
 struct source {
@@ -32,6 +33,7 @@ struct ban {
 struct srclimit {
 	uint64_t seed;		/* nobody outside can aim at one chain */
 	unsigned count;
+	int64_t swept;		/* when idle sources were last looked for everywhere */
 	struct source *chain[CHAINS];
 	unsigned ban_count, ban_room;
 	struct ban *bans;
@@ -42,7 +44,10 @@ srclimit_new(void)
 {
 	struct srclimit *s = calloc(1, sizeof *s);
 
-	if (s != NULL && getrandom(&s->seed, sizeof s->seed, 0) != sizeof s->seed)
+	if (s == NULL)
+		return NULL;
+	s->swept = INT64_MIN / 2;
+	if (getrandom(&s->seed, sizeof s->seed, 0) != sizeof s->seed)
 		s->seed = (uint64_t)(uintptr_t)s;
 	return s;
 }
@@ -114,6 +119,7 @@ find(struct srclimit *s, const struct addr_net *net, int64_t now)
 static void
 forget_idle(struct srclimit *s, int64_t now)
 {
+	s->swept = now;
 	for (size_t i = 0; i < CHAINS; i++)
 		for (struct source **at = &s->chain[i]; *at != NULL;) {
 			struct source *e = *at;
@@ -136,7 +142,7 @@ find_or_add(struct srclimit *s, const struct addr_net *net, int64_t now)
 
 	if (e != NULL)
 		return e;
-	if (s->count >= SOURCES_MAX)
+	if (s->count >= SOURCES_MAX && now - s->swept >= SWEEP_EVERY)
 		forget_idle(s, now);
 	if (s->count >= SOURCES_MAX || (e = calloc(1, sizeof *e)) == NULL)
 		return NULL;

@@ -9,3 +9,4 @@ include %D%/monitor.mk
 include %D%/worker.mk
 include %D%/ctl.mk
 include %D%/privsep.mk
+include %D%/listener.mk
