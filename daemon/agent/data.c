@@ -81,6 +81,37 @@ listen_in_range(struct addr *where, struct conf_ports range)
 	return fd;
 }
 
+/* Addresses that nobody outside can reach. */
+static bool
+is_private(const struct addr *a)
+{
+	static const char *const networks[] = {
+		"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8",
+		"fc00::/7", "fe80::/10", "::1",
+	};
+	struct addr_net net;
+
+	for (size_t i = 0; i < sizeof networks / sizeof networks[0]; i++)
+		if (addr_net_parse(&net, networks[i]) == 0 && addr_net_has(&net, a))
+			return true;
+	return false;
+}
+
+/* The most common reason for "login works, listing hangs": behind NAT without passive_address. */
+static void
+warn_unreachable(const struct agent *a, const struct addr *tell)
+{
+	char host[ADDR_TEXT_MAX];
+	struct log_line l;
+
+	if (!is_private(tell) || is_private(&a->peer))
+		return;
+	log_begin(&l, LOG_LEVEL_WARNING, "private-passive-address");
+	log_str(&l, "told", addr_host(host, tell));
+	log_str(&l, "remedy", "set passive_address to the address that clients reach this server at");
+	log_end(&l);
+}
+
 /* The address that this client is told: as configured for its network, else the one it came to. */
 static void
 address_to_tell(struct agent *a, struct addr *tell)
@@ -141,6 +172,7 @@ handle_listen(struct agent *a, const struct msg *m)
 	if (fd < 0)
 		return fd;
 	a->listen_fd = fd;
+	warn_unreachable(a, &tell);
 	return answer_listening(a, &tell);
 }
 

@@ -186,7 +186,10 @@ replace_later(struct agent *a)
 
 	if ((r = make_temp(a, S_IRUSR | S_IWUSR)) != 0) {
 		t->fd = victim;
-		return r == -ENOSPC || r == -EDQUOT ? r : 0;
+		if (r == -ENOSPC || r == -EDQUOT)
+			return r;
+		log_problem(LOG_LEVEL_INFO, "upload-in-place", t->path, r);
+		return 0;
 	}
 	t->commit = COMMIT_RENAME;
 	r = dress(victim, t->fd);

@@ -40,6 +40,7 @@ struct agent_test {
 	const char *rules;
 	uint32_t dialect_uid;
 	const char *start;
+	const char *peer;	/* IPv4 address of the client */
 	uint64_t quota_bytes, quota_files;	/* what the ledger has left */
 	struct msg_quota charged;		/* the last charge that was not nothing */
 	char log[16][2100];			/* the last lines */

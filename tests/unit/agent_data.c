@@ -71,6 +71,23 @@ START_TEST(clients_are_told_the_address_of_their_network)
 }
 END_TEST
 
+/* The commonest mistake of all: a server behind NAT that tells its inner address. */
+START_TEST(unreachable_addresses_are_warned_of)
+{
+	struct msg_listen m = { .family = 4 };
+
+	agent_test_make();
+	at->peer = "198.51.100.7";
+	at->settings = "passive_ports=3210-3219\n";
+	agent_test_start();
+	expect(MSG_LISTEN, &m, MSG_LISTENING);
+	ck_assert_ptr_nonnull(strstr(at->log[0], "private-passive-address"));
+	expect(MSG_LISTEN, &m, MSG_LISTENING);
+	ck_assert_uint_eq(at->log_count, 1);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
 START_TEST(exhausted_ranges_are_said_so)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(3220), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -195,6 +212,7 @@ agent_data_suite(void)
 
 	tcase_add_test(c, passive_sockets_are_in_the_range_and_used_again);
 	tcase_add_test(c, clients_are_told_the_address_of_their_network);
+	tcase_add_test(c, unreachable_addresses_are_warned_of);
 	tcase_add_test(c, exhausted_ranges_are_said_so);
 	tcase_add_test(c, active_connections_go_to_the_peer);
 	tcase_add_test(c, foreign_addresses_and_low_ports_are_refused);

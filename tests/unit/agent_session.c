@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -313,6 +314,7 @@ agent_test_make(void)
 	at->dialect = "pyftpdlib";
 	at->rules = EVERYTHING;
 	at->start = "/";
+	at->peer = "127.0.0.1";
 	at->quota_bytes = at->quota_files = UINT64_MAX / 2;
 	at->dialect_uid = AUTHZ_NOBODY;
 	(void)str_copy(at->dir, sizeof at->dir, "/tmp/sallyport-agent-XXXXXX");
@@ -345,6 +347,7 @@ fill_profile(struct msg_profile *p)
 	struct sockaddr_in peer = local;
 
 	peer.sin_port = htons(3200);
+	ck_assert_int_eq(inet_pton(AF_INET, at->peer, &peer.sin_addr), 1);
 	p->session = 77;
 	p->uid = geteuid() == 0 ? TEST_UID : geteuid();
 	p->gid = geteuid() == 0 ? TEST_UID : getegid();

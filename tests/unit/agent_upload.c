@@ -273,6 +273,7 @@ START_TEST(the_kernels_rights_on_the_file_count)
 	agent_test_start();
 	ck_assert_int_eq(put_file("closed/f", 0, "n", true), MSG_DONE);
 	expect_file("closed/f", "n");
+	ck_assert_ptr_nonnull(strstr(at->log[1], "event=upload-in-place"));
 	expect_path_failed(MSG_STORE, "closed/new", FAIL_SYSTEM, EACCES);
 	expect_path_failed(MSG_STORE, "locked", FAIL_SYSTEM, EACCES);
 	expect_file("locked", "old");
