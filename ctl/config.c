@@ -10,6 +10,7 @@
 #include "common/exitcode.h"
 #include "common/str.h"
 #include "ctl/conf.h"
+#include "ctl/policy.h"
 
 int
 ctl_conf_load(const struct invocation *inv, struct conf **conf)
@@ -52,10 +53,22 @@ translate(int code)
 	return code == SP_EXIT_OK ? CTL_OK : code == SP_EXIT_CONFIG ? CTL_CONFIG : code == SP_EXIT_USAGE ? CTL_USAGE : CTL_FAILED;
 }
 
+/* Beyond what sallyportd's check-config can tell, the rules of all policies are compiled. */
 int
 check_command(struct invocation *inv)
 {
-	return translate(conf_check_command(stdout, inv->argc > 0 ? inv->argv[0] : inv->config, inv->json));
+	const char *path = inv->argc > 0 ? inv->argv[0] : inv->config;
+	struct conf *conf = conf_new();
+	int errors = conf != NULL ? conf_load(conf, path) : -ENOMEM, code;
+
+	if (errors < 0) {
+		conf_free(conf);
+		return ctl_fail_code(inv, CTL_FAILED, path, errors);
+	}
+	policies_check(conf);
+	code = translate(conf_report(stdout, conf, inv->json));
+	conf_free(conf);
+	return code;
 }
 
 int

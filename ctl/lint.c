@@ -285,7 +285,7 @@ look_at_names(void)
 static int
 lint_user(const char *user)
 {
-	if (view_take(&run.view, user) != CTL_OK && view_take_rules(&run.view, user) != CTL_OK)
+	if (view_take(&run.view, user) != CTL_OK && view_take_rules(&run.view, user, NULL) != CTL_OK)
 		return ctl_fail(run.inv, CTL_FAILED, "%s: %s", user, run.view.why);
 	look_at_problems(&run.view.problems);
 	lint(run.view.policy, tell, NULL);
@@ -314,7 +314,7 @@ lint_users(struct invocation *inv, const struct conf *conf)
 		if ((r = lint_user(conf_section_name(s))) != CTL_OK)
 			code = r;
 	/* The layers that hold for accounts of other sources. */
-	if (inv->argc == 0 && view_take_rules(&run.view, "some-other-account") == CTL_OK) {
+	if (inv->argc == 0 && view_take_rules(&run.view, "some-other-account", NULL) == CTL_OK) {
 		look_at_problems(&run.view.problems);
 		lint(run.view.policy, tell, NULL);
 	}

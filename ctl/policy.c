@@ -178,6 +178,63 @@ tree_owner(void *context, const char *path, uint32_t *owner)
 	return 0;
 }
 
+struct piece {
+	const char *at;
+	size_t len;
+};
+
+/* The text of a line as a layer has it: without its indentation, and without the key in front. */
+static struct piece
+layer_line(const struct conf_layers *layers, const char *file, unsigned line)
+{
+	for (size_t i = 0; i < layers->n; i++) {
+		const struct conf_layer *l = &layers->v[i];
+		const char *p = l->text;
+		unsigned n = l->line;
+
+		if (l->file == NULL || file == NULL || strcmp(l->file, file) != 0)
+			continue;
+		for (; p != NULL && n < line; n++)
+			p = strchr(p, '\n') != NULL ? strchr(p, '\n') + 1 : NULL;
+		if (p != NULL && n == line)
+			return (struct piece){ p, strcspn(p, "\n") };
+	}
+	return (struct piece){ NULL, 0 };
+}
+
+/* Where a layer's line begins in its file; 0 when it is not to be found there. */
+static size_t
+indentation(const char *file, unsigned line, const char *text, size_t len)
+{
+	FILE *in = fopen(file, "re");
+	char *buf = NULL;
+	size_t size = 0, at = 0;
+	const char *p;
+
+	while (in != NULL && line > 0 && getline(&buf, &size, in) >= 0)
+		if (--line == 0 && (p = memmem(buf, strlen(buf), text, len)) != NULL)
+			at = (size_t)(p - buf);
+	if (in != NULL)
+		fclose(in);
+	free(buf);
+	return at;
+}
+
+/* The engine counts columns in the text it was given; people count them in their file. */
+static void
+fix_columns(struct view *v, const struct conf_layers *layers)
+{
+	size_t kept = v->problems.count < AUTHZ_PROBLEMS_MAX ? v->problems.count : AUTHZ_PROBLEMS_MAX;
+
+	for (size_t i = 0; i < kept; i++) {
+		struct authz_problem *p = &v->problems.list[i];
+		struct piece text = p->column > 0 ? layer_line(layers, p->file, p->line) : (struct piece){ NULL, 0 };
+
+		if (text.len > 0)
+			p->column += (unsigned)indentation(p->file, p->line, text.at, text.len);
+	}
+}
+
 static int
 compile(struct view *v, const struct settings *s)
 {
@@ -195,6 +252,7 @@ compile(struct view *v, const struct settings *s)
 	v->tree = (struct authz_tree){ v, tree_control, tree_owner };
 	v->policy = authz_compile(sources, layers->n, &v->subject, &v->tree, &v->problems);
 	free(sources);
+	fix_columns(v, layers);
 	return v->policy != NULL ? 0 : -ENOMEM;
 }
 
@@ -244,9 +302,9 @@ view_take(struct view *v, const char *user)
 }
 
 int
-view_take_rules(struct view *v, const char *user)
+view_take_rules(struct view *v, const char *user, const char *group)
 {
-	struct conf_subject who = { .user = user };
+	struct conf_subject who = { .user = user, .groups = group != NULL ? &group : NULL, .group_count = group != NULL };
 	int r;
 
 	forget(v);
@@ -406,4 +464,56 @@ view_ask(struct view *v, const struct question *q, bool kernel, struct asked *a)
 	if (a->n == 2)
 		ask_kernel(v, a, 1, pair->first == AUTHZ_OP_RNFR ? a->path[0] : NULL);
 	return NULL;
+}
+
+/* ------------------------------------------------------------------- all of them */
+
+/* Whether the configuration has this problem already: accounts share layers. */
+static bool
+known_problem(const struct conf *conf, const struct authz_problem *p, const char *what)
+{
+	const struct conf_problem *q;
+
+	for (size_t i = 0; (q = conf_problem_at(conf, i)) != NULL; i++)
+		if (q->line == p->line && strcmp(q->what, what) == 0 && strcmp(q->file, p->file != NULL ? p->file : "") == 0)
+			return true;
+	return false;
+}
+
+static void
+add_problems(struct view *v)
+{
+	size_t kept = v->problems.count < AUTHZ_PROBLEMS_MAX ? v->problems.count : AUTHZ_PROBLEMS_MAX;
+
+	for (size_t i = 0; i < kept; i++) {
+		const struct authz_problem *p = &v->problems.list[i];
+		char what[512], place[32] = "";
+
+		if (p->column > 0)
+			(void)str_format(place, sizeof(place), "column %u: ", p->column);
+		(void)str_format(what, sizeof(what), "%s%s%s%s", place, p->text, p->expected[0] != '\0' ? "; expected: " : "", p->expected);
+		if (!known_problem(v->conf, p, what))
+			conf_problem_add(v->conf, p->warning ? CONF_WARNING : CONF_ERROR, p->file != NULL ? p->file : "", p->line, "layer",
+			    what, "");
+	}
+}
+
+void
+policies_check(struct conf *conf)
+{
+	static const char somebody[] = "some-other-account";
+	static struct view v;
+
+	memset(&v, 0, sizeof(v));
+	v.conf = conf;
+	v.root_fd = -1;
+	for (const struct conf_section *s = NULL; (s = conf_section_next(conf, SC_ACCOUNT, s)) != NULL;)
+		if (view_take_rules(&v, conf_section_name(s), NULL) == CTL_OK)
+			add_problems(&v);
+	for (const struct conf_section *s = NULL; (s = conf_section_next(conf, SC_GROUP, s)) != NULL;)
+		if (view_take_rules(&v, somebody, conf_section_name(s)) == CTL_OK)
+			add_problems(&v);
+	if (view_take_rules(&v, somebody, NULL) == CTL_OK)
+		add_problems(&v);
+	view_end(&v);
 }

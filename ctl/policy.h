@@ -37,9 +37,16 @@ struct view {
 void view_begin(struct view *, const struct invocation *, struct conf *);
 /* Takes an account; the one before is forgotten. CTL_OK, or CTL_FAILED with view->why. */
 int view_take(struct view *, const char *user);
-/* The same for its rules alone, whoever knows the account: no identity, no root (view->found is false). */
-int view_take_rules(struct view *, const char *user);
+/* The same for its rules alone, whoever knows the account: no identity, no root (view->found is false). group: NULL, or its only group. */
+int view_take_rules(struct view *, const char *user, const char *group);
 void view_end(struct view *);
+
+/*
+ * Compiles the rules of every account and group section, and of an account
+ * that has none, and adds what is wrong to the configuration's problems, with
+ * columns as the file has them.
+ */
+void policies_check(struct conf *);
 
 /* What is asked: a command of a client with one or two paths, as typed. */
 struct question {
