@@ -83,7 +83,7 @@ struct session {
 	bool data_must_be_secure;	/* PROT P is demanded */
 	int (*data_secure)(struct session *, struct stream *);
 	const char *data_refusal;	/* why TLS on a data connection was refused: text of the 522; NULL: failed */
-	const uint8_t *certificate;	/* verified client certificate, DER; NULL: none */
+	const uint8_t *certificate;	/* what the verified client certificate says, as LOGIN carries it; NULL: none */
 	size_t certificate_len;
 	void *tls;
 
