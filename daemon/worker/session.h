@@ -104,8 +104,8 @@ struct session {
 	struct line_reader in;
 	struct reply out;
 	char goodbye[1025];
-	struct msg request;		/* see session_request() */
-	struct msg answer;		/* to the last request */
+	struct msg request __attribute__((aligned(4096)));	/* see session_request() */
+	struct msg answer __attribute__((aligned(4096)));	/* to the last request */
 };
 
 /* Room for the body of a request: one at a time, so that not each command needs memory of its own. */
