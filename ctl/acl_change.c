@@ -265,7 +265,10 @@ acl_perm_command(struct invocation *inv)
 	/* A name may contain - or +: the sign is the last one. */
 	sign = sign == NULL ? inv->argv[0] : sign;
 	for (char *p = sign; *p != '\0'; p++)
-		sign = strchr("+-=", *p) != NULL && strspn(p + 1, "rwx-") == strlen(p + 1) && strchr("+-=", *sign) == NULL ? p : sign;
+		sign =
+		    strchr("+-=", *p) != NULL && strspn(p + 1, "rwx-") == strlen(p + 1) && strchr("+-=", *sign) == NULL
+			? p
+			: sign;
 	if (strchr("+-=", *sign) == NULL || *sign == '\0')
 		return ctl_fail(inv, CTL_USAGE, "an entry with =, + or - and permissions was expected: u:bob=rw");
 	job.sign = *sign;

@@ -82,9 +82,13 @@ check_policy(struct doctor *d, const struct conf_section *account)
 	who.choices = authz_choices_of(&r.s);
 	if ((source = calloc(r.s.layer.n + 1, sizeof(*source))) != NULL) {
 		for (size_t i = 0; i < r.s.layer.n; i++)
-			source[i] = (struct authz_source){ .dialect = r.s.layer.v[i].dialect, .text = r.s.layer.v[i].text,
-				.prefix = r.s.layer.v[i].prefix, .file = r.s.layer.v[i].file, .line = r.s.layer.v[i].line,
-				.section = r.s.layer.v[i].section, .scope = authz_scope_of(&r.s.layer.v[i], &r.s) };
+			source[i] = (struct authz_source){ .dialect = r.s.layer.v[i].dialect,
+				.text = r.s.layer.v[i].text,
+				.prefix = r.s.layer.v[i].prefix,
+				.file = r.s.layer.v[i].file,
+				.line = r.s.layer.v[i].line,
+				.section = r.s.layer.v[i].section,
+				.scope = authz_scope_of(&r.s.layer.v[i], &r.s) };
 		policy = authz_compile(source, r.s.layer.n, &who, NULL, &problems);
 		for (size_t i = 0; i < problems.count && i < AUTHZ_PROBLEMS_MAX; i++)
 			doctor_find(d, problems.list[i].warning ? DOCTOR_WARNING : DOCTOR_ERROR,
@@ -106,8 +110,8 @@ doctor_configuration(struct doctor *d)
 	unsigned accounts = 0;
 
 	if (d->load_error != 0)
-		doctor_find(d, DOCTOR_ERROR, "write it, or name another one with --config", "%s: %s; the defaults are examined",
-		    d->inv->config, sp_strerror(d->load_error));
+		doctor_find(d, DOCTOR_ERROR, "write it, or name another one with --config",
+		    "%s: %s; the defaults are examined", d->inv->config, sp_strerror(d->load_error));
 	for (size_t i = 0; (p = conf_problem_at(d->conf, i)) != NULL && i < conf_problem_count(d->conf); i++)
 		if (conf_problem_text(p, line, sizeof(line)) == 0)
 			doctor_find(d, p->severity == CONF_ERROR ? DOCTOR_ERROR : DOCTOR_WARNING,

@@ -46,7 +46,8 @@ unreachable(const struct invocation *inv, const char *path, int code)
 		return ctl_fail(inv, CTL_DENIED, "%s: %s: only root and the socket's group may control the server",
 		    path, sp_strerror(code));
 	return ctl_fail(inv, CTL_NOSERVER, "%s: %s%s", path, sp_strerror(code),
-	    code == -ENOENT || code == -ECONNREFUSED ? ": the server is not running, or --socket names another place" : "");
+	    code == -ENOENT || code == -ECONNREFUSED ? ": the server is not running, or --socket names another place"
+						     : "");
 }
 
 /* One argument a line; an argument with a newline has no place there. */

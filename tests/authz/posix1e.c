@@ -285,9 +285,21 @@ exists(const char *path)
 
 static int do_retr(const struct action *a) { return do_open(a->path, O_RDONLY); }
 static int do_rdwr(const struct action *a) { return do_open(a->path, O_RDWR); }
-static int do_stor(const struct action *a) { return do_open(a->path, exists(a->path) ? O_WRONLY | O_TRUNC : O_WRONLY | O_CREAT | O_EXCL); }
-static int do_rest(const struct action *a) { return do_open(a->path, exists(a->path) ? O_WRONLY : O_WRONLY | O_CREAT | O_EXCL); }
-static int do_appe(const struct action *a) { return do_open(a->path, exists(a->path) ? O_WRONLY | O_APPEND : O_WRONLY | O_CREAT | O_EXCL); }
+static int
+do_stor(const struct action *a)
+{
+	return do_open(a->path, exists(a->path) ? O_WRONLY | O_TRUNC : O_WRONLY | O_CREAT | O_EXCL);
+}
+static int
+do_rest(const struct action *a)
+{
+	return do_open(a->path, exists(a->path) ? O_WRONLY : O_WRONLY | O_CREAT | O_EXCL);
+}
+static int
+do_appe(const struct action *a)
+{
+	return do_open(a->path, exists(a->path) ? O_WRONLY | O_APPEND : O_WRONLY | O_CREAT | O_EXCL);
+}
 static int do_stat(const struct action *a) { struct stat st; return result_of(stat(a->path, &st)); }
 static int do_cwd(const struct action *a) { return result_of(chdir(a->path)); }
 static int do_dele(const struct action *a) { return result_of(unlink(a->path)); }
@@ -296,7 +308,12 @@ static int do_mkd(const struct action *a) { return result_of(mkdir(a->path, 0777
 static int do_rename(const struct action *a) { return result_of(rename(a->path, a->target)); }
 static int do_chmod(const struct action *a) { return result_of(chmod(a->path, (mode_t)strtol(a->argument, NULL, 8))); }
 static int do_symlink(const struct action *a) { return result_of(symlink(a->path, a->target)); }
-static int do_readlink(const struct action *a) { char b[64]; return result_of(readlink(a->path, b, sizeof(b)) < 0 && errno != EINVAL ? -1 : 0); }
+static int
+do_readlink(const struct action *a)
+{
+	char b[64];
+	return result_of(readlink(a->path, b, sizeof(b)) < 0 && errno != EINVAL ? -1 : 0);
+}
 static int do_umask(const struct action *a) { umask((mode_t)strtol(a->argument, NULL, 8)); return 0; }
 
 static int
@@ -455,18 +472,41 @@ static const struct row {
 	int (*run)(const struct action *);
 	int op;
 } rows[] = {
-	{ "RETR", do_retr, AUTHZ_OP_RETR }, { "HASH", do_retr, AUTHZ_OP_RETR }, { "RDWR", do_rdwr, NO_OP },
-	{ "STOR atomic", do_atomic, NO_OP }, { "REST+STOR", do_rest, AUTHZ_OP_RESUME }, { "STOR", do_stor, AUTHZ_OP_STOR },
-	{ "STOU", do_stor, AUTHZ_OP_STOR }, { "APPE", do_appe, AUTHZ_OP_APPE }, { "SIZE", do_stat, AUTHZ_OP_STAT },
-	{ "MDTM", do_stat, AUTHZ_OP_STAT }, { "MLST", do_stat, AUTHZ_OP_STAT }, { "STAT", do_stat, AUTHZ_OP_STAT },
-	{ "LIST", do_list, AUTHZ_OP_LIST }, { "MLSD", do_list, AUTHZ_OP_LIST }, { "NLST", do_nlst, AUTHZ_OP_NLST },
-	{ "CWD", do_cwd, AUTHZ_OP_CWD }, { "XCWD", do_cwd, AUTHZ_OP_CWD }, { "DELE", do_dele, AUTHZ_OP_DELE },
-	{ "RMD", do_rmd, AUTHZ_OP_RMD }, { "XRMD", do_rmd, AUTHZ_OP_RMD }, { "MKD", do_mkd, AUTHZ_OP_MKD },
-	{ "XMKD", do_mkd, AUTHZ_OP_MKD }, { "RNFR+RNTO", do_rename, AUTHZ_OP_RNFR }, { "SITE CHMOD", do_chmod, AUTHZ_OP_CHMOD },
-	{ "MFMT", do_mtime, AUTHZ_OP_MTIME }, { "SITE UTIME", do_mtime, AUTHZ_OP_MTIME }, { "SITE CHGRP", do_chgrp, NO_OP },
-	{ "SITE CHOWN", do_chown, NO_OP }, { "SITE SYMLINK", do_symlink, NO_OP }, { "SITE READLINK", do_readlink, AUTHZ_OP_READLINK },
-	{ "SITE UMASK", do_umask, NO_OP }, { "SITE GETFACL", do_getfacl, AUTHZ_OP_GETACL }, { "SITE SETFACL", do_setfacl, NO_OP },
-	{ "SITE DELDEFACL", do_deldefacl, NO_OP }, { "ACL HASEXT", do_hasext, NO_OP },
+	{ "RETR", do_retr, AUTHZ_OP_RETR },
+	{ "HASH", do_retr, AUTHZ_OP_RETR },
+	{ "RDWR", do_rdwr, NO_OP },
+	{ "STOR atomic", do_atomic, NO_OP },
+	{ "REST+STOR", do_rest, AUTHZ_OP_RESUME },
+	{ "STOR", do_stor, AUTHZ_OP_STOR },
+	{ "STOU", do_stor, AUTHZ_OP_STOR },
+	{ "APPE", do_appe, AUTHZ_OP_APPE },
+	{ "SIZE", do_stat, AUTHZ_OP_STAT },
+	{ "MDTM", do_stat, AUTHZ_OP_STAT },
+	{ "MLST", do_stat, AUTHZ_OP_STAT },
+	{ "STAT", do_stat, AUTHZ_OP_STAT },
+	{ "LIST", do_list, AUTHZ_OP_LIST },
+	{ "MLSD", do_list, AUTHZ_OP_LIST },
+	{ "NLST", do_nlst, AUTHZ_OP_NLST },
+	{ "CWD", do_cwd, AUTHZ_OP_CWD },
+	{ "XCWD", do_cwd, AUTHZ_OP_CWD },
+	{ "DELE", do_dele, AUTHZ_OP_DELE },
+	{ "RMD", do_rmd, AUTHZ_OP_RMD },
+	{ "XRMD", do_rmd, AUTHZ_OP_RMD },
+	{ "MKD", do_mkd, AUTHZ_OP_MKD },
+	{ "XMKD", do_mkd, AUTHZ_OP_MKD },
+	{ "RNFR+RNTO", do_rename, AUTHZ_OP_RNFR },
+	{ "SITE CHMOD", do_chmod, AUTHZ_OP_CHMOD },
+	{ "MFMT", do_mtime, AUTHZ_OP_MTIME },
+	{ "SITE UTIME", do_mtime, AUTHZ_OP_MTIME },
+	{ "SITE CHGRP", do_chgrp, NO_OP },
+	{ "SITE CHOWN", do_chown, NO_OP },
+	{ "SITE SYMLINK", do_symlink, NO_OP },
+	{ "SITE READLINK", do_readlink, AUTHZ_OP_READLINK },
+	{ "SITE UMASK", do_umask, NO_OP },
+	{ "SITE GETFACL", do_getfacl, AUTHZ_OP_GETACL },
+	{ "SITE SETFACL", do_setfacl, NO_OP },
+	{ "SITE DELDEFACL", do_deldefacl, NO_OP },
+	{ "ACL HASEXT", do_hasext, NO_OP },
 };
 
 static const struct row *
@@ -550,7 +590,8 @@ act(const char *name, const char *command, const char *path)
 
 	row = find_row(command, &a);
 	if (row == NULL || (user < 0 && strcmp(name, "root") != 0))
-		return posix1e_tell(-1, "no such %s: %s", row == NULL ? "command" : "user", row == NULL ? command : name);
+		return posix1e_tell(
+		    -1, "no such %s: %s", row == NULL ? "command" : "user", row == NULL ? command : name);
 	if (str_copy(paths, sizeof(paths), path) != 0)
 		return posix1e_tell(-1, "path too long");
 	split_paths(paths, &a);
@@ -559,7 +600,8 @@ act(const char *name, const char *command, const char *path)
 		return posix1e_tell(-1, "no process with this identity");
 	(void)posix1e_tell(0, "kernel: %s; predicted: %s", error == 0 ? "done" : strerror(-error), text);
 	if (told >= 0 && told != (error == 0))
-		return posix1e_tell(error != 0, "kernel: %s, but predicted otherwise: %s", error == 0 ? "done" : strerror(-error), text);
+		return posix1e_tell(error != 0, "kernel: %s, but predicted otherwise: %s",
+		    error == 0 ? "done" : strerror(-error), text);
 	return error == 0;
 }
 

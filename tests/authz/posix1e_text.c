@@ -123,7 +123,8 @@ row_drop(struct pacl *acl, const char *argument, const char *second)
 	uint32_t id;
 
 	(void)second;
-	if (sscanf(argument, "%15s %63s", tag_word, qualifier) < 1 || !id_of(tag_of(tag_word, qualifier), qualifier, &id) ||
+	if (sscanf(argument, "%15s %63s", tag_word, qualifier) < 1 ||
+	    !id_of(tag_of(tag_word, qualifier), qualifier, &id) ||
 	    pacl_entry_find(acl, tag_of(tag_word, qualifier), id, &e) != 0 || pacl_delete(acl, &e) != 0)
 		return 0;
 	return pacl_valid(acl);
@@ -139,9 +140,13 @@ row_mask(struct pacl *acl, const char *argument, const char *second)
 	    pacl_entry_perm(&e) == perms_of(argument);
 }
 
-static const struct { const char *word; unsigned option; } text_options[] = {
-	{ "ABBREVIATE", PACL_ABBREVIATE }, { "NUMERIC_IDS", PACL_NUMERIC_IDS }, { "SOME_EFFECTIVE", PACL_SOME_EFFECTIVE },
-	{ "ALL_EFFECTIVE", PACL_ALL_EFFECTIVE }, { "SMART_INDENT", PACL_SMART_INDENT },
+static const struct { const char *word; unsigned option;
+} text_options[] = {
+	{ "ABBREVIATE", PACL_ABBREVIATE },
+	{ "NUMERIC_IDS", PACL_NUMERIC_IDS },
+	{ "SOME_EFFECTIVE", PACL_SOME_EFFECTIVE },
+	{ "ALL_EFFECTIVE", PACL_ALL_EFFECTIVE },
+	{ "SMART_INDENT", PACL_SMART_INDENT },
 };
 
 /* Names of the cast become numbers, runs of blanks one blank, newlines commas. */
@@ -157,7 +162,8 @@ normalise(const char *text, char *dst, size_t size)
 		    text[1 + word] == ':') {
 			memcpy(name, text + 1, word);
 			name[word] = '\0';
-			if (posix1e_name(NULL, PACL_USER, name, &id) == 0 || posix1e_name(NULL, PACL_GROUP, name, &id) == 0) {
+			if (posix1e_name(NULL, PACL_USER, name, &id) == 0 ||
+			    posix1e_name(NULL, PACL_GROUP, name, &id) == 0) {
 				n += (size_t)snprintf(dst + n, size - n, ":%u", id);
 				text += 1 + word;
 				continue;
@@ -212,9 +218,9 @@ row_roundtrip(struct pacl *acl, const char *argument, const char *second)
 
 	(void)argument;
 	(void)second;
-	same = pacl_freeze(acl, &frozen, &len) == 0 && pacl_thaw(frozen, len, &thawed) == 0 && pacl_equal(acl, thawed) &&
-	    pacl_text_as(acl, NULL, '\n', PACL_NUMERIC_IDS, &text) == 0 && pacl_parse(text, NULL, &read, NULL) == 0 &&
-	    pacl_equal(acl, read);
+	same = pacl_freeze(acl, &frozen, &len) == 0 && pacl_thaw(frozen, len, &thawed) == 0 &&
+	       pacl_equal(acl, thawed) && pacl_text_as(acl, NULL, '\n', PACL_NUMERIC_IDS, &text) == 0 &&
+	       pacl_parse(text, NULL, &read, NULL) == 0 && pacl_equal(acl, read);
 	free(frozen);
 	free(text);
 	pacl_free(thawed);
@@ -269,7 +275,8 @@ row_copy(struct pacl *acl, const char *argument, const char *second)
 	(void)second;
 	for (size_t i = 0; same && pacl_entry_at(acl, i, &e) == 0; i++)
 		same = pacl_append(appended, &e, &to) == 0 && pacl_entry_parent(&to) == appended &&
-		    pacl_append(copied, NULL, &to) == 0 && pacl_entry_copy(&to, &e) == 0 && pacl_entry_parent(&to) == copied;
+		       pacl_append(copied, NULL, &to) == 0 && pacl_entry_copy(&to, &e) == 0 &&
+		       pacl_entry_parent(&to) == copied;
 	same = same && pacl_equal(acl, appended) && pacl_equal(acl, copied);
 	pacl_free(appended);
 	pacl_free(copied);
@@ -280,10 +287,20 @@ static const struct {
 	const char *name;
 	int (*run)(struct pacl *, const char *argument, const char *second);
 } text_rows[] = {
-	{ "ACL VALID", row_valid }, { "ACL EMPTY", row_valid }, { "ACL EQUIV", row_equiv }, { "ACL EXTENDED", row_extended },
-	{ "ACL PARSE", row_parse }, { "ACL CHECK", row_check }, { "ACL ADD", row_add }, { "ACL DROP", row_drop },
-	{ "ACL MASK", row_mask }, { "ACL TEXT", row_text }, { "ACL SAME", row_same }, { "ACL ROUNDTRIP", row_roundtrip },
-	{ "ACL PERM", row_perm }, { "ACL COPY", row_copy },
+	{ "ACL VALID", row_valid },
+	{ "ACL EMPTY", row_valid },
+	{ "ACL EQUIV", row_equiv },
+	{ "ACL EXTENDED", row_extended },
+	{ "ACL PARSE", row_parse },
+	{ "ACL CHECK", row_check },
+	{ "ACL ADD", row_add },
+	{ "ACL DROP", row_drop },
+	{ "ACL MASK", row_mask },
+	{ "ACL TEXT", row_text },
+	{ "ACL SAME", row_same },
+	{ "ACL ROUNDTRIP", row_roundtrip },
+	{ "ACL PERM", row_perm },
+	{ "ACL COPY", row_copy },
 };
 
 int
