@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -41,12 +42,15 @@ place_fds(const int *fds, unsigned n)
 	return close_range(FIRST_FD + n, ~0u, 0) < 0 ? -errno : 0;
 }
 
+/* output_fd -1: stdout goes nowhere, stderr stays. */
 static int
-place_null(void)
+place_standard(int output_fd)
 {
 	int fd = open("/dev/null", O_RDWR);
 
-	if (fd < 0 || dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0)
+	if (fd < 0 || dup2(fd, STDIN_FILENO) < 0 || dup2(output_fd < 0 ? fd : output_fd, STDOUT_FILENO) < 0)
+		return -errno;
+	if (output_fd >= 0 && dup2(output_fd, STDERR_FILENO) < 0)
 		return -errno;
 	if (fd > STDERR_FILENO)
 		close(fd);
@@ -65,15 +69,14 @@ default_signals(void)
 }
 
 static void
-run(const char *path, const char *name, const int *fds, unsigned n)
+run(const char *path, char *const *argv, const int *fds, unsigned n, int output_fd)
 {
 	static char search[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", locale[] = "LC_ALL=C";
 	char *const environment[] = { search, locale, NULL };
-	char *const argv[] = { strdup(name), NULL };
 	int r;
 
 	default_signals();
-	r = place_null();
+	r = place_standard(output_fd);
 	if (r == 0)
 		r = place_fds(fds, n);
 	if (r == 0) {
@@ -84,8 +87,8 @@ run(const char *path, const char *name, const int *fds, unsigned n)
 	_exit(SP_EXIT_OS);
 }
 
-int
-spawn_program(const char *path, const char *name, const int *fds, unsigned n, struct spawned *child)
+static int
+start(const char *path, char *const *argv, const int *fds, unsigned n, int output_fd, struct spawned *child)
 {
 	int pid_fd = -1;
 	pid_t pid;
@@ -98,8 +101,33 @@ spawn_program(const char *path, const char *name, const int *fds, unsigned n, st
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)
-		run(path, name, fds, n);
+		run(path, argv, fds, n, output_fd);
 	child->pid = pid;
 	child->pid_fd = pid_fd;
 	return 0;
+}
+
+int
+spawn_program(const char *path, const char *name, const int *fds, unsigned n, struct spawned *child)
+{
+	char *const argv[] = { (char *)(uintptr_t)name, NULL };
+
+	return start(path, argv, fds, n, -1, child);
+}
+
+int
+spawn_command(const char *path, const char *const *argv, int *output_fd, struct spawned *child)
+{
+	int ends[2], r;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	(void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	r = start(path, (char *const *)(uintptr_t)argv, NULL, 0, ends[1], child);
+	close(ends[1]);
+	if (r != 0)
+		close(ends[0]);
+	else
+		*output_fd = ends[0];
+	return r;
 }

@@ -20,4 +20,11 @@ struct spawned {
  */
 int spawn_program(const char *path, const char *name, const int *fds, unsigned n, struct spawned *);
 
+/*
+ * Executes another program with arguments (argv ends with NULL) in the same
+ * clean surroundings.  What it writes to stdout and stderr can be read from *output_fd,
+ * which is the caller's, non-blocking and close-on-exec.  0 or -errno.
+ */
+int spawn_command(const char *path, const char *const *argv, int *output_fd, struct spawned *);
+
 #endif

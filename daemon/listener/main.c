@@ -27,6 +27,7 @@
 #include "daemon/listener/doors.h"
 #include "daemon/listener/keeper.h"
 #include "daemon/listener/pool.h"
+#include "daemon/listener/reload.h"
 #include "daemon/listener/server.h"
 #include "daemon/listener/templates.h"
 #include "privsep/drop.h"
@@ -37,7 +38,6 @@
 static const char help[] =
     "Usage: sallyportd [OPTION]...                   serve as the configuration says\n"
     "       sallyportd serve DIR [--port N] [--user NAME:PASSWORD] [--read-only]\n"
-    "                        [--certificate FILE [--private-key FILE]]\n"
     "       sallyportd check-config                  print every mistake of the configuration\n"
     "       sallyportd show-config [--for USER[,ADDRESS]]\n"
     "       sallyportd print-roles                   print what each process may be and do\n"

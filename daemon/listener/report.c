@@ -16,6 +16,7 @@
 #include "daemon/listener/doors.h"
 #include "daemon/listener/keeper.h"
 #include "daemon/listener/pool.h"
+#include "daemon/listener/reload.h"
 #include "daemon/listener/report.h"
 #include "daemon/listener/server.h"
 #include "privsep/sandbox.h"

@@ -14,6 +14,7 @@
 #include "daemon/listener/doors.h"
 #include "daemon/listener/keeper.h"
 #include "daemon/listener/pool.h"
+#include "daemon/listener/reload.h"
 #include "daemon/listener/selftest.h"
 #include "daemon/listener/server.h"
 #include "daemon/listener/systemd.h"
@@ -122,133 +123,26 @@ server_session_unsound(struct server *s)
 	server_stop(s, "verification");
 }
 
-/* --------------------------------------------------------------- templates, reload */
+/* ----------------------------------------------------------------------- templates */
 
 void
 server_templates_ready(struct server *s)
 {
-	bool reloaded = s->previous != NULL;
-
-	conf_free(s->previous);
-	s->previous = NULL;
+	reload_succeeded(s);
 	pool_retire_old_spares(s);
 	pool_fill(s);
-	if (!reloaded)
-		return;
-	log_problem(LOG_LEVEL_NOTICE, "reloaded", s->options->conf_path, 0);
-	systemd_notify("READY=1\nSTATUS=Serving.");
-	control_reloaded(s, 0, "reloaded\n");
-}
-
-/* The old configuration is the running one again. */
-static void
-take_back(struct server *s)
-{
-	struct conf *bad = s->conf;
-
-	s->conf = s->previous;
-	s->previous = NULL;
-	s->settings = conf_server(s->conf);
-	if (doors_reload(s) != 0)
-		log_problem(LOG_LEVEL_ERROR, "reload", "limits of listeners", -ENOMEM);
-	conf_free(bad);
 }
 
 void
 server_templates_failed(struct server *s, int exit_code)
 {
-	if (!s->ready) {
-		log_problem(LOG_LEVEL_ERROR, "refusing-to-start", "a program of the session could not be prepared", 0);
-		s->exit_code = exit_code < 0 ? SP_EXIT_CRASH : exit_code;
-		server_stop(s, "start");
+	if (s->ready) {
+		reload_failed(s);
 		return;
 	}
-	if (s->previous == NULL)
-		return;
-	take_back(s);
-	log_problem(LOG_LEVEL_ERROR, "reload-failed", "programs do not start with it; the old configuration stays", 0);
-	systemd_notify("READY=1\nSTATUS=Serving; the last reload failed.");
-	control_reloaded(s, 2, "The programs do not start with the new configuration; the old one stays. See the log.\n");
-}
-
-static void
-collect_errors(const struct conf *c, char *why, size_t size)
-{
-	size_t used = 0;
-
-	why[0] = '\0';
-	for (size_t i = 0; i < conf_problem_count(c) && used + 2 < size; i++) {
-		const struct conf_problem *p = conf_problem_at(c, i);
-
-		if (p->severity != CONF_ERROR)
-			continue;
-		/* What does not fit is cut; check-config prints all. */
-		(void)conf_problem_text(p, why + used, size - used - 1);
-		log_problem(LOG_LEVEL_ERROR, "configuration", why + used, 0);
-		used += strlen(why + used);
-		why[used++] = '\n';
-		why[used] = '\0';
-	}
-}
-
-static int
-read_again(struct server *s, struct conf **next, char *why, size_t size)
-{
-	struct conf *c = conf_new();
-	const struct conf_key *restart;
-	int r;
-
-	if (c == NULL) {
-		(void)str_copy(why, size, "out of memory");
-		return -ENOMEM;
-	}
-	r = conf_load(c, s->options->conf_path);
-	if (r != 0) {
-		(void)str_copy(why, size, r < 0 ? sp_strerror(r) : "");
-		if (r > 0)
-			collect_errors(c, why, size);
-		conf_free(c);
-		return SP_EFORMAT;
-	}
-	server_override(s, c);
-	restart = conf_needs_restart(s->conf, c);
-	if (restart != NULL)
-		log_problem(LOG_LEVEL_WARNING, "needs-restart", restart->name, 0);
-	*next = c;
-	return 0;
-}
-
-int
-server_reload(struct server *s, char *why, size_t size)
-{
-	struct conf *next;
-	int r = 0;
-
-	if (s->stopping || s->previous != NULL || s->options->conf_path == NULL) {
-		(void)str_copy(why, size, s->stopping ? "The server is stopping." : s->previous != NULL ?
-		    "A reload is already going on." : "The server was started without a configuration file.");
-		return -EBUSY;
-	}
-	r = read_again(s, &next, why, size);
-	if (r != 0) {
-		log_problem(LOG_LEVEL_ERROR, "reload-failed", "the old configuration stays", r);
-		return r;
-	}
-	s->previous = s->conf;
-	s->conf = next;
-	s->settings = conf_server(next);
-	r = doors_reload(s);
-	if (r == 0)
-		r = keeper_reload(s);
-	if (r != 0) {
-		take_back(s);
-		(void)str_format(why, size, "The old configuration stays: %s", sp_strerror(r));
-		return r;
-	}
-	(void)server_open_log(s);
-	systemd_notify("STATUS=Reloading.");
-	templates_renew(s, "reload");
-	return 0;
+	log_problem(LOG_LEVEL_ERROR, "refusing-to-start", "a program of the session could not be prepared", 0);
+	s->exit_code = exit_code < 0 ? SP_EXIT_CRASH : exit_code;
+	server_stop(s, "start");
 }
 
 /* -------------------------------------------------------------------- drain, stop */

@@ -21,6 +21,7 @@ struct control;
 struct doors;
 struct keeper;
 struct pool;
+struct reload;
 struct selftest;
 struct templates;
 
@@ -55,7 +56,7 @@ struct server {
 	struct keeper *keeper;
 
 	/* server.c and start.c */
-	struct conf *previous;			/* until a reload has succeeded */
+	struct reload *reload;			/* one is going on */
 	char drain_text[257];
 	struct event drain_end, stop_end;
 	struct event signals[4];
@@ -77,13 +78,6 @@ void server_check_stopped(struct server *);
 void server_drain(struct server *, const char *text, int64_t end_after);
 /* The text for refused clients; NULL: they are welcome. */
 const char *server_drain_text(const struct server *);
-
-/*
- * Reads the configuration again, all or nothing: on any error the running one
- * stays.  Otherwise templates are executed afresh and spares retired.  0, or
- * a negative code with the reasons, one a line, in why[size].
- */
-int server_reload(struct server *, char *why, size_t size);
 
 /* A new generation of templates has taken over; or died before it could, with this exit code (-1: by a signal). */
 void server_templates_ready(struct server *);

@@ -104,7 +104,7 @@ injected(struct session *s)
 	if (!line_more(&s->in) && s->later.count == 0)
 		return false;
 	log_problem(LOG_LEVEL_WARNING, "plaintext-injection", "bytes followed the command that changes the protection", 0);
-	session_stop(s, "Nothing may follow this command before its reply.", s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
+	session_stop(s, "Nothing may follow this command before its reply.", SP_EXIT_PROTOCOL);
 	return true;
 }
 
@@ -190,8 +190,6 @@ verb_prot(struct session *s, char *argument)
 void
 verb_ccc(struct session *s, char *argument)
 {
-	uint8_t *rest;
-	size_t len;
 	int r;
 
 	(void)argument;
@@ -201,16 +199,13 @@ verb_ccc(struct session *s, char *argument)
 		reply(s, 534, "CCC is not allowed here (allow_ccc = no).");
 	else if (!injected(s)) {
 		reply(s, 200, "In clear from now on.");
-		line_discard(&s->in);
-		rest = line_room(&s->in, &len);
-		r = tls_stream_strip(&s->control, STRIP_MS, rest, &len);
+		r = tls_stream_strip(&s->control, STRIP_MS);
 		if (r != 0) {
 			log_problem(LOG_LEVEL_NOTICE, "ccc-failed", "control", r);
-			session_end(s, s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
+			session_end(s, SP_EXIT_PROTOCOL);
 			return;
 		}
-		/* The client may have gone on at once: from here on everything is in clear anyway. */
-		line_filled(&s->in, len);
+		line_discard(&s->in);
 		s->secure = false;
 	}
 }

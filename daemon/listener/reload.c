@@ -1,0 +1,296 @@
+#include "config.h"
+
+#include <errno.h>
+#include <event2/event_struct.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/log.h"
+#include "common/str.h"
+#include "daemon/listener/control.h"
+#include "daemon/listener/doors.h"
+#include "daemon/listener/keeper.h"
+#include "daemon/listener/reload.h"
+#include "daemon/listener/server.h"
+#include "daemon/listener/systemd.h"
+#include "daemon/listener/templates.h"
+#include "privsep/spawn.h"
+
+#define EXPECT_TIME	60		/* seconds that testing the expectations may take */
+#define EXPECT_TEXT	4000		/* bytes of its output that are kept */
+
+struct reload {
+	struct conf *next;		/* read, its expectations being tested; then NULL */
+	struct conf *previous;		/* the old one, while new templates warm up */
+	struct spawned child;
+	int output_fd;
+	struct event readable, gone;
+	size_t len;
+	char text[EXPECT_TEXT + 1];
+};
+
+static void
+forget(struct server *s)
+{
+	struct reload *x = s->reload;
+
+	if (x->output_fd >= 0) {
+		event_del(&x->readable);
+		event_del(&x->gone);
+		close(x->output_fd);
+		close(x->child.pid_fd);
+	}
+	conf_free(x->next);
+	free(x);
+	s->reload = NULL;
+}
+
+/* Says how it ended, to everybody who wants to know. */
+static void
+tell(struct server *s, int status, const char *text)
+{
+	log_problem(status == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR, status == 0 ? "reloaded" : "reload-failed", text, 0);
+	systemd_notify(status == 0 ? "READY=1\nSTATUS=Serving." : "READY=1\nSTATUS=Serving; the last reload failed.");
+	control_reloaded(s, status, text);
+}
+
+/* The old configuration is the running one again. */
+static void
+take_back(struct server *s)
+{
+	struct conf *bad = s->conf;
+
+	s->conf = s->reload->previous;
+	s->reload->previous = NULL;
+	s->settings = conf_server(s->conf);
+	if (doors_reload(s) != 0)
+		log_problem(LOG_LEVEL_ERROR, "reload", "limits of listeners", -ENOMEM);
+	/* Whatever the keeper was told last, these keys are the ones in use. */
+	if (keeper_reload(s) != 0)
+		log_problem(LOG_LEVEL_ERROR, "reload", "the old keys", 0);
+	conf_free(bad);
+}
+
+void
+reload_succeeded(struct server *s)
+{
+	if (s->reload == NULL || s->reload->previous == NULL)
+		return;
+	conf_free(s->reload->previous);
+	forget(s);
+	tell(s, 0, "The new configuration is in use.");
+}
+
+void
+reload_failed(struct server *s)
+{
+	if (s->reload == NULL || s->reload->previous == NULL)
+		return;
+	take_back(s);
+	forget(s);
+	tell(s, 2, "The programs do not start with the new configuration; the old one stays. See the log.");
+}
+
+/* Everything is tested that can be tested without the new templates. */
+static int
+adopt(struct server *s)
+{
+	struct reload *x = s->reload;
+	int r;
+
+	x->previous = s->conf;
+	s->conf = x->next;
+	x->next = NULL;
+	s->settings = conf_server(s->conf);
+	r = doors_reload(s);
+	if (r == 0)
+		r = keeper_reload(s);
+	if (r != 0) {
+		take_back(s);
+		return r;
+	}
+	(void)server_open_log(s);
+	templates_renew(s, "reload");
+	return 0;
+}
+
+/* ------------------------------------------------------------------ expectations */
+
+static void
+on_output(evutil_socket_t fd, short what, void *arg)
+{
+	struct reload *x = ((struct server *)arg)->reload;
+	char rest[1024];
+	bool full = x->len == EXPECT_TEXT;
+	ssize_t n = full ? read(fd, rest, sizeof rest) : read(fd, x->text + x->len, EXPECT_TEXT - x->len);
+
+	(void)what;
+	if (n <= 0 && errno != EAGAIN)
+		event_del(&x->readable);
+	if (n > 0 && !full)
+		x->len += (size_t)n;
+}
+
+static void
+on_tested(evutil_socket_t fd, short what, void *arg)
+{
+	struct server *s = arg;
+	struct reload *x = s->reload;
+	siginfo_t end = { 0 };
+	int r;
+
+	if ((what & EV_TIMEOUT) != 0)
+		(void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+	if (waitid(P_PIDFD, (id_t)fd, &end, WEXITED | ((what & EV_TIMEOUT) != 0 ? 0 : WNOHANG)) < 0 || end.si_pid == 0)
+		return;
+	on_output(x->output_fd, 0, s);
+	x->text[x->len] = '\0';
+	if (end.si_code != CLD_EXITED || end.si_status != 0) {
+		char text[EXPECT_TEXT + 128];
+
+		(void)str_format(text, sizeof text, "The expectations are not met; the old configuration stays.\n%s", x->text);
+		forget(s);
+		tell(s, 2, text);
+		return;
+	}
+	r = adopt(s);
+	if (r != 0) {
+		forget(s);
+		tell(s, 2, sp_strerror(r));
+	}
+}
+
+/* sallyctl stands beside the programs of the roles in a build, and in its own folder when installed. */
+static const char *
+find_sallyctl(const struct server *s, char *path, size_t size)
+{
+	if (str_format(path, size, "%s/sallyctl", s->options->libexec) == 0 && access(path, X_OK) == 0)
+		return path;
+	return SP_BINDIR "/sallyctl";
+}
+
+static int
+test_expectations(struct server *s, const char *file)
+{
+	static const struct timeval limit = { EXPECT_TIME, 0 };
+	struct reload *x = s->reload;
+	char path[512];
+	const char *argv[] = { "sallyctl", "--quiet", "--config", s->options->conf_path, "expect", file, NULL };
+	int r = spawn_command(find_sallyctl(s, path, sizeof path), argv, &x->output_fd, &x->child);
+
+	if (r != 0)
+		return r;
+	event_assign(&x->readable, s->base, x->output_fd, EV_READ | EV_PERSIST, on_output, s);
+	event_assign(&x->gone, s->base, x->child.pid_fd, EV_READ | EV_PERSIST, on_tested, s);
+	event_add(&x->readable, NULL);
+	event_add(&x->gone, &limit);
+	return 0;
+}
+
+/* ------------------------------------------------------------------------- reading */
+
+static void
+collect_errors(const struct conf *c, char *why, size_t size)
+{
+	size_t used = 0;
+
+	why[0] = '\0';
+	for (size_t i = 0; i < conf_problem_count(c) && used + 2 < size; i++) {
+		const struct conf_problem *p = conf_problem_at(c, i);
+
+		if (p->severity != CONF_ERROR)
+			continue;
+		/* What does not fit is cut; check-config prints all. */
+		(void)conf_problem_text(p, why + used, size - used - 1);
+		log_problem(LOG_LEVEL_ERROR, "configuration", why + used, 0);
+		used += strlen(why + used);
+		why[used++] = '\n';
+		why[used] = '\0';
+	}
+}
+
+static int
+read_again(struct server *s, struct conf **next, char *why, size_t size)
+{
+	struct conf *c = conf_new();
+	const struct conf_key *restart;
+	int r = c == NULL ? -ENOMEM : conf_load(c, s->options->conf_path);
+
+	if (r != 0) {
+		(void)str_copy(why, size, r < 0 ? sp_strerror(r) : "");
+		if (r > 0)
+			collect_errors(c, why, size);
+		conf_free(c);
+		return r < 0 ? r : SP_EFORMAT;
+	}
+	server_override(s, c);
+	restart = conf_needs_restart(s->conf, c);
+	if (restart != NULL)
+		log_problem(LOG_LEVEL_WARNING, "needs-restart", restart->name, 0);
+	*next = c;
+	return 0;
+}
+
+static const char *
+cannot_reload(const struct server *s)
+{
+	if (s->stopping)
+		return "The server is stopping.";
+	if (s->reload != NULL)
+		return "A reload is already going on.";
+	if (!s->ready)
+		return "The server is still starting.";
+	return s->options->conf_path == NULL ? "The server was started without a configuration file." : NULL;
+}
+
+/* Type=notify-reload of systemd wants the time, in microseconds of the monotonic clock. */
+static void
+tell_manager(void)
+{
+	char text[96];
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	if (str_format(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=Reloading.",
+	    (long long)t.tv_sec * 1000000 + t.tv_nsec / 1000) == 0)
+		systemd_notify(text);
+}
+
+int
+server_reload(struct server *s, char *why, size_t size)
+{
+	const char *expectations;
+	struct conf *next = NULL;
+	int r;
+
+	if (cannot_reload(s) != NULL) {
+		(void)str_copy(why, size, cannot_reload(s));
+		return -EBUSY;
+	}
+	tell_manager();
+	r = read_again(s, &next, why, size);
+	if (r == 0 && (s->reload = calloc(1, sizeof *s->reload)) == NULL) {
+		conf_free(next);
+		r = -ENOMEM;
+	}
+	if (r == 0) {
+		s->reload->next = next;
+		s->reload->output_fd = -1;
+		expectations = conf_server(next)->expectations;
+		r = expectations == NULL ? adopt(s) : test_expectations(s, expectations);
+		if (r != 0) {
+			forget(s);
+			(void)str_format(why, size, "The old configuration stays: %s", sp_strerror(r));
+		}
+	}
+	if (r != 0)
+		tell(s, 2, why);
+	return r;
+}

@@ -1,0 +1,351 @@
+"""The listener: limits before a session is spent, reload, stop, control, socket activation, inetd."""
+import contextlib
+import ftplib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from conftest import BUILD, UIDS
+
+
+def ctl(server, *words, check=True):
+    r = subprocess.run([f"{BUILD}/sallyctl", "--socket", control(server), *words], capture_output=True, text=True)
+    if check:
+        assert r.returncode == 0, r.stdout + r.stderr
+    return r
+
+
+def control(server):
+    with open(server.conf) as f:
+        return re.search(r"^control_socket = (.*)$", f.read(), re.M)[1]
+
+
+def rewrite(server, old, new):
+    with open(server.conf) as f:
+        text = f.read()
+    assert old in text
+    with open(server.conf, "w") as f:
+        f.write(text.replace(old, new))
+
+
+def greeting(server, source=None):
+    s = socket.create_connection(("127.0.0.1", server.port), 10, source and (source, 0))
+    with s, s.makefile("rb") as f:
+        return f.readline().decode()
+
+
+# ------------------------------------------------------------------------------ limits
+
+def test_sessions_of_one_address(serve):
+    server = serve(listener="max_sessions_per_address = 2")
+    time.sleep(0.3)
+    held = [server.raw() for _ in range(2)]
+    assert all(r.reply()[0] == 220 for r in held)
+    assert greeting(server).startswith("421 Too many connections from your address")
+    assert greeting(server, "127.0.0.2").startswith("220")
+    held[0].cmd("QUIT")
+    held[0].sock.close()
+    time.sleep(0.5)
+    assert greeting(server).startswith("220")
+
+
+def test_sessions_in_all(serve):
+    server = serve("max_sessions = 3")
+    time.sleep(0.3)
+    held = [server.raw() for _ in range(3)]
+    assert all(r.reply()[0] == 220 for r in held)
+    assert greeting(server, "127.0.0.9").startswith("421 Too many sessions")
+
+
+def test_sessions_of_one_user(serve):
+    server = serve("max_sessions_per_user = 1")
+    first = server.raw().login("alice")
+    second = server.raw()
+    second.reply()
+    second.cmd("USER alice")
+    assert second.cmd("PASS alice")[0] in (421, 530)
+    assert server.raw().login("bob")
+    first.cmd("QUIT")
+    time.sleep(0.5)
+    assert server.raw().login("alice")
+
+
+def test_failures_are_penalised(serve):
+    server = serve("penalty_failure = 20s\npenalty_threshold = 30s\nlogin_attempts = 10")
+    for _ in range(2):
+        r = server.raw()
+        r.reply()
+        r.cmd("USER alice")
+        r.cmd("PASS wrong")
+        r.sock.close()
+    time.sleep(0.3)
+    assert greeting(server).startswith("421 Too many failures from your address")
+    assert greeting(server, "127.0.0.5").startswith("220")
+    assert "failed logins" in ctl(server, "bans").stdout
+    ctl(server, "unban", "127.0.0.1")
+    assert greeting(server).startswith("220")
+
+
+def test_a_burst_is_served(server):
+    """Many more clients at once than there are spares: all are served, none is refused."""
+    socks = [socket.create_connection(("127.0.0.1", server.port), 20) for _ in range(60)]
+    for s in socks:
+        assert s.recv(3) == b"220"
+        s.close()
+
+
+# ----------------------------------------------------------------------------- control
+
+def test_status_and_who(server):
+    import json
+    ftp = server.ftp("alice")
+    status = json.loads(ctl(server, "--json", "status").stdout)
+    assert status["pid"] == server.process.pid and status["sessions"] >= 1
+    who = json.loads(ctl(server, "--json", "who").stdout)
+    mine = [w for w in who if w["user"] == "alice"]
+    assert len(mine) == 1 and set(mine[0]["pids"]) == {"monitor", "worker", "agent"}
+    assert all(os.path.exists(f"/proc/{p}") for p in mine[0]["pids"].values())
+    ftp.quit()
+
+
+def test_kick(server):
+    r = server.raw().login("bob")
+    ctl(server, "kick", "bob")
+    r.sock.settimeout(5)
+    code, text = r.reply()
+    assert code in (421, 0), text
+    assert ctl(server, "kick", "nobody-here", check=False).returncode == 1
+
+
+def test_ban(server):
+    ctl(server, "ban", "127.0.0.77", "1h")
+    assert greeting(server, "127.0.0.77").startswith("421 Your address may not connect")
+    assert greeting(server, "127.0.0.78").startswith("220")
+    ctl(server, "unban", "127.0.0.77")
+    assert greeting(server, "127.0.0.77").startswith("220")
+    assert ctl(server, "ban", "nonsense", check=False).returncode == 64
+
+
+def test_control_socket_is_for_root_only(server):
+    assert os.stat(control(server)).st_mode & 0o077 == 0
+
+
+def test_hostile_control_client(server):
+    """Whoever breaks the protocol of the control socket is dropped, and nobody else notices."""
+    for packet in (b"x", b"\0" * 8, os.urandom(2000), b""):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+            s.connect(control(server))
+            s.send(packet)
+            s.settimeout(3)
+            with contextlib.suppress(OSError):
+                assert s.recv(100) == b""
+    assert ctl(server, "status").returncode == 0
+
+
+# ------------------------------------------------------------------------------ reload
+
+def test_reload_reaches_new_sessions(serve):
+    server = serve("banner = first words")
+    held = server.raw().login("alice")
+    assert "first words" in greeting(server)
+    rewrite(server, "first words", "second words")
+    ctl(server, "reload")
+    assert "second words" in greeting(server)
+    assert held.cmd("NOOP")[0] == 200
+    rewrite(server, "second words", "third words")
+    server.process.send_signal(signal.SIGHUP)
+    for _ in range(100):
+        if "third words" in greeting(server):
+            break
+        time.sleep(0.05)
+    assert "third words" in greeting(server)
+
+
+def test_wrong_configuration_is_refused_whole(serve):
+    server = serve("banner = good words")
+    rewrite(server, "banner = good words", "banner = bad words\nno_such_key = 1\nidle_timeout = soon")
+    r = ctl(server, "reload", check=False)
+    assert r.returncode == 2
+    assert "no_such_key" in r.stdout and "idle_timeout" in r.stdout
+    assert "good words" in greeting(server)
+    server.process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert "good words" in greeting(server)
+
+
+def test_unmet_expectations_refuse_a_reload(serve, tmp_path):
+    expectations = tmp_path / "expectations"
+    expectations.write_text("alice STOR /x -> allow\nreader STOR /x -> deny\n")
+    os.chmod(tmp_path, 0o755)
+    server = serve(f"banner = good words\nexpectations = {expectations}")
+    rewrite(server, "good words", "new words")
+    r = ctl(server, "reload")
+    assert "new words" in greeting(server)
+    expectations.write_text("reader STOR /x -> allow\n")
+    rewrite(server, "new words", "unwanted words")
+    r = ctl(server, "reload", check=False)
+    assert r.returncode == 2 and "expectations" in r.stdout, r.stdout
+    assert "new words" in greeting(server)
+
+
+# -------------------------------------------------------------------------------- stop
+
+def test_stop_lets_a_transfer_finish(serve):
+    server = serve("stop_timeout = 20s")
+    size = 64 << 20
+    path = f"{server.homes['alice']}/big"
+    with open(path, "wb") as f:
+        f.truncate(size)
+    os.chown(path, UIDS["alice"], UIDS["alice"])
+    r = server.raw().login("alice")
+    r.cmd("TYPE I")
+    data = r.passive()
+    assert r.cmd("RETR big")[0] == 150
+    got = len(data.recv(1000))
+    server.process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.1", server.port), 2)
+    while True:
+        chunk = data.recv(1 << 20)
+        if not chunk:
+            break
+        got += len(chunk)
+    assert got == size
+    assert server.process.wait(10) == 0
+
+
+def test_second_signal_ends_at_once(serve):
+    server = serve("stop_timeout = 1h")
+    r = server.raw().login("alice")
+    r.cmd("TYPE I")
+    data = r.passive()
+    path = f"{server.homes['alice']}/big"
+    with open(path, "wb") as f:
+        f.truncate(256 << 20)
+    os.chown(path, UIDS["alice"], UIDS["alice"])
+    assert r.cmd("RETR big")[0] == 150
+    server.process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    assert server.process.poll() is None
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(10) == 0
+    data.close()
+
+
+def test_drain(server):
+    ctl(server, "drain", "", "Back at noon.")
+    assert greeting(server) == "421 Back at noon.\r\n"
+    ctl(server, "drain", "off")
+    assert greeting(server).startswith("220")
+
+
+# --------------------------------------------------------------- other ways to be started
+
+STARTER = """
+import os, socket, sys
+s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("127.0.0.1", int(sys.argv[1]))); s.listen()
+os.dup2(s.fileno(), 3); os.set_inheritable(3, True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="sallyport.socket")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def test_socket_activation(serve):
+    server = serve("")
+    server.stop()
+    server.command = [sys.executable, "-c", STARTER, str(server.port), *server.command]
+    server.start()
+    assert server.ftp("alice").voidcmd("NOOP").startswith("200")
+
+
+def test_notifications(serve, tmp_path):
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(path)
+        s.settimeout(10)
+        os.environ["NOTIFY_SOCKET"] = path
+        try:
+            server = serve("")
+        finally:
+            del os.environ["NOTIFY_SOCKET"]
+        assert s.recv(1000).startswith(b"READY=1")
+        ctl(server, "reload")
+        assert s.recv(1000).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+        assert s.recv(1000).startswith(b"READY=1")
+        server.stop()
+        assert s.recv(1000).startswith(b"STOPPING=1")
+
+
+def test_inetd(serve):
+    server = serve("")
+    server.stop()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        client = socket.create_connection(listener.getsockname(), 10)
+        conn, _ = listener.accept()
+        command = [a for a in server.command if a != "-d"] + ["-i"]
+        with subprocess.Popen(command, stdin=conn, stdout=conn, stderr=conn) as p:
+            conn.close()
+            with client, client.makefile("rb") as f:
+                assert f.readline().startswith(b"220")
+                client.sendall(b"USER alice\r\n")
+                assert f.readline().startswith(b"331")
+                client.sendall(b"PASS alice\r\n")
+                assert f.readline().startswith(b"230")
+                client.sendall(b"QUIT\r\n")
+                assert f.readline().startswith(b"221")
+            assert p.wait(10) == 0
+
+
+def test_serve_without_root(tmp_path):
+    folder = tmp_path / "share"
+    folder.mkdir()
+    (folder / "file").write_text("content")
+    for p in (tmp_path, *tmp_path.parents[:-2]):
+        os.chmod(p, 0o755)
+    os.chown(folder, 65534, 65534)
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    command = [f"{BUILD}/sallyportd", "--libexec", BUILD, "serve", str(folder), "--port", str(port), "--user", "bob:secret"]
+    if subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", "test", "-x", command[0]]).returncode != 0:
+        pytest.skip("the build is not reachable for other users")
+    with subprocess.Popen(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *command],
+                          stderr=subprocess.PIPE) as p:
+        try:
+            for _ in range(100):
+                with contextlib.suppress(OSError, ftplib.Error, EOFError):
+                    ftp = ftplib.FTP()
+                    ftp.connect("127.0.0.1", port, 5)
+                    break
+                time.sleep(0.05)
+            assert "bob:secret" not in open(f"/proc/{p.pid}/cmdline").read()
+            ftp.login("bob", "secret")
+            got = []
+            ftp.retrbinary("RETR file", got.append)
+            assert b"".join(got) == b"content"
+            ftp.quit()
+        finally:
+            p.terminate()
+        assert p.wait(10) == 0
+        assert b"without root" in p.stderr.read()
+
+
+def test_errors_at_start_say_what_to_do(serve):
+    server = serve("")
+    server.stop()
+    rewrite(server, "worker_user = 64101:64101", "worker_user = nobody-of-that-name")
+    r = subprocess.run(server.command, capture_output=True, text=True, timeout=20)
+    assert r.returncode == 78
+    assert "worker_user" in r.stderr and "useradd" in r.stderr
+    rewrite(server, "worker_user = nobody-of-that-name", "worker_user = root")
+    assert subprocess.run(server.command, capture_output=True, timeout=20).returncode == 78
