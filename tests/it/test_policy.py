@@ -1,0 +1,306 @@
+"""Policies: decisions of the vector file through a running server, and sallyctl why, lint, expect, check."""
+import collections
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+from conftest import BUILD, TOP, Server, password_hash
+
+CTL = f"{BUILD}/sallyctl"
+UID = 64121
+OWNER = "user.sallyport.owner"
+ROW = collections.namedtuple("ROW", "dialect id policy user command path expected source note")
+DENIED = "Permission denied by policy"
+
+
+def unescape(text):
+    return re.sub(r"\\(.)", lambda m: {"n": "\n", "t": "\t"}.get(m[1], m[1]), text)
+
+
+def rows(dialect):
+    with open(f"{TOP}/tests/authz/vectors.tsv", encoding="utf-8") as f:
+        for line in f:
+            if line.startswith(dialect + "\t"):
+                yield ROW(*map(unescape, line.rstrip("\n").split("\t")))
+
+
+# ------------------------------------------------------------ rows as accounts
+
+def split_policy(policy):
+    """The policy's own lines, and fixtures as (word, argument, lines that follow)."""
+    own, fixtures, into = [], [], None
+    for line in policy.split("\n"):
+        if line.startswith("@"):
+            word, _, rest = line.partition(" ")
+            into = []
+            fixtures.append((word, rest, into))
+        elif fixtures and fixtures[-1][0] in ("@passwd", "@permissions"):
+            into.append(line)
+        elif line.strip():
+            own.append(line)
+    return own, fixtures
+
+
+def pyftpdlib_layer(own, user):
+    letters, rest = None, []
+    for line in own:
+        words = line.split()
+        if words[0] == "user" and words[1] == user:
+            letters = words[4] if len(words) > 4 else "elr"
+        elif words[0] == "anonymous" and user == "anonymous":
+            letters = words[2] if len(words) > 2 else "elr"
+        elif words[0] == "override" and words[1] == user:
+            rest.append("override " + " ".join(words[2:]))
+        elif words[0] == "hook":
+            rest.append(line)
+    return None if letters is None else [letters, *rest]
+
+
+def layer_of(row, own):
+    """Lines of the account's layer; None: the row is not for a running server."""
+    if row.dialect == "pyftpdlib":
+        return pyftpdlib_layer(own, row.user)
+    if row.dialect == "sftpplus":
+        return None if own[0].startswith("account ") or "${" in row.policy else own
+    if row.dialect == "ups":
+        return [line[4:] if line.startswith("ups ") else line for line in own]
+    return []
+
+
+def number_of(row, fixtures):
+    """The user's number in .passwd."""
+    for word, _, lines in fixtures:
+        for line in lines if word == "@passwd" else ():
+            fields = line.split(":")
+            if fields[0] == row.user and len(fields) == 4:
+                return int(fields[2])
+    return None
+
+
+SKIPPED = ("PASS", "LOAD", "SITE USERADD", "SITE PASSWD", "SITE CHOWN", "STOR atomic")
+
+
+class Case:
+    def __init__(self, row, name):
+        self.row, self.name = row, name
+        self.own, self.fixtures = split_policy(row.policy)
+        self.layer = None if row.command.startswith(SKIPPED) or "@uploaded" in row.policy else layer_of(row, self.own)
+        self.number = number_of(row, self.fixtures)
+        if row.dialect == "ftpcluster" and self.number is None or row.path.startswith("/etc/"):
+            self.layer = None
+        self.groups = next((rest for word, rest, _ in self.fixtures if word == "@groups"), "")
+
+    def section(self, home, hashed):
+        text = [f"[account {self.name}]", f"password = {hashed}", f"home = {home}", f"run_as = {UID}:{UID}"]
+        if self.groups:
+            text.append(f"groups = {self.groups}")
+        if self.number is not None:
+            text.append(f"cluster_uid = {self.number}")
+        lines = self.layer or [""]
+        return text + [f"layer = {self.row.dialect} {lines[0]}", *("    " + line for line in lines[1:])]
+
+    def build(self, home):
+        """The fixtures, below the account's home."""
+        shutil.rmtree(home, ignore_errors=True)
+        os.makedirs(home)
+        for word, rest, lines in self.fixtures:
+            path, _, owner = rest.partition(" ")
+            real = home + path
+            if word == "@permissions":
+                os.makedirs(real, exist_ok=True)
+                with open(f"{real}/.permissions", "w") as f:
+                    f.write("\n".join(lines) + "\n")
+            elif word == "@dir":
+                os.makedirs(real, exist_ok=True)
+            elif word == "@file":
+                os.makedirs(os.path.dirname(real), exist_ok=True)
+                open(real, "w").close()
+            if word in ("@dir", "@file") and owner.isdigit():
+                os.setxattr(real, OWNER, owner.encode())
+        for folder, _, names in os.walk(home):
+            for name in [".", *names]:
+                os.lchown(os.path.join(folder, name), UID, UID)
+
+
+# --------------------------------------------------------------- rows as commands
+
+def pair(path):
+    return path.split(" -> ")
+
+
+def send(ftp, command, path):
+    """Carries the row's command out."""
+    sink, source = (lambda data: None), io.BytesIO(b"content")
+    where = "" if path == "-" else path
+    if command == "RNFR+RNTO":
+        ftp.rename(*pair(path))
+    elif command == "REST+STOR":
+        ftp.storbinary(f"STOR {where}", source, rest=0)
+    elif command in ("STOR", "APPE", "STOU"):
+        ftp.storbinary(f"{command} {where}".strip(), source)
+    elif command == "RETR":
+        ftp.retrbinary(f"RETR {where}", sink)
+    elif command in ("LIST", "NLST", "MLSD"):
+        ftp.retrlines(f"{command} {where}".strip(), sink)
+    elif command == "SIZE":
+        ftp.size(where)
+    elif command == "MFMT":
+        ftp.voidcmd(f"MFMT 20200101000000 {where}")
+    elif command == "SITE CHMOD":
+        ftp.voidcmd(f"SITE CHMOD 640 {where}")
+    elif command == "SITE UMASK":
+        ftp.voidcmd("SITE UMASK 027")
+    elif command == "SITE SYMLINK":
+        ftp.voidcmd(f"SITE SYMLINK target {where}")
+    elif command == "RNFR":
+        ftp.sendcmd(f"RNFR {where}")
+    else:
+        ftp.voidcmd(f"{command} {where}".strip())
+
+
+def ask(server, case):
+    """'allow' unless the server refuses by policy; other refusals are the file system's."""
+    import ftplib
+    with server.ftp(case.name, "x") as ftp:
+        try:
+            send(ftp, case.row.command, case.row.path)
+        except ftplib.Error as e:
+            return "deny" if DENIED in str(e) else "allow"
+    return "allow"
+
+
+@pytest.fixture(scope="module", params=["pyftpdlib", "sftpplus", "ftpcluster", "ups"])
+def cases(request):
+    """A server with one account for each row of a language."""
+    top = tempfile.mkdtemp(prefix="sallyport-policy-")
+    hashed = password_hash("x")
+    found = [Case(row, f"{request.param[0]}{i}") for i, row in enumerate(rows(request.param))]
+    found = [case for case in found if case.layer is not None]
+    sections = [line for case in found for line in case.section(f"{top}/{case.name}", hashed)]
+    for group in sorted({g for case in found for g in case.groups.split(",") if g}):
+        sections += [f"[group {group}]"]
+    server = Server(f"{top}", sections="\n".join(sections), accounts=[])
+    yield server, found, top
+    server.clean()
+
+
+def test_vectors_through_the_server(cases):
+    server, found, top = cases
+    wrong = []
+    assert len(found) > 50
+    for case in found:
+        case.build(f"{top}/{case.name}")
+        answer = ask(server, case)
+        if answer != case.row.expected:
+            wrong.append(f"{case.row.id} {case.row.command} {case.row.path}: {answer}, not {case.row.expected}")
+    assert not wrong, "\n".join(wrong)
+
+
+# ------------------------------------------------------------------ sallyctl
+
+CONF = """[server]
+accounts = config
+[account partner]
+home = {home}
+run_as = 64122:64122
+layer = ups -W +c
+layer = sftpplus
+        allow-list, allow-write
+        /inbox/*, allow-full-control
+layer = pyftpdlib elrw
+"""
+
+
+@pytest.fixture
+def conf(tmp_path):
+    home = tmp_path / "home"
+    (home / "inbox").mkdir(parents=True)
+    (home / "inbox" / "x").write_text("x")
+    for path in (home, home / "inbox", home / "inbox" / "x"):
+        os.chown(path, 64122, 64122)
+    os.chmod(tmp_path, 0o755)
+    path = tmp_path / "c.conf"
+    path.write_text(CONF.format(home=home))
+    return path
+
+
+def ctl(conf, *args, **options):
+    return subprocess.run([CTL, "--config", str(conf), *args], capture_output=True, text=True, timeout=60, **options)
+
+
+def test_why_names_decider_and_others(conf):
+    r = ctl(conf, "why", "partner", "DELE", "/inbox/x")
+    assert r.returncode == 1
+    assert r.stdout.startswith("DENY  decided by layer 1 (ups)\n")
+    assert f'd removed by "-W +c" (account partner, {conf}:6); state: -* +rcLCu' in r.stdout
+    assert 'rule 1 "/inbox/*": allow-full-control' in r.stdout
+    assert r.stdout.count("[would also deny]") == 1
+    assert re.search(r"kernel +allow +.*/inbox: user::rwx", r.stdout)
+
+
+@pytest.mark.parametrize("words,code", [
+    (["STOR", "/inbox/new"], 0), (["STOR", "inbox/../inbox/new"], 0), (["SITE", "CHMOD", "/inbox/x"], 1), (["SITE CHMOD", "/inbox/x"], 1),
+    (["RNFR+RNTO", "/inbox/x", "/inbox/y"], 1), (["NOOP"], 0), (["SITE UMASK"], 1), (["LIST", "/"], 0), (["FROB", "/"], 64),
+    (["RNFR+RNTO", "/inbox/x"], 64), (["STOR", "/a", "/b"], 64),
+])
+def test_why_exit_codes(conf, words, code):
+    assert ctl(conf, "why", "partner", *words).returncode == code
+
+
+def test_why_tells_the_kernel_and_links(conf, tmp_path):
+    os.chmod(tmp_path / "home" / "inbox", 0o555)
+    r = ctl(conf, "why", "partner", "STOR", "/inbox/new")
+    assert r.returncode == 1 and "decided by the kernel" in r.stdout
+    os.symlink("inbox", tmp_path / "home" / "in")
+    r = ctl(conf, "why", "partner", "MKD", "/in/new", "--json")
+    step = json.loads(r.stdout)["steps"][0]
+    assert (step["path"], step["resolved"]) == ("/in/new", "/inbox/new")
+
+
+def test_why_cannot_tell(conf):
+    conf.write_text(conf.read_text() + "layer = ups -Q\n")
+    r = ctl(conf, "why", "partner", "STOR", "/inbox/new")
+    assert r.returncode in (1, 2) and "-Q" in r.stdout + r.stderr or "unknown letter" in r.stdout
+    assert ctl(conf, "why", "nobody-of-that-name", "STOR", "/x").returncode == 2
+
+
+def test_expectations(conf, tmp_path):
+    file = tmp_path / "expectations"
+    file.write_text("# what must hold\npartner DELE /inbox/x -> deny\npartner STOR \"/inbox/a b\" -> allow\n"
+                    "partner RNFR+RNTO /inbox/x /inbox/y -> deny\n\npartner NOOP -> allow\n")
+    r = ctl(conf, "expect", str(file))
+    assert r.returncode == 0 and r.stdout == "4 met, 0 not met, 0 wrong\n"
+    file.write_text("partner DELE /inbox/x -> allow\n")
+    r = ctl(conf, "expect", str(file))
+    assert r.returncode == 1 and f"{file}:1: not met: partner DELE: expected allow, but ups: d removed" in r.stdout
+    file.write_text("partner DELE /inbox/x allow\npartner FROB /x -> deny\n")
+    r = ctl(conf, "expect", str(file), "--json")
+    assert r.returncode == 2 and [e["state"] for e in json.loads(r.stdout)["expectations"]] == ["wrong", "wrong"]
+
+
+def test_check_tells_all_mistakes_of_rules(conf):
+    conf.write_text(conf.read_text().replace("allow-list, allow-write", "allow-lits, allow-write").replace("-W +c", "-W c"))
+    r = ctl(conf, "check")
+    assert r.returncode == 78
+    assert f"{conf}:6:" in r.stdout and "column 16" in r.stdout
+    assert f"{conf}:8:" in r.stdout and "column 9" in r.stdout
+
+
+def test_lint(conf, tmp_path):
+    assert ctl(conf, "lint", "partner").returncode == 0
+    os.symlink("inbox", tmp_path / "home" / "up")
+    conf.write_text(conf.read_text().replace("layer = pyftpdlib elrw", "\n".join([
+        "        /inbox/a*, allow-read", "        /x/, allow-read", "layer = pyftpdlib elrw", "    override up elr",
+        "    override gone w"])))
+    r = ctl(conf, "lint", "partner", "--json")
+    assert r.returncode == 1
+    found = {(f["id"], f["line"]) for f in json.loads(r.stdout)["findings"]}
+    assert {("shadowed", 10), ("never-matches", 11), ("through-link", 13), ("no-folder", 14)} <= found
+    os.chown(conf, 64122, 64122)
+    assert "writable" in {f["id"] for f in json.loads(ctl(conf, "lint", "--json").stdout)["findings"]}
