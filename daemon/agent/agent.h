@@ -152,6 +152,14 @@ void policy_own(struct agent *, int fd);
 /* The same for another account's number there. */
 void policy_give(struct agent *, int fd, uint32_t dialect_uid);
 
+/*
+ * While entries of a folder are listed: the owner of the one named last is
+ * looked up there.  folder is kept by reference; NULL ends it.  Changes the
+ * process's working directory, which nothing else relies on.
+ */
+void policy_list(struct agent *, const char *folder, int folder_fd);
+void policy_list_entry(const char *name, uid_t uid);
+
 /* ---- data.c, upload.c, listing.c: ends ------------------------------------- */
 
 /* What is open when the session ends: an upload that broke off is committed or removed. */

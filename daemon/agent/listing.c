@@ -260,6 +260,7 @@ put_entry(struct agent *a, struct listing *l, const struct entry *entry, char **
 	if (++l->lines > (uint64_t)a->set->list_max_entries)
 		return agent_refuse(a, FAIL_ARGUMENT, "more entries than one listing may have");
 	e.name_len = strlen(entry->name);
+	policy_list_entry(link ? NULL : entry->name, st.stx_uid);
 	if (l->format == LIST_FACTS && (l->facts & FACT_PERM) != 0)
 		e.perm = perm_of_entry(a, l, entry->name, &st, link);
 	*end = put_line(a, l, *end, &e);
@@ -334,6 +335,7 @@ next_folder(struct agent *a, struct listing *l)
 		granted = gate_rights(a, p->path, AUTHZ_FOLDER);
 		if ((granted & wanted) != 0) {
 			r = enter(l, p, granted, a->policy);
+			policy_list(a, l->path, l->entries.fd);
 			r = r == 0 ? 1 : r == -EACCES || r == -ENOENT || r == -ENOTDIR || r == -ELOOP ? 0 : r;
 		}
 		root_leave(p);
@@ -526,6 +528,7 @@ fill(struct agent *a, struct listing *l, char *start, char **end)
 	struct entry entry;
 	int r = l->single ? 0 : 1;
 
+	policy_list(a, l->path, l->entries.fd);
 	*end = put_first(a, l, *end);
 	while (r == 1 && *end - start < LISTING_CHUNK - 2 * FORMAT_LINE_MAX) {
 		r = entries_next(&l->entries, &entry);
@@ -534,6 +537,7 @@ fill(struct agent *a, struct listing *l, char *start, char **end)
 		else if (r == 0 && (r = next_folder(a, l)) == 1 && l->format == LIST_LONG)
 			*end = put_heading(l, *end);
 	}
+	policy_list(a, NULL, -1);
 	return r;
 }
 

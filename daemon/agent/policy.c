@@ -20,6 +20,7 @@
 #define LAYERS_MAX	64
 #define LAYER_TEXT_MAX	(8u << 20)	/* all layers of one account together */
 #define OWNER_XATTR	"user.sallyport.owner"
+#define OWNER_SIZE	16
 #define GROUP_NAMES_MAX	256
 
 /* What LAYER messages said, until it is compiled. */
@@ -161,13 +162,12 @@ tree_control(void *context, const char *folder, const char *name, const struct a
 	return r;
 }
 
+/* What an attribute of n bytes (or -1) and the Unix owner say. */
 static uint32_t
-owner_of(const struct agent *a, int fd, const struct stat *st)
+owner_from(const struct agent *a, char value[static OWNER_SIZE], ssize_t n, uid_t uid)
 {
-	char value[16];
-	ssize_t n = fgetxattr(fd, OWNER_XATTR, value, sizeof value - 1);
-	char *end;
 	unsigned long owner;
+	char *end;
 
 	if (n > 0) {
 		value[n] = '\0';
@@ -176,17 +176,79 @@ owner_of(const struct agent *a, int fd, const struct stat *st)
 		return *end == '\0' && errno == 0 && owner < AUTHZ_NOBODY ? (uint32_t)owner : AUTHZ_NOBODY;
 	}
 	/* A Unix user of its own whose number is the account's: virtual ones share theirs and prove nothing by it. */
-	return st->st_uid == a->uid && a->dialect_uid == a->uid ? a->dialect_uid : AUTHZ_NOBODY;
+	return uid == a->uid && a->dialect_uid == a->uid ? a->dialect_uid : AUTHZ_NOBODY;
+}
+
+static uint32_t
+owner_of(const struct agent *a, int fd, const struct stat *st)
+{
+	char value[OWNER_SIZE];
+
+	return owner_from(a, value, fgetxattr(fd, OWNER_XATTR, value, sizeof value - 1), st->st_uid);
+}
+
+/*
+ * A listing asks for the owner of each entry, whose folder it holds open and
+ * whose facts it has: one system call instead of four.
+ */
+static struct {
+	const char *folder;	/* NULL: no listing goes on */
+	size_t len;
+	uint32_t owner;		/* of the folder */
+	const char *name;	/* the entry being listed */
+	uid_t uid;
+} listed;
+
+void
+policy_list(struct agent *a, const char *folder, int folder_fd)
+{
+	struct stat st;
+
+	listed.folder = listed.name = NULL;
+	if (folder == NULL || !authz_needs_tree(a->policy) || fchdir(folder_fd) < 0 || fstat(folder_fd, &st) < 0)
+		return;
+	listed.owner = owner_of(a, folder_fd, &st);
+	listed.folder = folder;
+	listed.len = folder[1] == '\0' ? 0 : strlen(folder);
+}
+
+void
+policy_list_entry(const char *name, uid_t uid)
+{
+	listed.name = name;
+	listed.uid = uid;
+}
+
+static bool
+is_listed_folder(const char *path)
+{
+	return listed.folder != NULL && strcmp(path, listed.folder) == 0;
+}
+
+static bool
+is_listed(const char *path)
+{
+	return listed.folder != NULL && listed.name != NULL && strncmp(path, listed.folder, listed.len) == 0 &&
+	    path[listed.len] == '/' && strcmp(path + listed.len + 1, listed.name) == 0;
 }
 
 static int
 tree_owner(void *context, const char *path, uint32_t *owner)
 {
 	struct agent *a = context;
+	char value[OWNER_SIZE];
 	struct stat st;
-	int fd = path[1] == '\0' ? fcntl(a->root.fd, F_DUPFD_CLOEXEC, 0) : root_open_control(&a->root, path);
+	int fd;
 
+	if (is_listed(path)) {
+		*owner = owner_from(a, value, lgetxattr(listed.name, OWNER_XATTR, value, sizeof value - 1), listed.uid);
+		return 0;
+	}
+	*owner = listed.owner;
+	if (is_listed_folder(path))
+		return 0;
 	*owner = AUTHZ_NOBODY;
+	fd = path[1] == '\0' ? fcntl(a->root.fd, F_DUPFD_CLOEXEC, 0) : root_open_control(&a->root, path);
 	if (fd == -ENOENT || fd == -ENOTDIR)
 		return -ENOENT;
 	if (fd < 0)

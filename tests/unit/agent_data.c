@@ -156,6 +156,38 @@ START_TEST(active_connections_go_to_the_peer)
 }
 END_TEST
 
+/* Port 20 and its like are bound by the monitor; a second connection between the same two ports gets another one. */
+START_TEST(low_ports_come_from_the_monitor)
+{
+	struct msg_connect m = { .family = 1 };
+	struct sockaddr_in from;
+	socklen_t len = sizeof from;
+	in_port_t port;
+	int fd, in;
+
+	if (geteuid() != 0)
+		return;
+	agent_test_make();
+	at->settings = "active_port=1022\n";
+	at->flags |= PROFILE_BIND_LOW;
+	agent_test_start();
+	fd = listener(&port);
+	m.port = port;
+	for (unsigned i = 0; i < 2; i++) {
+		expect(MSG_CONNECT, &m, MSG_CONNECTING);
+		in = accept(fd, (struct sockaddr *)&from, &len);
+		ck_assert_int_ge(in, 0);
+		if (i == 0)
+			ck_assert_uint_eq(ntohs(from.sin_port), 1022);
+		close(at->reply.fd[0]);
+		at->reply.fd[0] = -1;
+		close(in);
+	}
+	close(fd);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
 /* FTP bounce. */
 START_TEST(foreign_addresses_and_low_ports_are_refused)
 {
@@ -215,6 +247,7 @@ agent_data_suite(void)
 	tcase_add_test(c, unreachable_addresses_are_warned_of);
 	tcase_add_test(c, exhausted_ranges_are_said_so);
 	tcase_add_test(c, active_connections_go_to_the_peer);
+	tcase_add_test(c, low_ports_come_from_the_monitor);
 	tcase_add_test(c, foreign_addresses_and_low_ports_are_refused);
 	tcase_add_test(c, trusted_networks_may_be_named);
 	tcase_add_test(c, active_mode_can_be_off);

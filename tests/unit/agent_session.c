@@ -138,6 +138,21 @@ answer_quota(struct msg *m)
 	ck_assert_int_eq(chan_answer(&at->monitor, m, MSG_QUOTA_LEFT, &left, NULL, 0), 0);
 }
 
+static void
+answer_bind_low(struct msg *m)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(1022) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+	static const struct msg_bound bound;
+
+	ck_assert_uint_eq(m->bind_low.family, 4);
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, sizeof in), 0);
+	ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	ck_assert_int_eq(chan_answer(&at->monitor, m, MSG_BOUND, &bound, &fd, 1), 0);
+	close(fd);
+}
+
 /* One message of the agent to the monitor. */
 static void
 serve_monitor(void)
@@ -160,6 +175,8 @@ serve_monitor(void)
 	}
 	if (m.type == MSG_CHOWN_FILE)
 		ck_assert_int_eq(chan_answer(&at->monitor, &m, MSG_GIVEN, &given, NULL, 0), 0);
+	if (m.type == MSG_BIND_LOW)
+		answer_bind_low(&m);
 	if (m.type == MSG_ADMIN) {
 		(void)str_format(ok.text, sizeof ok.text, "%d %s %s", m.admin.operation, m.admin.account, m.admin.password.data);
 		ck_assert_int_eq(chan_answer(&at->monitor, &m, MSG_ADMIN_OK, &ok, NULL, 0), 0);
