@@ -1,0 +1,277 @@
+"""Users of the operating system: by shadow, by PAM with real modules, anonymous; and what goes wrong in them."""
+import contextlib
+import ftplib
+import io
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+PREFIX = f"spit{os.getpid() % 10000}"
+SERVICE = f"sallyport-it-{os.getpid()}"
+HASH = subprocess.run(["openssl", "passwd", "-1", "pass word"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def run(*command):
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def users():
+    """name -> user that exists for this module; and a folder that everybody can enter."""
+    folder = tempfile.mkdtemp(prefix="sallyport-users-")
+    os.chmod(folder, 0o755)
+    kinds = {"plain": [], "noshell": ["-s", "/usr/sbin/nologin"], "rooted": ["-G", "root,disk"], "system": ["-r"],
+             "expired": ["-e", "2001-01-01"], "new": []}
+    names = {}
+    for kind, options in kinds.items():
+        names[kind] = name = f"{PREFIX}{kind}"
+        home = f"{folder}/{kind}"
+        run("useradd", "-M", "-d", home, "-p", HASH, *(["-s", "/bin/sh"] if "-s" not in options else []), *options, name)
+        if kind != "new":
+            os.mkdir(home)
+            shutil.chown(home, name)
+    run("useradd", "-M", "-d", f"{folder}/plain", "-s", "/bin/sh", "-p", "!" + HASH, f"{PREFIX}locked")
+    names["locked"] = f"{PREFIX}locked"
+    names["folder"] = folder
+    yield names
+    for name in names.values():
+        with contextlib.suppress(subprocess.CalledProcessError):
+            run("userdel", name)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def service():
+    """Writes the PAM service of the test."""
+    path = f"/etc/pam.d/{SERVICE}"
+
+    def write(text):
+        with open(path, "w") as f:
+            f.write(text)
+
+    yield write
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+SHADOW = "accounts = shadow, config\nftpusers_file = /nonexistent\nlayer = pyftpdlib elradfmwMT"
+PAM = f"accounts = pam, config\nftpusers_file = /nonexistent\nlayer = pyftpdlib elradfmwMT\npam_service = {SERVICE}"
+
+
+def agent_of(server, user):
+    """The process that serves a user."""
+    uid = str(pwd.getpwnam(user).pw_uid)
+    for pid, name in server.pids().items():
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/status") as f:
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+            if name == "sallyport-agent" and status["Uid"].split()[0] == uid:
+                return pid, status
+    pytest.fail(f"no agent runs as {user}")
+
+
+def test_shadow(serve, users):
+    server = serve(listener=SHADOW)
+    f = server.ftp(users["plain"], "pass word")
+    f.storbinary("STOR file", io.BytesIO(b"content"))
+    assert os.stat(f"{users['folder']}/plain/file").st_uid == int(agent_of(server, users["plain"])[1]["Uid"].split()[0])
+    f.quit()
+
+
+@pytest.mark.parametrize("kind, reason", [("noshell", "invalid-shell"), ("system", "uid-below-minimum"), ("expired", "expired"),
+                                          ("locked", "locked")])
+def test_shadow_refuses(serve, users, kind, reason):
+    server = serve(listener=SHADOW)
+    with pytest.raises(ftplib.error_perm, match="530 Login incorrect"):
+        server.ftp(users[kind], "pass word")
+    server.wait_log(f"event=auth-failure .*user={users[kind]} reason={reason}")
+
+
+def test_ftpusers(serve, users):
+    refused = f"{users['folder']}/ftpusers"
+    with open(refused, "w") as f:
+        f.write(f"root\n{users['plain']}\n")
+    server = serve(listener=SHADOW.replace("/nonexistent", refused))
+    with pytest.raises(ftplib.error_perm, match="530"):
+        server.ftp(users["plain"], "pass word")
+    with open(refused, "w") as f:
+        f.write("root\n")
+    server.ftp(users["plain"], "pass word").quit()
+
+
+def test_privileged_groups_are_dropped(serve, users):
+    server = serve(listener=SHADOW)
+    f = server.ftp(users["rooted"], "pass word")
+    groups = agent_of(server, users["rooted"])[1]["Groups"].split()
+    assert "0" not in groups and "6" not in groups
+    f.quit()
+
+
+def test_nobody_of_a_live_session_is_root(serve, users):
+    server = serve(listener=SHADOW)
+    f = server.ftp(users["plain"], "pass word")
+    before = server.pids()
+    owners = {}
+    for pid, name in before.items():
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/status") as status:
+            fields = dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
+            owners.setdefault(name, []).append((fields["Uid"].split()[0], fields["CapEff"]))
+    assert ("64102", "0000000000000000") in owners["sallyport-monit"]
+    f.quit()
+
+
+def test_pam_session(serve, users, service):
+    marker = f"{users['folder']}/closed"
+    limits = f"{users['folder']}/limits"
+    with open(limits, "w") as f:
+        f.write("* hard nproc 123\n")
+    service("auth required pam_unix.so\naccount required pam_unix.so\n"
+            f"session required pam_limits.so conf={limits}\nsession required pam_mkhomedir.so\n"
+            f"session optional pam_exec.so type=close_session /usr/bin/touch {marker}\n")
+    server = serve(listener=PAM + "\npam_session = yes")
+    f = server.ftp(users["new"], "pass word")      # pam_mkhomedir makes the home
+    f.storbinary("STOR file", io.BytesIO(b"content"))
+    pid, _ = agent_of(server, users["new"])
+    with open(f"/proc/{pid}/limits") as text:
+        assert [line.split()[3] for line in text if line.startswith("Max processes")] == ["123"]
+    assert not os.path.exists(marker)
+    f.quit()
+    for _ in range(100):
+        if os.path.exists(marker):
+            break
+        time.sleep(0.05)
+    assert os.path.exists(marker)
+    assert pid not in server.pids()
+
+
+def test_pam_session_is_closed_when_the_agent_is_killed(serve, users, service):
+    marker = f"{users['folder']}/closed2"
+    service("auth required pam_unix.so\naccount required pam_unix.so\n"
+            f"session required pam_permit.so\nsession optional pam_exec.so type=close_session /usr/bin/touch {marker}\n")
+    server = serve(listener=PAM + "\npam_session = yes")
+    f = server.ftp(users["plain"], "pass word")
+    os.kill(agent_of(server, users["plain"])[0], signal.SIGKILL)
+    for _ in range(120):
+        if os.path.exists(marker):
+            break
+        time.sleep(0.05)
+    assert os.path.exists(marker)
+    f.close()
+
+
+def test_pam_account_management(serve, users, service):
+    service("auth required pam_unix.so\naccount required pam_deny.so\n")
+    server = serve(listener=PAM)
+    with pytest.raises(ftplib.error_perm, match="530 Login incorrect"):
+        server.ftp(users["plain"], "pass word")
+    with pytest.raises(ftplib.error_perm, match="530 Login incorrect"):
+        server.ftp(users["plain"], "wrong")
+
+
+def test_hanging_pam_module(serve, users, service):
+    service("auth required pam_exec.so quiet /bin/sleep 60\naccount required pam_permit.so\n")
+    server = serve(listener=PAM + "\nlogin_grace_time = 2")
+    raw = server.raw()
+    raw.reply()
+    raw.cmd(f"USER {users['plain']}")
+    began = time.monotonic()
+    raw.send("PASS x\r\n")
+    server.ftp("alice").quit()                     # others go on
+    code, _ = raw.reply()
+    assert code == 421 and time.monotonic() - began < 6
+    server.wait_log("event=login-grace-exceeded")
+
+
+def test_crashing_pam_module(serve, users, service):
+    script = f"{users['folder']}/crash"
+    with open(script, "w") as f:
+        f.write("#!/bin/sh\nkill -SEGV $PPID\n")
+    os.chmod(script, 0o755)
+    service(f"auth required pam_exec.so quiet {script}\naccount required pam_permit.so\n")
+    server = serve("never_ban = 127.0.0.0/8", listener=PAM)
+    raw = server.raw()
+    raw.reply()
+    raw.cmd(f"USER {users['plain']}")
+    began = time.monotonic()
+    assert raw.cmd("PASS x")[0] in (0, 421)
+    assert time.monotonic() - began < 6
+    server.ftp("alice").quit()
+
+
+def test_missing_home(serve, users):
+    server = serve(listener=SHADOW)
+    shutil.rmtree(f"{users['folder']}/new", ignore_errors=True)
+    with pytest.raises(ftplib.error_perm, match="530 The home folder"):
+        server.ftp(users["new"], "pass word")
+    server.wait_log("event=home-unusable")
+
+
+def test_anonymous(serve, users):
+    server = serve(listener=f"accounts = anonymous\nanonymous_user = {users['plain']}\nanonymous_email = yes\n"
+                            "layer = pyftpdlib elradfmwMT")
+    f = server.ftp("anonymous", "guest@example.org")
+    assert "file" in f.nlst() or f.nlst() == []
+    with pytest.raises(ftplib.error_perm):         # reading only, whatever the server's layer says
+        f.storbinary("STOR x", io.BytesIO(b""))
+    f.quit()
+    with pytest.raises(ftplib.error_perm, match="530"):
+        server.ftp("ftp", "no address")
+
+
+ODD = ["alice\\", "..", "../alice", "al/ice", "alice ", "%s%s%n", "a" * 300, "a" * 4000, "'; DROP TABLE accounts; --", "a:b:c",
+       "J\u00f6rg", "\x7f", "DOMAIN\\alice", "alice@example.org", "root", "-rf"]
+
+
+@pytest.mark.parametrize("name", ODD, ids=lambda name: ascii(name[:20]))
+def test_odd_names(serve, name):
+    server = serve("login_attempts = 2")
+    raw = server.raw()
+    raw.reply()
+    code, _ = raw.cmd(f"USER {name}")
+    assert code in (331, 500, 501, 530)
+    if code == 331:
+        assert raw.cmd("PASS alice")[0] == 530
+    raw.close()
+    server.ftp("alice").quit()
+
+
+@pytest.mark.parametrize("password", ["", " ", "alice ", "a" * 512, "a" * 1024, "\u00e4", "%n%n", "alice\\0"], ids=lambda p: ascii(p[:10]))
+def test_odd_passwords(serve, password):
+    server = serve("login_attempts = 2")
+    raw = server.raw()
+    raw.reply()
+    raw.cmd("USER alice")
+    assert raw.cmd(f"PASS {password}")[0] in (500, 501, 530)
+    raw.close()
+    server.ftp("alice").quit()
+
+
+def test_refusals_take_the_same_time(serve):
+    server = serve("login_attempts = 20\nlogin_grace_time = 1m\nnever_ban = 127.0.0.0/8")
+    raw = server.raw()
+    raw.reply()
+    times = {}
+    for name in ["alice", "nobody-of-that-name"] * 4:
+        raw.cmd(f"USER {name}")
+        began = time.monotonic()
+        assert raw.cmd("PASS wrong")[0] == 530
+        times.setdefault(name, []).append(time.monotonic() - began)
+    known, unknown = (sorted(t)[len(t) // 2] for t in times.values())
+    # The hash of the tests takes some milliseconds; without the dummy work an unknown name would be refused at once.
+    assert 0.3 < known / unknown < 3, times
+
+
+def test_attempts_are_bounded(serve):
+    server = serve("login_attempts = 3\nnever_ban = 127.0.0.0/8")
+    raw = server.raw()
+    raw.reply()
+    for attempt in range(3):
+        raw.cmd("USER alice")
+        assert raw.cmd("PASS wrong")[0] in ((530,) if attempt < 2 else (530, 421))
+    assert raw.file.read() == b""                  # and the connection is closed
+    server.wait_log("event=session-end .*how=auth-failed")
