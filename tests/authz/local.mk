@@ -4,5 +4,6 @@ TESTS += vectors
 vectors_SOURCES = tests/authz/vectors.c \
 	tests/authz/posix1e.c tests/authz/posix1e.h \
 	tests/authz/world.c tests/authz/world.h
-vectors_LDADD = $(AUTHZ_LIBS)
+vectors_CFLAGS = $(AM_CFLAGS) $(CRYPT_CFLAGS)
+vectors_LDADD = $(AUTHZ_LIBS) $(CRYPT_LIBS)
 EXTRA_DIST += tests/authz/vectors.tsv

@@ -4,6 +4,7 @@
  * through the engine.  Prints the ids that fail with what the engine said, and
  * last "N passed, N failed, N skipped".  Exit status 0 when none failed.
  */
+#include <crypt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,6 +120,9 @@ ask_command(struct run *r, const char *command, const char *path)
 		snprintf(r->why, sizeof(r->why), "unknown command");
 		return SKIP;
 	}
+	/* pyftpdlib's STAT takes no wild cards (dialects 2.3). */
+	if (strcmp(command, "STAT") == 0 && strcmp(r->row->dialect, "pyftpdlib") == 0 && strpbrk(path, "*?["))
+		return DENY;
 	/* STAT without a path tells the server's state. */
 	if (op == AUTHZ_NEVER_GATED || (strcmp(command, "STAT") == 0 && strcmp(path, "-") == 0))
 		return ALLOW;
@@ -262,8 +266,10 @@ read_sections(char *text, struct authz_source *out, size_t max)
 		char *eq = strchr(line, '=');
 
 		groups += group;
-		if ((account || group) && (!eq || n == max))
+		if ((account || group) && (!eq || n == max || eq[1 + strspn(eq + 1, " ")] == '\0')) {
+			value = NULL;
 			continue;
+		}
 		if (account || group) {
 			value = eq + 1;
 			end = value + strlen(value);
@@ -297,6 +303,20 @@ run_sftpplus(struct run *r)
 
 /* ---------------------------------------------------------------- ftpcluster */
 
+/* Hashed fields are accepted beside clear ones. */
+static bool
+cluster_login(const struct clusterpasswd *e, const char *password)
+{
+	char stored[256];
+	const char *hash;
+
+	if (e->password_len < 4 || e->password[0] != '$')
+		return clusterpasswd_check(e, password);
+	snprintf(stored, sizeof(stored), "%.*s", (int)e->password_len, e->password);
+	hash = crypt(password, stored);
+	return hash && strcmp(hash, stored) == 0;
+}
+
 static int
 cluster_account_command(struct run *r, const char *command, const char *passwd, size_t len)
 {
@@ -319,12 +339,13 @@ run_ftpcluster(struct run *r)
 {
 	struct authz_source source = { .dialect = "ftpcluster", .text = r->world.policy, .file = "policy", .line = 1 };
 	const char *passwd = r->world.passwd ? r->world.passwd : "", *command = r->row->command;
-	struct clusterpasswd me;
+	struct clusterpasswd me, other;
+	char name[256];
 	bool known = clusterpasswd_find(passwd, strlen(passwd), r->row->user, &me, NULL, NULL);
 	const char *last = strrchr(r->row->path, ' ');
 
 	if (strncmp(command, "PASS", 4) == 0)
-		return known && clusterpasswd_check(&me, command[4] ? command + 5 : "");
+		return known && cluster_login(&me, command[4] ? command + 5 : "");
 	if (!known && strcmp(command, "LOAD") != 0)
 		return DENY;
 	if (compile(r, &source, 1, known ? me.uid : AUTHZ_NOBODY, NULL))
@@ -334,8 +355,10 @@ run_ftpcluster(struct run *r)
 	if (strcmp(command, "SITE USERADD") == 0 || strncmp(command, "SITE PASSW", 10) == 0 || strcmp(command, "SITE PSWD") == 0)
 		return cluster_account_command(r, command, passwd, strlen(passwd));
 	/* SITE CHOWN name path */
-	if (strncmp(command, "SITE CHOWN", 10) == 0 && last && last[1] == '/' && !strstr(r->row->path, " -> "))
-		return ask_command(r, command, last + 1);
+	if (strncmp(command, "SITE CHOWN", 10) == 0 && last && last[1] == '/' && !strstr(r->row->path, " -> ")) {
+		snprintf(name, sizeof(name), "%.*s", (int)(last - r->row->path), r->row->path);
+		return clusterpasswd_find(passwd, strlen(passwd), name, &other, NULL, NULL) && ask_command(r, command, last + 1) == ALLOW;
+	}
 	return ask_command(r, command, r->row->path);
 }
 
