@@ -6,12 +6,15 @@
 #include <sys/mman.h>
 
 #ifdef HAVE_SODIUM
+#include <dlfcn.h>
 #include <sodium.h>
 #endif
 
 #include "account/password.h"
 #include "common/err.h"
 #include "common/str.h"
+
+#define SODIUM_MAJOR "23"	/* of its binary interface since version 1.0.12 */
 
 /* libcrypt's working memory: mapped when first needed, for it is large and needed for a moment only. */
 static struct crypt_data *work;
@@ -139,12 +142,24 @@ check_crypt(const struct secret *password, const char *hash)
 }
 
 #ifdef HAVE_SODIUM
+/*
+ * Opened at the first hash of this kind: each library that the monitor's
+ * template maps makes every session dearer, and most servers have no such hash.
+ */
 static enum password_verdict
 check_sodium(const struct secret *password, const char *hash)
 {
-	if (sodium_init() < 0 || strlen(hash) >= crypto_pwhash_STRBYTES)
+	void *library = dlopen("libsodium.so." SODIUM_MAJOR, RTLD_NOW);
+	__typeof__(sodium_init) *init;
+	__typeof__(crypto_pwhash_str_verify) *verify;
+
+	if (library == NULL || strlen(hash) >= crypto_pwhash_STRBYTES)
 		return PASSWORD_UNSUPPORTED;
-	return crypto_pwhash_str_verify(hash, password->data, password->len) == 0 ? PASSWORD_RIGHT : PASSWORD_WRONG;
+	*(void **)&init = dlsym(library, "sodium_init");
+	*(void **)&verify = dlsym(library, "crypto_pwhash_str_verify");
+	if (init == NULL || verify == NULL || init() < 0)
+		return PASSWORD_UNSUPPORTED;
+	return verify(hash, password->data, password->len) == 0 ? PASSWORD_RIGHT : PASSWORD_WRONG;
 }
 #endif
 

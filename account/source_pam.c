@@ -8,6 +8,7 @@
  */
 #include "config.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,47 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/str.h"
+
+/*
+ * libpam and what it needs are opened only where this source is used: each
+ * library that the monitor's template maps makes every session dearer.
+ */
+#define PAM_CALLS(CALL)		\
+	CALL(pam_start)		\
+	CALL(pam_end)		\
+	CALL(pam_set_item)	\
+	CALL(pam_get_item)	\
+	CALL(pam_authenticate)	\
+	CALL(pam_acct_mgmt)	\
+	CALL(pam_setcred)	\
+	CALL(pam_open_session)	\
+	CALL(pam_close_session)	\
+	CALL(pam_strerror)
+
+static struct {
+#define CALL(name) __typeof__(name) *name;
+	PAM_CALLS(CALL)
+#undef CALL
+} lib;
+
+/* In the template. dlsym(RTLD_DEFAULT) finds what a test preloads in libpam's place. */
+static int
+open_pam(const struct conf *conf, void **state)
+{
+	(void)conf;
+	*state = NULL;
+	if (dlopen("libpam.so.0", RTLD_NOW | RTLD_GLOBAL) == NULL) {
+		log_problem(LOG_LEVEL_ERROR, "pam-unusable", dlerror(), 0);
+		return -ENOENT;
+	}
+#define CALL(name) \
+	*(void **)&lib.name = dlsym(RTLD_DEFAULT, #name); \
+	if (lib.name == NULL) \
+		return -ENOSYS;
+	PAM_CALLS(CALL)
+#undef CALL
+	return 0;
+}
 
 /* What the conversation function may give away, while it runs. */
 struct talk {
@@ -136,7 +178,7 @@ interpret(int code, const char *step, const struct account *a, enum account_reas
 	log_begin(&l, LOG_LEVEL_ERROR, "pam-failed");
 	log_str(&l, "step", step);
 	log_str(&l, "user", a->name);
-	log_str(&l, "error", pam_strerror(NULL, code));
+	log_str(&l, "error", lib.pam_strerror(NULL, code));
 	log_end(&l);
 	*why = REASON_UNAVAILABLE;
 	return ACCOUNT_UNAVAILABLE;
@@ -147,18 +189,18 @@ start(struct pam_login *p, const struct account_query *q, const struct account *
 {
 	const struct pam_conv conversation = { converse, &p->talk };
 	char host[ADDR_TEXT_MAX];
-	int r = pam_start(q->base->pam_service, a->name, &conversation, &p->handle);
+	int r = lib.pam_start(q->base->pam_service, a->name, &conversation, &p->handle);
 
 	if (r != PAM_SUCCESS)
 		return r;
 	if (q->peer != NULL)
-		r = pam_set_item(p->handle, PAM_RHOST, addr_host(host, q->peer));
+		r = lib.pam_set_item(p->handle, PAM_RHOST, addr_host(host, q->peer));
 	if (r == PAM_SUCCESS)
-		r = pam_set_item(p->handle, PAM_TTY, "ftp");
+		r = lib.pam_set_item(p->handle, PAM_TTY, "ftp");
 	if (r == PAM_SUCCESS)
-		r = pam_set_item(p->handle, PAM_RUSER, a->name);
+		r = lib.pam_set_item(p->handle, PAM_RUSER, a->name);
 	if (r == PAM_SUCCESS)
-		r = pam_set_item(p->handle, PAM_FAIL_DELAY, (const void *)no_delay);
+		r = lib.pam_set_item(p->handle, PAM_FAIL_DELAY, (const void *)no_delay);
 	return r;
 }
 
@@ -169,7 +211,7 @@ follow_name(struct pam_login *p, const struct account_query *q, struct account *
 	const void *name = NULL;
 	enum account_result r;
 
-	if (pam_get_item(p->handle, PAM_USER, &name) != PAM_SUCCESS || name == NULL)
+	if (lib.pam_get_item(p->handle, PAM_USER, &name) != PAM_SUCCESS || name == NULL)
 		return interpret(PAM_SYSTEM_ERR, "user", a, why);
 	if (strcmp(name, a->unix_name) == 0 || strcmp(name, a->name) == 0)
 		return ACCOUNT_FOUND;
@@ -191,7 +233,7 @@ static void
 end(struct pam_login *p, int status)
 {
 	if (p->handle != NULL)
-		pam_end(p->handle, status);
+		lib.pam_end(p->handle, status);
 	p->handle = NULL;
 	free(p);
 }
@@ -210,11 +252,11 @@ verify_pam(void *state, const struct account_query *q, struct account *a, enum a
 	code = start(p, q, a);
 	r = interpret(code, "start", a, why);
 	if (r == ACCOUNT_FOUND) {
-		code = pam_authenticate(p->handle, PAM_DISALLOW_NULL_AUTHTOK | PAM_SILENT);
+		code = lib.pam_authenticate(p->handle, PAM_DISALLOW_NULL_AUTHTOK | PAM_SILENT);
 		r = interpret(code, "authenticate", a, why);
 	}
 	if (r == ACCOUNT_FOUND) {
-		code = pam_acct_mgmt(p->handle, PAM_DISALLOW_NULL_AUTHTOK | PAM_SILENT);
+		code = lib.pam_acct_mgmt(p->handle, PAM_DISALLOW_NULL_AUTHTOK | PAM_SILENT);
 		r = interpret(code, "account", a, why);
 	}
 	if (r == ACCOUNT_FOUND)
@@ -235,12 +277,12 @@ open_session(void *state, struct account *a)
 {
 	struct pam_login *p = a->login_state;
 	enum account_reason why;
-	int code = pam_setcred(p->handle, PAM_ESTABLISH_CRED | PAM_SILENT);
+	int code = lib.pam_setcred(p->handle, PAM_ESTABLISH_CRED | PAM_SILENT);
 
 	(void)state;
 	if (code == PAM_SUCCESS) {
 		p->credentials = true;
-		code = pam_open_session(p->handle, PAM_SILENT);
+		code = lib.pam_open_session(p->handle, PAM_SILENT);
 		p->session = code == PAM_SUCCESS;
 	}
 	return interpret(code, "session", a, &why) == ACCOUNT_FOUND ? 0 : -EPERM;
@@ -256,9 +298,9 @@ close_session(void *state, struct account *a)
 	if (p == NULL)
 		return;
 	if (p->session)
-		code = pam_close_session(p->handle, PAM_SILENT);
+		code = lib.pam_close_session(p->handle, PAM_SILENT);
 	if (p->credentials)
-		(void)pam_setcred(p->handle, PAM_DELETE_CRED | PAM_SILENT);
+		(void)lib.pam_setcred(p->handle, PAM_DELETE_CRED | PAM_SILENT);
 	end(p, code);
 	a->login_state = NULL;
 }
@@ -277,6 +319,7 @@ find_pam(void *state, const struct account_query *q, struct account *a, enum acc
 const struct account_source source_pam = {
 	.name = "pam",
 	.doc = "System users, authenticated by PAM modules.",
+	.open = open_pam,
 	.find = find_pam,
 	.verify = verify_pam,
 	.session_open = open_session,

@@ -46,35 +46,48 @@ exists(const char *path)
 }
 
 /*
- * Asking systemd for a user's groups costs ten times as much as reading the
- * group file, and it can only add groups if somebody has described users to
- * it: in drop-in files, or homes that it manages.  Without either, and where files and
- * systemd are all that is configured, the files alone give the same answer.
+ * nss_systemd makes each look-up ten times as dear and each session's monitor
+ * a third larger, and it knows nobody whom the files do not know, unless
+ * somebody has described users to it: in drop-in files, or homes that it manages.
  */
-static void
-shorten_group_lookup(void)
+static bool
+systemd_knows_users(void)
 {
 	static const char *const describers[] = {
 		"/etc/userdb", "/run/userdb", "/run/host/userdb", "/usr/local/lib/userdb", "/usr/lib/userdb",
 		"/run/systemd/userdb/io.systemd.Home"
 	};
-	char line[256];
-	bool plain = false;
-	FILE *f = fopen("/etc/nsswitch.conf", "re");
 
-	while (f != NULL && fgets(line, sizeof line, f) != NULL) {
-		if (strncmp(line, "initgroups:", 11) == 0) {
-			plain = false;		/* somebody has thought about it */
-			break;
+	for (size_t i = 0; i < sizeof describers / sizeof *describers; i++)
+		if (exists(describers[i]))
+			return true;
+	return false;
+}
+
+/* Where files and systemd are all that is configured, the files alone give the same answers. */
+static void
+shorten_lookups(void)
+{
+	static const char *const databases[] = { "passwd:", "group:", "shadow:" };
+	char line[256];
+	bool groups = false, own_initgroups = false;
+	FILE *f = systemd_knows_users() ? NULL : fopen("/etc/nsswitch.conf", "re");
+
+	while (f != NULL && fgets(line, sizeof line, f) != NULL)
+		for (size_t i = 0; i < sizeof databases / sizeof *databases; i++) {
+			size_t n = strlen(databases[i]);
+			char name[8] = "";
+
+			own_initgroups |= strncmp(line, "initgroups:", 11) == 0;
+			if (strncmp(line, databases[i], n) != 0 || !same_words(line + n, "files systemd"))
+				continue;
+			memcpy(name, line, n - 1);
+			groups |= strcmp(name, "group") == 0;
+			(void)__nss_configure_lookup(name, "files");
 		}
-		if (strncmp(line, "group:", 6) == 0)
-			plain = same_words(line + 6, "files systemd");
-	}
 	if (f != NULL)
 		fclose(f);
-	for (size_t i = 0; i < sizeof describers / sizeof *describers; i++)
-		plain = plain && !exists(describers[i]);
-	if (plain)
+	if (groups && !own_initgroups)
 		(void)__nss_configure_lookup("initgroups", "files");
 }
 
@@ -86,7 +99,7 @@ unix_warm_up(void)
 	time_t now = time(NULL);
 	struct tm tm;
 
-	shorten_group_lookup();
+	shorten_lookups();
 	tzset();
 	localtime_r(&now, &tm);
 	(void)getpwnam("nobody");
