@@ -99,7 +99,7 @@ struct account_query {
 	bool tls;
 	const struct addr *peer;	/* NULL: unknown */
 	const struct addr *local;
-	const uint8_t *certificate;	/* verified client certificate, DER */
+	const uint8_t *certificate;	/* what the verified client certificate says, a line each: sha256:HEX, dns:NAME, email:NAME */
 	size_t certificate_len;
 };
 
@@ -248,6 +248,12 @@ int account_add_pair(struct account *a, const char *key, const char *value);
  */
 enum account_result account_find(const struct account_sources *, const struct account_query *, struct account *a,
     enum account_reason *why);
+
+/*
+ * Does the certificate that the client showed belong to the account
+ * (certificate_id)?  Names are compared without regard to case; the common name is not among them.
+ */
+bool account_certificate_fits(const struct account_query *, const struct settings *);
 
 /*
  * The whole of a login: sources in order, password, enabled, expiry, address

@@ -281,6 +281,14 @@ account_find(const struct account_sources *s, const struct account_query *q, str
 	return r;
 }
 
+static bool
+certificate_is_enough(const struct account_query *q, const struct account *a)
+{
+	const struct settings *set = &a->resolved->s;
+
+	return set->certificate_login == CONF_CERTLOGIN_INSTEAD && account_certificate_fits(q, set);
+}
+
 enum account_result
 account_login(const struct account_sources *s, const struct account_query *q, struct account *a, enum account_reason *why)
 {
@@ -297,6 +305,8 @@ account_login(const struct account_sources *s, const struct account_query *q, st
 		/* PAM may count failures: it is not asked about those who are refused anyway. */
 		if (rule != REASON_NONE && a->verifier_kind == VERIFY_SOURCE)
 			r = ACCOUNT_REFUSED;
+		else if (certificate_is_enough(q, a))
+			*why = REASON_NONE;
 		else
 			*why = verify_password(s, q, a);
 		if (rule == REASON_NONE)

@@ -72,6 +72,8 @@ account_check_rules(const struct account_query *q, const struct account *a, time
 		return r;
 	if (s->tls >= CONF_TLS_CONTROL && !q->tls)
 		return REASON_TLS;
+	if (s->certificate_login == CONF_CERTLOGIN_AND && !account_certificate_fits(q, s))
+		return REASON_CERTIFICATE;
 	r = check_time(a, now);
 	return r != REASON_NONE ? r : check_address(q, s);
 }

@@ -238,7 +238,9 @@ static void
 say_match(struct question *q, const struct kernel_node *n, const struct match *m, unsigned want)
 {
 	char perm[4], mask[4], rest[4], want_text[4], name[64], whom[96] = "", cut[32] = "";
-	const char *tag = m->tag == PACL_USER || m->tag == PACL_USER_OBJ ? "user" : m->tag == PACL_OTHER ? "other" : "group";
+	const char *tag = m->tag == PACL_USER || m->tag == PACL_USER_OBJ ? "user"
+			  : m->tag == PACL_OTHER                         ? "other"
+									 : "group";
 	bool named = m->tag == PACL_USER || m->tag == PACL_GROUP;
 
 	if (q->text == NULL)
@@ -361,8 +363,11 @@ check_chown(struct question *q, const struct kernel_node *n)
 		say(q, "%s: only CAP_CHOWN may change the owner", n->path);
 		return -EPERM;
 	}
-	if (r->new_gid != (gid_t)-1 && !capable_here && !(owner && (r->new_gid == n->gid || in_group(q->cred, r->new_gid)))) {
-		say(q, owner ? "%s: not a member of the new group %s" : "%s: only its owner may choose another group than %s",
+	if (r->new_gid != (gid_t)-1 && !capable_here &&
+	    !(owner && (r->new_gid == n->gid || in_group(q->cred, r->new_gid)))) {
+		say(q,
+		    owner ? "%s: not a member of the new group %s"
+			  : "%s: only its owner may choose another group than %s",
 		    n->path, name_of(q, PACL_GROUP, owner ? r->new_gid : n->gid, name, sizeof(name)));
 		return -EPERM;
 	}
@@ -434,7 +439,8 @@ check_move(struct question *q, const struct kernel_path *p)
 static int
 check_object(struct question *q, const struct kernel_node *n, unsigned need)
 {
-	unsigned want = ((need & NEED_R) != 0 ? R : 0) | ((need & NEED_W) != 0 ? W : 0) | ((need & NEED_X) != 0 ? X : 0);
+	unsigned want =
+	    ((need & NEED_R) != 0 ? R : 0) | ((need & NEED_W) != 0 ? W : 0) | ((need & NEED_X) != 0 ? X : 0);
 	int error = want != 0 ? access_node(q, n, want) : 0;
 
 	if (error == 0 && (need & NEED_DATA) != 0 && (n->flags & KERNEL_APPEND_ONLY) != 0) {

@@ -61,7 +61,7 @@ struct kernel_node {
 	unsigned flags;			/* enum kernel_flag */
 };
 
-/* A path: the folders that are searched on the way, the last one being the parent; and the object, NULL when missing. */
+/* A path: the folders searched on the way, the parent last; and the object, NULL when missing. */
 struct kernel_path {
 	const struct kernel_node *folder;
 	size_t folder_count;
@@ -75,7 +75,7 @@ typedef const char *kernel_namer(void *context, enum pacl_tag tag, uint32_t id, 
 struct kernel_request {
 	enum authz_op op;
 	const struct kernel_path *path;		/* NULL for operations of the session */
-	const struct kernel_path *other;	/* RNFR: the target, RNTO: the source; NULL: not known (a rename in place) */
+	const struct kernel_path *other; /* RNFR: the target, RNTO: the source; NULL: not known (a rename in place) */
 	uid_t new_uid;				/* CHOWN: (uid_t)-1 leaves it */
 	gid_t new_gid;
 	kernel_namer *namer;
@@ -126,7 +126,7 @@ void kernel_facts_free(struct kernel_facts *);
  * the source), NULL where there is none.  1 yes, 0 no, -errno when it cannot be
  * told; text is filled in every case.
  */
-int kernel_predict(const struct authz_subject *, const char *root, enum authz_op op, const char *path, const char *other,
-    kernel_namer *, char *text, size_t size);
+int kernel_predict(const struct authz_subject *who, const char *root, enum authz_op op, const char *path,
+    const char *other, kernel_namer *namer, char *text, size_t size);
 
 #endif

@@ -48,12 +48,13 @@ enum { PACL_READ = 4, PACL_WRITE = 2, PACL_EXECUTE = 1 };
 enum pacl_type { PACL_ACCESS, PACL_DEFAULT };
 
 /* PACL_FAULT(NAME, "word", "what is wrong") : the answers of pacl_check() */
-#define PACL_FAULTS(PACL_FAULT)								\
-	PACL_FAULT(FINE,	"FINE",		"the ACL is valid")			\
-	PACL_FAULT(MULTI,	"MULTI",	"more than one entry of a kind that may stand once")	\
-	PACL_FAULT(DUPLICATE,	"DUPLICATE",	"two entries for the same user or group")	\
-	PACL_FAULT(MISS,	"MISS",		"a required entry is missing (owner, owning group, other, or the mask beside named entries)") \
-	PACL_FAULT(ENTRY,	"ENTRY",	"an entry of an undefined kind")
+#define PACL_FAULTS(PACL_FAULT)                                                                           \
+	PACL_FAULT(FINE, "FINE", "the ACL is valid")                                                      \
+	PACL_FAULT(MULTI, "MULTI", "more than one entry of a kind that may stand once")                   \
+	PACL_FAULT(DUPLICATE, "DUPLICATE", "two entries for the same user or group")                      \
+	PACL_FAULT(MISS, "MISS",                                                                          \
+	    "a required entry is missing (owner, owning group, other, or the mask beside named entries)") \
+	PACL_FAULT(ENTRY, "ENTRY", "an entry of an undefined kind")
 
 enum pacl_fault {
 #define PACL_FAULT(NAME, word, text) PACL_##NAME,
@@ -136,7 +137,7 @@ int pacl_parse(const char *text, const struct pacl_names *names, struct pacl **,
 int pacl_dup(const struct pacl *, struct pacl **);
 /* From rows, in any order. -EINVAL for more than PACL_ENTRIES_MAX or permissions that do not exist. */
 int pacl_from_rows(const struct pacl_row *, size_t n, struct pacl **);
-/* From the value of a system.posix_acl_* attribute (Linux, version 2). SP_EFORMAT, SP_ETRUNC, SP_ERANGE for hostile ones. */
+/* From the value of a system.posix_acl_* attribute (Linux, version 2). SP_EFORMAT, SP_ETRUNC, SP_ERANGE: hostile. */
 int pacl_from_xattr(const void *, size_t len, struct pacl **);
 /* libacl's own exchange format, for this machine only; see pacl_freeze(). */
 int pacl_thaw(const void *, size_t len, struct pacl **);

@@ -270,7 +270,7 @@ pacl_drop_default(struct pacl_place at)
 	return error == -ENODATA || error == -EOPNOTSUPP ? 0 : error;
 }
 
-/* Is there such an attribute with more than a mode in it? The access attribute of some file systems repeats the mode. */
+/* Is there such an attribute with more than a mode in it? On some file systems it repeats the mode. */
 static int
 has_attribute(struct pacl_place at, enum pacl_type type, bool *has)
 {

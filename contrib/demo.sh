@@ -14,4 +14,17 @@ if [ ! -d "$tree" ]; then
 	# Sessions of a server started by root run as nobody.
 	[ "$(id -u)" != 0 ] || chown 65534:65534 "$tree/incoming"
 fi
-exec "$build/sallyportd" --libexec "$build" serve "$tree" --port "$port" --user demo:demo
+
+# A certificate of its own, so that FTPS can be tried too; clients must be told to accept it.
+if [ ! -f "$build/demo.crt" ]; then
+	(umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj /CN=localhost \
+		-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$build/demo.key" -out "$build/demo.crt" 2>/dev/null)
+fi
+cat <<EOT
+Try it from another terminal:
+  curl ftp://demo:demo@127.0.0.1:$port/
+  curl --ssl-reqd --cacert $build/demo.crt ftp://demo:demo@127.0.0.1:$port/README
+  lftp -u demo,demo -e 'set ssl:ca-file $build/demo.crt; set ftp:ssl-force true; ls' ftp://127.0.0.1:$port
+EOT
+exec "$build/sallyportd" --libexec "$build" serve "$tree" --port "$port" --user demo:demo \
+	--certificate "$build/demo.crt" --private-key "$build/demo.key"

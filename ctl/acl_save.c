@@ -21,7 +21,8 @@ static void
 print_name(const char *name)
 {
 	for (; *name != '\0'; name++) {
-		if ((unsigned char)*name <= ' ' || *name == '\\' || *name == '=' || *name == '#' || (unsigned char)*name >= 0x7f)
+		if ((unsigned char)*name <= ' ' || *name == '\\' || *name == '=' || *name == '#' ||
+		    (unsigned char)*name >= 0x7f)
 			printf("\\%03o", (unsigned char)*name);
 		else
 			putchar(*name);
@@ -177,7 +178,8 @@ take_line(const struct invocation *inv, struct block *b, char *line, unsigned nu
 		return CTL_OK;
 	else if (b->path[0] == '\0')
 		return ctl_fail(inv, CTL_FAILED, "line %u: an entry before the first # file: line", number);
-	else if (add_entry(&b->text[strncmp(line, "default:", 8) == 0], line + (strncmp(line, "default:", 8) == 0 ? 8 : 0)) != 0)
+	else if (add_entry(&b->text[strncmp(line, "default:", 8) == 0],
+		     line + (strncmp(line, "default:", 8) == 0 ? 8 : 0)) != 0)
 		return ctl_fail_code(inv, CTL_FAILED, b->path, -ENOMEM);
 	return result;
 }

@@ -176,7 +176,8 @@ acl_text_argument(const struct invocation *inv, const char *text)
 	int error = pacl_parse(text, &pacl_nss, &acl, &e);
 
 	if (error == SP_EFORMAT)
-		(void)ctl_fail(inv, CTL_USAGE, "ACL text, column %zu: %s\n  %s\n  %*s^", e.at + 1, e.text, text, (int)e.at, "");
+		(void)ctl_fail(
+		    inv, CTL_USAGE, "ACL text, column %zu: %s\n  %s\n  %*s^", e.at + 1, e.text, text, (int)e.at, "");
 	else if (error != 0)
 		(void)ctl_fail_code(inv, CTL_FAILED, "ACL text", error);
 	return error == 0 ? acl : NULL;
@@ -212,9 +213,11 @@ acl_entry_argument(const struct invocation *inv, const char *spec, enum pacl_tag
 unsigned
 acl_text_options(const struct invocation *inv)
 {
-	return (inv->count[OPT_ABBREVIATE] > 0 ? PACL_ABBREVIATE : 0u) | (inv->count[OPT_NUMERIC] > 0 ? PACL_NUMERIC_IDS : 0u) |
-	    (inv->count[OPT_EFFECTIVE] == 1 ? PACL_SOME_EFFECTIVE : 0u) | (inv->count[OPT_EFFECTIVE] > 1 ? PACL_ALL_EFFECTIVE : 0u) |
-	    (inv->count[OPT_INDENT] > 0 ? PACL_SMART_INDENT : 0u);
+	return (inv->count[OPT_ABBREVIATE] > 0 ? PACL_ABBREVIATE : 0u) |
+	       (inv->count[OPT_NUMERIC] > 0 ? PACL_NUMERIC_IDS : 0u) |
+	       (inv->count[OPT_EFFECTIVE] == 1 ? PACL_SOME_EFFECTIVE : 0u) |
+	       (inv->count[OPT_EFFECTIVE] > 1 ? PACL_ALL_EFFECTIVE : 0u) |
+	       (inv->count[OPT_INDENT] > 0 ? PACL_SMART_INDENT : 0u);
 }
 
 static const char *

@@ -50,7 +50,10 @@ ctl_conf_socket(const struct invocation *inv, char *dst, size_t size)
 static int
 translate(int code)
 {
-	return code == SP_EXIT_OK ? CTL_OK : code == SP_EXIT_CONFIG ? CTL_CONFIG : code == SP_EXIT_USAGE ? CTL_USAGE : CTL_FAILED;
+	return code == SP_EXIT_OK       ? CTL_OK
+	       : code == SP_EXIT_CONFIG ? CTL_CONFIG
+	       : code == SP_EXIT_USAGE  ? CTL_USAGE
+					: CTL_FAILED;
 }
 
 /* Beyond what sallyportd's check-config can tell, the rules of all policies are compiled. */
@@ -74,5 +77,6 @@ check_command(struct invocation *inv)
 int
 config_show_command(struct invocation *inv)
 {
-	return translate(conf_show_command(stdout, inv->config, inv->value[OPT_FOR], inv->value[OPT_LISTENER], inv->json));
+	return translate(
+	    conf_show_command(stdout, inv->config, inv->value[OPT_FOR], inv->value[OPT_LISTENER], inv->json));
 }

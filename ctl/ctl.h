@@ -91,7 +91,7 @@ int ctl_fail_code(const struct invocation *, int exit_code, const char *what, in
 /* Prints foreign text on stdout with control bytes escaped. */
 void ctl_print_safe(const char *text);
 
-/* Writes the JSON text and a newline; the writer is freed. CTL_OK, or CTL_FAILED when out of memory or stdout is gone. */
+/* Writes the JSON text and a newline; the writer is freed. CTL_OK, or CTL_FAILED when out of memory. */
 int ctl_print_json(const struct invocation *, struct json *);
 
 /* Help texts (help.c). */

@@ -3,17 +3,16 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "authz/settings.h"
 #include "common/err.h"
 #include "common/str.h"
 #include "ctl/doctor.h"
+#include "ctl/policy.h"
 #include "privsep/role.h"
 
 static const char *const words[] = {
@@ -62,41 +61,6 @@ doctor_find(struct doctor *d, enum doctor_level level, const char *remedy, const
 		printf("%-23s remedy: %s\n", "", remedy);
 }
 
-/* Policies of every account section, compiled as the agent would. */
-static void
-check_policy(struct doctor *d, const struct conf_section *account)
-{
-	struct conf_subject subject = { .user = conf_section_name(account) };
-	struct authz_subject who = { .user = subject.user, .dialect_uid = AUTHZ_NOBODY };
-	struct authz_problems problems = { 0, 0, NULL };
-	struct authz_policy *policy;
-	struct authz_source *source;
-	struct conf_resolved r;
-	int error = conf_resolve(d->conf, &subject, &r);
-
-	if (error != 0) {
-		doctor_find(d, DOCTOR_ERROR, "correct this section", "account %s: %s", subject.user,
-		    r.error[0] != '\0' ? r.error : sp_strerror(error));
-		return;
-	}
-	who.choices = authz_choices_of(&r.s);
-	if ((source = calloc(r.s.layer.n + 1, sizeof(*source))) != NULL) {
-		for (size_t i = 0; i < r.s.layer.n; i++)
-			source[i] = (struct authz_source){ .dialect = r.s.layer.v[i].dialect, .text = r.s.layer.v[i].text,
-				.prefix = r.s.layer.v[i].prefix, .file = r.s.layer.v[i].file, .line = r.s.layer.v[i].line,
-				.section = r.s.layer.v[i].section, .scope = authz_scope_of(&r.s.layer.v[i], &r.s) };
-		policy = authz_compile(source, r.s.layer.n, &who, NULL, &problems);
-		for (size_t i = 0; i < problems.count && i < AUTHZ_PROBLEMS_MAX; i++)
-			doctor_find(d, problems.list[i].warning ? DOCTOR_WARNING : DOCTOR_ERROR,
-			    problems.list[i].expected[0] != '\0' ? problems.list[i].expected : "see sallyctl lint",
-			    "%s:%u: %s", problems.list[i].file, problems.list[i].line, problems.list[i].text);
-		authz_free(policy);
-		authz_problems_clear(&problems);
-	}
-	free(source);
-	conf_resolved_free(&r);
-}
-
 void
 doctor_configuration(struct doctor *d)
 {
@@ -106,16 +70,15 @@ doctor_configuration(struct doctor *d)
 	unsigned accounts = 0;
 
 	if (d->load_error != 0)
-		doctor_find(d, DOCTOR_ERROR, "write it, or name another one with --config", "%s: %s; the defaults are examined",
-		    d->inv->config, sp_strerror(d->load_error));
+		doctor_find(d, DOCTOR_ERROR, "write it, or name another one with --config",
+		    "%s: %s; the defaults are examined", d->inv->config, sp_strerror(d->load_error));
+	policies_check(d->conf);
 	for (size_t i = 0; (p = conf_problem_at(d->conf, i)) != NULL && i < conf_problem_count(d->conf); i++)
 		if (conf_problem_text(p, line, sizeof(line)) == 0)
 			doctor_find(d, p->severity == CONF_ERROR ? DOCTOR_ERROR : DOCTOR_WARNING,
 			    p->hint[0] != '\0' ? p->hint : "correct it, then sallyctl check", "%s", line);
-	while ((account = conf_section_next(d->conf, SC_ACCOUNT, account)) != NULL) {
+	while ((account = conf_section_next(d->conf, SC_ACCOUNT, account)) != NULL)
 		accounts++;
-		check_policy(d, account);
-	}
 	if (d->here == 0)
 		doctor_find(d, DOCTOR_FINE, NULL, "%s: no mistakes, %u account sections", d->inv->config, accounts);
 }

@@ -33,18 +33,20 @@ doctor_users(struct doctor *d)
 	for (size_t i = 0; i < 3; i++) {
 		known[i] = role_find_user(user[i].text, &id[i]) == 0;
 		if (!known[i])
-			doctor_find(d, DOCTOR_ERROR, "useradd --system --no-create-home --shell /usr/sbin/nologin NAME, or systemd-sysusers",
+			doctor_find(d, DOCTOR_ERROR,
+			    "useradd --system --no-create-home --shell /usr/sbin/nologin NAME, or systemd-sysusers",
 			    "%s = %s: there is no such user", user[i].key, user[i].text);
 		else if (id[i].uid == 0 || id[i].gid == 0)
-			doctor_find(d, DOCTOR_ERROR, "name a system user that owns nothing", "%s = %s is root or in its group",
-			    user[i].key, user[i].text);
+			doctor_find(d, DOCTOR_ERROR, "name a system user that owns nothing",
+			    "%s = %s is root or in its group", user[i].key, user[i].text);
 		for (size_t j = 0; known[i] && j < i; j++)
 			if (known[j] && id[j].uid == id[i].uid)
-				doctor_find(d, DOCTOR_ERROR, "give each a user of its own", "%s and %s are the same user", user[j].key,
-				    user[i].key);
+				doctor_find(d, DOCTOR_ERROR, "give each a user of its own",
+				    "%s and %s are the same user", user[j].key, user[i].key);
 	}
 	if (d->s->control_group != NULL && getgrnam(d->s->control_group) == NULL)
-		doctor_find(d, DOCTOR_ERROR, "groupadd --system NAME", "control_group = %s: there is no such group", d->s->control_group);
+		doctor_find(d, DOCTOR_ERROR, "groupadd --system NAME", "control_group = %s: there is no such group",
+		    d->s->control_group);
 }
 
 /* ----------------------------------------------------------------- certificates */
@@ -61,7 +63,8 @@ read_certificate(struct doctor *d, const char *path)
 		return NULL;
 	}
 	if ((cert = PEM_read_X509(in, NULL, NULL, NULL)) == NULL)
-		doctor_find(d, DOCTOR_ERROR, "the file must hold the certificate and its issuers in PEM", "%s: no certificate in it", path);
+		doctor_find(d, DOCTOR_ERROR, "the file must hold the certificate and its issuers in PEM",
+		    "%s: no certificate in it", path);
 	fclose(in);
 	ERR_clear_error();
 	return cert;
@@ -81,7 +84,8 @@ check_times(struct doctor *d, const char *path, X509 *cert, uint32_t warning)
 	else
 		doctor_find(d, DOCTOR_FINE, NULL, "%s: valid for %d days", path, days);
 	if (X509_check_issued(cert, cert) == X509_V_OK)
-		doctor_find(d, DOCTOR_NOTE, "clients will ask or refuse; get one from a known issuer", "%s: signed by itself", path);
+		doctor_find(d, DOCTOR_NOTE, "clients will ask or refuse; get one from a known issuer",
+		    "%s: signed by itself", path);
 }
 
 /* Answers the question for a passphrase, so that nobody is asked. */
@@ -109,12 +113,16 @@ check_key(struct doctor *d, const char *path, X509 *cert)
 		return;
 	}
 	if (fstat(fileno(in), &st) == 0 && (st.st_mode & 007) != 0)
-		doctor_find(d, DOCTOR_ERROR, "chmod 600, and make a new key: it may have been read", "%s: every user may read this key", path);
+		doctor_find(d, DOCTOR_ERROR, "chmod 600, and make a new key: it may have been read",
+		    "%s: every user may read this key", path);
 	if ((key = PEM_read_PrivateKey(in, NULL, no_passphrase, &encrypted)) == NULL)
-		doctor_find(d, DOCTOR_ERROR, encrypted ? "openssl pkey -in KEY -out KEY removes the passphrase" :
-		    "the file must hold the key in PEM", "%s: %s", path, encrypted ? "the key has a passphrase" : "no private key in it");
+		doctor_find(d, DOCTOR_ERROR,
+		    encrypted ? "openssl pkey -in KEY -out KEY removes the passphrase"
+			      : "the file must hold the key in PEM",
+		    "%s: %s", path, encrypted ? "the key has a passphrase" : "no private key in it");
 	else if (cert != NULL && X509_check_private_key(cert, key) != 1)
-		doctor_find(d, DOCTOR_ERROR, "put certificates and keys in the same order", "%s: not the key of its certificate", path);
+		doctor_find(d, DOCTOR_ERROR, "put certificates and keys in the same order",
+		    "%s: not the key of its certificate", path);
 	EVP_PKEY_free(key);
 	fclose(in);
 	ERR_clear_error();
@@ -131,14 +139,16 @@ check_pairs(struct doctor *d, const struct settings *s)
 		if (i < s->private_key.n)
 			check_key(d, s->private_key.v[i], cert);
 		else
-			doctor_find(d, DOCTOR_ERROR, "name its key in private_key, in the same order", "%s has no private_key",
-			    s->certificate.v[i]);
+			doctor_find(d, DOCTOR_ERROR, "name its key in private_key, in the same order",
+			    "%s has no private_key", s->certificate.v[i]);
 		X509_free(cert);
 	}
 	if (s->tls != CONF_TLS_OFF && s->certificate.n == 0)
-		doctor_find(d, DOCTOR_ERROR, "set certificate and private_key in [tls], or tls = off", "tls is on and there is no certificate");
+		doctor_find(d, DOCTOR_ERROR, "set certificate and private_key in [tls], or tls = off",
+		    "tls is on and there is no certificate");
 	else if (s->tls == CONF_TLS_OFF)
-		doctor_find(d, DOCTOR_NOTE, "set certificate and private_key in [tls] and tls = control", "TLS is off: passwords travel in clear");
+		doctor_find(d, DOCTOR_NOTE, "set certificate and private_key in [tls] and tls = control",
+		    "TLS is off: passwords travel in clear");
 	if (s->client_ca != NULL && access(s->client_ca, R_OK) < 0)
 		doctor_find(d, DOCTOR_ERROR, "correct client_ca", "%s: %s", s->client_ca, strerror(errno));
 }
@@ -159,10 +169,11 @@ check_file(struct doctor *d, const char *path, mode_t forbidden, const char *wha
 	if (path == NULL)
 		doctor_find(d, DOCTOR_ERROR, remedy, "%s is not set", what);
 	else if (stat(path, &st) < 0)
-		doctor_find(d, errno == EACCES ? DOCTOR_NOTE : DOCTOR_ERROR, errno == EACCES ? "ask as root" : remedy, "%s: %s", path, strerror(errno));
+		doctor_find(d, errno == EACCES ? DOCTOR_NOTE : DOCTOR_ERROR, errno == EACCES ? "ask as root" : remedy,
+		    "%s: %s", path, strerror(errno));
 	else if ((st.st_mode & forbidden) != 0)
-		doctor_find(d, DOCTOR_ERROR, "chown root, chmod 600", "%s: others may read or change it (mode %04o)", path,
-		    (unsigned)st.st_mode & 07777);
+		doctor_find(d, DOCTOR_ERROR, "chown root, chmod 600", "%s: others may read or change it (mode %04o)",
+		    path, (unsigned)st.st_mode & 07777);
 	else
 		doctor_find(d, DOCTOR_FINE, NULL, "%s %s", what, path);
 }
@@ -172,14 +183,16 @@ source_config(struct doctor *d, const struct settings *s)
 {
 	(void)s;
 	if (conf_section_next(d->conf, SC_ACCOUNT, NULL) == NULL)
-		doctor_find(d, DOCTOR_NOTE, "write [account NAME] sections, or take config out of accounts", "no account sections");
+		doctor_find(d, DOCTOR_NOTE, "write [account NAME] sections, or take config out of accounts",
+		    "no account sections");
 }
 
 static void
 source_database(struct doctor *d, const struct settings *s)
 {
 	if (access(s->accounts_database, F_OK) < 0 && errno == ENOENT)
-		doctor_find(d, DOCTOR_NOTE, "sallyctl account add makes it", "%s does not exist yet", s->accounts_database);
+		doctor_find(
+		    d, DOCTOR_NOTE, "sallyctl account add makes it", "%s does not exist yet", s->accounts_database);
 	else
 		check_file(d, s->accounts_database, 027, "account database", "sallyctl account add makes it");
 }
@@ -200,7 +213,9 @@ source_pam(struct doctor *d, const struct settings *s)
 	if (access(path, F_OK) < 0 && errno == ENOENT)
 		(void)str_format(path, sizeof(path), "/usr/lib/pam.d/%s", s->pam_service);
 	if (access(path, F_OK) < 0)
-		doctor_find(d, DOCTOR_ERROR, "install the PAM file of sallyport, set pam_service to one that exists, or take pam out of accounts",
+		doctor_find(d, DOCTOR_ERROR,
+		    "install the PAM file of sallyport, set pam_service to one that exists, or take pam out of "
+		    "accounts",
 		    "/etc/pam.d/%s does not exist: every login over PAM will fail", s->pam_service);
 	else
 		doctor_find(d, DOCTOR_FINE, NULL, "PAM service %s", path);
@@ -219,15 +234,21 @@ source_external(struct doctor *d, const struct settings *s)
 
 	if (s->external_socket == NULL || stat(s->external_socket, &st) < 0 || !S_ISSOCK(st.st_mode))
 		doctor_find(d, DOCTOR_ERROR, "start the authentication program, or correct external_socket",
-		    "external_socket %s: nobody listens there", s->external_socket != NULL ? s->external_socket : "(unset)");
+		    "external_socket %s: nobody listens there",
+		    s->external_socket != NULL ? s->external_socket : "(unset)");
 }
 
 static void
 check_sources(struct doctor *d, const struct settings *s)
 {
-	static const struct { const char *name; void (*run)(struct doctor *, const struct settings *); } rows[] = {
-		{ "config", source_config }, { "database", source_database }, { "shadow", source_shadow }, { "pam", source_pam },
-		{ "passwd_file", source_passwd_file }, { "external", source_external },
+	static const struct { const char *name; void (*run)(struct doctor *, const struct settings *);
+	} rows[] = {
+		{ "config", source_config },
+		{ "database", source_database },
+		{ "shadow", source_shadow },
+		{ "pam", source_pam },
+		{ "passwd_file", source_passwd_file },
+		{ "external", source_external },
 	};
 
 	for (size_t i = 0; i < s->accounts.n; i++)
@@ -273,10 +294,11 @@ check_folder(struct doctor *d, const char *path, const char *what)
 	struct stat st;
 
 	if (stat(path, &st) < 0)
-		doctor_find(d, errno == ENOENT ? DOCTOR_NOTE : DOCTOR_ERROR, "mkdir -m 700 as root, or systemd-tmpfiles --create", "%s %s: %s",
-		    what, path, strerror(errno));
+		doctor_find(d, errno == ENOENT ? DOCTOR_NOTE : DOCTOR_ERROR,
+		    "mkdir -m 700 as root, or systemd-tmpfiles --create", "%s %s: %s", what, path, strerror(errno));
 	else if (!chain_is_safe(path, 0, bad, sizeof(bad)))
-		doctor_find(d, DOCTOR_ERROR, "chown root and chmod o-w", "%s %s: others than root may change %s", what, path, bad);
+		doctor_find(d, DOCTOR_ERROR, "chown root and chmod o-w", "%s %s: others than root may change %s", what,
+		    path, bad);
 	else
 		doctor_find(d, DOCTOR_FINE, NULL, "%s %s", what, path);
 }
@@ -316,20 +338,23 @@ check_home(struct doctor *d, const char *user, const struct settings *s)
 	if (s->home == NULL || str_copy(home, sizeof(home), s->home) != 0)
 		return;
 	if ((mark = strstr(home, "${USER}")) != NULL) {
-		(void)str_format(home, sizeof(home), "%.*s%s%s", (int)(mark - home), s->home, user, s->home + (mark - home) + 7);
+		(void)str_format(
+		    home, sizeof(home), "%.*s%s%s", (int)(mark - home), s->home, user, s->home + (mark - home) + 7);
 		if (strstr(home, "${") != NULL)
 			return;
 	}
 	if (s->run_as != NULL && role_find_user(s->run_as, &id) != 0)
-		doctor_find(d, DOCTOR_ERROR, "correct run_as", "account %s: run_as = %s: there is no such user", user, s->run_as);
+		doctor_find(d, DOCTOR_ERROR, "correct run_as", "account %s: run_as = %s: there is no such user", user,
+		    s->run_as);
 	if (stat(home, &st) < 0)
-		doctor_find(d, s->create_home && errno == ENOENT ? DOCTOR_NOTE : DOCTOR_ERROR, "make it, correct home, or set create_home = yes",
-		    "account %s: home %s: %s", user, home, strerror(errno));
+		doctor_find(d, s->create_home && errno == ENOENT ? DOCTOR_NOTE : DOCTOR_ERROR,
+		    "make it, correct home, or set create_home = yes", "account %s: home %s: %s", user, home,
+		    strerror(errno));
 	else if (!S_ISDIR(st.st_mode))
 		doctor_find(d, DOCTOR_ERROR, "correct home", "account %s: home %s is not a folder", user, home);
 	else if (!chain_is_safe(home, id.uid != 0 ? id.uid : st.st_uid, bad, sizeof(bad)))
-		doctor_find(d, DOCTOR_WARNING, "give the folders above a home to root", "account %s: home %s: others may replace %s", user,
-		    home, bad);
+		doctor_find(d, DOCTOR_WARNING, "give the folders above a home to root",
+		    "account %s: home %s: others may replace %s", user, home, bad);
 	else
 		doctor_find(d, DOCTOR_FINE, NULL, "account %s: home %s", user, home);
 }

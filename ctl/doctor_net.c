@@ -57,16 +57,19 @@ check_listen(struct doctor *d, const char *text, bool implicit)
 	error = bind(fd, &a.sa, addr_len(&a)) < 0 || listen(fd, 1) < 0 ? errno : 0;
 	close(fd);
 	if (error == 0 && d->running)
-		doctor_find(d, DOCTOR_WARNING, "restart the server: it listens elsewhere", "%s: nobody listens there", text);
+		doctor_find(
+		    d, DOCTOR_WARNING, "restart the server: it listens elsewhere", "%s: nobody listens there", text);
 	else if (error == 0 || (error == EADDRINUSE && d->running))
 		doctor_find(d, DOCTOR_FINE, NULL, "%s: %s", text, error == 0 ? "free" : "in use, and the server runs");
 	else if (error == EADDRINUSE)
 		doctor_find(d, DOCTOR_ERROR, "stop the other server (ss -ltnp tells which), or choose another port",
 		    "%s: in use by another program", text);
 	else if (error == EADDRNOTAVAIL)
-		doctor_find(d, DOCTOR_ERROR, "give the address to an interface, or listen on *", "%s: this machine has no such address", text);
+		doctor_find(d, DOCTOR_ERROR, "give the address to an interface, or listen on *",
+		    "%s: this machine has no such address", text);
 	else
-		doctor_find(d, error == EACCES ? DOCTOR_NOTE : DOCTOR_ERROR, "ask as root", "%s: %s", text, strerror(error));
+		doctor_find(
+		    d, error == EACCES ? DOCTOR_NOTE : DOCTOR_ERROR, "ask as root", "%s: %s", text, strerror(error));
 }
 
 static void
@@ -139,22 +142,25 @@ check_passive(struct doctor *d, const struct settings *s)
 	unsigned before = d->found[DOCTOR_WARNING] + d->found[DOCTOR_NOTE];
 
 	if (low == 0) {
-		doctor_find(d, DOCTOR_WARNING, "set passive_ports = 49152-65534 or another range, and open it in the firewall",
+		doctor_find(d, DOCTOR_WARNING,
+		    "set passive_ports = 49152-65534 or another range, and open it in the firewall",
 		    "passive ports are the kernel's choice: no firewall can know them");
 		return;
 	}
 	if (high - low + 1 < (uint64_t)s->max_sessions)
-		doctor_find(d, DOCTOR_WARNING, "widen passive_ports: a session may need one each, and closed ones rest a minute",
+		doctor_find(d, DOCTOR_WARNING,
+		    "widen passive_ports: a session may need one each, and closed ones rest a minute",
 		    "%u passive ports for up to %lld sessions", high - low + 1, (long long)s->max_sessions);
-	if (read_range("/proc/sys/net/ipv4/ip_local_port_range", &eph_low, &eph_high) && low <= eph_high && high >= eph_low &&
-	    !reserved(low > eph_low ? low : eph_low, high < eph_high ? high : eph_high))
-		doctor_find(d, DOCTOR_NOTE, "sysctl net.ipv4.ip_local_reserved_ports=LOW-HIGH keeps them for the server",
-		    "the kernel also uses ports %u-%u for outgoing connections; some of %u-%u may be taken at times", eph_low,
-		    eph_high, low, high);
+	if (read_range("/proc/sys/net/ipv4/ip_local_port_range", &eph_low, &eph_high) && low <= eph_high &&
+	    high >= eph_low && !reserved(low > eph_low ? low : eph_low, high < eph_high ? high : eph_high))
+		doctor_find(d, DOCTOR_NOTE,
+		    "sysctl net.ipv4.ip_local_reserved_ports=LOW-HIGH keeps them for the server",
+		    "the kernel also uses ports %u-%u for outgoing connections; some of %u-%u may be taken at times",
+		    eph_low, eph_high, low, high);
 	used = count_used("/proc/net/tcp", low, high) + count_used("/proc/net/tcp6", low, high);
 	if (used > 0 && !d->running)
-		doctor_find(d, DOCTOR_WARNING, "ss -ltn shows them; move them or the range", "%u ports of %u-%u are in use by others",
-		    used, low, high);
+		doctor_find(d, DOCTOR_WARNING, "ss -ltn shows them; move them or the range",
+		    "%u ports of %u-%u are in use by others", used, low, high);
 	if (d->found[DOCTOR_WARNING] + d->found[DOCTOR_NOTE] == before)
 		doctor_find(d, DOCTOR_FINE, NULL, "%u-%u: %u ports", low, high, high - low + 1);
 }
@@ -169,8 +175,8 @@ doctor_passive(struct doctor *d)
 static bool
 is_private(const struct addr *a)
 {
-	static const char *const nets[] = { "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16",
-		"127.0.0.0/8", "fc00::/7", "fe80::/10", "::1" };
+	static const char *const nets[] = { "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10",
+		"169.254.0.0/16", "127.0.0.0/8", "fc00::/7", "fe80::/10", "::1" };
 	struct addr_net net;
 
 	for (size_t i = 0; i < sizeof(nets) / sizeof(nets[0]); i++)
@@ -208,8 +214,10 @@ check_target(struct doctor *d, const struct addr_map_row *row)
 	if (addr_parse(&a, row->target, 0) != 0)
 		return;
 	if (row->net.family == AF_UNSPEC && is_private(&a))
-		doctor_find(d, DOCTOR_WARNING, "tell the address that clients connect to from outside, and keep private ones for private "
-		    "networks: 10.0.0.0/8 = 10.1.2.3, * = 203.0.113.5", "passive_address %s is private and told to every client", row->target);
+		doctor_find(d, DOCTOR_WARNING,
+		    "tell the address that clients connect to from outside, and keep private ones for private "
+		    "networks: 10.0.0.0/8 = 10.1.2.3, * = 203.0.113.5",
+		    "passive_address %s is private and told to every client", row->target);
 	else
 		doctor_find(d, DOCTOR_FINE, NULL, "passive_address %s", row->target);
 }
@@ -222,7 +230,8 @@ check_address(struct doctor *d, const struct settings *s)
 	for (size_t i = 0; i < s->passive_address.n; i++)
 		check_target(d, &s->passive_address.v[i]);
 	if (s->passive_address.n == 0 && !have_public(&any) && any)
-		doctor_find(d, DOCTOR_NOTE, "if clients come from the Internet through a router, set passive_address to its address",
+		doctor_find(d, DOCTOR_NOTE,
+		    "if clients come from the Internet through a router, set passive_address to its address",
 		    "this machine has private addresses only, and passive_address is not set");
 }
 
@@ -265,8 +274,10 @@ doctor_kernel(struct doctor *d)
 void
 doctor_limits(struct doctor *d)
 {
-	unsigned long long need = 64 + 12ULL * ((unsigned long long)d->s->max_sessions + (unsigned long long)d->s->spare_sessions_max);
-	unsigned long long tasks = 3ULL * ((unsigned long long)d->s->max_sessions + (unsigned long long)d->s->spare_sessions_max) + 16;
+	unsigned long long need =
+	    64 + 12ULL * ((unsigned long long)d->s->max_sessions + (unsigned long long)d->s->spare_sessions_max);
+	unsigned long long tasks =
+	    3ULL * ((unsigned long long)d->s->max_sessions + (unsigned long long)d->s->spare_sessions_max) + 16;
 	unsigned low = 0;
 	struct rlimit files;
 	FILE *in = fopen("/proc/sys/kernel/pid_max", "re");
@@ -276,8 +287,10 @@ doctor_limits(struct doctor *d)
 		    "%llu sessions need up to %llu descriptors in the listener; the limit here is %llu",
 		    (unsigned long long)d->s->max_sessions, need, (unsigned long long)files.rlim_max);
 	if (in != NULL && fscanf(in, "%u", &low) == 1 && low < tasks + 1000)
-		doctor_find(d, DOCTOR_WARNING, "raise kernel.pid_max, or lower max_sessions", "max_sessions needs up to %llu processes, "
-		    "kernel.pid_max is %u", tasks, low);
+		doctor_find(d, DOCTOR_WARNING, "raise kernel.pid_max, or lower max_sessions",
+		    "max_sessions needs up to %llu processes, "
+		    "kernel.pid_max is %u",
+		    tasks, low);
 	if (in != NULL)
 		fclose(in);
 }

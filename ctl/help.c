@@ -33,7 +33,8 @@ common_help(void)
 	print_option('j', "json", NULL, "answer in JSON");
 	print_option('q', "quiet", NULL, "no progress, no remarks");
 	print_option('c', "config", "FILE", "the configuration (" SP_SYSCONFDIR "/sallyport.conf)");
-	print_option('s', "socket", "PATH", "the server's control socket (default: control_socket of the configuration)");
+	print_option(
+	    's', "socket", "PATH", "the server's control socket (default: control_socket of the configuration)");
 	print_option('h', "help", NULL, "this text; after a command, its own");
 	print_option('V', "version", NULL, "print the version");
 }

@@ -163,7 +163,8 @@ import_yes(const struct import *im, const char *name, bool otherwise)
 }
 
 void
-import_text(struct import *im, enum import_place place, const char *key, const char *path, unsigned line, const char *name)
+import_text(
+    struct import *im, enum import_place place, const char *key, const char *path, unsigned line, const char *name)
 {
 	char text[TEXT_FILE_MAX], out[TEXT_FILE_MAX * 2];
 	FILE *in = fopen(path, "re");
@@ -202,7 +203,8 @@ import_names(struct import *im, const char *path, const char *name)
 		line[strcspn(line, "#\r\n")] = '\0';
 		word = line + strspn(line, " \t");
 		word[strcspn(word, " \t")] = '\0';
-		if (*word == '\0' || asprintf(&longer, "%s%s%s", list != NULL ? list : "", list != NULL ? ", " : "", word) < 0)
+		if (*word == '\0' ||
+		    asprintf(&longer, "%s%s%s", list != NULL ? list : "", list != NULL ? ", " : "", word) < 0)
 			continue;
 		free(list);
 		list = longer;
@@ -217,14 +219,15 @@ import_listen(struct import *im, const char *address, const char *port)
 {
 	bool v6 = address != NULL && strchr(address, ':') != NULL;
 
-	import_set(im, IMPORT_LISTENER, "listen", "%s%s%s:%s", v6 ? "[" : "", address != NULL ? address : "*", v6 ? "]" : "",
-	    port != NULL ? port : "21");
+	import_set(im, IMPORT_LISTENER, "listen", "%s%s%s:%s", v6 ? "[" : "", address != NULL ? address : "*",
+	    v6 ? "]" : "", port != NULL ? port : "21");
 }
 
 void
 import_anonymous(struct import *im, bool upload, bool mkdir, bool other)
 {
-	import_set(im, IMPORT_ANONYMOUS, "layer", "ups -* +rLC%s%s%s", upload ? "c" : "", mkdir ? "M" : "", other ? "madDnt" : "");
+	import_set(im, IMPORT_ANONYMOUS, "layer", "ups -* +rLC%s%s%s", upload ? "c" : "", mkdir ? "M" : "",
+	    other ? "madDnt" : "");
 }
 
 /* ------------------------------------------------------------------------- rules */
@@ -235,7 +238,8 @@ set_words(struct import *im, const struct rule *r, const char *value, unsigned l
 	size_t yes = strcspn(r->argument, "|");
 
 	if (*r->key == '\0') {
-		if (import_is_yes(value) != (strcmp(r->name, "pasv_enable") == 0 || strcmp(r->name, "UseFtpUsers") == 0))
+		if (import_is_yes(value) !=
+		    (strcmp(r->name, "pasv_enable") == 0 || strcmp(r->name, "UseFtpUsers") == 0))
 			import_lost(im, line, r->name, value, "there is no such switch");
 		return;
 	}

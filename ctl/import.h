@@ -44,7 +44,8 @@ bool import_yes(const struct import *, const char *name, bool otherwise);
 /* Does a word mean yes? */
 bool import_is_yes(const char *word);
 /* Sets a key to the content of a text file; continuation lines are indented. */
-void import_text(struct import *, enum import_place, const char *key, const char *path, unsigned line, const char *name);
+void import_text(
+    struct import *, enum import_place, const char *key, const char *path, unsigned line, const char *name);
 /* Reads words, one a line, # begins a comment, and joins them by ", ". malloc'ed, or NULL after import_lost(). */
 char *import_names(struct import *, const char *path, const char *name);
 /* listen = from an address (NULL: all) and a port (NULL: 21). */

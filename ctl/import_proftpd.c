@@ -41,9 +41,11 @@ include(struct import *im, const char *pattern, unsigned line)
 static void
 open_block(struct import *im, const char *name, const char *argument, unsigned line)
 {
-	static const struct { const char *name, *why; } blocks[] = {
+	static const struct { const char *name, *why;
+	} blocks[] = {
 		{ "Directory", "write it as a layer with that folder as prefix, or as rules of a layer sftpplus" },
-		{ "Limit", "choose the letters of a layer instead; for LOGIN see allowed_users, rejected_users, allowed_networks" },
+		{ "Limit", "choose the letters of a layer instead; for LOGIN see allowed_users, rejected_users, "
+			   "allowed_networks" },
 		{ "VirtualHost", "write a [listener NAME] section" },
 		{ "Class", "write the networks into allowed_networks, or as from of a class" },
 	};
@@ -69,7 +71,8 @@ close_block(const char *name)
 {
 	if (strcasecmp(name, "Anonymous") == 0)
 		at.anonymous = false;
-	else if (at.closed > 0 && strcasecmp(name, "IfModule") != 0 && strcasecmp(name, "Global") != 0 && strcasecmp(name, "IfDefine") != 0)
+	else if (at.closed > 0 && strcasecmp(name, "IfModule") != 0 && strcasecmp(name, "Global") != 0 &&
+		 strcasecmp(name, "IfDefine") != 0)
 		at.closed--;
 }
 
@@ -114,10 +117,13 @@ take_line(struct import *im, char *text, unsigned line)
 		include(im, value, line);
 	else if (at.anonymous && strcasecmp(text, "User") == 0)
 		import_set(im, IMPORT_SERVER, "anonymous_user", "%s", value);
-	else if (at.anonymous && (strcasecmp(text, "Group") == 0 || strcasecmp(text, "UserAlias") == 0 || strcasecmp(text, "RequireValidShell") == 0))
-		import_useless(im, line, text, value, "anonymous clients log in as anonymous and ftp, with the identity of anonymous_user");
+	else if (at.anonymous && (strcasecmp(text, "Group") == 0 || strcasecmp(text, "UserAlias") == 0 ||
+				     strcasecmp(text, "RequireValidShell") == 0))
+		import_useless(im, line, text, value,
+		    "anonymous clients log in as anonymous and ftp, with the identity of anonymous_user");
 	else if (at.anonymous)
-		import_lost(im, line, text, value, "inside <Anonymous>: see the keys that may stand in [account anonymous]");
+		import_lost(
+		    im, line, text, value, "inside <Anonymous>: see the keys that may stand in [account anonymous]");
 	else
 		import_directive(im, text, value, line);
 }
@@ -132,13 +138,14 @@ read_file(struct import *im, const char *path)
 static void
 finish_accounts(struct import *im)
 {
-	const char *order = import_value(im, "AuthOrder"), *file = import_value(im, "AuthUserFile"), *users = import_value(im, "UseFtpUsers");
+	const char *order = import_value(im, "AuthOrder"), *file = import_value(im, "AuthUserFile"),
+		   *users = import_value(im, "UseFtpUsers");
 	bool pam = import_yes(im, "AuthPAM", true) && (order == NULL || strstr(order, "mod_auth_pam") != NULL);
 	bool anonymous = import_value(im, "Anonymous") != NULL;
 	char sources[128];
 
-	(void)str_format(sources, sizeof(sources), "%s%s%s", file != NULL ? ", database" : "", pam ? ", pam" : ", shadow",
-	    anonymous ? ", anonymous" : "");
+	(void)str_format(sources, sizeof(sources), "%s%s%s", file != NULL ? ", database" : "",
+	    pam ? ", pam" : ", shadow", anonymous ? ", anonymous" : "");
 	import_set(im, IMPORT_SERVER, "accounts", "%s", sources + 2);
 	if (file != NULL)
 		import_lost(im, 0, "AuthUserFile", file, "sallyctl account import reads this file");
@@ -159,7 +166,8 @@ finish_root(struct import *im)
 
 	import_set(im, IMPORT_SERVER, "jail", root != NULL ? "yes" : "no");
 	if (root != NULL && root[n] != '\0')
-		import_lost(im, 0, "DefaultRoot", root, "for some groups only: a class with members = @GROUP and its own jail does it");
+		import_lost(im, 0, "DefaultRoot", root,
+		    "for some groups only: a class with members = @GROUP and its own jail does it");
 	if (root != NULL && root[0] == '/')
 		import_set(im, IMPORT_SERVER, "home", "%.*s", (int)n, root);
 	else if (root != NULL && n > 1)
@@ -183,7 +191,8 @@ finish_network(struct import *im)
 	if (clients != NULL && strcasecmp(clients, "none") != 0)
 		import_set(im, IMPORT_SERVER, "max_sessions", "%.*s", (int)strcspn(clients, " \t"), clients);
 	if ((foreign = import_value(im, "AllowForeignAddress")) != NULL && strcasecmp(foreign, "off") != 0)
-		import_lost(im, 0, "AllowForeignAddress", foreign, "name the networks that may take part in data_peer; open to all is a hole");
+		import_lost(im, 0, "AllowForeignAddress", foreign,
+		    "name the networks that may take part in data_peer; open to all is a hole");
 }
 
 static void
@@ -202,7 +211,8 @@ finish_tls(struct import *im)
 	else if (required != NULL && (strncasecmp(required, "ctrl", 4) == 0 || strncasecmp(required, "auth", 4) == 0))
 		mode = "control";
 	import_set(im, IMPORT_TLS, "tls", "%s", mode);
-	import_set(im, IMPORT_TLS, "session_reuse", "%s", options != NULL && strstr(options, "NoSessionReuseRequired") != NULL ? "never" : "strict");
+	import_set(im, IMPORT_TLS, "session_reuse", "%s",
+	    options != NULL && strstr(options, "NoSessionReuseRequired") != NULL ? "never" : "strict");
 	if (protocol != NULL && strstr(protocol, "1.3") != NULL && strstr(protocol, "1.2") == NULL)
 		import_set(im, IMPORT_TLS, "tls_min", "1.3");
 }
@@ -222,7 +232,8 @@ finish_rates(struct import *im)
 		if (strcasestr(commands, "STOR") != NULL || strcasestr(commands, "APPE") != NULL)
 			import_set(im, IMPORT_SERVER, "rate_up", "%.0f", kilobytes * 1024);
 		if (strpbrk(rate, ":") != NULL || strstr(rate, "user") != NULL || strstr(rate, "group") != NULL)
-			import_lost(im, 0, "TransferRate", rate, "free bytes and rates for some users: put rate_up and rate_down into their class");
+			import_lost(im, 0, "TransferRate", rate,
+			    "free bytes and rates for some users: put rate_up and rate_down into their class");
 	}
 	if (size != NULL && sscanf(size, "%31[0-9] %15s", number, unit) == 2)
 		import_set(im, IMPORT_SERVER, "max_file_size", "%s%c", number, unit[0] & ~0x20);
@@ -231,8 +242,11 @@ finish_rates(struct import *im)
 static void
 finish(struct import *im)
 {
-	static const struct { const char *theirs, *ours; } logs[] = { { "TransferLog", "xferlog" }, { "ServerLog", "log" }, { "SystemLog", "log" } };
-	const char *umask_value = import_value(im, "Umask"), *ident = import_value(im, "ServerIdent"), *stores = import_value(im, "HiddenStores");
+	static const struct {
+		const char *theirs, *ours;
+	} logs[] = { { "TransferLog", "xferlog" }, { "ServerLog", "log" }, { "SystemLog", "log" } };
+	const char *umask_value = import_value(im, "Umask"), *ident = import_value(im, "ServerIdent"),
+		   *stores = import_value(im, "HiddenStores");
 	const char *value;
 	char text[512];
 

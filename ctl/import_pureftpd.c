@@ -28,7 +28,8 @@ take_file(struct import *im, const char *folder, const char *name)
 	char path[4096], value[1024];
 	FILE *in;
 
-	if (name[0] == '.' || str_format(path, sizeof(path), "%s/%s", folder, name) != 0 || (in = fopen(path, "re")) == NULL)
+	if (name[0] == '.' || str_format(path, sizeof(path), "%s/%s", folder, name) != 0 ||
+	    (in = fopen(path, "re")) == NULL)
 		return;
 	if (fgets(value, sizeof(value), in) != NULL) {
 		value[strcspn(value, "\r\n")] = '\0';
@@ -80,19 +81,23 @@ finish_accounts(struct import *im)
 {
 	const char *external = import_value(im, "ExtAuth"), *base = import_value(im, "PureDB");
 	bool anonymous = !import_yes(im, "NoAnonymous", false), only = import_yes(im, "AnonymousOnly", false);
-	bool pam = !only && import_yes(im, "PAMAuthentication", false), unix_users = !only && import_yes(im, "UnixAuthentication", false);
+	bool pam = !only && import_yes(im, "PAMAuthentication", false),
+	     unix_users = !only && import_yes(im, "UnixAuthentication", false);
 	char sources[128];
 
-	(void)str_format(sources, sizeof(sources), "%s%s%s%s%s", base != NULL ? ", database" : "", external != NULL ? ", external" : "",
-	    pam ? ", pam" : "", unix_users ? ", shadow" : "", anonymous ? ", anonymous" : "");
+	(void)str_format(sources, sizeof(sources), "%s%s%s%s%s", base != NULL ? ", database" : "",
+	    external != NULL ? ", external" : "", pam ? ", pam" : "", unix_users ? ", shadow" : "",
+	    anonymous ? ", anonymous" : "");
 	import_set(im, IMPORT_SERVER, "accounts", "%s", sources[0] != '\0' ? sources + 2 : "config");
 	import_set(im, IMPORT_SERVER, "default_layer", "posix1e");
 	if (external != NULL)
 		import_set(im, IMPORT_SERVER, "external_socket", "%s", external);
 	if (base != NULL)
-		import_lost(im, 0, "PureDB", base, "sallyctl account import reads the pureftpd.passwd that it was made from");
+		import_lost(
+		    im, 0, "PureDB", base, "sallyctl account import reads the pureftpd.passwd that it was made from");
 	if (anonymous)
-		import_anonymous(im, !import_yes(im, "AnonymousCantUpload", false), import_yes(im, "AnonymousCanCreateDirs", false), false);
+		import_anonymous(im, !import_yes(im, "AnonymousCantUpload", false),
+		    import_yes(im, "AnonymousCanCreateDirs", false), false);
 }
 
 static void
@@ -143,7 +148,11 @@ finish_network(struct import *im)
 	char a[32], b[32];
 	bool bound = pair(im, "Bind", ",", a, b);
 
-	import_listen(im, bound && a[0] != '\0' ? a : import_yes(im, "IPV4Only", false) ? "0.0.0.0" : NULL, bound && b[0] != '\0' ? b : NULL);
+	import_listen(im,
+	    bound && a[0] != '\0'               ? a
+	    : import_yes(im, "IPV4Only", false) ? "0.0.0.0"
+						: NULL,
+	    bound && b[0] != '\0' ? b : NULL);
 	if (import_yes(im, "IPV6Only", false))
 		import_lost(im, 0, "IPV6Only", "yes", "listen on the IPv6 addresses themselves");
 	if (pair(im, "PassivePortRange", " \t:", a, b))
@@ -162,7 +171,8 @@ finish_tls(struct import *im)
 	if (n == 0)
 		return;
 	if (pair(im, "CertFileAndKey", " \t,", a, b) && b[0] != '\0')
-		import_lost(im, 0, "CertFileAndKey", import_value(im, "CertFileAndKey"), "write them as certificate and private_key in [tls]");
+		import_lost(im, 0, "CertFileAndKey", import_value(im, "CertFileAndKey"),
+		    "write them as certificate and private_key in [tls]");
 	cert = cert != NULL ? cert : "/etc/ssl/private/pure-ftpd.pem";
 	import_set(im, IMPORT_TLS, "certificate", "%s", cert);
 	import_set(im, IMPORT_TLS, "private_key", "%s", cert);

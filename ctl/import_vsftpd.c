@@ -42,14 +42,16 @@ finish_accounts(struct import *im)
 		import_set(im, IMPORT_SERVER, "default_layer", "posix1e");
 	if (anonymous)
 		import_anonymous(im, writes && import_yes(im, "anon_upload_enable", false),
-		    writes && import_yes(im, "anon_mkdir_write_enable", false), writes && import_yes(im, "anon_other_write_enable", false));
+		    writes && import_yes(im, "anon_mkdir_write_enable", false),
+		    writes && import_yes(im, "anon_other_write_enable", false));
 	if (import_yes(im, "userlist_enable", false) &&
 	    (names = import_names(im, file != NULL ? file : "/etc/vsftpd.user_list", "userlist_file")) != NULL) {
 		import_set(im, IMPORT_SERVER, deny ? "rejected_users" : "allowed_users", "%s", names);
 		free(names);
 	}
 	if (import_yes(im, "guest_enable", false))
-		import_lost(im, 0, "guest_enable", import_value(im, "guest_username") != NULL ? import_value(im, "guest_username") : "ftp",
+		import_lost(im, 0, "guest_enable",
+		    import_value(im, "guest_username") != NULL ? import_value(im, "guest_username") : "ftp",
 		    "virtual users: sallyctl account add with run_as, or an external source");
 }
 
@@ -83,7 +85,8 @@ static void
 finish_tls(struct import *im)
 {
 	const char *cert = import_value(im, "rsa_cert_file"), *key = import_value(im, "rsa_private_key_file");
-	bool logins = import_yes(im, "force_local_logins_ssl", true), data = import_yes(im, "force_local_data_ssl", true);
+	bool logins = import_yes(im, "force_local_logins_ssl", true),
+	     data = import_yes(im, "force_local_data_ssl", true);
 
 	if (!import_yes(im, "ssl_enable", false)) {
 		import_set(im, IMPORT_TLS, "tls", "off");
@@ -93,7 +96,8 @@ finish_tls(struct import *im)
 	import_set(im, IMPORT_TLS, "certificate", "%s", cert);
 	import_set(im, IMPORT_TLS, "private_key", "%s", key != NULL ? key : cert);
 	import_set(im, IMPORT_TLS, "tls", "%s", logins && data ? "full" : logins ? "control" : "offer");
-	import_set(im, IMPORT_TLS, "session_reuse", "%s", import_yes(im, "require_ssl_reuse", true) ? "strict" : "never");
+	import_set(
+	    im, IMPORT_TLS, "session_reuse", "%s", import_yes(im, "require_ssl_reuse", true) ? "strict" : "never");
 }
 
 static void
@@ -109,7 +113,8 @@ finish_network(struct import *im)
 	if (low != NULL && high != NULL && strcmp(low, "0") != 0)
 		import_set(im, IMPORT_SERVER, "passive_ports", "%s-%s", low, high);
 	else if (low != NULL || high != NULL)
-		import_lost(im, 0, "pasv_min_port", low != NULL ? low : "", "both ends of the range are needed: passive_ports = LOW-HIGH");
+		import_lost(im, 0, "pasv_min_port", low != NULL ? low : "",
+		    "both ends of the range are needed: passive_ports = LOW-HIGH");
 	if (import_yes(im, "connect_from_port_20", false))
 		import_set(im, IMPORT_SERVER, "active_port", "%s", port != NULL ? port : "20");
 	if (clients != NULL && strcmp(clients, "0") != 0)

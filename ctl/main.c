@@ -59,7 +59,8 @@ build_grammar(struct grammar *g, uint64_t options, const char *order)
 		if ((options & UINT64_C(1) << i) == 0)
 			continue;
 		g->longs[n++] = (struct option){ option_rows[i].name,
-			option_rows[i].argument != NULL ? required_argument : no_argument, NULL, (int)(TABLE_BASE + i) };
+			option_rows[i].argument != NULL ? required_argument : no_argument, NULL,
+			(int)(TABLE_BASE + i) };
 		if (option_rows[i].letter != 0)
 			*s++ = (char)option_rows[i].letter;
 		if (option_rows[i].letter != 0 && option_rows[i].argument != NULL)

@@ -226,7 +226,8 @@ decide(struct replay *r, struct view *v, const struct decision *d)
 	if (allow == d->allowed)
 		return;
 	r->changed++;
-	report(r, d, allow ? "allow" : "deny", authz_reason(v->policy, session ? NULL : &o, &verdict, reason, sizeof(reason)));
+	report(r, d, allow ? "allow" : "deny",
+	    authz_reason(v->policy, session ? NULL : &o, &verdict, reason, sizeof(reason)));
 }
 
 /* All decisions of one user, one account at a time. */
@@ -271,8 +272,8 @@ finish(struct replay *r)
 	json_close(&r->json);
 	if (r->inv->json)
 		return ctl_print_json(r->inv, &r->json) == CTL_OK ? result : CTL_FAILED;
-	printf("%lu lines, %lu records, %zu different decisions: %lu would change, %lu cannot be told\n", r->lines, r->records,
-	    r->used, r->changed, r->unknown);
+	printf("%lu lines, %lu records, %zu different decisions: %lu would change, %lu cannot be told\n", r->lines,
+	    r->records, r->used, r->changed, r->unknown);
 	return result;
 }
 

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -45,7 +46,8 @@ unreachable(const struct invocation *inv, const char *path, int code)
 		return ctl_fail(inv, CTL_DENIED, "%s: %s: only root and the socket's group may control the server",
 		    path, sp_strerror(code));
 	return ctl_fail(inv, CTL_NOSERVER, "%s: %s%s", path, sp_strerror(code),
-	    code == -ENOENT || code == -ECONNREFUSED ? ": the server is not running, or --socket names another place" : "");
+	    code == -ENOENT || code == -ECONNREFUSED ? ": the server is not running, or --socket names another place"
+						     : "");
 }
 
 /* One argument a line; an argument with a newline has no place there. */
@@ -96,26 +98,59 @@ print_reports(const struct invocation *inv, struct chan *c, struct msg *m)
 	return status;
 }
 
-int
-server_command(struct invocation *inv)
+/* Sends one command and prints its answer. Returns an exit code. */
+static int
+ask(const struct invocation *inv, const char *verb, const char *argument)
 {
 	static struct msg answer;
-	static struct msg_command ask;
+	static struct msg_command question;
 	char path[256];
 	struct chan c;
 	int fd, result;
 
-	if (join(inv, ask.argument, sizeof(ask.argument)) != 0)
-		return ctl_fail(inv, CTL_USAGE, "the arguments are too long or contain a line break");
-	(void)str_copy(ask.verb, sizeof(ask.verb), inv->command->name);
-	ask.json = inv->json;
+	(void)str_copy(question.verb, sizeof(question.verb), verb);
+	(void)str_copy(question.argument, sizeof(question.argument), argument);
+	question.json = inv->json;
 	if ((fd = reach(ctl_conf_socket(inv, path, sizeof(path)))) < 0)
 		return unreachable(inv, path, fd);
 	chan_init(&c, fd, CH_CONTROL, ROLE_CTL);
-	if ((result = chan_tell(&c, MSG_COMMAND, &ask)) != 0)
+	if ((result = chan_tell(&c, MSG_COMMAND, &question)) != 0)
 		result = ctl_fail_code(inv, CTL_NOSERVER, path, result);
 	else
 		result = print_reports(inv, &c, &answer);
 	chan_close(&c);
 	return result;
+}
+
+int
+server_command(struct invocation *inv)
+{
+	static char argument[sizeof(((struct msg_command *)0)->argument)];
+
+	if (join(inv, argument, sizeof(argument)) != 0)
+		return ctl_fail(inv, CTL_USAGE, "the arguments are too long or contain a line break");
+	return ask(inv, inv->command->name, argument);
+}
+
+int
+top_command(struct invocation *inv)
+{
+	const char *seconds = inv->argc > 0 ? inv->argv[0] : "2";
+	bool terminal = isatty(STDOUT_FILENO) && !inv->json;
+	char *end;
+	unsigned long pause = strtoul(seconds, &end, 10);
+	int result;
+
+	if (*seconds == '\0' || *end != '\0' || pause == 0 || pause > 3600)
+		return ctl_fail(inv, CTL_USAGE, "%s: seconds from 1 to 3600 were expected", seconds);
+	for (;;) {
+		if (terminal)
+			fputs("\033[H\033[J", stdout);
+		if ((result = ask(inv, "status", "")) != CTL_OK)
+			return result;
+		putchar('\n');
+		if ((result = ask(inv, "who", "")) != CTL_OK || fflush(stdout) != 0)
+			return result;
+		sleep((unsigned)pause);
+	}
 }

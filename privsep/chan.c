@@ -14,7 +14,7 @@
 #define HEADER_SIZE 8		/* type and id, 32 bits each */
 
 /* One packet at a time, in either direction: a process has one thread. */
-static uint8_t packet[MSG_SIZE_MAX];
+static uint8_t packet[MSG_SIZE_MAX] __attribute__((aligned(4096)));
 
 int
 chan_pair(int fds[2])

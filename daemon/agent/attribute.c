@@ -269,6 +269,8 @@ read_acl(struct agent *a, const char *text, bool access, struct pacl **acl)
 	if (r != 0 || (!access && pacl_count(*acl) == 0))
 		return r;
 	fault = pacl_check(*acl, NULL);
+	if (fault == PACL_MISS && a->set->acl_auto_mask && pacl_calc_mask(*acl) == 0)
+		fault = pacl_check(*acl, NULL);
 	if (fault == PACL_FINE)
 		return 0;
 	pacl_free(*acl);

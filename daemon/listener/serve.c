@@ -25,6 +25,7 @@
 struct share {
 	char root[PATH_MAX];
 	const char *port;
+	const char *certificate, *key;	/* NULL: no TLS; the certificate's file may hold the key too */
 	char user[64], password[256];	/* user "": anonymous */
 	bool read_only;
 };
@@ -66,16 +67,21 @@ parse(struct share *x, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "port", required_argument, NULL, 'p' }, { "user", required_argument, NULL, 'u' },
-		{ "read-only", no_argument, NULL, 'r' }, { NULL, 0, NULL, 0 },
+		{ "read-only", no_argument, NULL, 'r' }, { "certificate", required_argument, NULL, 'c' },
+		{ "private-key", required_argument, NULL, 'k' }, { NULL, 0, NULL, 0 },
 	};
 	int c, r = 0;
 
 	optind = 0;
-	while (r == 0 && (c = getopt_long(argc, argv, "p:u:r", options, NULL)) != -1)
+	while (r == 0 && (c = getopt_long(argc, argv, "p:u:rc:k:", options, NULL)) != -1)
 		if (c == 'p')
 			x->port = optarg;
 		else if (c == 'r')
 			x->read_only = true;
+		else if (c == 'c')
+			x->certificate = optarg;
+		else if (c == 'k')
+			x->key = optarg;
 		else
 			r = c == 'u' ? take_user(x, optarg) : SP_EXIT_USAGE;
 	if (r == 0 && optind != argc - 1)
@@ -141,6 +147,8 @@ serve_configuration(struct conf *c, int argc, char **argv)
 		{ SC_SERVER, NULL, "sandbox", "best_effort" },
 		{ SC_SERVER, NULL, "uid_min", "1" },
 		{ SC_SERVER, NULL, "spare_sessions_min", "2" },
+		{ SC_TLS, NULL, "certificate", x.certificate },
+		{ SC_TLS, NULL, "private_key", x.key },
 		{ SC_ACCOUNT, account, "home", x.root },
 		{ SC_ACCOUNT, account, "password", password[0] == '\0' ? NULL : password },
 		{ SC_ACCOUNT, account, "run_as", runner[0] == '\0' ? NULL : runner },

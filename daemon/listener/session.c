@@ -278,6 +278,9 @@ on_gone(evutil_socket_t fd, short what, void *arg)
 	if (end.si_code == CLD_EXITED && end.si_status != 0 && (n->exit_code == 0 || p == &n->process[MEMBER_MONITOR]))
 		n->exit_code = end.si_status;
 	p->pid = 0;
+	/* The monitor has another agent, a child of its own, and said so before. */
+	if (p == &n->process[MEMBER_AGENT] && n->agent_replaced && n->state == SESSION_BUSY)
+		return;
 	session_end(n);
 	pool_session_changed(n);
 }
@@ -362,6 +365,14 @@ got_activity(struct session *n, struct msg *m)
 }
 
 static int
+got_agent_replaced(struct session *n, struct msg *m)
+{
+	(void)m;
+	n->agent_replaced = true;
+	return 0;
+}
+
+static int
 handle(struct session *n, struct msg *m)
 {
 	static const struct {
@@ -372,6 +383,7 @@ handle(struct session *n, struct msg *m)
 		{ MSG_CLAIM, got_claim },
 		{ MSG_LOGIN_FAILED, got_login_failed },
 		{ MSG_ACTIVITY, got_activity },
+		{ MSG_AGENT_REPLACED, got_agent_replaced },
 	};
 
 	for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++)

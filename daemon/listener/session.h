@@ -40,6 +40,7 @@ struct session {
 	uint64_t serial;
 	unsigned generation;
 	bool reported_ready, was_ready, told_to_stop, killed, crashed, protocol_broken;
+	bool agent_replaced;		/* by one that the monitor supervises (PAM session) */
 	int exit_code;			/* the first that was not 0 */
 	int64_t born, deadline;		/* ENDING: when the rest is killed */
 	struct chan channel;

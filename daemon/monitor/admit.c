@@ -21,11 +21,21 @@
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/monitor/monitor.h"
+#include "privsep/drop.h"
 
 #define LOW_PORTS 1024
 
 struct monitor_scratch monitor_scratch;
 static struct monitor_scratch *const scratch = &monitor_scratch;
+
+static int
+leave_root(uint64_t caps)
+{
+	return drop_monitor(&monitor_prepared.id, caps);
+}
+
+static const struct monitor_system real_system = { monitor_verify_agent, leave_root, pamsession_start_agent };
+const struct monitor_system *monitor_system = &real_system;
 
 /* ------------------------------------------------------------------ the folder */
 
@@ -265,46 +275,50 @@ go_live(struct monitor *s, const struct msg *login)
 	return true;
 }
 
+/* Limits, PAM session, agent. root_fd -1: the home may exist only when the PAM session has made it (pam_mkhomedir). */
 static bool
-open_pam_session(struct monitor *s)
+begin_session(struct monitor *s, int root_fd, enum account_reason *why, bool *final)
 {
-	struct account *a = &s->account;
+	bool ok = claim(s, why);
+	int late_fd = -1;
 
-	if ((a->flags & ACCOUNT_PAM_SESSION) == 0 || a->source->session_open == NULL)
-		return true;
-	if (a->source->session_open(a->source_state, a) != 0)
+	if (!ok)
 		return false;
-	s->pam_session = true;
-	return true;
-}
-
-bool
-monitor_admit(struct monitor *s, const struct msg *login, enum account_reason *why, bool *final)
-{
-	int root_fd = open_root(s);
-	bool ok;
-
-	if (root_fd < 0) {
+	*final = true;		/* the agent can be made somebody only once */
+	*why = REASON_PAM;
+	ok = pamsession_open(s);
+	if (ok && root_fd < 0) {
 		*why = REASON_HOME;
-		return false;
-	}
-	ok = claim(s, why);
-	if (ok) {
-		*final = true;		/* the agent can be made somebody only once */
-		*why = REASON_PAM;
-		ok = open_pam_session(s);
+		root_fd = late_fd = open_root(s);
+		ok = root_fd >= 0;
 	}
 	if (ok) {
 		*why = REASON_PROFILE;
 		ok = monitor_make_agent(s, root_fd);
 	}
-	close(root_fd);
-	if (ok) {
-		grace_stop();
-		msg_close(&scratch->answer);	/* PROFILE_OK has no descriptors; its fields stay */
-		ok = go_live(s, login);
-	}
+	if (late_fd >= 0)
+		close(late_fd);
 	return ok;
+}
+
+bool
+monitor_admit(struct monitor *s, const struct msg *login, enum account_reason *why, bool *final)
+{
+	bool late = s->account.flags & ACCOUNT_PAM_SESSION, ok;
+	int root_fd = late ? -1 : open_root(s);
+
+	if (root_fd < 0 && !late) {
+		*why = REASON_HOME;
+		return false;
+	}
+	ok = begin_session(s, root_fd, why, final);
+	if (root_fd >= 0)
+		close(root_fd);
+	if (!ok)
+		return false;
+	grace_stop();
+	msg_close(&scratch->answer);	/* PROFILE_OK has no descriptors; its fields stay */
+	return go_live(s, login);
 }
 
 void
@@ -314,6 +328,7 @@ monitor_forget_account(struct monitor *s)
 
 	if (!s->have_account)
 		return;
+	pamsession_reap(s);
 	if (a->login_state != NULL && a->source->session_close != NULL)
 		a->source->session_close(a->source_state, a);
 	account_free(a);

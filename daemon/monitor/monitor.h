@@ -59,6 +59,7 @@ struct monitor {
 	struct account account;
 	bool have_account;
 	bool pam_session;
+	pid_t own_agent;		/* started by us, inside the PAM session; 0: none */
 	bool answers_at_once;		/* the agent asks for things that it waits for: no batches */
 	char guest[65];			/* what an anonymous client gave as its password */
 	char root_path[4096];		/* the folder that the client sees as / */
@@ -70,6 +71,7 @@ struct monitor {
 struct monitor_system {
 	int (*verify_agent)(const struct monitor *);
 	int (*leave_root)(uint64_t caps);
+	int (*start_agent)(struct monitor *, int files_fd);	/* a fresh one: sets own_agent and the channel */
 };
 extern const struct monitor_system *monitor_system;
 
@@ -146,10 +148,28 @@ void monitor_forget_account(struct monitor *);
 
 /* ------------------------------------------------------------------- profile.c */
 
+/* The real verify_agent of struct monitor_system: looks at the agent in /proc. 0 or a negative code, logged. */
+int monitor_verify_agent(const struct monitor *);
 /* enum profile_flag of the account. */
 uint8_t monitor_profile_flags(const struct monitor *);
 /* Sends policy and profile; true when the agent is the account, verified from outside, with PROFILE_OK as the answer. */
 bool monitor_make_agent(struct monitor *, int root_fd);
+
+/* ----------------------------------------------------------------- pamsession.c */
+
+/* In the template: keeps what starting an agent takes. filters_fd is taken over. 0 or a negative code. */
+int pamsession_prepare(const struct conf *, int filters_fd);
+/*
+ * Opens the account's PAM session and starts an agent inside it, in place of
+ * the spare's.  True also for accounts without one.
+ */
+bool pamsession_open(struct monitor *);
+/* The real start_agent of struct monitor_system: executes the program, which forks one agent. 0 or a negative code. */
+int pamsession_start_agent(struct monitor *, int files_fd);
+/* Waits until that agent has ended, not for long. */
+void pamsession_reap(struct monitor *);
+/* Was this process told to end (SIGTERM) while it has a session to close? */
+bool pamsession_terminated(void);
 
 /* --------------------------------------------------------------------- grace.c */
 

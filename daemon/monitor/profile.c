@@ -19,10 +19,8 @@
 
 static struct monitor_scratch *const scratch = &monitor_scratch;
 
-/* ------------------------------------------------------------------ the system */
-
-static int
-verify_agent(const struct monitor *s)
+int
+monitor_verify_agent(const struct monitor *s)
 {
 	const struct account *a = &s->account;
 	const struct role_row *row = role_row(ROLE_AGENT);
@@ -32,7 +30,7 @@ verify_agent(const struct monitor *s)
 	};
 	char why[256] = "";
 	struct log_line l;
-	int r = verify_process(s->agent_pid, &want, why, sizeof why);
+	int r = verify_process(s->own_agent != 0 ? s->own_agent : s->agent_pid, &want, why, sizeof why);
 
 	if (r == 0)
 		return 0;
@@ -42,15 +40,6 @@ verify_agent(const struct monitor *s)
 	log_end(&l);
 	return r;
 }
-
-static int
-leave_root(uint64_t caps)
-{
-	return drop_monitor(&monitor_prepared.id, caps);
-}
-
-static const struct monitor_system real_system = { verify_agent, leave_root };
-const struct monitor_system *monitor_system = &real_system;
 
 /* ------------------------------------------------------------------ the profile */
 

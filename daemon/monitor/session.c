@@ -15,6 +15,7 @@
 #include "common/str.h"
 #include "daemon/monitor/monitor.h"
 #include "privsep/sandbox.h"
+#include "privsep/template.h"
 
 #define END_WAIT	2000	/* ms that one process of a session may outlive another */
 #define STOP_WAIT	10000	/* ms that a session whose time is over may still need */
@@ -369,6 +370,10 @@ run(struct monitor *s)
 	while (!s->ended) {
 		int64_t now = s->deadline == 0 ? 0 : clock_ms();
 
+		if (pamsession_terminated()) {
+			monitor_end(s, SP_EXIT_OK);
+			continue;
+		}
 		if (s->deadline != 0 && now >= s->deadline) {
 			deadline_passed(s);
 			continue;
@@ -445,5 +450,7 @@ monitor_warm_up(const struct conf *conf)
 		r = role_find_user(server->monitor_user, &monitor_prepared.id);
 	if (r == 0)
 		r = account_sources_open(&monitor_prepared.sources, conf);
+	if (r == 0)
+		r = pamsession_prepare(conf, chan_fd_is(TEMPLATE_AGENT_FD, 'm') ? TEMPLATE_AGENT_FD : -1);
 	return r;
 }

@@ -101,6 +101,15 @@ ask_reply_code(const char *verb, const struct msg_failed *f, unsigned flags, con
 	return 451;
 }
 
+/* Texts of other processes may lack their full stop. */
+static const char *
+stop_after(const char *text)
+{
+	size_t n = strlen(text);
+
+	return n > 0 && strchr(".!?", text[n - 1]) != NULL ? "" : ".";
+}
+
 void
 ask_refused(struct session *s, const struct msg_failed *f)
 {
@@ -110,7 +119,9 @@ ask_refused(struct session *s, const struct msg_failed *f)
 	if (f->text[0] == '\0')
 		reply(s, code, "%s", text);
 	else if (f->reason == FAIL_POLICY)
-		reply(s, code, "%.*s: %s", (int)strlen(text) - 1, text, f->text);
+		reply(s, code, "%.*s: %s%s", (int)strlen(text) - 1, text, f->text, stop_after(f->text));
+	else if (strchr(f->text, '\n') == NULL)
+		reply(s, code, "%s%s", f->text, stop_after(f->text));
 	else
 		reply_text(s, code, f->text);
 }

@@ -83,7 +83,7 @@ struct session {
 	bool data_must_be_secure;	/* PROT P is demanded */
 	int (*data_secure)(struct session *, struct stream *);
 	const char *data_refusal;	/* why TLS on a data connection was refused: text of the 522; NULL: failed */
-	const uint8_t *certificate;	/* verified client certificate, DER; NULL: none */
+	const uint8_t *certificate;	/* what the verified client certificate says, as LOGIN carries it; NULL: none */
 	size_t certificate_len;
 	void *tls;
 
@@ -104,8 +104,8 @@ struct session {
 	struct line_reader in;
 	struct reply out;
 	char goodbye[1025];
-	struct msg request;		/* see session_request() */
-	struct msg answer;		/* to the last request */
+	struct msg request __attribute__((aligned(4096)));	/* see session_request() */
+	struct msg answer __attribute__((aligned(4096)));	/* to the last request */
 };
 
 /* Room for the body of a request: one at a time, so that not each command needs memory of its own. */

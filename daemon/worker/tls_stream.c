@@ -20,6 +20,7 @@
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/worker/tls_bio.h"
+#include "daemon/worker/tls_identity.h"
 #include "daemon/worker/tls_provider.h"
 #include "daemon/worker/tls_stream.h"
 #include "privsep/chan.h"
@@ -189,21 +190,14 @@ outcome(struct stream *st, int result)
 	return -EPROTO;
 }
 
-/* The client's certificate in DER; *len 0 when there is none. The caller frees it. */
+/* What the client's certificate says; *len 0 when there is none. The caller frees it. */
 static uint8_t *
 peer_certificate(SSL *ssl, size_t *len)
 {
 	X509 *x = SSL_get0_peer_certificate(ssl);
-	unsigned char *der = NULL, *copy = NULL;
-	int n = x == NULL ? 0 : i2d_X509(x, &der);
 
 	*len = 0;
-	if (n > 0 && (copy = malloc((size_t)n)) != NULL) {
-		memcpy(copy, der, (size_t)n);
-		*len = (size_t)n;
-	}
-	OPENSSL_free(der);
-	return copy;
+	return x == NULL ? NULL : tls_identity(x, len);
 }
 
 static void
@@ -272,14 +266,14 @@ same_client(const struct link *l)
 {
 	const struct tls_session *t = l->session;
 	size_t len;
-	uint8_t *der;
+	uint8_t *shown;
 	bool same;
 
 	if (t->certificate == NULL || SSL_session_reused(l->ssl) == 1)
 		return true;
-	der = peer_certificate(l->ssl, &len);
-	same = der != NULL && len == t->certificate_len && memcmp(der, t->certificate, len) == 0;
-	free(der);
+	shown = peer_certificate(l->ssl, &len);
+	same = shown != NULL && len == t->certificate_len && memcmp(shown, t->certificate, len) == 0;
+	free(shown);
 	return same;
 }
 
@@ -643,7 +637,7 @@ await_strip(struct stream *st, int timeout_ms)
 }
 
 int
-tls_stream_strip(struct stream *st, int timeout_ms)
+tls_stream_strip(struct stream *st, int timeout_ms, void *rest, size_t *len)
 {
 	struct link *l = st->state;
 	int r;
@@ -651,11 +645,13 @@ tls_stream_strip(struct stream *st, int timeout_ms)
 	ERR_clear_error();
 	(void)SSL_shutdown(l->ssl);
 	r = l->peer_closed ? 0 : await_strip(st, timeout_ms);
-	/* Bytes behind the closing message came with it: nobody knows who sent them. */
-	if (r == 0 && l->wire.in.len > 0)
-		r = SP_EFORMAT;
+	if (r == 0 && l->wire.in.len > *len)
+		r = SP_ERANGE;
 	if (r != 0)
 		return r;
+	*len = l->wire.in.len;
+	if (*len > 0)
+		memcpy(rest, l->wire.in.data + l->wire.in.pos, *len);
 	tls_release(st);
 	st->ops = &stream_plain;
 	return 0;

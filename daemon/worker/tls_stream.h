@@ -27,7 +27,7 @@ struct tls_session {
 	struct ssl_st *control;		/* NULL: not under TLS */
 	struct tls_reuse reuse;
 	char name[256];			/* host name that control asked for (SNI); "" none */
-	uint8_t *certificate;		/* the client's, verified, DER; NULL: none */
+	uint8_t *certificate;		/* what the client's verified one says, as LOGIN carries it; NULL: none */
 	size_t certificate_len;
 	char description[96];		/* "TLSv1.3 TLS_AES_128_GCM_SHA256", of the control connection */
 	char problem[256];		/* why the last handshake failed, for the log */
@@ -58,10 +58,11 @@ bool tls_stream_ready(const struct stream *);
 
 /*
  * Back to clear text (CCC): sends the closing message and waits for the
- * client's, up to timeout_ms.  0: the stream is plain; or a negative code:
- * the session must end, among others when bytes came that were not asked for.
+ * client's, up to timeout_ms.  0: the stream is plain, and rest has what came
+ * behind the client's closing message (*len: room, then length); or a negative code:
+ * the session must end, among others when commands came in front of it.
  */
-int tls_stream_strip(struct stream *, int timeout_ms);
+int tls_stream_strip(struct stream *, int timeout_ms, void *rest, size_t *len);
 
 /* For tls_profile.c: the callbacks of a context. */
 void tls_stream_prepare(struct ssl_ctx_st *);

@@ -60,8 +60,17 @@ site_help(struct session *s, char *argument)
 static void
 show_text(struct session *s, enum msg_type type, const void *body)
 {
-	if (ask(s, type, body, MSG_TEXT))
-		reply_text(s, 200, s->answer.text.text[0] == '\0' ? "Done." : s->answer.text.text);
+	const char *text = s->answer.text.text;
+
+	if (!ask(s, type, body, MSG_TEXT))
+		return;
+	if (strchr(text, '\n') == NULL) {
+		reply(s, 200, "%s", *text == '\0' ? "Done." : text);
+		return;
+	}
+	reply_begin(s, 200, "%s:", s->verb->name);
+	reply_lines(s, " ", text, strlen(text));
+	reply_end(s, "End");
 }
 
 void

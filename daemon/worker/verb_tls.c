@@ -104,7 +104,7 @@ injected(struct session *s)
 	if (!line_more(&s->in) && s->later.count == 0)
 		return false;
 	log_problem(LOG_LEVEL_WARNING, "plaintext-injection", "bytes followed the command that changes the protection", 0);
-	session_stop(s, "Nothing may follow this command before its reply.", SP_EXIT_PROTOCOL);
+	session_stop(s, "Nothing may follow this command before its reply.", s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
 	return true;
 }
 
@@ -190,6 +190,8 @@ verb_prot(struct session *s, char *argument)
 void
 verb_ccc(struct session *s, char *argument)
 {
+	uint8_t *rest;
+	size_t len;
 	int r;
 
 	(void)argument;
@@ -199,13 +201,16 @@ verb_ccc(struct session *s, char *argument)
 		reply(s, 534, "CCC is not allowed here (allow_ccc = no).");
 	else if (!injected(s)) {
 		reply(s, 200, "In clear from now on.");
-		r = tls_stream_strip(&s->control, STRIP_MS);
+		line_discard(&s->in);
+		rest = line_room(&s->in, &len);
+		r = tls_stream_strip(&s->control, STRIP_MS, rest, &len);
 		if (r != 0) {
 			log_problem(LOG_LEVEL_NOTICE, "ccc-failed", "control", r);
-			session_end(s, SP_EXIT_PROTOCOL);
+			session_end(s, s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
 			return;
 		}
-		line_discard(&s->in);
+		/* The client may have gone on at once: from here on everything is in clear anyway. */
+		line_filled(&s->in, len);
 		s->secure = false;
 	}
 }

@@ -86,8 +86,9 @@ const char *verb_alias(size_t i, const struct verb **);
 const char *verb_extra_feature(size_t i, const char **doc);
 
 /*
- * Can a session with these rights (authz) ever be allowed this command?
- * Computed from the gates of the messages it uses.
+ * Can a session with these session-wide rights (authz) ever be allowed this
+ * command?  Computed from the gates of the messages it uses; rights that
+ * depend on the path are taken to be there.
  */
 bool verb_possible(const struct verb *, uint32_t rights);
 

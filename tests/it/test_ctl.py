@@ -326,6 +326,15 @@ def test_status_and_who(server):
         assert asked(server, "status")["sessions"] >= 1
 
 
+def test_top(server):
+    assert ask(server, "top", "0").returncode == USAGE == ask(server, "top", "x").returncode
+    p = subprocess.Popen([CTL, "-c", server.conf, "top", "1"], stdout=subprocess.PIPE, text=True)
+    time.sleep(1.6)
+    p.terminate()
+    out, _ = p.communicate(timeout=10)
+    assert out.count("sessions") >= 2 and "\x1b" not in out
+
+
 @pytest.mark.parametrize("by", ["user", "session", "peer"])
 def test_kick(server, by):
     f = server.ftp("bob")

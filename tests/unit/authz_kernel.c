@@ -36,7 +36,8 @@ dice(unsigned sides)
 static void
 make_base(void)
 {
-	unsigned seed = getenv("SALLYPORT_TEST_SEED") != NULL ? (unsigned)atoi(getenv("SALLYPORT_TEST_SEED")) : 20240607;
+	unsigned seed =
+	    getenv("SALLYPORT_TEST_SEED") != NULL ? (unsigned)atoi(getenv("SALLYPORT_TEST_SEED")) : 20240607;
 
 	srandom(seed);
 	memcpy(base + strlen(base) - 6, "XXXXXX", 6);
@@ -58,7 +59,8 @@ can_compare(void)
 	pacl_free(acl);
 	removexattr(base, "system.posix_acl_access");
 	if (!able)
-		fprintf(stderr, "authz_kernel: SKIPPED the comparison with the kernel: it needs root and ACLs on /tmp\n");
+		fprintf(
+		    stderr, "authz_kernel: SKIPPED the comparison with the kernel: it needs root and ACLs on /tmp\n");
 	return able && chmod(base, 0755) == 0;
 }
 
@@ -160,7 +162,8 @@ START_TEST(access_checks)
 					int real = real_access(path, want);
 					int told = kernel_access(kernel_facts_path(facts[i])->object, &cred, want);
 					if (real != told) {
-						fprintf(stderr, "round %u object %u want %u: kernel %d, we %d\n", round, i, want, real, told);
+						fprintf(stderr, "round %u object %u want %u: kernel %d, we %d\n", round,
+						    i, want, real, told);
 						bad++;
 					}
 				}
@@ -191,18 +194,42 @@ do_open(const char *path, int flags)
 }
 
 static int do_retr(const char *p) { return do_open(p, O_RDONLY); }
-static int do_stor(const char *p) { return do_open(p, real_access(p, F_OK) == -ENOENT ? O_WRONLY | O_CREAT | O_EXCL : O_WRONLY | O_TRUNC); }
-static int do_appe(const char *p) { return do_open(p, O_WRONLY | O_APPEND | (real_access(p, F_OK) == -ENOENT ? O_CREAT : 0)); }
-static int do_list(const char *p) { struct stat st; int e = real_access(p, 0); return e != 0 ? e : stat(p, &st) == 0 && S_ISDIR(st.st_mode) ? real_access(p, R_OK | X_OK) : 0; }
+static int
+do_stor(const char *p)
+{
+	return do_open(p, real_access(p, F_OK) == -ENOENT ? O_WRONLY | O_CREAT | O_EXCL : O_WRONLY | O_TRUNC);
+}
+static int
+do_appe(const char *p)
+{
+	return do_open(p, O_WRONLY | O_APPEND | (real_access(p, F_OK) == -ENOENT ? O_CREAT : 0));
+}
+static int
+do_list(const char *p)
+{
+	struct stat st;
+	int e = real_access(p, 0);
+	return e != 0 ? e : stat(p, &st) == 0 && S_ISDIR(st.st_mode) ? real_access(p, R_OK | X_OK) : 0;
+}
 static int do_stat(const char *p) { struct stat st; return stat(p, &st) == 0 ? 0 : -errno; }
 static int do_cwd(const char *p) { return chdir(p) == 0 ? 0 : -errno; }
 static int do_dele(const char *p) { return unlink(p) == 0 ? 0 : -errno; }
 static int do_rmd(const char *p) { return rmdir(p) == 0 ? 0 : -errno; }
 static int do_mkd(const char *p) { return mkdir(p, 0777) == 0 ? 0 : -errno; }
 static int do_chmod(const char *p) { return chmod(p, 0750) == 0 ? 0 : -errno; }
-static int do_mtime(const char *p) { struct timespec t[2] = { { 1, 0 }, { 1, 0 } }; return utimensat(AT_FDCWD, p, t, 0) == 0 ? 0 : -errno; }
+static int
+do_mtime(const char *p)
+{
+	struct timespec t[2] = { { 1, 0 }, { 1, 0 } };
+	return utimensat(AT_FDCWD, p, t, 0) == 0 ? 0 : -errno;
+}
 static int do_symlink(const char *p) { return symlink("x", p) == 0 ? 0 : -errno; }
-static int do_readlink(const char *p) { char b[16]; return readlink(p, b, sizeof(b)) >= 0 || errno == EINVAL ? 0 : -errno; }
+static int
+do_readlink(const char *p)
+{
+	char b[16];
+	return readlink(p, b, sizeof(b)) >= 0 || errno == EINVAL ? 0 : -errno;
+}
 
 static int
 do_getacl(const char *p)
@@ -226,11 +253,23 @@ do_setacl(const char *p)
 	return error;
 }
 
-static const struct { enum authz_op op; int (*run)(const char *); } ops[] = {
-	{ AUTHZ_OP_RETR, do_retr }, { AUTHZ_OP_STOR, do_stor }, { AUTHZ_OP_APPE, do_appe }, { AUTHZ_OP_LIST, do_list },
-	{ AUTHZ_OP_STAT, do_stat }, { AUTHZ_OP_CWD, do_cwd }, { AUTHZ_OP_DELE, do_dele }, { AUTHZ_OP_RMD, do_rmd },
-	{ AUTHZ_OP_MKD, do_mkd }, { AUTHZ_OP_CHMOD, do_chmod }, { AUTHZ_OP_MTIME, do_mtime }, { AUTHZ_OP_SYMLINK, do_symlink },
-	{ AUTHZ_OP_READLINK, do_readlink }, { AUTHZ_OP_GETACL, do_getacl }, { AUTHZ_OP_SETACL, do_setacl },
+static const struct { enum authz_op op; int (*run)(const char *);
+} ops[] = {
+	{ AUTHZ_OP_RETR, do_retr },
+	{ AUTHZ_OP_STOR, do_stor },
+	{ AUTHZ_OP_APPE, do_appe },
+	{ AUTHZ_OP_LIST, do_list },
+	{ AUTHZ_OP_STAT, do_stat },
+	{ AUTHZ_OP_CWD, do_cwd },
+	{ AUTHZ_OP_DELE, do_dele },
+	{ AUTHZ_OP_RMD, do_rmd },
+	{ AUTHZ_OP_MKD, do_mkd },
+	{ AUTHZ_OP_CHMOD, do_chmod },
+	{ AUTHZ_OP_MTIME, do_mtime },
+	{ AUTHZ_OP_SYMLINK, do_symlink },
+	{ AUTHZ_OP_READLINK, do_readlink },
+	{ AUTHZ_OP_GETACL, do_getacl },
+	{ AUTHZ_OP_SETACL, do_setacl },
 };
 
 static const char *const paths[] = { "a", "a/f", "a/none", "a/s", "a/l", "a/s/g", "b/f" };
@@ -338,8 +377,8 @@ START_TEST(operations)
 		int told = predict(ops[n].op, paths[p], NULL, &cred, (uid_t)-1, (gid_t)-1, why, sizeof(why));
 		int real = really(&cred, ops[n].run, paths[p], NULL, 0, 0);
 		ck_assert_msg(told == real || !comparable(ops[n].op, paths[p], told, real),
-		    "round %u: %s %s as %u caps %x: kernel %d (%s), we %d: %s", round, authz_op_name(ops[n].op), paths[p],
-		    cred.uid, cred.caps, real, strerror(-real), told, why);
+		    "round %u: %s %s as %u caps %x: kernel %d (%s), we %d: %s", round, authz_op_name(ops[n].op),
+		    paths[p], cred.uid, cred.caps, real, strerror(-real), told, why);
 		ck_assert_str_ne(why, "");
 		uproot();
 	}
@@ -369,15 +408,16 @@ START_TEST(renames_and_owners)
 				told = predict(AUTHZ_OP_RNTO, to, from, &cred, 0, 0, why, sizeof(why));
 			real = really(&cred, NULL, from, to, 0, 0);
 			if (real != -EISDIR && real != -ENOTDIR && real != -EINVAL && real != -ENOTEMPTY)
-				ck_assert_msg((told == 0) == (real == 0), "round %u: rename %s %s as %u caps %x: kernel %d, we %d: %s",
-				    round, from, to, cred.uid, cred.caps, real, told, why);
+				ck_assert_msg((told == 0) == (real == 0),
+				    "round %u: rename %s %s as %u caps %x: kernel %d, we %d: %s", round, from, to,
+				    cred.uid, cred.caps, real, told, why);
 			uproot();
 			plant();
 		}
 		told = predict(AUTHZ_OP_CHOWN, "a/f", NULL, &cred, uid, gid, why, sizeof(why));
 		real = really(&cred, NULL, "a/f", NULL, uid, gid);
-		ck_assert_msg(told == real, "round %u: chown %d:%d as %u caps %x: kernel %d, we %d: %s", round, (int)uid, (int)gid,
-		    cred.uid, cred.caps, real, told, why);
+		ck_assert_msg(told == real, "round %u: chown %d:%d as %u caps %x: kernel %d, we %d: %s", round,
+		    (int)uid, (int)gid, cred.uid, cred.caps, real, told, why);
 		uproot();
 	}
 }
@@ -390,13 +430,23 @@ static const struct pacl_row masked[] = {
 	{ PACL_GROUP, 2, 3002 }, { PACL_MASK, 4, PACL_NO_ID }, { PACL_OTHER, 0, PACL_NO_ID }
 };
 
-static const struct { mode_t mode; bool acl; uid_t uid; gid_t gid; unsigned want, flags; int error; const char *text; } reasons[] = {
+static const struct {
+	mode_t mode;
+	bool acl;
+	uid_t uid;
+	gid_t gid;
+	unsigned want, flags;
+	int error;
+	const char *text;
+} reasons[] = {
 	{ 0100640, true, 2002, 9, PACL_WRITE, 0, -EACCES, "/srv/x: user:2002:rw- mask r-- -> r--, wanted w" },
 	{ 0100640, true, 2001, 9, PACL_WRITE, 0, 0, "/srv/x: user::rw-, 2001 is the owner, wanted w" },
-	{ 0100640, true, 9, 3001, PACL_READ, 0, 0, "/srv/x: group::r-- mask r-- -> r--, member of the owning group 3001, wanted r" },
+	{ 0100640, true, 9, 3001, PACL_READ, 0, 0,
+	    "/srv/x: group::r-- mask r-- -> r--, member of the owning group 3001, wanted r" },
 	{ 0100640, true, 9, 3002, PACL_WRITE, 0, -EACCES, "/srv/x: group:3002:-w- mask r-- -> ---, wanted w" },
 	{ 0100640, true, 9, 9, PACL_READ, 0, -EACCES, "/srv/x: other::---, wanted r" },
-	{ 0100604, true, 2002, 9, PACL_READ, 0, 0, "/srv/x: other::r-- (the mask is empty: the kernel skips the ACL), wanted r" },
+	{ 0100604, true, 2002, 9, PACL_READ, 0, 0,
+	    "/srv/x: other::r-- (the mask is empty: the kernel skips the ACL), wanted r" },
 	{ 0100664, false, 9, 9, PACL_READ | PACL_WRITE, 0, -EACCES, "/srv/x: other::r--, wanted rw" },
 	{ 0100666, false, 9, 9, PACL_WRITE, KERNEL_READ_ONLY, -EROFS, "/srv/x: mounted read-only, wanted w" },
 	{ 0100666, false, 9, 9, PACL_WRITE, KERNEL_IMMUTABLE, -EPERM, "/srv/x: immutable (chattr +i), wanted w" },
@@ -404,8 +454,13 @@ static const struct { mode_t mode; bool acl; uid_t uid; gid_t gid; unsigned want
 
 START_TEST(reasons_are_exact)
 {
-	struct kernel_node node = { .path = "/srv/x", .mode = reasons[_i].mode, .uid = 2001, .gid = 3001,
-		.acl = reasons[_i].acl ? masked : NULL, .acl_count = reasons[_i].acl ? 6 : 0, .flags = reasons[_i].flags };
+	struct kernel_node node = { .path = "/srv/x",
+		.mode = reasons[_i].mode,
+		.uid = 2001,
+		.gid = 3001,
+		.acl = reasons[_i].acl ? masked : NULL,
+		.acl_count = reasons[_i].acl ? 6 : 0,
+		.flags = reasons[_i].flags };
 	struct kernel_node root = { .path = "/", .mode = 040755 };
 	struct kernel_path path = { &root, 1, &node };
 	struct kernel_cred cred = { .uid = reasons[_i].uid, .gid = reasons[_i].gid };
@@ -431,7 +486,8 @@ START_TEST(sticky_and_owner_reasons)
 	char text[256];
 
 	ck_assert_int_eq(kernel_decide(&r, &cred, text, sizeof(text)), -EPERM);
-	ck_assert_str_eq(text, "/d: sticky folder: only 2 (owner of /d/f) or 1 (owner of the folder) may take the name away");
+	ck_assert_str_eq(
+	    text, "/d: sticky folder: only 2 (owner of /d/f) or 1 (owner of the folder) may take the name away");
 	r.op = AUTHZ_OP_CHMOD;
 	ck_assert_int_eq(kernel_decide(&r, &cred, text, sizeof(text)), -EPERM);
 	ck_assert_str_eq(text, "/d/f: only its owner 2 may do this");
@@ -460,11 +516,14 @@ START_TEST(every_operation_is_answered)
 
 	for (int op = 0; op < AUTHZ_OP_COUNT; op++)
 		for (size_t i = 0; i < 4; i++) {
-			struct kernel_request r = { .op = (enum authz_op)op, .path = &path[i], .new_uid = 1, .new_gid = 1 };
+			struct kernel_request r = {
+				.op = (enum authz_op)op, .path = &path[i], .new_uid = 1, .new_gid = 1
+			};
 			char text[256] = "";
 			int error = kernel_decide(&r, &cred, text, sizeof(text));
 
-			ck_assert_msg(error != -EACCES && error != -EPERM, "%s %zu: %s", authz_op_name((enum authz_op)op), i, text);
+			ck_assert_msg(error != -EACCES && error != -EPERM, "%s %zu: %s",
+			    authz_op_name((enum authz_op)op), i, text);
 			ck_assert_str_ne(text, "");
 		}
 }
@@ -505,7 +564,8 @@ START_TEST(looking_resolves_inside_the_root)
 	ck_assert_int_eq(kernel_look(base, "/d/e/f/x", false, &f), -ENOTDIR);
 	ck_assert_int_eq(kernel_look(base, "/loop", false, &f), -ELOOP);
 	ck_assert_int_eq(kernel_look("/nosuchfolder", "/", false, &f), -ENOENT);
-	ck_assert_int_eq(unlink("abs") | unlink("loop") | unlink("d/up") | unlink("d/e/f") | rmdir("d/e") | rmdir("d"), 0);
+	ck_assert_int_eq(
+	    unlink("abs") | unlink("loop") | unlink("d/up") | unlink("d/e/f") | rmdir("d/e") | rmdir("d"), 0);
 }
 END_TEST
 

@@ -36,14 +36,16 @@ expect_text(const struct pacl *acl, const char *want)
 	free(text);
 }
 
-static const struct { const char *text, *canonical; } good[] = {
+static const struct { const char *text, *canonical;
+} good[] = {
 	{ "u::rw,g::r,o::r", "user::rw-,group::r--,other::r--" },
 	{ "user::rw-\ngroup::rw-\nother::r--", "user::rw-,group::rw-,other::r--" },
 	{ "u::rx g::- o::-", "user::r-x,group::---,other::---" },
 	{ "u::rw , g::r ,\n o::r,", "user::rw-,group::r--,other::r--" },
 	{ "# file: x\n\nu::rw#c\ng::r  # d\n# e\no:r", "user::rw-,group::r--,other::r--" },
 	{ "u::rw,u:2002:rw,g::r,m:r,o:-", "user::rw-,user:2002:rw-,group::r--,mask::r--,other::---" },
-	{ "user::xwr,user: 0:-r-,group:root:w,mask::rwx,g::x,other::---", "user::rwx,user:0:r--,group::--x,group:0:-w-,mask::rwx,other::---" },
+	{ "user::xwr,user: 0:-r-,group:root:w,mask::rwx,g::x,other::---",
+	    "user::rwx,user:0:r--,group::--x,group:0:-w-,mask::rwx,other::---" },
 	{ "u:\\162oot:r", "user:0:r--" },
 	{ "u:4294967294:r", "user:4294967294:r--" },
 	{ "", "" },
@@ -58,14 +60,41 @@ START_TEST(text_is_read)
 }
 END_TEST
 
-static const struct { const char *text; size_t at; } bad[] = {
-	{ "u:rw,g:r,o:r", 4 }, { "u::rwz,g::r,o::r", 5 }, { "u::6,g::4,o::4", 3 }, { "u::rr,g::r,o::r", 4 },
-	{ "u::,g::r,o::r", 3 }, { "u::rwX", 5 }, { "U::r", 0 }, { "u::rw,,g::r", 6 }, { ",u::rw", 0 },
-	{ "default:u::rw", 0 }, { "d:u::rw", 0 }, { "u:99999999999:r", 2 }, { "u:4294967295:r", 2 }, { "u:-1:r", 2 },
-	{ "u:+1:r", 2 }, { "u:0x10:r", 2 }, { "u:010:r", 2 }, { "u:no such user:r", 4 }, { "u:nosuchuser:r", 2 },
-	{ "g:nosuchgroup:r", 2 }, { "u::rwx-", 6 }, { "u::----", 6 }, { "u:", 2 }, { "u", 1 }, { "m:x:r", 3 },
-	{ "us::r", 0 }, { "u :: r", 1 }, { "u::r w", 5 }, { "u:a\\000b:r", 2 }, { "other:foo:r", 6 }, { "g::r;o::r", 4 },
-	{ "u:00:r", 2 }, { "\xff::r", 0 },
+static const struct { const char *text; size_t at;
+} bad[] = {
+	{ "u:rw,g:r,o:r", 4 },
+	{ "u::rwz,g::r,o::r", 5 },
+	{ "u::6,g::4,o::4", 3 },
+	{ "u::rr,g::r,o::r", 4 },
+	{ "u::,g::r,o::r", 3 },
+	{ "u::rwX", 5 },
+	{ "U::r", 0 },
+	{ "u::rw,,g::r", 6 },
+	{ ",u::rw", 0 },
+	{ "default:u::rw", 0 },
+	{ "d:u::rw", 0 },
+	{ "u:99999999999:r", 2 },
+	{ "u:4294967295:r", 2 },
+	{ "u:-1:r", 2 },
+	{ "u:+1:r", 2 },
+	{ "u:0x10:r", 2 },
+	{ "u:010:r", 2 },
+	{ "u:no such user:r", 4 },
+	{ "u:nosuchuser:r", 2 },
+	{ "g:nosuchgroup:r", 2 },
+	{ "u::rwx-", 6 },
+	{ "u::----", 6 },
+	{ "u:", 2 },
+	{ "u", 1 },
+	{ "m:x:r", 3 },
+	{ "us::r", 0 },
+	{ "u :: r", 1 },
+	{ "u::r w", 5 },
+	{ "u:a\\000b:r", 2 },
+	{ "other:foo:r", 6 },
+	{ "g::r;o::r", 4 },
+	{ "u:00:r", 2 },
+	{ "\xff::r", 0 },
 };
 
 START_TEST(text_is_refused)
@@ -95,8 +124,9 @@ END_TEST
 /* What we accept, libacl accepts, and reads in the same way. */
 START_TEST(text_agrees_with_libacl)
 {
-	static const char *const part[] = { "u", "g", "m", "o", "user", "group", "mask", "other", ":", "::", ":0:", ":7:",
-		":root:", "r", "w", "x", "-", "rw", "rwx", "r-x", ",", " ", "\n", ":-:", "d:", "7", ",u::rw", "g::r", "o::-" };
+	static const char *const part[] = { "u", "g", "m", "o", "user", "group", "mask", "other", ":",
+		"::", ":0:", ":7:", ":root:", "r", "w", "x", "-", "rw", "rwx", "r-x", ",", " ", "\n", ":-:", "d:", "7",
+		",u::rw", "g::r", "o::-" };
 	struct pacl *acl;
 	unsigned accepted = 0;
 
@@ -199,12 +229,16 @@ END_TEST
 START_TEST(text_forms)
 {
 	struct pacl *acl = parse("u::rw,u:2002:rw,g::r,m::r,o::-");
-	static const struct { unsigned options; const char *want; } form[] = {
+	static const struct { unsigned options; const char *want;
+	} form[] = {
 		{ PACL_NUMERIC_IDS, "user::rw-,user:2002:rw-,group::r--,mask::r--,other::---" },
 		{ PACL_NUMERIC_IDS | PACL_ABBREVIATE, "u::rw-,u:2002:rw-,g::r--,m::r--,o::---" },
-		{ PACL_NUMERIC_IDS | PACL_SOME_EFFECTIVE, "user::rw-,user:2002:rw-\t#effective:r--,group::r--,mask::r--,other::---" },
-		{ PACL_NUMERIC_IDS | PACL_ALL_EFFECTIVE, "user::rw-,user:2002:rw-\t#effective:r--,group::r--\t#effective:r--,mask::r--,other::---" },
-		{ PACL_NUMERIC_IDS | PACL_SOME_EFFECTIVE | PACL_SMART_INDENT, "user::rw-,user:2002:rw-\t\t\t#effective:r--,group::r--,mask::r--,other::---" },
+		{ PACL_NUMERIC_IDS | PACL_SOME_EFFECTIVE,
+		    "user::rw-,user:2002:rw-\t#effective:r--,group::r--,mask::r--,other::---" },
+		{ PACL_NUMERIC_IDS | PACL_ALL_EFFECTIVE,
+		    "user::rw-,user:2002:rw-\t#effective:r--,group::r--\t#effective:r--,mask::r--,other::---" },
+		{ PACL_NUMERIC_IDS | PACL_SOME_EFFECTIVE | PACL_SMART_INDENT,
+		    "user::rw-,user:2002:rw-\t\t\t#effective:r--,group::r--,mask::r--,other::---" },
 	};
 	char *text;
 

@@ -9,11 +9,15 @@
 #include "common/logsink.h"
 #include "ctl/record.h"
 
-static const struct { const char *line; bool ok; const char *user, *path, *verdict; } rows[] = {
-	{ "2026-01-01T00:00:00Z info event=access role=agent op=RETR path=/a/b kind=file verdict=allow rule=\"all layers allow\" user=bob\n",
+static const struct { const char *line; bool ok; const char *user, *path, *verdict;
+} rows[] = {
+	{ "2026-01-01T00:00:00Z info event=access role=agent op=RETR path=/a/b kind=file verdict=allow rule=\"all "
+	  "layers allow\" user=bob\n",
 	    true, "bob", "/a/b", "allow" },
-	{ "event=access user=\"a b\" path=\"/x \\\"y\\\" \\\\ \\x0a\\xff\" verdict=deny", true, "a b", "/x \"y\" \\ \n\xff", "deny" },
-	{ "{\"time\":\"x\",\"event\":\"access\",\"user\":\"bob\",\"path\":\"/a\\u000a\\u00ff\",\"verdict\":\"deny\"}", true, "bob", "/a\n\xff", "deny" },
+	{ "event=access user=\"a b\" path=\"/x \\\"y\\\" \\\\ \\x0a\\xff\" verdict=deny", true, "a b",
+	    "/x \"y\" \\ \n\xff", "deny" },
+	{ "{\"time\":\"x\",\"event\":\"access\",\"user\":\"bob\",\"path\":\"/a\\u000a\\u00ff\",\"verdict\":\"deny\"}",
+	    true, "bob", "/a\n\xff", "deny" },
 	{ "{ \"event\" : \"access\" , \"n\" : 12, \"user\":\"\\udcff\", \"b\":true}", true, "\xff", NULL, NULL },
 	{ "event=access user=\"never ends", false, NULL, NULL, NULL },
 	{ "{\"event\":\"access\"", false, NULL, NULL, NULL },

@@ -85,7 +85,7 @@ stay(uint64_t caps)
 	return 0;
 }
 
-static const struct monitor_system no_system = { nothing_to_verify, stay };
+static const struct monitor_system no_system = { nothing_to_verify, stay, NULL };
 
 static void
 make_files(struct rig *r)

@@ -29,6 +29,7 @@ static struct {
 	struct chan login, files;
 	const struct fake_options *o;
 	int stored;		/* the last upload */
+	unsigned states;	/* as the real agent keeps them */
 	bool listing, half;
 } peers;
 
@@ -94,6 +95,8 @@ on_read(const struct msg *m, const char *path)
 		memory = memory_file(FAKE_TEXT, sizeof FAKE_TEXT - 1);
 	fd = again(memory, O_RDONLY);
 	close(memory);
+	if (m->type == MSG_RETRIEVE)
+		peers.states = ST_TRANSFER;
 	answer(&peers.files, m, MSG_READING, &body, fd);
 }
 
@@ -116,6 +119,7 @@ on_write(const struct msg *m, const char *path, uint64_t offset)
 	if (strncmp(path, "room", 4) == 0)
 		body.room = 5000000;
 	fd = m->type == MSG_APPEND ? again(peers.stored, O_WRONLY | O_APPEND) : dup(peers.stored);
+	peers.states = ST_TRANSFER;
 	answer(&peers.files, m, MSG_WRITING, &body, fd);
 }
 
@@ -179,6 +183,7 @@ on_list(const struct msg *m, const char *path)
 		return;
 	peers.half = strcmp(path, "half") == 0;
 	peers.listing = false;
+	peers.states |= ST_LISTING;
 	answer(&peers.files, m, MSG_DONE, &body, -1);
 }
 
@@ -230,6 +235,7 @@ on_finish(const struct msg *m)
 	if (upload_open)
 		answer(&peers.files, m, MSG_DONE, &body, -1);
 	upload_open = false;
+	peers.states = ST_LIVE;
 }
 
 static void
@@ -237,6 +243,8 @@ serve_files(const struct msg *m)
 {
 	if (m->type == MSG_RETRIEVE || m->type == MSG_DIGEST)
 		upload_open = false;
+	peers.states = m->type == MSG_RENAME_FROM ? peers.states | ST_RENAMING : m->type == MSG_RENAME_TO || m->type == MSG_NOTE ?
+	    peers.states : peers.states & ~(unsigned)ST_RENAMING;
 	if (m->type == MSG_STORE || m->type == MSG_STORE_UNIQUE || m->type == MSG_APPEND)
 		upload_open = true;
 	switch (m->type) {
@@ -356,6 +364,7 @@ serve_peers(int login, int files, const struct fake_options *o)
 
 	peers.o = o;
 	peers.stored = -1;
+	peers.states = ST_LIVE;
 	chan_init(&peers.login, login, CH_LOGIN, ROLE_MONITOR);
 	chan_init(&peers.files, files, CH_FILES, ROLE_AGENT);
 	for (;;) {
@@ -366,7 +375,7 @@ serve_peers(int login, int files, const struct fake_options *o)
 			end += 1000000;
 			end_after();
 		}
-		if (p[1].revents != 0 && !serve_one(&peers.files, ST_LIVE | ST_TRANSFER | ST_LISTING | ST_RENAMING))
+		if (p[1].revents != 0 && !serve_one(&peers.files, peers.states))
 			_exit(0);
 		if (p[0].revents != 0 && !serve_one(&peers.login, ST_LOGIN))
 			chan_close(&peers.login);

@@ -58,18 +58,17 @@ START_TEST(aliases)
 }
 END_TEST
 
-/* The gate is computed from the messages: reading needs the right to read, NOOP none. */
+/* The gate is computed from the messages. What depends on a path may always be possible; session-wide rights are known. */
 START_TEST(gates)
 {
-	uint32_t read = 1u << 0, list = 1u << 2, create = 1u << 5;
+	uint32_t umask = 1u << 20, password = 1u << 23, administer = 1u << 24;
 
-	ck_assert(verb_possible(&verb_table[VERB_RETR], read));
-	ck_assert(!verb_possible(&verb_table[VERB_RETR], ~read));
-	ck_assert(verb_possible(&verb_table[VERB_HASH], read) && !verb_possible(&verb_table[VERB_HASH], 0));
-	ck_assert(verb_possible(&verb_table[VERB_NLST], list) && !verb_possible(&verb_table[VERB_NLST], read));
-	ck_assert(verb_possible(&verb_table[VERB_STOR], create) && !verb_possible(&verb_table[VERB_STOR], read));
-	ck_assert(verb_possible(&verb_table[VERB_NOOP], 0) && verb_possible(&verb_table[VERB_PASV], 0));
-	ck_assert(!verb_possible(&site_table[SITE_CHMOD], read));
+	ck_assert(verb_possible(&verb_table[VERB_RETR], 0) && verb_possible(&verb_table[VERB_NOOP], 0));
+	ck_assert(verb_possible(&verb_table[VERB_PASV], 0) && verb_possible(&site_table[SITE_CHMOD], 0));
+	ck_assert(verb_possible(&site_table[SITE_UMASK], umask) && !verb_possible(&site_table[SITE_UMASK], ~umask));
+	ck_assert(verb_possible(&site_table[SITE_PSWD], password) && !verb_possible(&site_table[SITE_PSWD], ~password));
+	ck_assert(verb_possible(&site_table[SITE_PASSWD], password) && verb_possible(&site_table[SITE_PASSWD], administer));
+	ck_assert(!verb_possible(&site_table[SITE_PASSWD], umask) && !verb_possible(&site_table[SITE_USERADD], password));
 }
 END_TEST
 

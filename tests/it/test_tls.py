@@ -1,0 +1,724 @@
+"""FTPS: clients people use, and attacks (RFC 4217)."""
+import contextlib
+import ftplib
+import io
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+
+import pytest
+from conftest import Raw, Server, free_port, read_all
+
+NAME = "ftp.example.org"
+
+
+def run_openssl(*args):
+    return subprocess.run(["openssl", *args], capture_output=True, check=True)
+
+
+def make_cert(directory, name, kind="ec", host=NAME, days=90, ca=None, extra=()):
+    """name.pem and name.key; self-signed, or by the pair called ca."""
+    new = {"ec": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["rsa:2048"], "ed25519": ["ed25519"]}[kind]
+    signer = ["-x509"] if ca is None else ["-x509", "-CA", f"{directory}/{ca}.pem", "-CAkey", f"{directory}/{ca}.key"]
+    run_openssl("req", *signer, "-newkey", *new, "-nodes", "-keyout", f"{directory}/{name}.key", "-out", f"{directory}/{name}.pem",
+                "-days", str(days), "-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host},IP:127.0.0.1", *extra)
+    os.chmod(f"{directory}/{name}.key", 0o600)
+
+
+class TlsServer(Server):
+    """Two certificates beside each other, an implicit listener."""
+
+    def __init__(self, tls="", server="", listener="", sections="", kinds=("ec", "rsa"), accounts=None, prepare=None):
+        directory = tempfile.mkdtemp(prefix="sallyport-tls-")
+        for k in kinds:
+            make_cert(directory, k, k)
+        if prepare:
+            prepare(directory)
+        self.implicit = free_port()
+        certs = ", ".join(f"{directory}/{k}.pem" for k in kinds)
+        keys = ", ".join(f"{directory}/{k}.key" for k in kinds)
+        text = ["[tls]", f"certificate = {certs}", f"private_key = {keys}", tls.replace("{dir}", directory),
+                "[listener implicit]", f"listen = 127.0.0.1:{self.implicit}", "implicit_tls = yes"]
+        super().__init__(directory, "never_ban = 127.0.0.0/8\n" + server, "\n".join(text) + "\n" + sections, accounts, listener)
+
+    def context(self, version=None):
+        c = ssl.create_default_context()
+        c.check_hostname = False
+        c.verify_mode = ssl.CERT_NONE
+        if version:
+            c.minimum_version = c.maximum_version = version
+        return c
+
+    def ftps(self, user="alice", cls=ftplib.FTP_TLS, context=None, protect=True, login=True, **kw):
+        f = cls(context=context or self.context(), timeout=20, **kw)
+        f.connect("127.0.0.1", self.port)
+        if login:
+            f.login(user, user)
+            if protect:
+                f.prot_p()
+        return f
+
+    def secured(self, context=None, host=None, **kw):
+        """A raw control connection after its handshake."""
+        r = Raw(self.port)
+        assert r.reply()[0] == 220
+        assert r.cmd("AUTH TLS")[0] == 234
+        wrap(r, context or self.context(), host, **kw)
+        return r
+
+    def logged_in(self, context=None, user="alice"):
+        r = self.secured(context)
+        assert r.cmd(f"USER {user}")[0] == 331
+        assert r.cmd(f"PASS {user}")[0] == 230
+        assert r.cmd("PBSZ 0")[0] == 200
+        assert r.cmd("PROT P")[0] == 200
+        return r
+
+
+def wrap(raw, context, host=None, session=None):
+    raw.sock = context.wrap_socket(raw.sock, server_hostname=host, session=session, suppress_ragged_eofs=False)
+    raw.file = raw.sock.makefile("rb")
+    raw.context = context
+
+
+class Resuming(ftplib.FTP_TLS):
+    """Data connections resume the control connection's session, as FileZilla does."""
+
+    def ntransfercmd(self, cmd, rest=None):
+        conn, size = ftplib.FTP.ntransfercmd(self, cmd, rest)
+        if self._prot_p:
+            conn = self.context.wrap_socket(conn, server_hostname=self.host, session=self.sock.session)
+        return conn, size
+
+
+@pytest.fixture(scope="module")
+def tls():
+    s = TlsServer()
+    yield s
+    s.clean()
+
+
+@contextlib.contextmanager
+def running(**kw):
+    s = TlsServer(**kw)
+    try:
+        yield s
+    finally:
+        s.clean()
+
+
+def run(*args, timeout=60, **kw):
+    return subprocess.run(args, capture_output=True, timeout=timeout, check=False, **kw)
+
+
+def write(path, content):
+    with open(path, "wb") as f:
+        f.write(content)
+
+
+def read(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+# ------------------------------------------------------------------------------ clients
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+@pytest.mark.parametrize("implicit", [False, True])
+def test_curl(tls, tmp_path, version, implicit):
+    content = os.urandom(3_000_000)
+    write(f"{tls.homes['alice']}/curl", content)
+    base = f"ftps://127.0.0.1:{tls.implicit}" if implicit else f"ftp://127.0.0.1:{tls.port}"
+    curl = ["curl", "-sS", "-k", "--ssl-reqd", f"--tlsv{version}", "--tls-max", version, "-u", "alice:alice"]
+    out = tmp_path / "out"
+    r = run(*curl, f"{base}/curl", "-o", out)
+    assert r.returncode == 0, r.stderr
+    assert out.read_bytes() == content
+    out.write_bytes(content[:1_000_000])
+    assert run(*curl, "-C", "-", f"{base}/curl", "-o", out).returncode == 0
+    assert out.read_bytes() == content
+    r = run(*curl, "-T", out, f"{base}/up-{version}-{implicit}")
+    assert r.returncode == 0, r.stderr
+    assert read(f"{tls.homes['alice']}/up-{version}-{implicit}") == content
+    assert b"curl" in run(*curl, f"{base}/").stdout
+
+
+def test_lftp(tls, tmp_path):
+    os.makedirs(f"{tls.homes['bob']}/tree", exist_ok=True)
+    for i in range(40):
+        write(f"{tls.homes['bob']}/tree/f{i}", os.urandom(1000 + i))
+    script = ("set ssl:verify-certificate no; set ftp:ssl-force true; set ftp:ssl-protect-data true;"
+              f"mirror tree {tmp_path}/got; mirror -R {tmp_path}/got back; bye")
+    r = run("lftp", "-u", "bob,bob", "-e", script, f"ftp://127.0.0.1:{tls.port}")
+    assert r.returncode == 0, r.stderr
+    run("chown", "-R", "64112", f"{tls.homes['bob']}")
+    for i in range(40):
+        assert read(f"{tls.homes['bob']}/back/f{i}") == read(f"{tls.homes['bob']}/tree/f{i}")
+
+
+def test_rclone(tls, tmp_path):
+    write(tmp_path / "r", os.urandom(500_000))
+    password = run("rclone", "obscure", "alice").stdout.decode().strip()
+    flags = ["--ftp-host", "127.0.0.1", "--ftp-port", str(tls.port), "--ftp-user", "alice", "--ftp-pass", password,
+             "--ftp-explicit-tls", "--ftp-no-check-certificate", "--config", "/dev/null"]
+    r = run("rclone", "copy", str(tmp_path / "r"), ":ftp:/rclone", *flags)
+    assert r.returncode == 0, r.stderr
+    assert read(f"{tls.homes['alice']}/rclone/r") == read(tmp_path / "r")
+    assert b"500000 r" in run("rclone", "ls", ":ftp:/rclone", *flags).stdout
+
+
+@pytest.mark.parametrize("cls", [ftplib.FTP_TLS, Resuming])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_500_small_files(tls, cls, version):
+    write(f"{tls.homes['alice']}/small", b"hello\n")
+    f = tls.ftps(cls=cls, context=tls.context(version))
+    for i in range(250):
+        b = io.BytesIO()
+        f.retrbinary("RETR small", b.write)
+        assert b.getvalue() == b"hello\n"
+        f.storbinary(f"STOR s{i % 10}", io.BytesIO(b"%d" % i))
+    assert f.size("s9") == 3
+    f.quit()
+
+
+def test_s_client(tls):
+    p = subprocess.Popen(["openssl", "s_client", "-connect", f"127.0.0.1:{tls.port}", "-starttls", "ftp", "-quiet"],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    p.stdin.write(b"NOOP\r\nQUIT\r\n")
+    p.stdin.flush()
+    out = p.communicate(timeout=20)[0]
+    assert b"221 " in out
+
+
+def node_ready():
+    return shutil.which("node") and os.path.isdir("/usr/share/nodejs/basic-ftp") or os.environ.get("BASIC_FTP")
+
+
+@pytest.mark.skipif(not node_ready(), reason="basic-ftp for Node is not installed (set BASIC_FTP to its folder)")
+def test_basic_ftp(tls, tmp_path):
+    module = os.environ.get("BASIC_FTP", "/usr/share/nodejs/basic-ftp")
+    write(tmp_path / "n", os.urandom(300_000))
+    script = f"""
+const ftp = require({module!r});
+(async () => {{
+  const c = new ftp.Client();
+  await c.access({{host: "127.0.0.1", port: {tls.port}, user: "alice", password: "alice", secure: true,
+    secureOptions: {{rejectUnauthorized: false}}}});
+  for (let i = 0; i < 5; i++) {{
+    await c.uploadFrom({str(tmp_path / "n")!r}, "node" + i);
+    await c.downloadTo({str(tmp_path / "m")!r} + i, "node" + i);
+  }}
+  console.log((await c.list()).length);
+  c.close();
+}})().catch(e => {{ console.error(e); process.exit(1); }});
+"""
+    r = run("node", "-e", script)
+    assert r.returncode == 0, r.stderr
+    for i in range(5):
+        assert read(tmp_path / f"m{i}") == read(tmp_path / "n")
+
+
+# --------------------------------------------------------------------------- the commands
+
+def test_order_of_commands(tls):
+    r = Raw(tls.port)
+    assert r.reply()[0] == 220
+    assert "AUTH TLS" in r.cmd("FEAT")[1]
+    assert r.cmd("PBSZ 0")[0] == 503
+    assert r.cmd("PROT P")[0] == 503
+    assert r.cmd("CCC")[0] == 533
+    assert r.cmd("AUTH KERBEROS_V4")[0] == 504
+    assert r.cmd("AUTH TLS")[0] == 234
+    wrap(r, tls.context())
+    assert r.cmd("AUTH TLS")[0] == 503
+    assert r.cmd("PROT P")[0] == 503
+    assert r.cmd("PBSZ x")[0] == 501
+    assert r.cmd("PBSZ 16384") == (200, "200 PBSZ=0\r\n")
+    assert r.cmd("PROT S")[0] == 536
+    assert r.cmd("PROT X")[0] == 504
+    assert r.cmd("PROT C")[0] == 200
+    assert r.cmd("PROT P")[0] == 200
+    assert r.cmd("CCC")[0] == 534
+    r.close()
+
+
+def test_tls_off():
+    with running(listener="tls = off") as s:
+        r = Raw(s.port)
+        r.reply()
+        assert "AUTH" not in r.cmd("FEAT")[1]
+        assert r.cmd("AUTH TLS")[0] == 502
+        assert r.cmd("USER alice")[0] == 331
+
+
+def test_control_must_be_secure():
+    with running(listener="tls = control") as s:
+        r = Raw(s.port)
+        r.reply()
+        code, text = r.cmd("USER alice")
+        assert code == 530 and "TLS" in text
+        assert r.cmd("PASS alice")[0] == 503
+        f = s.ftps(protect=False)
+        f.nlst()
+        f.quit()
+
+
+def test_data_must_be_secure():
+    with running(listener="tls = full") as s:
+        f = s.ftps(protect=False)
+        with pytest.raises(ftplib.error_perm, match="^521"):
+            f.nlst()
+        f.prot_p()
+        f.nlst()
+        with pytest.raises(ftplib.error_perm, match="^534"):
+            f.prot_c()
+        f.quit()
+
+
+def test_account_wants_tls():
+    accounts = "[account carl]\npassword = {CLEAR}carl\nhome = /tmp\nrun_as = 64114:64114\nlayer = pyftpdlib elr\ntls = control\n"
+    with running(sections=accounts) as s:
+        r = Raw(s.port)
+        r.reply()
+        r.cmd("USER carl")
+        assert r.cmd("PASS carl")[0] in (530, 503)
+
+
+def test_ccc():
+    with running(listener="allow_ccc = yes") as s:
+        r = s.secured()
+        assert r.cmd("USER alice")[0] == 331
+        assert r.cmd("PASS alice")[0] == 230
+        assert r.cmd("CCC")[0] == 200
+        r.sock = r.sock.unwrap()
+        r.file = r.sock.makefile("rb")
+        assert r.cmd("PWD")[0] == 257
+        assert r.cmd("AUTH TLS")[0] == 503
+
+
+def test_host_and_sni(tls):
+    c = tls.context()
+    r = tls.secured(c, host=NAME)
+    assert r.cmd("HOST other.example.org")[0] == 504
+    assert r.cmd(f"HOST {NAME}")[0] == 220
+    r = tls.secured(c)
+    assert r.cmd("HOST other.example.org")[0] == 504
+
+
+@pytest.mark.parametrize("offer,good", [(["ftp"], True), (["http/1.1"], False), (["h2", "imap"], False)])
+def test_alpn(tls, offer, good):
+    c = tls.context()
+    c.set_alpn_protocols(offer)
+    if good:
+        assert tls.secured(c).sock.selected_alpn_protocol() == "ftp"
+    else:
+        with pytest.raises(ssl.SSLError):
+            tls.secured(c)
+
+
+def test_sni_chooses():
+    def prepare(d):
+        make_cert(d, "other", host="other.example.org")
+
+    with running(kinds=("ec",), prepare=prepare) as s:
+        text = read(s.conf).decode().replace(f"{s.dir}/ec.pem", f"{s.dir}/ec.pem, {s.dir}/other.pem").replace(
+            f"{s.dir}/ec.key", f"{s.dir}/ec.key, {s.dir}/other.key")
+        write(s.conf, text.encode())
+        s.process.send_signal(signal.SIGHUP)
+        for host in (NAME, "other.example.org"):
+            c = s.context()
+            c.load_verify_locations(f"{s.dir}/{'ec' if host == NAME else 'other'}.pem")
+            c.verify_mode = ssl.CERT_REQUIRED
+            c.check_hostname = True
+            for _ in range(50):
+                with contextlib.suppress(ssl.SSLError):
+                    s.secured(c, host=host)
+                    break
+                time.sleep(0.2)
+            else:
+                pytest.fail(f"no certificate for {host}")
+
+
+# -------------------------------------------------------------------------------- attacks
+
+def test_injection_with_auth(tls):
+    r = Raw(tls.port)
+    r.reply()
+    r.send("AUTH TLS\r\nUSER alice\r\nPASS alice\r\n")
+    assert r.reply()[0] == 421
+    assert r.reply()[0] == 0
+    assert "plaintext-injection" in tls.wait_log("plaintext-injection").group(0)
+
+
+def test_injection_after_auth(tls):
+    r = Raw(tls.port)
+    r.reply()
+    assert r.cmd("AUTH TLS")[0] == 234
+    r.send("USER alice\r\n")
+    rest = read_all(r.sock)
+    assert b"331" not in rest and b"220" not in rest
+
+
+GARBAGE = {
+    "cut record": b"\x16\x03\x01", "no message": b"\x16\x03\x01\x00\x05AAAAA", "random": os.urandom(3000),
+    "SSL 2": b"\x80\x80\x01\x03\x01", "zeros": b"\x00" * 600, "alert": b"\x15\x03\x03\x00\x02\x02\x28",
+    "early data": b"\x17\x03\x03\x40\x00" + b"A" * 16384,
+}
+
+
+@pytest.mark.parametrize("what", GARBAGE)
+def test_garbage_in_the_handshake(tls, what):
+    r = Raw(tls.port)
+    r.reply()
+    assert r.cmd("AUTH TLS")[0] == 234
+    with contextlib.suppress(OSError):
+        r.send(GARBAGE[what])
+        r.sock.shutdown(socket.SHUT_WR)
+        read_all(r.sock)
+    tls.ftps().quit()
+
+
+@pytest.mark.parametrize("explicit", [True, False])
+def test_half_open_handshake(explicit):
+    with running(server="login_grace_time = 2") as s:
+        r = Raw(s.port if explicit else s.implicit)
+        if explicit:
+            r.reply()
+            r.cmd("AUTH TLS")
+        r.send(b"\x16\x03\x01\x02\x00\x01")
+        began = time.monotonic()
+        with contextlib.suppress(ConnectionResetError):
+            assert b"421" not in read_all(r.sock)
+        assert 1 < time.monotonic() - began < 8
+        s.ftps().quit()
+
+
+def test_data_in_clear(tls):
+    r = tls.logged_in()
+    data = r.passive()
+    assert r.cmd("LIST")[0] == 150
+    data.sendall(b"this is not TLS\r\n")
+    assert r.reply()[0] == 522
+    assert data.recv(1000)[:5] != b"total"
+    assert r.cmd("NOOP")[0] == 200
+
+
+def test_upload_in_clear_stores_nothing(tls):
+    r = tls.logged_in()
+    data = r.passive()
+    assert r.cmd("STOR clear")[0] == 150
+    data.sendall(b"content in clear")
+    data.close()
+    assert r.reply()[0] == 522
+    assert not os.path.exists(f"{tls.homes['alice']}/clear") or read(f"{tls.homes['alice']}/clear") == b""
+
+
+def data_connection(r, session, context=None):
+    return (context or r.context).wrap_socket(r.passive(), session=session, suppress_ragged_eofs=False,
+                                              do_handshake_on_connect=False)
+
+
+def strict_list(r, session, context=None):
+    """The final code of a listing whose data connection has this session."""
+    plain = r.passive()
+    assert r.cmd("LIST")[0] == 150
+    with contextlib.suppress(ssl.SSLError, OSError):
+        data = (context or r.context).wrap_socket(plain, session=session, suppress_ragged_eofs=False)
+        read_all(data)
+    return r.reply()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_stolen_ticket(version):
+    with running(tls="session_reuse = strict") as s:
+        c = s.context(version)
+        first, second = s.logged_in(c), s.logged_in(c)
+        assert strict_list(first, first.sock.session)[0] == 226
+        code, text = strict_list(second, first.sock.session)
+        assert code == 522 and "TLS session of data connection not resumed" in text and "session_reuse = strict" in text
+        assert strict_list(second, None)[0] == 522
+        assert strict_list(second, second.sock.session)[0] == 226
+
+
+def test_adaptive(tls):
+    r = tls.logged_in()
+    assert strict_list(r, None)[0] == 226
+    for _ in range(3):
+        assert strict_list(r, r.sock.session)[0] == 226
+    code, text = strict_list(r, None)
+    assert code == 522 and "session_reuse = adaptive" in text
+    assert strict_list(r, r.sock.session)[0] == 226
+
+
+def test_session_outlives_its_tickets():
+    with running(tls="session_reuse = strict\nticket_lifetime = 1") as s:
+        f = s.ftps(cls=Resuming)
+        f.nlst()
+        time.sleep(2.5)
+        f.nlst()
+        f.quit()
+
+
+def upload(r, name, content, close):
+    plain = r.passive()
+    assert r.cmd(f"STOR {name}")[0] == 150
+    data = r.context.wrap_socket(plain, session=r.sock.session, suppress_ragged_eofs=False)
+    data.sendall(content)
+    close(data)
+    return r.reply()
+
+
+def cut(data):
+    raw = socket.socket(fileno=data.detach())
+    raw.shutdown(socket.SHUT_WR)
+    time.sleep(0.1)
+    raw.close()
+
+
+def test_truncated_upload(tls):
+    old = f"{tls.homes['alice']}/precious"
+    write(old, b"old content")
+    os.chown(old, 64111, 64111)
+    r = tls.logged_in()
+    code, text = upload(r, "precious", b"x" * 100_000, cut)
+    assert code == 426 and "closing message" in text
+    assert read(old) == b"old content"
+    code, _ = upload(r, "precious", b"new content", lambda d: d.unwrap().close())
+    assert code == 226
+    assert read(old) == b"new content"
+
+
+def test_truncated_upload_where_allowed():
+    with running(tls="tls_strict_close = no") as s:
+        r = s.logged_in()
+        assert upload(r, "lax", b"x" * 100_000, cut)[0] == 226
+        assert len(read(f"{s.homes['alice']}/lax")) == 100_000
+
+
+def test_download_ends_with_the_closing_message(tls):
+    write(f"{tls.homes['alice']}/closing", b"y" * 50_000)
+    r = tls.logged_in()
+    plain = r.passive()
+    assert r.cmd("RETR closing")[0] == 150
+    data = r.context.wrap_socket(plain, session=r.sock.session, suppress_ragged_eofs=False)
+    got = read_all_tls(data)
+    assert got == b"y" * 50_000
+    data.unwrap().close()
+    assert r.reply()[0] == 226
+
+
+def read_all_tls(data):
+    parts = []
+    while True:
+        b = data.recv(65536)     # raises on an end without the closing message
+        if not b:
+            return b"".join(parts)
+        parts.append(b)
+
+
+def test_no_renegotiation(tls):
+    p = subprocess.Popen(["openssl", "s_client", "-connect", f"127.0.0.1:{tls.implicit}", "-tls1_2"],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    time.sleep(1)
+    with contextlib.suppress(BrokenPipeError):
+        p.stdin.write(b"R\n")
+        p.stdin.flush()
+        time.sleep(1)
+        p.stdin.write(b"NOOP\n")
+        p.stdin.flush()
+    out = p.communicate(timeout=20)[0]
+    assert b"no renegotiation" in out
+
+
+@pytest.mark.parametrize("version", ["-tls1", "-tls1_1"])
+def test_old_versions(tls, version):
+    r = run("openssl", "s_client", "-connect", f"127.0.0.1:{tls.implicit}", version, "-cipher", "ALL:@SECLEVEL=0", input=b"")
+    assert b"Cipher is (NONE)" in r.stdout or b"no protocols available" in r.stderr
+
+
+# ----------------------------------------------------------------------------- certificates
+
+def der_of(sock):
+    return sock.getpeercert(binary_form=True)
+
+
+def test_files_that_change_are_reloaded():
+    with running(kinds=("ec",)) as s:
+        held = s.logged_in()
+        old = der_of(held.sock)
+        write(f"{s.dir}/ec.key", b"broken")
+        s.wait_log("certificate-unusable.*no private key", 30)
+        assert der_of(s.secured().sock) == old
+        make_cert(s.dir, "ec")
+        s.wait_log("certificates-reloaded.*\n(.*\n)*.*certificate-loaded|certificate-loaded.*\n(.*\n)*.*certificates-reloaded", 30)
+        for _ in range(50):
+            if der_of(s.secured().sock) != old:
+                break
+            time.sleep(0.2)
+        else:
+            pytest.fail("the old certificate is still shown")
+        # The session from before goes on, and its data connections are signed with the key of its time.
+        assert strict_list(held, None)[0] == 226
+
+
+def test_expiry_is_told():
+    def prepare(d):
+        make_cert(d, "ec", days=5)
+
+    with running(kinds=("ec",), prepare=prepare) as s:
+        assert re.search("days=[45]$", s.wait_log("certificate-expires.*").group(0))
+
+
+def test_keeper_comes_back(tls):
+    pid = next(p for p, name in tls.pids().items() if name.startswith("sallyport-keepe"))
+    os.kill(pid, signal.SIGKILL)
+    tls.wait_log("keeper-restarted", 20)
+    for _ in range(50):
+        with contextlib.suppress(ssl.SSLError, OSError, EOFError, ftplib.Error, AssertionError):
+            tls.ftps().quit()
+            break
+        time.sleep(0.2)
+    else:
+        pytest.fail("no TLS after the keeper came back")
+
+
+def test_start_fails_with_a_broken_pair():
+    directory = tempfile.mkdtemp(prefix="sallyport-tls-")
+    make_cert(directory, "a")
+    make_cert(directory, "b")
+    with pytest.raises(pytest.fail.Exception, match="does not belong to the certificate"):
+        Server(directory, sections=f"[tls]\ncertificate = {directory}/a.pem\nprivate_key = {directory}/b.key\n")
+    shutil.rmtree(directory)
+
+
+def revoke(d, name):
+    """crl.pem of the authority ca."""
+    write(f"{d}/index", b"")
+    write(f"{d}/ca.cnf", f"[ca]\ndefault_ca=x\n[x]\ndatabase={d}/index\ndefault_md=sha256\ndefault_crl_days=9\n".encode())
+    common = ["ca", "-config", f"{d}/ca.cnf", "-cert", f"{d}/ca.pem", "-keyfile", f"{d}/ca.key"]
+    run_openssl(*common, "-revoke", f"{d}/{name}.pem")
+    run_openssl(*common, "-gencrl", "-out", f"{d}/crl.pem")
+
+
+def fingerprint(path):
+    text = run_openssl("x509", "-in", path, "-noout", "-fingerprint", "-sha256").stdout.decode()
+    return "sha256:" + text.strip().split("=")[1].replace(":", "").lower()
+
+
+@contextlib.contextmanager
+def client_cert_server(mode, login, ident="", crl=False):
+    """Account carl has a certificate (pair client); stranger's is of nobody we know."""
+    known = {}
+
+    def prepare(d):
+        make_cert(d, "ca", host="ca")
+        make_cert(d, "client", host="pc7.example.org", ca="ca")
+        make_cert(d, "stranger", host="pc7.example.org")
+        known["id"] = ident or fingerprint(f"{d}/client.pem")
+        if crl:
+            revoke(d, "client")
+
+    class Account(str):
+        """Known only once the certificates are made."""
+        def __radd__(self, before):
+            return before + ("[account carl]\npassword = {CLEAR}carl\nhome = /tmp\nrun_as = 64114:64114\nlayer = pyftpdlib elr\n"
+                             f"certificate_login = {login}\ncertificate_id = {known['id']}\n")
+
+    text = f"client_certificate = {mode}\nclient_ca = {{dir}}/ca.pem\n" + ("client_crl = {dir}/crl.pem\n" if crl else "")
+    with running(tls=text, prepare=prepare, kinds=("ec",), sections=Account()) as s:
+        yield s
+
+
+def try_login(s, cert, password):
+    c = s.context()
+    if cert:
+        c.load_cert_chain(f"{s.dir}/{cert}.pem", f"{s.dir}/{cert}.key")
+    try:
+        r = s.secured(c)
+        code, _ = r.cmd("USER carl")
+        if code == 331:
+            code, _ = r.cmd(f"PASS {password}")
+        return code
+    except (ssl.SSLError, ConnectionError):
+        return 0
+
+
+def test_certificate_instead_of_password():
+    with client_cert_server("request", "instead_of_password") as s:
+        assert try_login(s, "client", "wrong") in (230, 232)
+        assert try_login(s, None, "wrong") == 530
+        assert try_login(s, "stranger", "wrong") == 0
+
+
+def test_certificate_and_password():
+    with client_cert_server("request", "and_password", ident="dns:pc7.example.org") as s:
+        assert try_login(s, "client", "wrong") == 530
+        assert try_login(s, None, "carl") == 530
+        assert try_login(s, "client", "carl") == 230
+
+
+def test_certificate_required_and_revoked():
+    with client_cert_server("require", "no", crl=True) as s:
+        assert try_login(s, None, "carl") == 0
+        assert try_login(s, "client", "carl") == 0
+        s.wait_log("tls-failed")
+
+
+# ---------------------------------------------------------------------- the key stays where it is
+
+def secrets_of(directory):
+    """Byte strings that only a holder of the keys has: each in the orders in which memory may hold it."""
+    found = {}
+    ec = run_openssl("ec", "-in", f"{directory}/ec.key", "-text", "-noout").stdout.decode()
+    scalar = bytes.fromhex(re.sub(r"[^0-9a-f]", "", ec.split("priv:")[1].split("pub:")[0])).lstrip(b"\0")
+    rsa = run_openssl("rsa", "-in", f"{directory}/rsa.key", "-text", "-noout").stdout.decode()
+    for name, after in (("privateExponent", "prime1"), ("prime1", "prime2"), ("prime2", "exponent1")):
+        found[name] = bytes.fromhex(re.sub(r"[^0-9a-f]", "", rsa.split(name + ":")[1].split(after)[0])).lstrip(b"\0")
+    found["scalar"] = scalar
+    out = {}
+    for name, value in found.items():
+        out[name] = value[-24:]
+        out[name + " (limbs)"] = value[::-1][:24]
+    for kind in ("ec", "rsa"):
+        text = read(f"{directory}/{kind}.key")
+        out[f"{kind} file"] = text.split(b"\n")[2][:40]
+    return out
+
+
+def memory(pid):
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for line in maps:
+            where, rights = line.split()[:2]
+            if "r" not in rights or "[v" in line:
+                continue
+            first, last = (int(x, 16) for x in where.split("-"))
+            with contextlib.suppress(OSError, ValueError, OverflowError):
+                mem.seek(first)
+                yield mem.read(last - first)
+
+
+def test_private_keys_are_in_the_keeper_only(tls):
+    secrets = secrets_of(tls.dir)
+    held = [tls.ftps(), tls.ftps(cls=Resuming)]
+    for f in held:
+        f.nlst()
+    seen_in_keeper = set()
+    for pid, name in {**tls.pids(), tls.process.pid: "sallyportd"}.items():
+        for block in memory(pid):
+            for what, value in secrets.items():
+                if value not in block:
+                    continue
+                if name.startswith("sallyport-keepe"):
+                    seen_in_keeper.add(what)
+                else:
+                    pytest.fail(f"{what} of a private key is in the memory of {name}")
+    # Otherwise the search would prove nothing.
+    assert {"scalar (limbs)", "prime1 (limbs)"} <= seen_in_keeper
+    for f in held:
+        f.quit()
