@@ -116,7 +116,8 @@ enum account_flag {
 	ACCOUNT_ANONYMOUS	= 1 << 0,
 	ACCOUNT_SYSTEM		= 1 << 1,	/* a user of the operating system: shell, ftpusers, uid_min apply */
 	ACCOUNT_ADMIN		= 1 << 2,	/* may manage accounts over FTP, if its policy gives the right too */
-	ACCOUNT_PAM_SESSION	= 1 << 3	/* a PAM session is to be opened; the monitor keeps root */
+	ACCOUNT_PAM_SESSION	= 1 << 3,	/* a PAM session is to be opened; the monitor keeps root */
+	ACCOUNT_VIRTUAL		= 1 << 4	/* no user of the operating system, even if one has the same name */
 };
 
 struct account {
@@ -193,6 +194,19 @@ struct account_source {
 	int (*add)(void *state, const char *name, const struct secret *password, const char *home, int64_t *id);
 	int (*set_password)(void *state, const char *name, const struct secret *password);
 
+	/*
+	 * The same for sallyctl, with a verifier (a hash; NULL: none) in place of the
+	 * password, and settings by key.  set() takes the key's values away and puts value, if not
+	 * NULL, in their place; append() adds one.  Between begin() and end() it is all or nothing.
+	 */
+	int (*begin)(void *state);
+	int (*end)(void *state, bool commit);
+	int (*create)(void *state, const char *name, const char *verifier);
+	int (*set_verifier)(void *state, const char *name, const char *verifier);
+	int (*set)(void *state, const char *name, const char *key, const char *value);
+	int (*append)(void *state, const char *name, const char *key, const char *value);
+	int (*remove)(void *state, const char *name);
+
 	/* Calls back for every account, in no particular order, until it returns non-zero. NULL: cannot be listed. */
 	int (*list)(void *state, int (*each)(void *context, const struct account *), void *context);
 
@@ -212,8 +226,10 @@ struct account_sources {
 	uint64_t dummy_key;
 };
 
-/* Every source built in, ended by NULL; and the one of that name, or NULL. */
-extern const struct account_source *const account_source_table[];
+/*
+ * The source of that name, or NULL.  Those that need libraries of their own stand in modules beside the program
+ * (sallyport-source-NAME.so), which are loaded at this moment: call it in a template, before the sandbox.
+ */
 const struct account_source *account_source_named(const char *name);
 
 /*

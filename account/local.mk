@@ -1,4 +1,4 @@
-noinst_LIBRARIES += libaccount.a
+noinst_LIBRARIES += libaccount.a libaccountdb.a
 libaccount_a_SOURCES = \
 	account/account.h account/source.h \
 	account/certificate.c account/login.c account/name.c account/pool.c account/rules.c account/sources.c \
@@ -6,4 +6,27 @@ libaccount_a_SOURCES = \
 	account/source_anonymous.c account/source_config.c account/source_pam.c account/source_shadow.c \
 	account/unix.c account/unix.h
 libaccount_a_CFLAGS = $(AM_CFLAGS) $(CRYPT_CFLAGS) $(SODIUM_CFLAGS)
-ACCOUNT_LIBS = libaccount.a libcommon.a $(CRYPT_LIBS)
+ACCOUNT_LIBS = libaccount.a libcommon.a $(PAM_LIBS) $(CRYPT_LIBS) $(SODIUM_LIBS)
+
+# Sources with libraries of their own: modules for the monitor, which loads only those that are configured;
+# programs that link them all add account/linked.c to their sources and ACCOUNT_ALL_LIBS.
+tables_sources = account/db.h account/store.c account/store.h account/source_tables.c account/source_tables.h
+database_sources = $(tables_sources) account/db_sqlite.c account/source_database.c
+postgresql_sources = $(tables_sources) account/db_postgresql.c account/source_postgresql.c
+module_ldflags = -shared -Wl,-Bsymbolic,-z,relro,-z,now,-z,noexecstack $(SAN_LDFLAGS)
+pkglibexec_PROGRAMS += sallyport-source-database.so
+sallyport_source_database_so_SOURCES = $(database_sources)
+sallyport_source_database_so_CFLAGS = $(AM_CFLAGS) -fPIC $(SQLITE_CFLAGS)
+sallyport_source_database_so_LDFLAGS = $(module_ldflags)
+sallyport_source_database_so_LDADD = $(SQLITE_LIBS)
+libaccountdb_a_SOURCES = $(database_sources)
+libaccountdb_a_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS) $(PQ_CFLAGS)
+if HAVE_PQ
+pkglibexec_PROGRAMS += sallyport-source-postgresql.so
+sallyport_source_postgresql_so_SOURCES = $(postgresql_sources)
+sallyport_source_postgresql_so_CFLAGS = $(AM_CFLAGS) -fPIC $(PQ_CFLAGS)
+sallyport_source_postgresql_so_LDFLAGS = $(module_ldflags)
+sallyport_source_postgresql_so_LDADD = $(PQ_LIBS)
+libaccountdb_a_SOURCES += account/db_postgresql.c account/source_postgresql.c
+endif
+ACCOUNT_ALL_LIBS = libaccountdb.a $(ACCOUNT_LIBS) $(SQLITE_LIBS) $(PQ_LIBS)

@@ -33,6 +33,20 @@ split_names(char *text, const char **names, size_t max)
 	return n;
 }
 
+/* The identity that all virtual accounts without one of their own share. */
+static int
+take_shared_identity(struct account *a)
+{
+	const char *user = a->resolved->s.virtual_user, *home = a->home;
+	int r = user == NULL ? -ENOENT : unix_run_as(a, user);
+
+	a->home = home;
+	if (r != 0)
+		log_problem(LOG_LEVEL_ERROR, user == NULL ? "account-without-run-as" : "virtual-user-unusable",
+		    user == NULL ? a->name : user, user == NULL ? 0 : r);
+	return r;
+}
+
 /* Identity of an account that names one in run_as; a system user keeps his own unless told otherwise. */
 static int
 take_identity(struct account *a)
@@ -53,6 +67,8 @@ take_identity(struct account *a)
 	}
 	if (a->uid != ACCOUNT_ID_NONE)
 		return 0;
+	if (a->flags & ACCOUNT_VIRTUAL)
+		return take_shared_identity(a);
 	/* A section with a password for a user of the system. */
 	r = unix_find(a, a->name) == ACCOUNT_FOUND ? 0 : -ENOENT;
 	if (r == 0)

@@ -11,6 +11,16 @@ extern const struct account_source source_config;	/* [account NAME] sections */
 extern const struct account_source source_anonymous;
 extern const struct account_source source_shadow;	/* system users, their passwords in shadow */
 extern const struct account_source source_pam;		/* system users, their passwords behind PAM */
+extern const struct account_source source_database;	/* tables in SQLite */
+#ifdef HAVE_PQ
+extern const struct account_source source_postgresql;	/* the same tables in PostgreSQL */
+#endif
+
+/*
+ * Those that a program links although they bring libraries of their own, ended by NULL
+ * (account/linked.c).  Who does not, such as the monitor, loads them when they are configured.
+ */
+extern const struct account_source *const account_sources_linked[] __attribute__((weak));
 
 /*
  * What system users must satisfy beyond the rules for all accounts:

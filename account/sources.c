@@ -1,7 +1,10 @@
 #include "config.h"
 
+#include <dlfcn.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "account/account.h"
 #include "account/password.h"
@@ -11,9 +14,12 @@
 #include "common/log.h"
 #include "common/str.h"
 
-const struct account_source *const account_source_table[] = {
-	&source_config, &source_anonymous, &source_shadow, &source_pam, NULL
+static const struct account_source *const built_in[] = {
+	&source_config, &source_anonymous, &source_shadow, &source_pam
 };
+
+/* Modules: their libraries are mapped only where accounts names them. */
+static const char *const modules[] = { "database", "postgresql" };
 
 static const char *const reason_words[] = {
 #define REASON_ROW(name, word) word,
@@ -39,12 +45,42 @@ account_result_word(enum account_result r)
 	return (size_t)r < sizeof result_words / sizeof *result_words ? result_words[r] : "?";
 }
 
+/* Loads the module from the folder of the running program, wherever that is installed. */
+static const struct account_source *
+load_module(const char *name)
+{
+	char path[PATH_MAX], symbol[64];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+	char *slash;
+	void *module, *source;
+
+	path[n < 0 ? 0 : n] = '\0';
+	slash = strrchr(path, '/');
+	if (slash == NULL || str_format(symbol, sizeof symbol, "source_%s", name) != 0 ||
+	    str_format(slash, sizeof path - (size_t)(slash - path), "/sallyport-source-%s.so", name) != 0)
+		return NULL;
+	module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	source = module == NULL ? NULL : dlsym(module, symbol);
+	if (source == NULL)
+		log_problem(LOG_LEVEL_ERROR, "account-module", dlerror(), 0);
+	return source;
+}
+
 const struct account_source *
 account_source_named(const char *name)
 {
-	for (size_t i = 0; account_source_table[i] != NULL; i++)
-		if (str_same(account_source_table[i]->name, name))
-			return account_source_table[i];
+	for (size_t i = 0; i < sizeof built_in / sizeof *built_in; i++)
+		if (str_same(built_in[i]->name, name))
+			return built_in[i];
+	if (account_sources_linked != NULL) {
+		for (size_t i = 0; account_sources_linked[i] != NULL; i++)
+			if (str_same(account_sources_linked[i]->name, name))
+				return account_sources_linked[i];
+		return NULL;
+	}
+	for (size_t i = 0; i < sizeof modules / sizeof *modules; i++)
+		if (str_same(modules[i], name))
+			return load_module(modules[i]);
 	return NULL;
 }
 

@@ -5,3 +5,5 @@ monitor_sources = \
 	daemon/monitor/relay.c daemon/monitor/serve.c daemon/monitor/session.c daemon/monitor/xferlog.c
 sallyport_monitor_SOURCES = daemon/monitor/main.c $(monitor_sources)
 sallyport_monitor_LDADD = $(ACCOUNT_LIBS) $(PRIVSEP_LIBS) $(INIH_LIBS)
+# Modules with account sources use the functions of account/ and common/ that stand here.
+sallyport_monitor_LDFLAGS = $(AM_LDFLAGS) -Wl,--export-dynamic

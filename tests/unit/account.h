@@ -12,6 +12,7 @@
 	SUITE(pool)		\
 	SUITE(unix)		\
 	SUITE(login)		\
+	SUITE(store)		\
 	SUITE(pam)
 
 #define SUITE(name) Suite *account_##name##_suite(void);

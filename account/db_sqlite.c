@@ -1,0 +1,172 @@
+#include "config.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "account/db.h"
+#include "common/log.h"
+
+#define BUSY_MS		10000	/* writers wait for each other that long */
+#define STATEMENTS	16
+
+struct sqlite {
+	struct db db;
+	sqlite3 *handle;
+	struct { const char *sql; sqlite3_stmt *statement; } kept[STATEMENTS];
+	unsigned count;
+};
+
+/* SQLite's result codes in ours. The first row that fits counts; other codes are breakage. */
+static const struct { int theirs, ours; } codes[] = {
+	{ SQLITE_CONSTRAINT,	-EEXIST },
+	{ SQLITE_BUSY,		-EBUSY },
+	{ SQLITE_LOCKED,	-EBUSY },
+	{ SQLITE_FULL,		-ENOSPC },
+	{ SQLITE_NOMEM,		-ENOMEM },
+	{ SQLITE_READONLY,	-EROFS },
+	{ SQLITE_PERM,		-EACCES }
+};
+
+static int
+code_of(const struct sqlite *s, int result)
+{
+	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+		if ((result & 0xff) == codes[i].theirs)
+			return codes[i].ours;
+	if (s->handle != NULL)
+		log_problem(LOG_LEVEL_ERROR, "accounts-database", sqlite3_errmsg(s->handle), 0);
+	return -EIO;
+}
+
+/* A statement that does not compile: the only reason that is no breakage is that nobody has made the tables yet. */
+static int
+code_of_prepare(const struct sqlite *s, int result)
+{
+	sqlite3_stmt *probe;
+	bool tables = false;
+
+	if (result != SQLITE_ERROR)
+		return code_of(s, result);
+	if (sqlite3_prepare_v2(s->handle, "SELECT 1 FROM sallyport_schema", -1, &probe, NULL) == SQLITE_OK) {
+		tables = sqlite3_step(probe) == SQLITE_ROW;
+		sqlite3_finalize(probe);
+	}
+	return tables ? code_of(s, result) : -ENOENT;
+}
+
+static int
+prepare(struct sqlite *s, const char *sql, sqlite3_stmt **statement)
+{
+	int r;
+
+	for (unsigned i = 0; i < s->count; i++)
+		if (s->kept[i].sql == sql) {
+			*statement = s->kept[i].statement;
+			return 0;
+		}
+	if (s->count == STATEMENTS)
+		sqlite3_finalize(s->kept[--s->count].statement);
+	r = sqlite3_prepare_v3(s->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+	if (r != SQLITE_OK)
+		return code_of_prepare(s, r);
+	s->kept[s->count].sql = sql;
+	s->kept[s->count++].statement = *statement;
+	return 0;
+}
+
+/* SQLite numbers named parameters in the order in which it meets them. */
+static int
+bind(sqlite3_stmt *statement, unsigned i, const char *value)
+{
+	const char name[] = { '$', (char)('1' + i), '\0' };
+
+	return sqlite3_bind_text(statement, sqlite3_bind_parameter_index(statement, name), value, -1, SQLITE_STATIC) ==
+	    SQLITE_OK ? 0 : -ENOMEM;
+}
+
+static int
+give_row(sqlite3_stmt *statement, db_row *row, void *context)
+{
+	const char *columns[8] = { 0 };
+	int n = sqlite3_column_count(statement);
+
+	for (int i = 0; i < n && i < 8; i++)
+		columns[i] = (const char *)sqlite3_column_text(statement, i);
+	return row == NULL ? 0 : row(context, columns);
+}
+
+static int
+run_sqlite(struct db *db, const char *sql, const char *const *parameters, unsigned n, db_row *row, void *context)
+{
+	struct sqlite *s = (struct sqlite *)(void *)db;
+	sqlite3_stmt *statement;
+	int r = prepare(s, sql, &statement), step = SQLITE_ROW;
+
+	if (r != 0)
+		return r;
+	for (unsigned i = 0; i < n && r == 0; i++)
+		r = bind(statement, i, parameters[i]);
+	while (r == 0 && (step = sqlite3_step(statement)) == SQLITE_ROW)
+		r = give_row(statement, row, context);
+	if (r == 0 && step != SQLITE_DONE)
+		r = code_of(s, step);
+	(void)sqlite3_reset(statement);
+	(void)sqlite3_clear_bindings(statement);
+	return r;
+}
+
+static void
+close_sqlite(struct db *db)
+{
+	struct sqlite *s = (struct sqlite *)(void *)db;
+
+	for (unsigned i = 0; i < s->count; i++)
+		sqlite3_finalize(s->kept[i].statement);
+	sqlite3_close(s->handle);
+	free(s);
+}
+
+static const struct db_kind sqlite_kind = { run_sqlite, close_sqlite, "BEGIN IMMEDIATE", NULL };
+
+/* The file holds hashes: nobody but root reads it. */
+static int
+open_file(struct sqlite *s, const char *path, bool to_write)
+{
+	int flags = to_write ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+	mode_t before = umask(077);
+	int r = sqlite3_open_v2(path, &s->handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
+
+	if (r == SQLITE_OK)
+		r = sqlite3_busy_timeout(s->handle, BUSY_MS);
+	/* Readers never wait for a writer then, and a writer that was killed leaves nothing that a reader had to repair. */
+	if (r == SQLITE_OK && to_write)
+		r = sqlite3_exec(s->handle, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
+		    NULL, NULL, NULL);
+	(void)umask(before);
+	return r;
+}
+
+int
+db_open_sqlite(const char *path, bool to_write, struct db **out)
+{
+	struct sqlite *s;
+	struct stat st;
+	int r;
+
+	if (!to_write && stat(path, &st) < 0)
+		return -errno;
+	if ((s = calloc(1, sizeof *s)) == NULL)
+		return -ENOMEM;
+	s->db.kind = &sqlite_kind;
+	r = open_file(s, path, to_write);
+	if (r == SQLITE_OK) {
+		*out = &s->db;
+		return 0;
+	}
+	r = (r & 0xff) == SQLITE_CANTOPEN ? -EACCES : code_of(s, r);
+	log_problem(LOG_LEVEL_ERROR, "accounts-database", path, r);
+	close_sqlite(&s->db);
+	return r;
+}
