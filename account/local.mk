@@ -6,7 +6,7 @@ libaccount_a_SOURCES = \
 	account/source_anonymous.c account/source_config.c account/source_pam.c account/source_shadow.c \
 	account/unix.c account/unix.h
 libaccount_a_CFLAGS = $(AM_CFLAGS) $(CRYPT_CFLAGS) $(SODIUM_CFLAGS)
-ACCOUNT_LIBS = libaccount.a libcommon.a $(PAM_LIBS) $(CRYPT_LIBS) $(SODIUM_LIBS)
+ACCOUNT_LIBS = libaccount.a libcommon.a $(CRYPT_LIBS)
 
 # Sources with libraries of their own: modules for the monitor, which loads only those that are configured;
 # programs that link them all add account/linked.c to their sources and ACCOUNT_ALL_LIBS.
