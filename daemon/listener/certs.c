@@ -267,7 +267,8 @@ warn_of(const struct cert_pair *p, int64_t left)
 {
 	struct log_line l;
 
-	log_begin(&l, left <= DAY ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, left > 0 ? "certificate-expires" : "certificate-expired");
+	log_begin(&l, left <= DAY ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
+	    left > 0 ? "certificate-expires" : "certificate-expired");
 	log_str(&l, "certificate", p->cert);
 	log_str(&l, "names", p->names);
 	log_num(&l, "days", left / DAY);

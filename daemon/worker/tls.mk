@@ -7,5 +7,6 @@ libtls_a_SOURCES = \
 	daemon/worker/tls_profile.c daemon/worker/tls_profile.h \
 	daemon/worker/tls_provider.c daemon/worker/tls_provider.h \
 	daemon/worker/tls_reuse.c daemon/worker/tls_reuse.h \
+	daemon/worker/tls_link.h daemon/worker/tls_session.c \
 	daemon/worker/tls_stream.c daemon/worker/tls_stream.h \
 	daemon/worker/tls_warm.c

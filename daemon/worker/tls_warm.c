@@ -30,7 +30,8 @@ static struct offer *offers;
 
 /* A key that lives for the time of the warm-up only, signing in place of the keeper. */
 static int
-sign_with(void *context, uint32_t number, unsigned code, const void *message, size_t message_len, uint8_t *sig, size_t *len)
+sign_with(void *context, uint32_t number, unsigned code, const void *message, size_t message_len, uint8_t *sig,
+    size_t *len)
 {
 	const struct scheme *s = scheme_by_code(code);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();

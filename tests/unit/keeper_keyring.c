@@ -79,9 +79,11 @@ START_TEST(signs_only_what_fits)
 	size_t len = sizeof sig;
 
 	ck_assert_int_eq(load(&ring, 5, key, cert, &f, why), 0);
-	ck_assert_int_eq(keyring_sign(&ring, 5, combinations[_i].scheme, m, tls12_message(m), sig, &len), combinations[_i].tls12);
+	ck_assert_int_eq(keyring_sign(&ring, 5, combinations[_i].scheme, m, tls12_message(m), sig, &len),
+	    combinations[_i].tls12);
 	len = sizeof sig;
-	ck_assert_int_eq(keyring_sign(&ring, 5, combinations[_i].scheme, m, tls13_message(m), sig, &len), combinations[_i].tls13);
+	ck_assert_int_eq(keyring_sign(&ring, 5, combinations[_i].scheme, m, tls13_message(m), sig, &len),
+	    combinations[_i].tls13);
 	ck_assert_int_eq(keyring_sign(&ring, 6, combinations[_i].scheme, m, tls13_message(m), sig, &len), -ENOKEY);
 	ck_assert_int_eq(keyring_sign(&ring, 5, combinations[_i].scheme, m, 20, sig, &len), SP_EDENIED);
 	keyring_clear(&ring);
@@ -118,7 +120,8 @@ START_TEST(bad_files_are_explained)
 	struct keyring ring = { 0 };
 	struct key_facts f;
 	const char *const encrypted = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"
-	    "DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\nAAAAAAAAAAAAAAAAAAAAAA==\n-----END RSA PRIVATE KEY-----\n";
+	    "DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\nAAAAAAAAAAAAAAAAAAAAAA==\n"
+	    "-----END RSA PRIVATE KEY-----\n";
 
 	ck_assert_int_lt(load(&ring, 1, key, other, &f, why), 0);
 	ck_assert_ptr_nonnull(strstr(why, "does not belong"));

@@ -6,6 +6,7 @@
 
 Suite *worker_tls_provider_suite(void);
 Suite *worker_tls_reuse_suite(void);
+Suite *worker_tls_session_suite(void);
 Suite *worker_tls_stream_suite(void);
 
 #endif

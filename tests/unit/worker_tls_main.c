@@ -20,6 +20,7 @@ main(void)
 
 	log_set_sink(say_nothing, NULL);
 	srunner_add_suite(r, worker_tls_reuse_suite());
+	srunner_add_suite(r, worker_tls_session_suite());
 	srunner_add_suite(r, worker_tls_stream_suite());
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

@@ -38,7 +38,8 @@ sign_here(void *context, uint32_t number, unsigned code, const void *message, si
 	h->number = number;
 	h->scheme = code;
 	h->shape = tbs_shape(message, message_len);
-	ok = !h->refuse && EVP_DigestSignInit_ex(ctx, &pctx, *s->digest == '\0' ? NULL : s->digest, NULL, NULL, h->key, NULL) == 1;
+	ok = !h->refuse &&
+	    EVP_DigestSignInit_ex(ctx, &pctx, *s->digest == '\0' ? NULL : s->digest, NULL, NULL, h->key, NULL) == 1;
 	if (ok && s->pss)
 		ok = EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) == 1 &&
 		    EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST) == 1;

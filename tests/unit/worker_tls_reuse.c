@@ -7,7 +7,10 @@
 #include "daemon/worker/tls_reuse.h"
 #include "tests/unit/worker_tls.h"
 
-/* r: a data connection that resumes, f: one that does not, x: one that shows a ticket grown too old, w: time passes until all are. */
+/*
+ * r: a data connection that resumes, f: one that does not, x: one that shows a ticket grown too old,
+ * w: time passes until all are.
+ */
 static const struct {
 	int mode;
 	const char *history;

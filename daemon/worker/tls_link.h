@@ -1,0 +1,40 @@
+/*
+ * One connection under TLS, as tls_stream.c (bytes) and tls_session.c (what
+ * they mean for the session) share it.  Nobody else includes this.
+ */
+#ifndef DAEMON_WORKER_TLS_LINK_H
+#define DAEMON_WORKER_TLS_LINK_H
+
+#include <openssl/ssl.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/worker/tls_bio.h"
+#include "daemon/worker/tls_stream.h"
+
+enum tls_phase { PHASE_HANDSHAKE, PHASE_FAILED, PHASE_OPEN, PHASE_CLOSING, PHASE_CLOSED };
+
+/* One connection. */
+struct tls_link {
+	SSL *ssl;
+	struct tls_session *session;
+	struct tls_wire wire;
+	enum tls_phase phase;
+	bool data;
+	bool peer_closed;	/* its closing message has come */
+	uint32_t serial;	/* of the ticket of this session that it showed, 0: none */
+	bool from_control;	/* which had given that ticket */
+	bool expired;		/* that ticket is too old */
+	uint8_t *file;		/* READ_FILE bytes, mapped at the first use */
+};
+
+/*
+ * The handshake has ended well.  0; or SP_EDENIED: session_reuse or the client
+ * certificate forbids the data connection's use.
+ */
+int tls_link_judge(struct tls_link *);
+/* Logs why it has not. */
+void tls_link_failed(const struct tls_link *, int code);
+
+#endif

@@ -1,0 +1,263 @@
+#include "config.h"
+
+#include <openssl/rand.h>
+#include <openssl/x509.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "common/conf.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/str.h"
+#include "daemon/worker/tls_identity.h"
+#include "daemon/worker/tls_link.h"
+#include "daemon/worker/tls_provider.h"
+#include "privsep/chan.h"
+
+/* ------------------------------------------------------------- OpenSSL's callbacks */
+
+/* Protocol names as in ALPN: a length byte, the name. FTP's, and what some clients say on data connections. */
+static const unsigned char alpn_names[] = "\x03" "ftp" "\x08" "ftp-data" "\x0f" "x-filezilla-ftp";
+
+/* A client that speaks another protocol has been led here by somebody (ALPACA): no session. */
+static int
+choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in, unsigned in_len,
+    void *context)
+{
+	unsigned char *chosen;
+
+	(void)ssl, (void)context;
+	if (SSL_select_next_proto(&chosen, out_len, alpn_names, sizeof alpn_names - 1, in, in_len) != OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	*out = chosen;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+/* What each ticket carries, encrypted with the rest of it. */
+struct mark {
+	uint8_t binding[TLS_BINDING];
+	uint32_t serial;
+	uint32_t from_control;
+};
+
+static int
+mark_ticket(SSL *ssl, void *context)
+{
+	const struct tls_link *l = SSL_get_app_data(ssl);
+	struct mark m = { .serial = ++l->session->serial, .from_control = !l->data };
+
+	(void)context;
+	memcpy(m.binding, l->session->binding, TLS_BINDING);
+	return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &m, sizeof m);
+}
+
+static SSL_TICKET_RETURN
+judge_ticket(SSL *ssl, SSL_SESSION *ss, const unsigned char *name, size_t name_len, SSL_TICKET_STATUS status,
+    void *context)
+{
+	struct tls_link *l = SSL_get_app_data(ssl);
+	struct mark m;
+	void *mark;
+	size_t len;
+
+	(void)name, (void)name_len, (void)context;
+	if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	if (SSL_SESSION_get0_ticket_appdata(ss, &mark, &len) != 1 || len != sizeof m)
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	memcpy(&m, mark, sizeof m);
+	if (CRYPTO_memcmp(m.binding, l->session->binding, TLS_BINDING) != 0)
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	l->serial = m.serial;
+	l->from_control = m.from_control;
+	l->expired = (int64_t)SSL_SESSION_get_time(ss) + SSL_SESSION_get_timeout(ss) < (int64_t)time(NULL);
+	/* A ticket may come twice: without early data nothing can be replayed. Each use gives a fresh one. */
+	return SSL_TICKET_RETURN_USE_RENEW;
+}
+
+void
+tls_stream_prepare(SSL_CTX *ctx)
+{
+	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
+	(void)SSL_CTX_set_session_ticket_cb(ctx, mark_ticket, judge_ticket, NULL);
+}
+
+/* The whole message goes to the keeper, the signature comes back. */
+static int
+ask_keeper(void *context, uint32_t key, unsigned scheme, const void *message, size_t message_len, uint8_t *sig,
+    size_t *len)
+{
+	static struct msg answer;
+	struct msg_sign q = { .key = key, .algorithm = (uint16_t)scheme, .message_len = message_len };
+	int r;
+
+	if (message_len > sizeof q.message)
+		return SP_ERANGE;
+	memcpy(q.message, message, message_len);
+	r = chan_call(context, MSG_SIGN, &q, &answer, MSG_SIGNATURE, MSG_NONE);
+	if (r != 0)
+		return r;
+	if (answer.type == MSG_SIGNATURE && answer.signature.signature_len <= *len) {
+		*len = answer.signature.signature_len;
+		memcpy(sig, answer.signature.signature, *len);
+	} else
+		r = SP_EDENIED;
+	msg_close(&answer);
+	return r;
+}
+
+/* -------------------------------------------------------------------- the session */
+
+int
+tls_session_begin(struct tls_session *t, struct tls_profile *p, struct chan *keeper)
+{
+	*t = (struct tls_session){ .profile = p };
+	t->reuse.mode = p->reuse;
+	t->reuse.lifetime_ms = (int64_t)p->ticket_lifetime * 1000;
+	if (tls_profile_own(p) != 0 || RAND_bytes(t->binding, TLS_BINDING) != 1)
+		return -EIO;
+	tls_provider_set_signer(ask_keeper, keeper);
+	return 0;
+}
+
+void
+tls_session_end(struct tls_session *t)
+{
+	free(t->certificate);
+	t->certificate = NULL;
+	t->certificate_len = 0;
+	tls_provider_set_signer(NULL, NULL);
+}
+
+/* -------------------------------------------------------- after a handshake */
+
+/* What the client's certificate says; *len 0 when there is none. The caller frees it. */
+static uint8_t *
+peer_certificate(SSL *ssl, size_t *len)
+{
+	X509 *x = SSL_get0_peer_certificate(ssl);
+
+	*len = 0;
+	return x == NULL ? NULL : tls_identity(x, len);
+}
+
+static void
+log_control(const struct tls_session *t)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_INFO, "tls");
+	log_str(&l, "with", t->description);
+	if (t->name[0] != '\0')
+		log_str(&l, "host", t->name);
+	if (t->certificate != NULL)
+		log_str(&l, "client_certificate", "yes");
+	log_end(&l);
+}
+
+void
+tls_link_failed(const struct tls_link *l, int code)
+{
+	struct log_line line;
+
+	log_begin(&line, LOG_LEVEL_NOTICE, "tls-failed");
+	log_str(&line, "connection", l->data ? "data" : "control");
+	if (l->session->problem[0] != '\0')
+		log_str(&line, "reason", l->session->problem);
+	else
+		log_code(&line, code);
+	log_end(&line);
+}
+
+/* Told once: an administrator who thinks of session_reuse = strict wants to know who would be shut out. */
+static void
+log_not_resuming(struct tls_session *t)
+{
+	struct log_line l;
+
+	if (t->reuse.told || t->reuse.mode != CONF_REUSE_ADAPTIVE)
+		return;
+	t->reuse.told = true;
+	log_begin(&l, LOG_LEVEL_INFO, "tls-not-resumed");
+	log_str(&l, "hint", "session_reuse = strict would refuse this client");
+	log_end(&l);
+}
+
+static void
+note_control(struct tls_link *l)
+{
+	struct tls_session *t = l->session;
+	const char *host = SSL_get_servername(l->ssl, TLSEXT_NAMETYPE_host_name);
+
+	if (host == NULL || str_copy(t->name, sizeof t->name, host) != 0)
+		t->name[0] = '\0';
+	(void)str_format(t->description, sizeof t->description, "%s %s", SSL_get_version(l->ssl), SSL_get_cipher_name(l->ssl));
+	free(t->certificate);
+	t->certificate = peer_certificate(l->ssl, &t->certificate_len);
+	t->reuse.last_ticket_ms = clock_ms();
+	t->control = l->ssl;
+	log_control(t);
+	if (t->secured != NULL)
+		t->secured(t);
+}
+
+/* Who logged in with a certificate shows the same one on data connections, or resumes. */
+static bool
+same_client(const struct tls_link *l)
+{
+	const struct tls_session *t = l->session;
+	size_t len;
+	uint8_t *shown;
+	bool same;
+
+	if (t->certificate == NULL || SSL_session_reused(l->ssl) == 1)
+		return true;
+	shown = peer_certificate(l->ssl, &len);
+	same = shown != NULL && len == t->certificate_len && memcmp(shown, t->certificate, len) == 0;
+	free(shown);
+	return same;
+}
+
+static int
+judge_data(struct tls_link *l)
+{
+	struct tls_session *t = l->session;
+	struct tls_reuse_facts f = {
+		.resumed = SSL_session_reused(l->ssl) == 1,
+		.from_control = l->from_control,
+		.serial = l->serial,
+		.expired = l->expired,
+		.now_ms = clock_ms()
+	};
+	const bool good = tls_reuse_judge(&t->reuse, &f);
+
+	/* It leaves with the next reply, in front of it: later it would surprise clients that expect silence. */
+	if (tls_reuse_needs_ticket(&t->reuse, &f) && t->control != NULL && SSL_version(t->control) == TLS1_3_VERSION)
+		(void)SSL_new_session_ticket(t->control);
+	if (!good)
+		t->refusal = tls_reuse_refusal(&t->reuse);
+	else if (!same_client(l))
+		t->refusal = "data connection without the client certificate of the control connection";
+	if (t->refusal == NULL) {
+		if (!f.resumed)
+			log_not_resuming(t);
+		return 0;
+	}
+	(void)str_copy(t->problem, sizeof t->problem, t->refusal);
+	if (t->refused != NULL)
+		t->refused(t);
+	return SP_EDENIED;
+}
+
+int
+tls_link_judge(struct tls_link *l)
+{
+	if (l->data)
+		return judge_data(l);
+	note_control(l);
+	return 0;
+}
