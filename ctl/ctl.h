@@ -16,19 +16,9 @@
 
 #include "common/json.h"
 
-/* CTL_EXIT(name, number, meaning): --help prints them, tests read them. */
-#define CTL_EXITS(CTL_EXIT)								\
-	CTL_EXIT(CTL_OK,	0,  "done, or the answer is yes")			\
-	CTL_EXIT(CTL_NO,	1,  "the answer is no: denied, invalid, findings")	\
-	CTL_EXIT(CTL_FAILED,	2,  "could not be done, or could not be told")		\
-	CTL_EXIT(CTL_USAGE,	64, "wrong command line")				\
-	CTL_EXIT(CTL_NOSERVER,	69, "the server cannot be reached")			\
-	CTL_EXIT(CTL_DENIED,	77, "not permitted to you")				\
-	CTL_EXIT(CTL_CONFIG,	78, "the configuration is in error")
-
 enum ctl_exit {
 #define CTL_EXIT(name, number, meaning) name = number,
-	CTL_EXITS(CTL_EXIT)
+#include "ctl/exits.def"
 #undef CTL_EXIT
 };
 

@@ -44,7 +44,7 @@ exit_help(void)
 {
 	printf("\nExit status:\n");
 #define CTL_EXIT(name, number, meaning) printf("  %-3d %s\n", number, meaning);
-	CTL_EXITS(CTL_EXIT)
+#include "ctl/exits.def"
 #undef CTL_EXIT
 }
 

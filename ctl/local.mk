@@ -1,7 +1,7 @@
 bin_PROGRAMS += sallyctl
 sallyctl_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS)
 sallyctl_SOURCES = \
-	ctl/commands.def ctl/options.def ctl/ctl.h \
+	ctl/commands.def ctl/ctl.h ctl/exits.def ctl/options.def \
 	ctl/acl.c ctl/acl.h ctl/acl_change.c ctl/acl_save.c ctl/acl_walk.c \
 	ctl/conf.h ctl/config.c \
 	ctl/doctor.c ctl/doctor.def ctl/doctor.h ctl/doctor_files.c ctl/doctor_net.c \

@@ -1,4 +1,4 @@
-/* sallyctl(8), from ctl/commands.def and options.def. */
+/* sallyctl(8), from the tables of ctl/. */
 #include "config.h"
 
 #include <stdio.h>
@@ -90,7 +90,40 @@ print_options(void)
 	mdoc_list_end();
 }
 
+static void
+print_exits(void)
+{
+	static const struct { int number; const char *meaning; } exits[] = {
+#define CTL_EXIT(name, number, meaning) { number, meaning },
+#include "ctl/exits.def"
+#undef CTL_EXIT
+	};
+
+	mdoc_list_begin("Ds");
+	for (size_t i = 0; i < sizeof exits / sizeof *exits; i++)
+		printf(".It %d\n%c%s.\n", exits[i].number, exits[i].meaning[0] - 32, exits[i].meaning + 1);
+	mdoc_list_end();
+}
+
+/* What doctor asks, a line each. */
+static void
+print_checks(void)
+{
+	static const struct { const char *name, *title; } checks[] = {
+#define CHECK(name, function, title) { #name, title },
+#include "ctl/doctor.def"
+#undef CHECK
+	};
+
+	mdoc_list_begin("certificates");
+	for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+		printf(".It %s\n%c%s\n", checks[i].name, checks[i].title[0] - 32, checks[i].title + 1);
+	mdoc_list_end();
+}
+
 const struct generator ctl_generators[] = {
+	{ "CTL_EXITS", print_exits },
+	{ "DOCTOR", print_checks },
 	{ "COMMANDS", print_commands },
 	{ "OPTIONS", print_options },
 	{ NULL, NULL },
