@@ -364,7 +364,8 @@ static int
 read_group_list(struct account *a, gid_t *groups, int *n)
 {
 	if (a->unix_name == NULL) {
-		memcpy(groups, a->groups, a->group_count * sizeof *groups);
+		if (a->group_count > 0)
+			memcpy(groups, a->groups, a->group_count * sizeof *groups);
 		*n = (int)a->group_count;
 		return 0;
 	}

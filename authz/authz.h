@@ -81,7 +81,8 @@ bool authz_op_session(enum authz_op);
 
 #define AUTHZ_NEVER_GATED	(-1)
 #define AUTHZ_UNKNOWN_COMMAND	(-2)
-/* What a command of a client asks for ("STOR", "SITE CHMOD", "MLSD"; letter case ignored): an enum authz_op or one of the above. */
+/* What a command of a client asks for ("STOR", "SITE CHMOD", "MLSD"; letter case ignored): an enum authz_op or one of
+ * the above. */
 int authz_command(const char *command);
 
 /* ----------------------------------------------------------------- subject */
@@ -118,7 +119,12 @@ enum authz_choice {
  * LOGIN the answer of an external authenticator.
  */
 enum authz_scope {
-	AUTHZ_SCOPE_SERVER, AUTHZ_SCOPE_CLASS, AUTHZ_SCOPE_GROUP, AUTHZ_SCOPE_OTHER_GROUP, AUTHZ_SCOPE_ACCOUNT, AUTHZ_SCOPE_LOGIN
+	AUTHZ_SCOPE_SERVER,
+	AUTHZ_SCOPE_CLASS,
+	AUTHZ_SCOPE_GROUP,
+	AUTHZ_SCOPE_OTHER_GROUP,
+	AUTHZ_SCOPE_ACCOUNT,
+	AUTHZ_SCOPE_LOGIN
 };
 
 /*
@@ -243,7 +249,8 @@ bool authz_decide(struct authz_policy *, enum authz_op, const struct authz_objec
  * `ups: d removed by "-W +c" (account partner, sallyport.conf:14)`.
  * For an allowed request "all layers allow". Returns dst.
  */
-char *authz_reason(struct authz_policy *, const struct authz_object *, const struct authz_verdict *, char *dst, size_t size);
+char *authz_reason(
+    struct authz_policy *, const struct authz_object *, const struct authz_verdict *, char *dst, size_t size);
 
 /* All rights on an object, every layer folded: for the "perm" fact, UNIX.mode of listings and the like. */
 uint32_t authz_rights(struct authz_policy *, const struct authz_object *);

@@ -47,7 +47,8 @@ cite(struct layer *l, const struct request *r, const struct authz_hit *hit, uint
 }
 
 char *
-authz_reason(struct authz_policy *p, const struct authz_object *o, const struct authz_verdict *v, char *dst, size_t size)
+authz_reason(
+    struct authz_policy *p, const struct authz_object *o, const struct authz_verdict *v, char *dst, size_t size)
 {
 	struct request r, *asked = NULL;
 	struct text t;
@@ -59,9 +60,11 @@ authz_reason(struct authz_policy *p, const struct authz_object *o, const struct 
 	}
 	if (v->layer < 0) {
 		if (p->layer_count == 0)
-			text_add(&t, "no layer: accounts without one may only look and fetch (%s is missing)", authz_right_word(v->missing));
+			text_add(&t, "no layer: accounts without one may only look and fetch (%s is missing)",
+			    authz_right_word(v->missing));
 		else
-			text_add(&t, v->missing & AUTHZ_PASSWD ? "this account may not change its password" : "the path cannot be judged");
+			text_add(&t, v->missing & AUTHZ_PASSWD ? "this account may not change its password"
+							       : "the path cannot be judged");
 		return dst;
 	}
 	if (o && !authz_op_session(v->op)) {
@@ -115,7 +118,8 @@ ask_layer(struct layer *l, const struct authz_step *step, struct opinion *out)
 		cite(l, NULL, &hit, missing, &t);
 	}
 	for (int i = 0; i < 2 && missing == 0 && !authz_op_session(step->op); i++) {
-		if (!paths[i] || (i == 1 && (strcmp(paths[0], paths[1]) == 0 || (l->policy->subject.choices & AUTHZ_LINKS_TYPED))))
+		if (!paths[i] ||
+		    (i == 1 && (strcmp(paths[0], paths[1]) == 0 || (l->policy->subject.choices & AUTHZ_LINKS_TYPED))))
 			break;
 		make_request(&r, step->op, o, paths[i]);
 		rights = layer_rights(l, &r, &hit);
@@ -206,7 +210,8 @@ name_decider(const struct telling *tell, char *dst, size_t size)
 	if (!s)
 		text_add(&t, "all layers");
 	else if (s->verdict.layer >= 0)
-		text_add(&t, "layer %d (%s)", s->verdict.layer + 1, tell->policy->layers[s->verdict.layer].dialect->name);
+		text_add(
+		    &t, "layer %d (%s)", s->verdict.layer + 1, tell->policy->layers[s->verdict.layer].dialect->name);
 	else if (s->verdict.allow)
 		text_add(&t, "the kernel");
 	else

@@ -59,8 +59,9 @@ cluster_compile(struct layer *l, struct compiler *c)
 		struct span s = span_trim((struct span){ line.start, line.len });
 
 		if (s.len)
-			complain(c, &l->sources[0], line.number, 1, false, "nothing: rules stand in the .permissions files of the tree",
-			    "not a rule: %s", quoted(s, q));
+			complain(c, &l->sources[0], line.number, 1, false,
+			    "nothing: rules stand in the .permissions files of the tree", "not a rule: %s",
+			    quoted(s, q));
 	}
 	return 0;
 }
@@ -99,7 +100,8 @@ log_mistake(void *context, unsigned line, bool whole_file, const char *what, str
 	log_num(&l, "line", line);
 	log_str(&l, "wrong", what);
 	log_bytes(&l, "text", text.at, text.len);
-	log_str(&l, "effect", whole_file ? "nobody gets anything from this file" : "this subject gets nothing from this file");
+	log_str(&l, "effect",
+	    whole_file ? "nobody gets anything from this file" : "this subject gets nothing from this file");
 	log_end(&l);
 }
 
@@ -150,7 +152,8 @@ control_file(struct layer *l, const char *folder)
 	if (!s->text && !(s->text = malloc(AUTHZ_CONTROL_MAX + 1)))
 		return &unreadable;
 	c = cache_slot(s, folder);
-	r = tree->control(tree->context, folder, CLUSTER_PERMISSIONS, c->folder ? &c->identity : NULL, &found, s->text, &len);
+	r = tree->control(
+	    tree->context, folder, CLUSTER_PERMISSIONS, c->folder ? &c->identity : NULL, &found, s->text, &len);
 	if (r == -ENOENT || r == -ENOTDIR) {
 		free(c->folder);
 		memset(c, 0, sizeof(*c));
@@ -271,10 +274,10 @@ owns(struct layer *l, const char *path, size_t len)
 	AUTHZ_CHMOD | AUTHZ_MTIME | AUTHZ_GETACL | AUTHZ_SETACL | AUTHZ_READLINK)
 #define OWNED_FOLDER_RIGHTS (AUTHZ_LIST | AUTHZ_TRAVERSE | AUTHZ_CHDIR)
 /* All of lrwdmsn; never CHOWN. */
-#define FOLDER_OWNER_RIGHTS \
-	(AUTHZ_LIST | AUTHZ_TRAVERSE | AUTHZ_CHDIR | AUTHZ_STAT | AUTHZ_READ | AUTHZ_READLINK | AUTHZ_GETACL | AUTHZ_CREATE | \
-	AUTHZ_APPNEW | AUTHZ_OVERWRITE | AUTHZ_APPEND | AUTHZ_DELFILE | AUTHZ_DELDIR | AUTHZ_MKDIR | AUTHZ_RENFROM | \
-	AUTHZ_RENTO | AUTHZ_RENREPL)
+#define FOLDER_OWNER_RIGHTS                                                                                    \
+	(AUTHZ_LIST | AUTHZ_TRAVERSE | AUTHZ_CHDIR | AUTHZ_STAT | AUTHZ_READ | AUTHZ_READLINK | AUTHZ_GETACL | \
+	    AUTHZ_CREATE | AUTHZ_APPNEW | AUTHZ_OVERWRITE | AUTHZ_APPEND | AUTHZ_DELFILE | AUTHZ_DELDIR |      \
+	    AUTHZ_MKDIR | AUTHZ_RENFROM | AUTHZ_RENTO | AUTHZ_RENREPL)
 
 static uint32_t
 by_ownership(struct layer *l, const struct request *r, size_t folder_len, uint32_t rights, struct authz_hit *hit)
@@ -314,7 +317,8 @@ cluster_layer_rights(struct layer *l, const struct request *r, struct authz_hit 
 		folder = r->len;	/* the root is its own folder */
 	letters_of_folder(l, r->path, folder);
 	hit->a = BY_LETTERS;
-	return by_ownership(l, r, folder, cluster_rights(s->last.letters, l->policy->subject.choices), hit) | AUTHZ_PASSWD;
+	return by_ownership(l, r, folder, cluster_rights(s->last.letters, l->policy->subject.choices), hit) |
+	       AUTHZ_PASSWD;
 }
 
 static uint32_t
@@ -374,12 +378,14 @@ cite_missing(uint32_t missing, uint32_t letters, struct text *t)
 	if (missing & (AUTHZ_OVERWRITE | AUTHZ_APPEND | AUTHZ_RENREPL))
 		text_add(t, "overwriting needs w and d, %s missing in ", w == d ? "both are" : w ? "d is" : "w is");
 	else
-		text_add(t, "only the %s may %s; ", missing & (AUTHZ_SYMLINK | AUTHZ_UMASK | AUTHZ_USERADM) ? "administrator" :
-		    "owner", authz_right_word(missing));
+		text_add(t, "only the %s may %s; ",
+		    missing & (AUTHZ_SYMLINK | AUTHZ_UMASK | AUTHZ_USERADM) ? "administrator" : "owner",
+		    authz_right_word(missing));
 }
 
 static void
-cluster_cite(const struct layer *l, const struct request *r, const struct authz_hit *hit, uint32_t missing, struct text *t)
+cluster_cite(
+    const struct layer *l, const struct request *r, const struct authz_hit *hit, uint32_t missing, struct text *t)
 {
 	const struct cluster *s = l->state;
 	static const char *const why[] = {

@@ -29,7 +29,8 @@ struct cluster_file {
 typedef void cluster_complain(void *context, unsigned line, bool whole_file, const char *what, struct span text);
 
 /* Reads len bytes of a .permissions file for the number uid (AUTHZ_NOBODY: only "*" speaks to him). */
-void cluster_parse(const char *text, size_t len, uint32_t uid, struct cluster_file *, cluster_complain *, void *context);
+void cluster_parse(
+    const char *text, size_t len, uint32_t uid, struct cluster_file *, cluster_complain *, void *context);
 
 /* Rights of letters on the contents of a folder (dialects 4.2). */
 uint32_t cluster_rights(uint32_t letters, uint32_t choices);

@@ -121,7 +121,8 @@ struct dialect {
 	uint32_t (*rights)(struct layer *, const struct request *, struct authz_hit *);
 	uint32_t (*session)(struct layer *, struct authz_hit *);
 	/* Why: missing == 0 explains what granted, otherwise why these are missing. */
-	void (*cite)(const struct layer *, const struct request *, const struct authz_hit *, uint32_t missing, struct text *);
+	void (*cite)(
+	    const struct layer *, const struct request *, const struct authz_hit *, uint32_t missing, struct text *);
 	/*
 	 * Whether all members of that kind (FILE or FOLDER, by name unknown) of
 	 * the folder have the same rights; then *rights, and for folders *inside

@@ -57,9 +57,9 @@ most_of(const struct layer *l)
 }
 
 /* Differences that are in the nature of the languages are not worth a word. */
-#define TALKED_ABOUT \
-	(AUTHZ_READ | AUTHZ_LIST | AUTHZ_CREATE | AUTHZ_OVERWRITE | AUTHZ_APPEND | AUTHZ_DELFILE | AUTHZ_DELDIR | AUTHZ_MKDIR | \
-	AUTHZ_RENFROM | AUTHZ_RENTO | AUTHZ_CHMOD | AUTHZ_MTIME)
+#define TALKED_ABOUT                                                                                              \
+	(AUTHZ_READ | AUTHZ_LIST | AUTHZ_CREATE | AUTHZ_OVERWRITE | AUTHZ_APPEND | AUTHZ_DELFILE | AUTHZ_DELDIR | \
+	    AUTHZ_MKDIR | AUTHZ_RENFROM | AUTHZ_RENTO | AUTHZ_CHMOD | AUTHZ_MTIME)
 
 void
 lint_contradiction(const struct lint_run *run, const struct source *s, unsigned line, uint32_t rights, const char *rule)
@@ -107,8 +107,9 @@ look_at_anonymous(struct authz_policy *p, lint_found *found, void *context)
 		all &= most_of(&p->layers[i]);
 	all &= AUTHZ_OVERWRITE | AUTHZ_APPEND | AUTHZ_DELFILE | AUTHZ_DELDIR | AUTHZ_RENFROM | AUTHZ_CHMOD;
 	if (all)
-		lint_report(found, context, LINT_ID_ANONYMOUS_WRITES, p->layers[0].sources[0].file, p->layers[0].sources[0].line,
-		    "anonymous clients have: %s", authz_rights_text(all, words, sizeof(words)));
+		lint_report(found, context, LINT_ID_ANONYMOUS_WRITES, p->layers[0].sources[0].file,
+		    p->layers[0].sources[0].line, "anonymous clients have: %s",
+		    authz_rights_text(all, words, sizeof(words)));
 }
 
 void

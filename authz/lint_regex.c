@@ -8,10 +8,26 @@
 static const struct foreign {
 	const char *text, *what;
 } foreign[] = {
-	{ "(?R", "recursion (?R)" }, { "(?0", "recursion (?0)" }, { "(?1", "a call of a group (?1)" }, { "(?&", "a call of a group (?&...)" },
-	{ "(?P>", "a call of a group (?P>...)" }, { "(?|", "a branch reset (?|...)" }, { "(?C", "a callout (?C)" }, { "(*", "a verb (*...)" },
-	{ "\\Q", "\\Q...\\E" }, { "\\K", "\\K" }, { "\\R", "\\R" }, { "\\X", "\\X" }, { "\\h", "\\h" }, { "\\H", "\\H" }, { "\\G", "\\G" },
-	{ "\\p", "\\p{...}" }, { "\\P", "\\P{...}" }, { "[[:", "a class name [:...:]" }, { "\\g", "\\g{...}" }, { "\\z", "\\z" },
+	{ "(?R", "recursion (?R)" },
+	{ "(?0", "recursion (?0)" },
+	{ "(?1", "a call of a group (?1)" },
+	{ "(?&", "a call of a group (?&...)" },
+	{ "(?P>", "a call of a group (?P>...)" },
+	{ "(?|", "a branch reset (?|...)" },
+	{ "(?C", "a callout (?C)" },
+	{ "(*", "a verb (*...)" },
+	{ "\\Q", "\\Q...\\E" },
+	{ "\\K", "\\K" },
+	{ "\\R", "\\R" },
+	{ "\\X", "\\X" },
+	{ "\\h", "\\h" },
+	{ "\\H", "\\H" },
+	{ "\\G", "\\G" },
+	{ "\\p", "\\p{...}" },
+	{ "\\P", "\\P{...}" },
+	{ "[[:", "a class name [:...:]" },
+	{ "\\g", "\\g{...}" },
+	{ "\\z", "\\z" },
 };
 
 const char *

@@ -19,7 +19,8 @@ struct lint_run {
 	    (source) ? (source)->line + (line_) : 0, __VA_ARGS__)
 
 /* Rights that a rule gives and no other layer leaves. */
-void lint_contradiction(const struct lint_run *, const struct source *, unsigned line, uint32_t rights, const char *rule);
+void lint_contradiction(
+    const struct lint_run *, const struct source *, unsigned line, uint32_t rights, const char *rule);
 
 void lint_sftpplus(struct layer *, const struct lint_run *);
 void lint_pyftpdlib(struct layer *, const struct lint_run *);

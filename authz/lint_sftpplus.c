@@ -23,7 +23,8 @@ hopeless(const struct glob_alt *a)
 		return "paths begin with a slash";
 	if (a->tail.len && a->tail.at[a->tail.len - 1] == '/' && !(a->shape == GLOB_LITERAL && a->tail.len == 1))
 		return "paths do not end in a slash";
-	if ((a->head.len && memmem(a->head.at, a->head.len, "//", 2)) || (a->tail.len && memmem(a->tail.at, a->tail.len, "//", 2)))
+	if ((a->head.len && memmem(a->head.at, a->head.len, "//", 2)) ||
+	    (a->tail.len && memmem(a->tail.at, a->tail.len, "//", 2)))
 		return "paths hold no two slashes side by side";
 	return NULL;
 }
@@ -37,11 +38,13 @@ look_for_hopeless(const struct path_rule *r, const struct lint_run *run)
 		const char *why = hopeless(&r->glob.alts[i]);
 
 		if (why)
-			LINT_AT(run, NEVER_MATCHES, r->set.source, r->set.line, "%s: %s", quoted(r->expression, q), why);
+			LINT_AT(
+			    run, NEVER_MATCHES, r->set.source, r->set.line, "%s: %s", quoted(r->expression, q), why);
 	}
 	if (r->method == METHOD_REGEX && r->expression.len > 4 && r->expression.at[2] == '^' &&
 	    !strchr("/\\.([", r->expression.at[3]))
-		LINT_AT(run, NEVER_MATCHES, r->set.source, r->set.line, "%s: paths begin with a slash", quoted(r->expression, q));
+		LINT_AT(run, NEVER_MATCHES, r->set.source, r->set.line, "%s: paths begin with a slash",
+		    quoted(r->expression, q));
 }
 
 static bool
@@ -66,7 +69,8 @@ alt_covers(const struct glob_alt *wide, const struct glob_alt *narrow)
 		return narrow->head.len && begins_with(narrow->head, wide->head);
 	if (wide->shape == GLOB_SUFFIX)
 		return narrow->tail.len && ends_with(narrow->tail, wide->tail);
-	return narrow->shape == GLOB_LITERAL && narrow->head.len == wide->head.len && begins_with(narrow->head, wide->head);
+	return narrow->shape == GLOB_LITERAL && narrow->head.len == wide->head.len &&
+	       begins_with(narrow->head, wide->head);
 }
 
 static bool
@@ -96,8 +100,9 @@ look_for_shadows(const struct sftpplus *s, uint32_t n, const struct lint_run *ru
 
 	for (uint32_t i = 0; i < n; i++)
 		if (rule_covers(&s->rules[i], r)) {
-			LINT_AT(run, SHADOWED, r->set.source, r->set.line, "rule %u %s: rule %u %s matches all of it first", n + 1,
-			    quoted(r->expression, q), i + 1, quoted(s->rules[i].expression, wide));
+			LINT_AT(run, SHADOWED, r->set.source, r->set.line,
+			    "rule %u %s: rule %u %s matches all of it first", n + 1, quoted(r->expression, q), i + 1,
+			    quoted(s->rules[i].expression, wide));
 			return;
 		}
 }
@@ -112,14 +117,17 @@ look_for_folder(struct layer *l, const struct path_rule *r, const struct lint_ru
 		struct request req = { .path = path, .typed = path, .kind = AUTHZ_FOLDER, .want = AUTHZ_ALL };
 		struct authz_hit hit = { 0 };
 
-		if (a->shape != GLOB_PREFIX || a->head.len < 2 || a->head.len > sizeof(path) || a->head.at[a->head.len - 1] != '/')
+		if (a->shape != GLOB_PREFIX || a->head.len < 2 || a->head.len > sizeof(path) ||
+		    a->head.at[a->head.len - 1] != '/')
 			continue;
 		req.len = a->head.len - 1;
 		memcpy(path, a->head.at, req.len);
 		path[req.len] = '\0';
-		if ((r->set.rights & AUTHZ_LIST) && !(dialect_sftpplus.rights(l, &req, &hit) & (AUTHZ_LIST | AUTHZ_TRAVERSE)))
-			LINT_AT(run, FOLDER_ITSELF, r->set.source, r->set.line, "%s lets sub-folders be listed, but %s itself cannot be listed",
-			    quoted(r->expression, q), path);
+		if ((r->set.rights & AUTHZ_LIST) &&
+		    !(dialect_sftpplus.rights(l, &req, &hit) & (AUTHZ_LIST | AUTHZ_TRAVERSE)))
+			LINT_AT(run, FOLDER_ITSELF, r->set.source, r->set.line,
+			    "%s lets sub-folders be listed, but %s itself cannot be listed", quoted(r->expression, q),
+			    path);
 	}
 }
 
@@ -129,8 +137,9 @@ means_extension(struct span body)
 {
 	size_t i = body.len;
 
-	while (i && ((body.at[i - 1] >= 'a' && body.at[i - 1] <= 'z') || (body.at[i - 1] >= 'A' && body.at[i - 1] <= 'Z') ||
-	    (body.at[i - 1] >= '0' && body.at[i - 1] <= '9')))
+	while (i &&
+	       ((body.at[i - 1] >= 'a' && body.at[i - 1] <= 'z') || (body.at[i - 1] >= 'A' && body.at[i - 1] <= 'Z') ||
+		   (body.at[i - 1] >= '0' && body.at[i - 1] <= '9')))
 		i--;
 	return i < body.len && i >= 2 && body.at[i - 1] == '.' && body.at[i - 2] == '\\';
 }
@@ -182,7 +191,9 @@ folders_sftpplus(const struct layer *l, lint_folder_found *found, void *context)
 
 	for (uint32_t i = 0; i < s->rule_count; i++) {
 		const struct path_rule *r = &s->rules[i];
-		struct lint_folder f = { .any_case = true, .file = r->set.source->file, .line = r->set.source->line + r->set.line };
+		struct lint_folder f = {
+			.any_case = true, .file = r->set.source->file, .line = r->set.source->line + r->set.line
+		};
 		size_t n = 0;
 		char path[1024];
 

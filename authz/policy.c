@@ -154,7 +154,8 @@ add_source(struct authz_policy *p, const struct authz_source *s, size_t capacity
 		complain(&c, copy, 0, 0, false, "pyftpdlib, sftpplus, ftpcluster, ups or kernel",
 		    "unknown permission language \"%.32s\"", s->dialect ? s->dialect : "");
 	if (s->prefix && s->prefix[0] && s->prefix[0] != '/')
-		complain(&c, copy, 0, 0, false, "a path that begins with /", "prefix \"%.80s\" is not absolute", s->prefix);
+		complain(
+		    &c, copy, 0, 0, false, "a path that begins with /", "prefix \"%.80s\" is not absolute", s->prefix);
 	return 0;
 }
 
@@ -473,7 +474,8 @@ authz_child_rights(struct authz_policy *p, const struct authz_object *folder)
 	if (str_format(path, sizeof(path), "%s/" PROBE, strcmp(folder->path, "/") ? folder->path : "") != 0)
 		return 0;
 	if (folder->resolved) {
-		if (str_format(resolved, sizeof(resolved), "%s/" PROBE, strcmp(folder->resolved, "/") ? folder->resolved : "") != 0)
+		if (str_format(resolved, sizeof(resolved), "%s/" PROBE,
+			strcmp(folder->resolved, "/") ? folder->resolved : "") != 0)
 			return 0;
 		o.resolved = resolved;
 	}

@@ -17,6 +17,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/str.h"
+
 #define WRITE_LETTERS "adfmwMT"
 
 const struct letter pyftpdlib_letters[] = {
@@ -195,7 +197,8 @@ take_last_word(struct span *s)
 }
 
 static int
-parse_override(struct layer *l, struct compiler *c, const struct source *src, const struct lines *line, struct span rest)
+parse_override(
+    struct layer *l, struct compiler *c, const struct source *src, const struct lines *line, struct span rest)
 {
 	struct override o = { .line = line->number, .text = span_trim((struct span){ line->start, line->len }) };
 	struct span field = take_last_word(&rest);
@@ -207,7 +210,8 @@ parse_override(struct layer *l, struct compiler *c, const struct source *src, co
 		field = take_last_word(&rest);
 	}
 	if (rest.len == 0 || field.len == 0) {
-		complain(c, src, line->number, 0, false, "override FOLDER LETTERS [recursive]", "an override lacks its folder or letters");
+		complain(c, src, line->number, 0, false, "override FOLDER LETTERS [recursive]",
+		    "an override lacks its folder or letters");
 		return 0;
 	}
 	if (!pyftpdlib_parse_letters(field, &o.rights, &bad)) {
@@ -216,7 +220,8 @@ parse_override(struct layer *l, struct compiler *c, const struct source *src, co
 	}
 	wrong = pyftpdlib_folder(rest, l->policy->subject.home, dir, sizeof(dir));
 	if (wrong) {
-		complain(c, src, line->number, (unsigned)(rest.at - line->start) + 1, false, "a folder below the home", "%s", wrong);
+		complain(c, src, line->number, (unsigned)(rest.at - line->start) + 1, false, "a folder below the home",
+		    "%s", wrong);
 		return 0;
 	}
 	o.len = strlen(dir);
@@ -240,20 +245,22 @@ parse_hook(struct layer *l, struct compiler *c, const struct source *src, const 
 
 /* pyftpdlib only warns when anonymous may write, and so do we (2.1). */
 static void
-warn_anonymous(struct layer *l, struct compiler *c, const struct source *src, const struct lines *line, struct span word)
+warn_anonymous(
+    struct layer *l, struct compiler *c, const struct source *src, const struct lines *line, struct span word)
 {
 	if (strcmp(l->policy->subject.user, "anonymous") != 0)
 		return;
 	for (size_t i = 0; i < word.len; i++)
 		if (strchr(WRITE_LETTERS, word.at[i])) {
-			complain(c, src, line->number, (unsigned)(word.at - line->start) + 1, true, "letters out of elr",
-			    "anonymous is given a letter that changes files");
+			complain(c, src, line->number, (unsigned)(word.at - line->start) + 1, true,
+			    "letters out of elr", "anonymous is given a letter that changes files");
 			return;
 		}
 }
 
 static void
-parse_base(struct layer *l, struct compiler *c, const struct source *src, const struct lines *line, struct span word, struct span rest)
+parse_base(struct layer *l, struct compiler *c, const struct source *src, const struct lines *line, struct span word,
+    struct span rest)
 {
 	struct letters *s = l->state;
 	const char *bad;
@@ -261,15 +268,15 @@ parse_base(struct layer *l, struct compiler *c, const struct source *src, const 
 
 	rest = span_trim(rest);
 	if (s->base_text.at) {
-		complain(c, src, line->number, 0, false, "override FOLDER LETTERS [recursive], or hook deny-prefix PATH",
-		    "not a rule: %s", quoted(word, q));
+		complain(c, src, line->number, 0, false,
+		    "override FOLDER LETTERS [recursive], or hook deny-prefix PATH", "not a rule: %s", quoted(word, q));
 		return;
 	}
 	s->base_text = word;
 	s->base_line = line->number;
 	if (rest.len)
-		complain(c, src, line->number, (unsigned)(rest.at - line->start) + 1, false, "the end of the line after the letters",
-		    "more than letters: %s", quoted(rest, q));
+		complain(c, src, line->number, (unsigned)(rest.at - line->start) + 1, false,
+		    "the end of the line after the letters", "more than letters: %s", quoted(rest, q));
 	if (!pyftpdlib_parse_letters(word, &s->base, &bad))
 		bad_letter(c, src, line, bad);
 	else
@@ -360,7 +367,8 @@ letters_rights(struct layer *l, const struct request *r, struct authz_hit *hit)
 	const struct override *o;
 
 	for (size_t i = 0; i < s->hook_count; i++)
-		if (r->len >= s->hooks[i].prefix.len && memcmp(r->path, s->hooks[i].prefix.at, s->hooks[i].prefix.len) == 0) {
+		if (r->len >= s->hooks[i].prefix.len &&
+		    memcmp(r->path, s->hooks[i].prefix.at, s->hooks[i].prefix.len) == 0) {
 			hit->rule = &s->hooks[i];
 			hit->a = BY_HOOK;
 			return 0;
@@ -393,7 +401,8 @@ cite_missing(struct text *t, uint32_t missing)
 }
 
 static void
-letters_cite(const struct layer *l, const struct request *r, const struct authz_hit *hit, uint32_t missing, struct text *t)
+letters_cite(
+    const struct layer *l, const struct request *r, const struct authz_hit *hit, uint32_t missing, struct text *t)
 {
 	const struct letters *s = l->state;
 	const struct override *o = hit->rule;
@@ -428,18 +437,18 @@ letters_uniform(struct layer *l, const char *folder, enum authz_kind kind, uint3
 
 	for (size_t i = 0; i < s->hook_count; i++)
 		if (path_within(s->hooks[i].prefix.at, s->hooks[i].prefix.len, folder, len) ||
-		    (s->hooks[i].prefix.len <= len && memcmp(folder, s->hooks[i].prefix.at, s->hooks[i].prefix.len) == 0))
+		    (s->hooks[i].prefix.len <= len &&
+			memcmp(folder, s->hooks[i].prefix.at, s->hooks[i].prefix.len) == 0))
 			return false;
 	for (uint32_t i = 0; i < s->override_count; i++)
 		if (s->overrides[i].len > len && path_within(s->overrides[i].dir, s->overrides[i].len, folder, len))
 			return false;
-	if (len + 4 > sizeof(child))
+	if (str_format(child, sizeof(child), "%s/x", len == 1 ? "" : folder) != 0)
 		return false;
-	memcpy(child, folder, len);
-	memcpy(child + len, len == 1 ? "x" : "/x", 3);
 	o = covering(s, child, strlen(child), kind);
 	*rights = o ? o->rights : s->base;
-	memcpy(child + strlen(child), "/y", 3);
+	if (str_format(child, sizeof(child), "%s/x/y", len == 1 ? "" : folder) != 0)
+		return false;
 	o = covering(s, child, strlen(child), AUTHZ_MISSING);
 	*inside = o ? o->rights : s->base;
 	return true;
@@ -476,9 +485,11 @@ lint_hooks(const struct letters *s, const struct source *src, const struct lint_
 		char q[QUOTED_MAX];
 
 		if (*h->prefix.at != '/')
-			LINT_AT(run, NEVER_MATCHES, src, h->line, "hook deny-prefix %s: paths begin with a slash", quoted(h->prefix, q));
+			LINT_AT(run, NEVER_MATCHES, src, h->line, "hook deny-prefix %s: paths begin with a slash",
+			    quoted(h->prefix, q));
 		else if (h->prefix.len > 1 && h->prefix.at[h->prefix.len - 1] == '/')
-			LINT_AT(run, FOLDER_ITSELF, src, h->line, "hook deny-prefix %s does not cover the folder itself", quoted(h->prefix, q));
+			LINT_AT(run, FOLDER_ITSELF, src, h->line,
+			    "hook deny-prefix %s does not cover the folder itself", quoted(h->prefix, q));
 	}
 }
 

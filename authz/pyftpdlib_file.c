@@ -87,7 +87,8 @@ check_letters(struct pyftpdlib_file *f, const struct lines *line, struct span s,
 
 	if (pyftpdlib_parse_letters(s, &rights, &bad))
 		return true;
-	WRONG(f, line, "letters out of " ALL_LETTERS ", or -", "unknown permission letter %c for user %.64s", *bad, user);
+	WRONG(
+	    f, line, "letters out of " ALL_LETTERS ", or -", "unknown permission letter %c for user %.64s", *bad, user);
 	return false;
 }
 
@@ -109,11 +110,13 @@ read_letters(struct pyftpdlib_file *f, const struct lines *line, struct account 
 	if (check_letters(f, line, word, a->name))
 		a->letters = keep(f, word);
 	if (strcmp(a->name, "anonymous") == 0 && word.len && strpbrk(a->letters, "adfmwMT"))
-		complain(&f->compiler, &f->source, line->number, 0, true, "letters out of " READ_LETTERS, "anonymous may write");
+		complain(&f->compiler, &f->source, line->number, 0, true, "letters out of " READ_LETTERS,
+		    "anonymous may write");
 }
 
 static void
-read_account(struct pyftpdlib_file *f, const struct lines *line, struct span name, struct span password, struct span rest)
+read_account(
+    struct pyftpdlib_file *f, const struct lines *line, struct span name, struct span password, struct span rest)
 {
 	struct span home = span_word(&rest);
 	char *copy = keep(f, name);
@@ -159,7 +162,8 @@ override_folder_exists(struct pyftpdlib_file *f, const struct account *a, struct
 	char path[4096];
 
 	if (*dir.at == '=')
-		return str_format(path, sizeof(path), "%.*s", (int)dir.len - 1, dir.at + 1) == 0 && folder_exists(f, path);
+		return str_format(path, sizeof(path), "%.*s", (int)dir.len - 1, dir.at + 1) == 0 &&
+		       folder_exists(f, path);
 	return !a || str_format(path, sizeof(path), "%s%s", a->home, virtual) != 0 || folder_exists(f, path);
 }
 
@@ -271,7 +275,8 @@ read_names(struct pyftpdlib_file *f, struct names *out, struct span s)
 static void
 read_override_user(struct pyftpdlib_file *f, const struct lines *line, struct span s)
 {
-	const char *colon = memchr(s.at, ':', s.len), *second = colon ? memchr(colon + 1, ':', s.len - (size_t)(colon + 1 - s.at)) : NULL;
+	const char *colon = memchr(s.at, ':', s.len),
+		   *second = colon ? memchr(colon + 1, ':', s.len - (size_t)(colon + 1 - s.at)) : NULL;
 	struct span name = { s.at, colon ? (size_t)(colon - s.at) : 0 }, key, value;
 	char *user = keep(f, name);
 	struct account *a;
@@ -296,7 +301,8 @@ read_override_user(struct pyftpdlib_file *f, const struct lines *line, struct sp
 		a->home = keep(f, value);
 	else if (!span_is(key, "perm") && !span_is(key, "password") && !span_is(key, "homedir") &&
 	    !span_is(key, "msg_login") && !span_is(key, "msg_quit"))
-		WRONG(f, line, "password, homedir, perm, msg_login or msg_quit", "an override of a user has an unknown key");
+		WRONG(f, line, "password, homedir, perm, msg_login or msg_quit",
+		    "an override of a user has an unknown key");
 }
 
 static bool
@@ -336,7 +342,8 @@ read_setting(struct pyftpdlib_file *f, const struct lines *line, struct span wor
 	else if (span_is(key, "override"))
 		read_override_user(f, line, value);
 	else if (!span_is(key, "msg_login") && !span_is(key, "msg_quit") && !span_is(key, "anonymous_password"))
-		WRONG(f, line, "global_perm, allowed_users, rejected_users, require_valid_shell, anonymous_user or override",
+		WRONG(f, line,
+		    "global_perm, allowed_users, rejected_users, require_valid_shell, anonymous_user or override",
 		    "unknown setting %s", quoted(word, q));
 }
 
@@ -444,7 +451,8 @@ read_line(struct pyftpdlib_file *f, const struct lines *line)
 }
 
 struct pyftpdlib_file *
-pyftpdlib_file_read(const char *text, const char *name, const struct pyftpdlib_world *world, struct authz_problems *problems)
+pyftpdlib_file_read(
+    const char *text, const char *name, const struct pyftpdlib_world *world, struct authz_problems *problems)
 {
 	static const struct pyftpdlib_world nothing = { 0 };
 	struct pyftpdlib_file *f = calloc(1, sizeof(*f));

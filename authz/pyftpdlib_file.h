@@ -25,7 +25,8 @@ struct pyftpdlib_world {
 
 struct pyftpdlib_file;
 
-/* Reads the text. Never NULL but for lack of memory; mistakes are in problems (may be NULL) and in pyftpdlib_file_errors(). */
+/* Reads the text. Never NULL but for lack of memory; mistakes are in problems (may be NULL) and in
+ * pyftpdlib_file_errors(). */
 struct pyftpdlib_file *pyftpdlib_file_read(const char *text, const char *name, const struct pyftpdlib_world *,
     struct authz_problems *);
 void pyftpdlib_file_free(struct pyftpdlib_file *);

@@ -25,7 +25,8 @@ struct rule_index {
 
 /* Makes room for n alternatives. -ENOMEM. */
 int index_begin(struct rule_index *, struct arena *, size_t n);
-/* Enters an alternative of rule number order (entered in rising order). 1: taken, 0: it has no literal end to look up, -ENOMEM. */
+/* Enters an alternative of rule number order (entered in rising order). 1: taken, 0: it has no literal end to look up,
+ * -ENOMEM. */
 int index_add(struct rule_index *, struct arena *, const struct glob_alt *, uint32_t order);
 /* The lowest rule number below limit with a matching alternative, or limit. */
 uint32_t index_find(const struct rule_index *, const char *folded, size_t len, uint32_t limit);

@@ -47,7 +47,8 @@ sftpplus_joins(enum authz_scope last, const struct authz_source *next)
 {
 	if (last != AUTHZ_SCOPE_GROUP && last != AUTHZ_SCOPE_OTHER_GROUP)
 		return false;
-	return next->scope <= AUTHZ_SCOPE_OTHER_GROUP || (next->scope >= AUTHZ_SCOPE_ACCOUNT && is_inherit(next->text ? next->text : ""));
+	return next->scope <= AUTHZ_SCOPE_OTHER_GROUP ||
+	       (next->scope >= AUTHZ_SCOPE_ACCOUNT && is_inherit(next->text ? next->text : ""));
 }
 
 /* An account's own set makes its groups' values be ignored. */
@@ -70,7 +71,8 @@ read_globals(struct sftpplus *s, struct compiler *c, const struct source *src, c
 	struct span first = { all.at, comma ? (size_t)(comma - all.at) : all.len };
 	char q[QUOTED_MAX];
 
-	if (comma && !sftpplus_is_permission(first) && (strchr("/*?[!", *all.at) || (all.len > 1 && all.at[1] == '/'))) {
+	if (comma && !sftpplus_is_permission(first) &&
+	    (strchr("/*?[!", *all.at) || (all.len > 1 && all.at[1] == '/'))) {
 		complain(c, src, line->number, 1, false, "global permissions, which apply where no rule matches",
 		    "the first line is a path rule: %s", quoted(all, q));
 		return;
@@ -105,7 +107,8 @@ read_source(struct sftpplus *s, struct compiler *c, const struct source *src)
 			regex_free(s->rules[s->rule_count].regex);
 	}
 	if (!globals)
-		complain(c, src, 0, 0, false, "permissions such as allow-read, allow-list", "the permissions are empty");
+		complain(
+		    c, src, 0, 0, false, "permissions such as allow-read, allow-list", "the permissions are empty");
 }
 
 /* A rule goes into the index if all its alternatives do. */
@@ -213,7 +216,8 @@ without_match(const struct path_rule *r)
 
 /* Rules the index does not hold are tried in order, up to the one it found. */
 static uint32_t
-scan_rules(const struct sftpplus *s, const char *path, const char *folded, size_t len, bool ascii, uint32_t best, bool *limit)
+scan_rules(
+    const struct sftpplus *s, const char *path, const char *folded, size_t len, bool ascii, uint32_t best, bool *limit)
 {
 	struct pairs pairs;
 
@@ -314,7 +318,8 @@ cite_shadowed(const struct sftpplus *s, const struct request *r, uint32_t after,
 }
 
 static void
-sftpplus_cite(const struct layer *l, const struct request *r, const struct authz_hit *hit, uint32_t missing, struct text *t)
+sftpplus_cite(
+    const struct layer *l, const struct request *r, const struct authz_hit *hit, uint32_t missing, struct text *t)
 {
 	const struct sftpplus *s = l->state;
 	const struct permission_set *set = hit->rule;
@@ -357,8 +362,8 @@ alt_reach(const struct glob_alt *a, const char *dir, size_t len)
 		return REACHES_NONE;
 	if (a->shape == GLOB_LITERAL && a->head.len < len)
 		return REACHES_NONE;
-	if ((a->shape == GLOB_PREFIX && a->head.len <= len) || (a->count == 1 && a->shape == GLOB_GENERAL && !a->head.len && !a->tail.len &&
-	    glob_alt_match(a, "", 0)))
+	if ((a->shape == GLOB_PREFIX && a->head.len <= len) ||
+	    (a->count == 1 && a->shape == GLOB_GENERAL && !a->head.len && !a->tail.len && glob_alt_match(a, "", 0)))
 		return REACHES_ALL;
 	return REACHES_SOME;
 }

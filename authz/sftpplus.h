@@ -40,7 +40,8 @@ struct sftpplus {
  */
 bool sftpplus_parse_rule(struct compiler *, const struct source *, const struct lines *, struct path_rule *);
 /* Reads "permission, permission". False when one is unknown. */
-bool sftpplus_parse_set(struct compiler *, const struct source *, const struct lines *, struct span, struct permission_set *);
+bool sftpplus_parse_set(
+    struct compiler *, const struct source *, const struct lines *, struct span, struct permission_set *);
 /* Whether the words begin like a list of permissions. */
 bool sftpplus_is_permission(struct span);
 

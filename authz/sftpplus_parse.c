@@ -94,11 +94,13 @@ sftpplus_parse_set(struct compiler *c, const struct source *src, const struct li
 		word = span_trim(word);
 		p = read_permission(word);
 		if (!p.row) {
-			mistake(c, src, line, word, false, word.len ? "unknown permission" : "a permission is missing", EXPECTED_PERMISSIONS);
+			mistake(c, src, line, word, false, word.len ? "unknown permission" : "a permission is missing",
+			    EXPECTED_PERMISSIONS);
 			good = false;
 		} else {
 			if (p.old_spelling)
-				mistake(c, src, line, word, true, "old spelling of a permission", "the same with allow- in front");
+				mistake(c, src, line, word, true, "old spelling of a permission",
+				    "the same with allow- in front");
 			*(p.deny ? &deny : &allow) |= p.row->rights;
 		}
 		if (!comma)
@@ -160,13 +162,16 @@ is_letter(char c)
 }
 
 static bool
-compile_glob(struct compiler *c, const struct source *src, const struct lines *line, struct path_rule *r, struct span body)
+compile_glob(
+    struct compiler *c, const struct source *src, const struct lines *line, struct path_rule *r, struct span body)
 {
-	const char *at, *wrong = glob_compile(c->layer->policy->arena, body, c->layer->policy->subject.user, &r->glob, &at);
+	const char *at,
+	    *wrong = glob_compile(c->layer->policy->arena, body, c->layer->policy->subject.user, &r->glob, &at);
 
 	r->method = METHOD_GLOB;
 	if (wrong && wrong[0])
-		complain(c, src, line->number, (unsigned)(at - line->start) + 1, false, "a path pattern between the bars", "%s", wrong);
+		complain(c, src, line->number, (unsigned)(at - line->start) + 1, false,
+		    "a path pattern between the bars", "%s", wrong);
 	else if (wrong)
 		complain(c, src, line->number, 0, false, NULL, "out of memory");
 	return !wrong;
@@ -184,8 +189,10 @@ compile_regex(struct compiler *c, const struct source *src, const struct lines *
 	wrong = regex_compile(c->layer->policy->arena, e->body, e->modifiers.len == 1,
 	    c->layer->policy->subject.user, &r->regex, &at, why);
 	if (wrong)
-		complain(c, src, line->number, (unsigned)(e->body.at - line->start + (long)(at < e->body.len ? at : e->body.len)) + 1,
-		    false, "a regular expression", "the regular expression does not compile: %s", wrong[0] ? wrong : "out of memory");
+		complain(c, src, line->number,
+		    (unsigned)(e->body.at - line->start + (long)(at < e->body.len ? at : e->body.len)) + 1, false,
+		    "a regular expression", "the regular expression does not compile: %s",
+		    wrong[0] ? wrong : "out of memory");
 	return !wrong;
 }
 
@@ -206,7 +213,8 @@ compile_expression(struct compiler *c, const struct source *src, const struct li
 		return false;
 	}
 	if (e->modifiers.len && !(regex && span_is(e->modifiers, "i"))) {
-		mistake(c, src, line, e->modifiers, false, "unknown modifier", regex ? "i, or nothing" : "nothing after g/GLOB/");
+		mistake(c, src, line, e->modifiers, false, "unknown modifier",
+		    regex ? "i, or nothing" : "nothing after g/GLOB/");
 		return false;
 	}
 	return regex ? compile_regex(c, src, line, r, e) : compile_glob(c, src, line, r, e->body);
@@ -230,7 +238,8 @@ sftpplus_parse_rule(struct compiler *c, const struct source *src, const struct l
 		return false;
 	}
 	good = compile_expression(c, src, line, r, &e);
-	r->expression = e.method ? (struct span){ s.at, (size_t)(e.body.at - s.at) + e.body.len + 1 + e.modifiers.len } : e.body;
+	r->expression =
+	    e.method ? (struct span){ s.at, (size_t)(e.body.at - s.at) + e.body.len + 1 + e.modifiers.len } : e.body;
 	if (!e.comma || span_trim(e.rest).len == 0) {
 		mistake(c, src, line, s, false, "a rule without a permission", "EXPRESSION, PERMISSION");
 		return false;

@@ -44,7 +44,8 @@ system_session(struct layer *l, struct authz_hit *hit)
 }
 
 static void
-system_cite(const struct layer *l, const struct request *r, const struct authz_hit *hit, uint32_t missing, struct text *t)
+system_cite(
+    const struct layer *l, const struct request *r, const struct authz_hit *hit, uint32_t missing, struct text *t)
 {
 	(void)l;
 	(void)r;

@@ -195,7 +195,8 @@ check(struct reader *r, struct span s)
 	const char *at = s.at, *bad = ups_apply(s, &state, NULL, &at);
 
 	if (bad)
-		wrong(r, at, bad, "+ or - and letters out of rmacdnLCMDtuolRWw*, no comma, no blank inside an operation");
+		wrong(
+		    r, at, bad, "+ or - and letters out of rmacdnLCMDtuolRWw*, no comma, no blank inside an operation");
 	return !bad;
 }
 
@@ -265,15 +266,18 @@ check_mode(struct reader *r, struct span mode)
 	unsigned places = 0;
 
 	if (mode.len == 0)
-		wrong(r, NULL, "u-restrict-mode is empty", "homedir, unrestricted, subdir-of-homedir=PATH, root=PATH or a permission string");
+		wrong(r, NULL, "u-restrict-mode is empty",
+		    "homedir, unrestricted, subdir-of-homedir=PATH, root=PATH or a permission string");
 	while (mode.len) {
 		struct span item = mode_item(&mode);
 
 		if (is_place(item)) {
 			if (++places == 2)
-				wrong(r, item.at, "a second place", "one of homedir, unrestricted, subdir-of-homedir=PATH, root=PATH");
+				wrong(r, item.at, "a second place",
+				    "one of homedir, unrestricted, subdir-of-homedir=PATH, root=PATH");
 		} else if (item.len == 0 || (*item.at != '+' && *item.at != '-'))
-			wrong(r, item.at, "unknown item", "homedir, unrestricted, subdir-of-homedir=PATH, root=PATH or a permission string");
+			wrong(r, item.at, "unknown item",
+			    "homedir, unrestricted, subdir-of-homedir=PATH, root=PATH or a permission string");
 		else
 			check(r, item);
 	}
@@ -419,7 +423,8 @@ ups_compile(struct layer *l, struct compiler *c)
 
 	l->state = u;
 	if (!u || !(u->applied = arena_alloc(a, n * sizeof(*u->applied))) ||
-	    !(u->unreached = arena_alloc(a, n * sizeof(*u->unreached))) || !(r.records = arena_alloc(a, n * sizeof(*r.records))))
+	    !(u->unreached = arena_alloc(a, n * sizeof(*u->unreached))) ||
+	    !(r.records = arena_alloc(a, n * sizeof(*r.records))))
 		return -ENOMEM;
 	u->state = UPS_EVERYTHING;
 	for (size_t i = 0; i < l->source_count; i++) {
@@ -533,14 +538,16 @@ lint_ups(struct layer *l, const struct lint_run *run)
 	char q[QUOTED_MAX];
 
 	for (size_t i = 0; i < u->unreached_count; i++)
-		LINT_AT(run, SHADOWED, u->unreached[i].source, u->unreached[i].line, "a class before this one takes everybody");
+		LINT_AT(run, SHADOWED, u->unreached[i].source, u->unreached[i].line,
+		    "a class before this one takes everybody");
 	for (size_t i = 0; i < u->count; i++) {
 		uint32_t before = state;
 		const char *at;
 
 		ups_apply(u->applied[i].text, &state, NULL, &at);
 		if (before == state && u->applied[i].text.len)
-			LINT_AT(run, NO_EFFECT, u->applied[i].source, u->applied[i].line, "%s changes nothing here", quoted(u->applied[i].text, q));
+			LINT_AT(run, NO_EFFECT, u->applied[i].source, u->applied[i].line, "%s changes nothing here",
+			    quoted(u->applied[i].text, q));
 	}
 }
 

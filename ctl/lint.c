@@ -21,7 +21,9 @@
 
 #define CONTROL_FILES_MAX 200000	/* objects looked at for .permissions files */
 
-static const char *const severity_words[] = { [LINT_ERROR] = "error", [LINT_WARNING] = "warning", [LINT_NOTE] = "note" };
+static const char *const severity_words[] = {
+	[LINT_ERROR] = "error", [LINT_WARNING] = "warning", [LINT_NOTE] = "note"
+};
 
 /* One run over accounts. */
 static struct linting {
@@ -117,8 +119,8 @@ look_at_problems(const struct authz_problems *problems)
 
 		if (p->column > 0)
 			(void)str_format(place, sizeof(place), "column %u: ", p->column);
-		lint_report(tell, NULL, p->warning ? LINT_ID_LOAD_WARNING : LINT_ID_LOAD_ERROR, p->file, p->line, "%s%s%s%s", place,
-		    p->text, p->expected[0] != '\0' ? "; expected: " : "", p->expected);
+		lint_report(tell, NULL, p->warning ? LINT_ID_LOAD_WARNING : LINT_ID_LOAD_ERROR, p->file, p->line,
+		    "%s%s%s%s", place, p->text, p->expected[0] != '\0' ? "; expected: " : "", p->expected);
 	}
 }
 
@@ -216,8 +218,11 @@ look_at_folder(void *context, const struct lint_folder *f)
 		TELL(THROUGH_LINK, f->file, f->line, "%s, for %s", f->path, run.view.subject.user);
 	n = spellings(f->path, &exact);
 	if (n > 1 || (n == 1 && !exact))
-		TELL(OTHER_CASE, f->file, f->line, "%s, for %s: %u folders of that name, %s", f->path, run.view.subject.user, n,
-		    f->any_case ? "all covered by the rule" : exact ? "one covered by the rule" : "none covered by the rule");
+		TELL(OTHER_CASE, f->file, f->line, "%s, for %s: %u folders of that name, %s", f->path,
+		    run.view.subject.user, n,
+		    f->any_case ? "all covered by the rule"
+		    : exact     ? "one covered by the rule"
+				: "none covered by the rule");
 	else if (f->must_exist && fd < 0 && (error == ENOENT || error == ENOTDIR))
 		TELL(NO_FOLDER, f->file, f->line, "%s, for %s", f->path, run.view.subject.user);
 }
@@ -328,7 +333,8 @@ finish(int code)
 		code = CTL_NO;
 	if (!run.inv->json) {
 		if (!run.inv->quiet)
-			printf("%u errors, %u warnings, %u notes\n", run.count[LINT_ERROR], run.count[LINT_WARNING], run.count[LINT_NOTE]);
+			printf("%u errors, %u warnings, %u notes\n", run.count[LINT_ERROR], run.count[LINT_WARNING],
+			    run.count[LINT_NOTE]);
 		return code;
 	}
 	json_close(&run.json);

@@ -112,7 +112,8 @@ place(struct view *v)
 	if (text == NULL || account_expand(a, text, home, sizeof(home)) != 0)
 		(void)str_copy(home, sizeof(home), "/");
 	(void)str_copy(v->root, sizeof(v->root), s->jail ? home : "/");
-	(void)str_copy(v->start, sizeof(v->start), s->jail || (s->start != NULL && strcmp(s->start, "/") != 0) ? s->start : home);
+	(void)str_copy(
+	    v->start, sizeof(v->start), s->jail || (s->start != NULL && strcmp(s->start, "/") != 0) ? s->start : home);
 	v->root_fd = open(v->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
@@ -121,7 +122,9 @@ tree_open(const struct view *v, const char *path, int flags)
 {
 	struct open_how how = { .flags = (uint64_t)(flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK),
 	    .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-	int fd = v->root_fd < 0 ? -1 : (int)syscall(SYS_openat2, v->root_fd, path[1] != '\0' ? path + 1 : ".", &how, sizeof(how));
+	int fd = v->root_fd < 0
+		     ? -1
+		     : (int)syscall(SYS_openat2, v->root_fd, path[1] != '\0' ? path + 1 : ".", &how, sizeof(how));
 
 	return fd >= 0 ? fd : v->root_fd < 0 ? -ENOENT : -errno;
 }
@@ -140,7 +143,9 @@ tree_control(void *context, const char *folder, const char *name, const struct a
 		return -ENAMETOOLONG;
 	if ((fd = tree_open(v, path, O_RDONLY)) < 0)
 		return fd;
-	n = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= AUTHZ_CONTROL_MAX ? read(fd, text, AUTHZ_CONTROL_MAX) : -1;
+	n = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= AUTHZ_CONTROL_MAX
+		? read(fd, text, AUTHZ_CONTROL_MAX)
+		: -1;
 	close(fd);
 	if (n < 0)
 		return -EIO;
@@ -264,7 +269,8 @@ check_state(struct view *v, const struct account_query *q)
 
 	v->refused = reason == REASON_DISABLED || reason == REASON_EXPIRED || reason == REASON_TIME;
 	if (v->refused)
-		(void)str_format(v->why, sizeof(v->why), "the account cannot log in now: %s", account_reason_word(reason));
+		(void)str_format(
+		    v->why, sizeof(v->why), "the account cannot log in now: %s", account_reason_word(reason));
 }
 
 int
@@ -287,10 +293,14 @@ view_take(struct view *v, const char *user)
 		    r == ACCOUNT_UNKNOWN ? account_result_word(r) : account_reason_word(why));
 		return CTL_FAILED;
 	}
-	v->subject = (struct authz_subject){ .user = v->account.name, .uid = v->account.uid, .gid = v->account.gid,
-	    .groups = v->account.groups, .group_count = v->account.group_count,
-	    .dialect_uid = v->account.dialect_uid >= 0 ? (uint32_t)v->account.dialect_uid : v->account.uid,
-	    .may_change_password = v->account.resolved->s.change_password, .choices = authz_choices_of(&v->account.resolved->s) };
+	v->subject = (struct authz_subject){ .user = v->account.name,
+		.uid = v->account.uid,
+		.gid = v->account.gid,
+		.groups = v->account.groups,
+		.group_count = v->account.group_count,
+		.dialect_uid = v->account.dialect_uid >= 0 ? (uint32_t)v->account.dialect_uid : v->account.uid,
+		.may_change_password = v->account.resolved->s.change_password,
+		.choices = authz_choices_of(&v->account.resolved->s) };
 	collect_groups(v);
 	place(v);
 	v->subject.home = v->root;
@@ -304,11 +314,14 @@ view_take(struct view *v, const char *user)
 int
 view_take_rules(struct view *v, const char *user, const char *group)
 {
-	struct conf_subject who = { .user = user, .groups = group != NULL ? &group : NULL, .group_count = group != NULL };
+	struct conf_subject who = {
+		.user = user, .groups = group != NULL ? &group : NULL, .group_count = group != NULL
+	};
 	int r;
 
 	forget(v);
-	v->subject = (struct authz_subject){ .user = user, .dialect_uid = AUTHZ_NOBODY, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	v->subject =
+	    (struct authz_subject){ .user = user, .dialect_uid = AUTHZ_NOBODY, .uid = (uid_t)-1, .gid = (gid_t)-1 };
 	r = conf_resolve(v->conf, &who, &v->rules);
 	if (r != 0) {
 		(void)str_copy(v->why, sizeof(v->why), sp_strerror(r));
@@ -381,7 +394,8 @@ look_at(struct view *v, enum authz_op op, const char *typed, struct asked *a, si
 		return;
 	if (kernel_facts_kind(facts) != AUTHZ_MISSING)
 		o->kind = kernel_facts_kind(facts);
-	if (str_copy(a->resolved[i], VIEW_PATH_MAX, kernel_facts_resolved(facts)) == 0 && strcmp(a->resolved[i], o->path) != 0)
+	if (str_copy(a->resolved[i], VIEW_PATH_MAX, kernel_facts_resolved(facts)) == 0 &&
+	    strcmp(a->resolved[i], o->path) != 0)
 		o->resolved = a->resolved[i];
 	kernel_facts_free(facts);
 }
@@ -396,7 +410,8 @@ ask_kernel(struct view *v, struct asked *a, size_t i, const char *other)
 		s->kernel.text = NULL;
 		return;
 	}
-	r = kernel_predict(&v->subject, v->root, s->op, s->object.path, other, kernel_nss_name, a->kernel[i], sizeof(a->kernel[i]));
+	r = kernel_predict(
+	    &v->subject, v->root, s->op, s->object.path, other, kernel_nss_name, a->kernel[i], sizeof(a->kernel[i]));
 	s->kernel = (struct authz_kernel){ r >= 0, r == 1, r == -ENOENT ? NULL : a->kernel[i] };
 }
 
@@ -457,7 +472,8 @@ view_ask(struct view *v, const struct question *q, bool kernel, struct asked *a)
 		return "the command takes one path";
 	wrong = add_step(v, a, (enum authz_op)op, pair != NULL ? "source" : NULL, q->path);
 	if (wrong == NULL && pair != NULL)
-		wrong = q->path2 == NULL ? "the command needs two paths" : add_step(v, a, pair->second, "target", q->path2);
+		wrong =
+		    q->path2 == NULL ? "the command needs two paths" : add_step(v, a, pair->second, "target", q->path2);
 	if (wrong != NULL || !kernel)
 		return wrong;
 	ask_kernel(v, a, 0, a->n == 2 && pair->first == AUTHZ_OP_RNFR ? a->path[1] : NULL);
@@ -475,7 +491,8 @@ known_problem(const struct conf *conf, const struct authz_problem *p, const char
 	const struct conf_problem *q;
 
 	for (size_t i = 0; (q = conf_problem_at(conf, i)) != NULL; i++)
-		if (q->line == p->line && strcmp(q->what, what) == 0 && strcmp(q->file, p->file != NULL ? p->file : "") == 0)
+		if (q->line == p->line && strcmp(q->what, what) == 0 &&
+		    strcmp(q->file, p->file != NULL ? p->file : "") == 0)
 			return true;
 	return false;
 }
@@ -491,10 +508,11 @@ add_problems(struct view *v)
 
 		if (p->column > 0)
 			(void)str_format(place, sizeof(place), "column %u: ", p->column);
-		(void)str_format(what, sizeof(what), "%s%s%s%s", place, p->text, p->expected[0] != '\0' ? "; expected: " : "", p->expected);
+		(void)str_format(what, sizeof(what), "%s%s%s%s", place, p->text,
+		    p->expected[0] != '\0' ? "; expected: " : "", p->expected);
 		if (!known_problem(v->conf, p, what))
-			conf_problem_add(v->conf, p->warning ? CONF_WARNING : CONF_ERROR, p->file != NULL ? p->file : "", p->line, "layer",
-			    what, "");
+			conf_problem_add(v->conf, p->warning ? CONF_WARNING : CONF_ERROR,
+			    p->file != NULL ? p->file : "", p->line, "layer", what, "");
 	}
 }
 

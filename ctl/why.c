@@ -197,8 +197,9 @@ check(struct report *r, struct view *v, const struct expectation *e)
 	bool allow;
 
 	take_command(&q, e->count - 1, (char **)(uintptr_t)(e->words + 1), joined);
-	wrong = (v->policy == NULL || strcmp(v->account.name, e->words[0]) != 0) && view_take(v, e->words[0]) != CTL_OK ? v->why :
-	    view_ask(v, &q, r->inv->count[OPT_KERNEL] > 0, &a);
+	wrong = (v->policy == NULL || strcmp(v->account.name, e->words[0]) != 0) && view_take(v, e->words[0]) != CTL_OK
+		    ? v->why
+		    : view_ask(v, &q, r->inv->count[OPT_KERNEL] > 0, &a);
 	if (wrong != NULL) {
 		r->wrong++;
 		tell(r, e, "wrong", wrong);
@@ -207,7 +208,8 @@ check(struct report *r, struct view *v, const struct expectation *e)
 	allow = !v->refused && (a.never_gated || decide(v, &a, why, sizeof(why)));
 	if (v->refused || a.never_gated)
 		(void)str_copy(why, sizeof(why), v->refused ? v->why : "no right is ever asked for this command");
-	(void)str_format(text, sizeof(text), "%s %s: expected %s, but %s", e->words[0], q.command, e->allow ? "allow" : "deny", why);
+	(void)str_format(
+	    text, sizeof(text), "%s %s: expected %s, but %s", e->words[0], q.command, e->allow ? "allow" : "deny", why);
 	r->met += allow == e->allow;
 	r->broken += allow != e->allow;
 	tell(r, e, allow == e->allow ? "met" : "not met", allow == e->allow ? why : text);

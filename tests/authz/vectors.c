@@ -141,7 +141,9 @@ static int
 compile(struct run *r, const struct authz_source *sources, size_t n, uint32_t dialect_uid, const char *home)
 {
 	struct authz_problems problems = { 0 };
-	struct authz_subject who = { .user = r->row->user, .dialect_uid = dialect_uid, .may_change_password = true, .home = home };
+	struct authz_subject who = {
+		.user = r->row->user, .dialect_uid = dialect_uid, .may_change_password = true, .home = home
+	};
 	struct authz_tree tree;
 	int errors;
 
@@ -230,7 +232,9 @@ run_pyftpdlib(struct run *r)
 {
 	struct pyftpdlib_world world = { r, py_is_folder, py_system_user, py_valid_shell };
 	struct pyftpdlib_file *f = pyftpdlib_file_read(r->world.policy, "policy", &world, NULL);
-	struct authz_source source = { .dialect = "pyftpdlib", .file = "policy", .line = 1, .scope = AUTHZ_SCOPE_ACCOUNT };
+	struct authz_source source = {
+		.dialect = "pyftpdlib", .file = "policy", .line = 1, .scope = AUTHZ_SCOPE_ACCOUNT
+	};
 	char layer[8192];
 	int errors = (int)pyftpdlib_file_errors(f), answer;
 
@@ -276,9 +280,14 @@ read_sections(char *text, struct authz_source *out, size_t max)
 			for (char *p = value; *p; p++)
 				if (*p == ';')
 					*p = '\n';
-			out[n++] = (struct authz_source){ .dialect = "sftpplus", .text = value, .file = "policy", .line = 1,
-			    .section = account ? "account" : "group", .scope = account ? AUTHZ_SCOPE_ACCOUNT :
-			    groups == 1 ? AUTHZ_SCOPE_GROUP : AUTHZ_SCOPE_OTHER_GROUP };
+			out[n++] = (struct authz_source){ .dialect = "sftpplus",
+				.text = value,
+				.file = "policy",
+				.line = 1,
+				.section = account ? "account" : "group",
+				.scope = account       ? AUTHZ_SCOPE_ACCOUNT
+					 : groups == 1 ? AUTHZ_SCOPE_GROUP
+						       : AUTHZ_SCOPE_OTHER_GROUP };
 		} else if (value) {
 			*end = '\n';
 			end = line + strlen(line);
@@ -290,7 +299,10 @@ read_sections(char *text, struct authz_source *out, size_t max)
 static int
 run_sftpplus(struct run *r)
 {
-	struct authz_source sources[16] = { { .dialect = "sftpplus", .text = r->world.policy, .file = "policy", .line = 1,
+	struct authz_source sources[16] = { { .dialect = "sftpplus",
+	    .text = r->world.policy,
+	    .file = "policy",
+	    .line = 1,
 	    .scope = AUTHZ_SCOPE_ACCOUNT } };
 	size_t n = 1;
 
@@ -307,13 +319,14 @@ run_sftpplus(struct run *r)
 static bool
 cluster_login(const struct clusterpasswd *e, const char *password)
 {
+	static struct crypt_data work;
 	char stored[256];
 	const char *hash;
 
 	if (e->password_len < 4 || e->password[0] != '$')
 		return clusterpasswd_check(e, password);
 	snprintf(stored, sizeof(stored), "%.*s", (int)e->password_len, e->password);
-	hash = crypt(password, stored);
+	hash = crypt_rn(password, stored, &work, sizeof(work));
 	return hash && strcmp(hash, stored) == 0;
 }
 
@@ -352,12 +365,14 @@ run_ftpcluster(struct run *r)
 		return DENY;
 	if (strcmp(command, "LOAD") == 0)
 		return ALLOW;
-	if (strcmp(command, "SITE USERADD") == 0 || strncmp(command, "SITE PASSW", 10) == 0 || strcmp(command, "SITE PSWD") == 0)
+	if (strcmp(command, "SITE USERADD") == 0 || strncmp(command, "SITE PASSW", 10) == 0 ||
+	    strcmp(command, "SITE PSWD") == 0)
 		return cluster_account_command(r, command, passwd, strlen(passwd));
 	/* SITE CHOWN name path */
 	if (strncmp(command, "SITE CHOWN", 10) == 0 && last && last[1] == '/' && !strstr(r->row->path, " -> ")) {
 		snprintf(name, sizeof(name), "%.*s", (int)(last - r->row->path), r->row->path);
-		return clusterpasswd_find(passwd, strlen(passwd), name, &other, NULL, NULL) && ask_command(r, command, last + 1) == ALLOW;
+		return clusterpasswd_find(passwd, strlen(passwd), name, &other, NULL, NULL) &&
+		       ask_command(r, command, last + 1) == ALLOW;
 	}
 	return ask_command(r, command, r->row->path);
 }
@@ -372,7 +387,8 @@ kernel_too(struct run *r, int answer)
 	char path[4096], resolved[4096];
 	int op = find_op(r->row->command);
 
-	if (answer != ALLOW || op < 0 || r->world.object_count || r->row->path[0] != '/' || strstr(r->row->path, " -> "))
+	if (answer != ALLOW || op < 0 || r->world.object_count || r->row->path[0] != '/' ||
+	    strstr(r->row->path, " -> "))
 		return answer;
 	world_walk(&r->world, r->row->path, true, path, resolved);
 	return kernel_predict(&nobody, "/", op, path, NULL, NULL, r->why, sizeof(r->why)) == 1;
@@ -381,7 +397,9 @@ kernel_too(struct run *r, int answer)
 static int
 run_ups(struct run *r)
 {
-	struct authz_source source = { .dialect = "ups", .text = r->world.policy, .file = "policy", .line = 1, .scope = AUTHZ_SCOPE_ACCOUNT };
+	struct authz_source source = {
+		.dialect = "ups", .text = r->world.policy, .file = "policy", .line = 1, .scope = AUTHZ_SCOPE_ACCOUNT
+	};
 
 	return kernel_too(r, decide(r, compile(r, &source, 1, AUTHZ_NOBODY, NULL)));
 }
@@ -438,7 +456,8 @@ unescape(char *s)
 static bool
 read_row(char *line, struct row *row)
 {
-	const char **fields[] = { &row->dialect, &row->id, &row->policy, &row->user, &row->command, &row->path, &row->expected };
+	const char **fields[] = { &row->dialect, &row->id, &row->policy, &row->user, &row->command, &row->path,
+		&row->expected };
 	char *rest = line;
 
 	line[strcspn(line, "\r\n")] = '\0';
@@ -481,7 +500,8 @@ run_line(char *line, struct count *count)
 			printf("%s: %s: %s\n", row.id, row.expected, why);
 	} else {
 		count->failed++;
-		printf("%s: failed: %s %s %s: expected %s: %s\n", row.id, row.user, row.command, row.path, row.expected, why);
+		printf("%s: failed: %s %s %s: expected %s: %s\n", row.id, row.user, row.command, row.path, row.expected,
+		    why);
 	}
 }
 

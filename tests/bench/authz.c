@@ -64,7 +64,8 @@ make_prefix(struct text *t, unsigned n)
 
 	add(t, "allow-read\n");
 	for (unsigned i = 0; i < n; i++) {
-		snprintf(line, sizeof(line), i % 3 == 2 ? "*.x%05u, allow-write\n" : "/customers/c%05u/in/*, allow-full-control\n", i);
+		snprintf(line, sizeof(line),
+		    i % 3 == 2 ? "*.x%05u, allow-write\n" : "/customers/c%05u/in/*, allow-full-control\n", i);
 		add(t, line);
 	}
 }
@@ -193,7 +194,9 @@ bench(const struct language *l, unsigned n, const char *where, const char *path)
 	struct authz_subject who = { .user = "bench", .dialect_uid = 1000 };
 	struct authz_tree tree = { NULL, tree_control, tree_owner };
 	struct text t = { NULL, 0 };
-	struct authz_source source = { .dialect = l->dialect, .file = "bench", .line = 1, .scope = AUTHZ_SCOPE_ACCOUNT };
+	struct authz_source source = {
+		.dialect = l->dialect, .file = "bench", .line = 1, .scope = AUTHZ_SCOPE_ACCOUNT
+	};
 	struct authz_policy *p;
 	double start, compiled, ns;
 	bool over;
