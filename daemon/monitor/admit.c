@@ -8,10 +8,8 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <malloc.h>
 #include <string.h>
 #include <sys/fsuid.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,7 +21,8 @@
 #include "daemon/monitor/monitor.h"
 #include "privsep/drop.h"
 
-#define LOW_PORTS 1024
+#define LOW_PORTS	1024
+#define SLIM_AFTER	500	/* ms */
 
 struct monitor_scratch monitor_scratch;
 static struct monitor_scratch *const scratch = &monitor_scratch;
@@ -139,7 +138,7 @@ open_root(struct monitor *s)
 /* ------------------------------------------------------------------- the limits */
 
 static bool
-claim(struct monitor *s, enum account_reason *why)
+send_claim(struct monitor *s)
 {
 	const struct settings *set = &s->account.resolved->s;
 	const struct conf_section *class = s->account.resolved->class;
@@ -150,15 +149,23 @@ claim(struct monitor *s, enum account_reason *why)
 	scratch->body.claim.max_per_class = (uint32_t)set->max_sessions_per_class;
 	scratch->body.claim.rate_up = set->account_rate_up;
 	scratch->body.claim.rate_down = set->account_rate_down;
-	if (monitor_call(s, &s->listener, MSG_CLAIM, &scratch->body.claim, NULL, 0, &scratch->answer, MSG_CLAIMED) != 0)
+	return monitor_ask(s, &s->listener, MSG_CLAIM, &scratch->body.claim, NULL, 0) == 0;
+}
+
+static bool
+await_claim(struct monitor *s, enum account_reason *why)
+{
+	struct msg *m = &scratch->answer;
+
+	if (monitor_await(s, &s->listener, m, MSG_CLAIMED) != 0)
 		return false;
-	if (scratch->answer.type == MSG_CLAIMED && scratch->answer.claimed.verdict == 0) {
-		s->rate_fd = msg_take_fd(&scratch->answer, 0);
-		msg_close(&scratch->answer);
+	if (m->type == MSG_CLAIMED && m->claimed.verdict == 0) {
+		s->rate_fd = msg_take_fd(m, 0);
+		msg_close(m);
 		return true;
 	}
-	*why = scratch->answer.type == MSG_CLAIMED && scratch->answer.claimed.verdict < 3 ? REASON_LIMIT : REASON_UNAVAILABLE;
-	msg_close(&scratch->answer);
+	*why = m->type == MSG_CLAIMED && m->claimed.verdict < 3 ? REASON_LIMIT : REASON_UNAVAILABLE;
+	msg_close(m);
 	return false;
 }
 
@@ -269,53 +276,58 @@ go_live(struct monitor *s, const struct msg *login)
 	s->answers_at_once = (monitor_profile_flags(s) & (PROFILE_QUOTA | PROFILE_BIND_LOW)) != 0;
 	if (set->session_timeout != 0)
 		s->deadline = clock_ms() + (int64_t)set->session_timeout * 1000;
-	/* What only a login needs is given back: a session may idle for hours. */
-	(void)madvise(scratch, sizeof *scratch, MADV_DONTNEED);
-	(void)malloc_trim(0);
+	s->slim_at = clock_ms() + SLIM_AFTER;
 	return true;
 }
 
-/* Limits, PAM session, agent. root_fd -1: the home may exist only when the PAM session has made it (pam_mkhomedir). */
+/* The listener counts while the agent becomes the account: neither needs the other's answer. */
 static bool
-begin_session(struct monitor *s, int root_fd, enum account_reason *why, bool *final)
+begin_session(struct monitor *s, enum account_reason *why)
 {
-	bool ok = claim(s, why);
-	int late_fd = -1;
+	int root_fd = open_root(s);
+	bool ok;
 
-	if (!ok)
-		return false;
-	*final = true;		/* the agent can be made somebody only once */
-	*why = REASON_PAM;
-	ok = pamsession_open(s);
-	if (ok && root_fd < 0) {
+	if (root_fd < 0) {
 		*why = REASON_HOME;
-		root_fd = late_fd = open_root(s);
-		ok = root_fd >= 0;
+		return false;
 	}
-	if (ok) {
-		*why = REASON_PROFILE;
-		ok = monitor_make_agent(s, root_fd);
+	*why = REASON_PROFILE;
+	ok = send_claim(s) && monitor_send_profile(s, root_fd) && await_claim(s, why) && monitor_await_agent(s);
+	close(root_fd);
+	return ok;
+}
+
+/* With a PAM session: it is opened for those who are counted; then the home may exist that was not there before (pam_mkhomedir). */
+static bool
+begin_pam_session(struct monitor *s, enum account_reason *why)
+{
+	int root_fd;
+	bool ok;
+
+	*why = REASON_PAM;
+	if (!send_claim(s) || !await_claim(s, why) || !pamsession_open(s))
+		return false;
+	root_fd = open_root(s);
+	if (root_fd < 0) {
+		*why = REASON_HOME;
+		return false;
 	}
-	if (late_fd >= 0)
-		close(late_fd);
+	*why = REASON_PROFILE;
+	ok = monitor_send_profile(s, root_fd) && monitor_await_agent(s);
+	close(root_fd);
 	return ok;
 }
 
 bool
 monitor_admit(struct monitor *s, const struct msg *login, enum account_reason *why, bool *final)
 {
-	bool late = s->account.flags & ACCOUNT_PAM_SESSION, ok;
-	int root_fd = late ? -1 : open_root(s);
+	bool pam = s->account.flags & ACCOUNT_PAM_SESSION;
 
-	if (root_fd < 0 && !late) {
-		*why = REASON_HOME;
+	if (!(pam ? begin_pam_session : begin_session)(s, why)) {
+		/* A home that is not there is found before anything was asked for; all else happens once a session. */
+		*final = pam || *why != REASON_HOME;
 		return false;
 	}
-	ok = begin_session(s, root_fd, why, final);
-	if (root_fd >= 0)
-		close(root_fd);
-	if (!ok)
-		return false;
 	grace_stop();
 	msg_close(&scratch->answer);	/* PROFILE_OK has no descriptors; its fields stay */
 	return go_live(s, login);

@@ -53,6 +53,7 @@ struct monitor {
 
 	unsigned attempts;		/* failed ones */
 	int64_t deadline;		/* of the stage, in milliseconds; 0: none */
+	int64_t slim_at;		/* when memory of the login is given back; 0: done */
 	bool stopping;			/* the agent was told to end */
 	int rate_fd;			/* shared rate buckets, on their way to the worker; -1 */
 
@@ -120,6 +121,13 @@ void monitor_end(struct monitor *, int exit_code);
 int monitor_call(struct monitor *, struct chan *, enum msg_type, const void *body, const int *fds, unsigned fd_count,
     struct msg *answer, enum msg_type want);
 
+/*
+ * The halves of monitor_call(), for two questions at once: between them
+ * nothing else may be sent on that channel.
+ */
+int monitor_ask(struct monitor *, struct chan *, enum msg_type, const void *body, const int *fds, unsigned fd_count);
+int monitor_await(struct monitor *, struct chan *, struct msg *answer, enum msg_type want);
+
 /* Handles what arrives for at most so many milliseconds, or until the session ends. */
 void monitor_wait(struct monitor *, int64_t milliseconds);
 
@@ -152,8 +160,10 @@ void monitor_forget_account(struct monitor *);
 int monitor_verify_agent(const struct monitor *);
 /* enum profile_flag of the account. */
 uint8_t monitor_profile_flags(const struct monitor *);
-/* Sends policy and profile; true when the agent is the account, verified from outside, with PROFILE_OK as the answer. */
-bool monitor_make_agent(struct monitor *, int root_fd);
+/* Sends policy and profile. */
+bool monitor_send_profile(struct monitor *, int root_fd);
+/* True when the agent has become the account, verified from outside, with PROFILE_OK as the answer. */
+bool monitor_await_agent(struct monitor *);
 
 /* ----------------------------------------------------------------- pamsession.c */
 

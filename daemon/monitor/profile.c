@@ -192,23 +192,31 @@ send_profile(struct monitor *s, int root_fd)
 	copy_addr(p->peer, &p->peer_len, &s->peer);
 	copy_addr(p->local, &p->local_len, &s->local);
 	r = list_settings(a->resolved, p->settings, sizeof p->settings);
-	return r != 0 ? r : monitor_call(s, &s->agent, MSG_PROFILE, p, &root_fd, 1, &scratch->answer, MSG_PROFILE_OK);
+	return r != 0 ? r : monitor_ask(s, &s->agent, MSG_PROFILE, p, &root_fd, 1);
 }
 
 bool
-monitor_make_agent(struct monitor *s, int root_fd)
+monitor_send_profile(struct monitor *s, int root_fd)
 {
 	int r = send_layers(s);
 
 	if (r == 0)
 		r = send_profile(s, root_fd);
-	if (r == 0 && scratch->answer.type != MSG_PROFILE_OK) {
-		log_problem(LOG_LEVEL_ERROR, "profile-refused", scratch->answer.failed.text, scratch->answer.failed.error == 0 ? 0
-		    : -(int)scratch->answer.failed.error);
+	if (r != 0 && !s->ended)
+		log_problem(LOG_LEVEL_ERROR, "profile-not-sent", NULL, r);
+	return r == 0;
+}
+
+bool
+monitor_await_agent(struct monitor *s)
+{
+	if (monitor_await(s, &s->agent, &scratch->answer, MSG_PROFILE_OK) != 0)
+		return false;
+	if (scratch->answer.type != MSG_PROFILE_OK) {
+		log_problem(LOG_LEVEL_ERROR, "profile-refused", scratch->answer.failed.text,
+		    scratch->answer.failed.error == 0 ? 0 : -(int)scratch->answer.failed.error);
 		msg_close(&scratch->answer);
 		return false;
 	}
-	if (r != 0 && !s->ended)
-		log_problem(LOG_LEVEL_ERROR, "profile-not-sent", NULL, r);
-	return r == 0 && monitor_system->verify_agent(s) == 0;
+	return monitor_system->verify_agent(s) == 0;
 }

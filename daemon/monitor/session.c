@@ -1,10 +1,12 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -269,20 +271,23 @@ take(struct monitor *s, struct chan *c, struct msg *m, int r)
 }
 
 int
-monitor_call(struct monitor *s, struct chan *c, enum msg_type type, const void *body, const int *fds, unsigned fd_count,
-    struct msg *answer, enum msg_type want)
+monitor_ask(struct monitor *s, struct chan *c, enum msg_type type, const void *body, const int *fds, unsigned fd_count)
 {
-	uint32_t id = ++c->last_id;
-	int r = chan_send(c, type, id, body, fds, fd_count);
+	int r = chan_send(c, type, ++c->last_id, body, fds, fd_count);
 
-	if (r != 0) {
-		take(s, c, answer, r);
-		return r;
-	}
+	if (r != 0)
+		take(s, c, &monitor_scratch.answer, r);
+	return r;
+}
+
+int
+monitor_await(struct monitor *s, struct chan *c, struct msg *answer, enum msg_type want)
+{
 	while (!s->ended) {
-		r = chan_receive(c, answer, states_of(s, c) | ST_AWAIT);
+		int r = chan_receive(c, answer, states_of(s, c) | ST_AWAIT);
+
 		if (r == 0 && (answer->type == want || answer->type == MSG_FAILED)) {
-			if (answer->id == id)
+			if (answer->id == c->last_id)
 				return 0;
 			msg_close(answer);
 			r = SP_EREPLY;
@@ -290,6 +295,15 @@ monitor_call(struct monitor *s, struct chan *c, enum msg_type type, const void *
 		take(s, c, answer, r);
 	}
 	return SP_ECLOSED;
+}
+
+int
+monitor_call(struct monitor *s, struct chan *c, enum msg_type type, const void *body, const int *fds, unsigned fd_count,
+    struct msg *answer, enum msg_type want)
+{
+	int r = monitor_ask(s, c, type, body, fds, fd_count);
+
+	return r != 0 ? r : monitor_await(s, c, answer, want);
 }
 
 /* ----------------------------------------------------------------------- loop */
@@ -323,6 +337,24 @@ monitor_wait(struct monitor *s, int64_t milliseconds)
 
 	while (!s->ended && (now = clock_ms()) < end)
 		(void)turn(s, end - now);
+}
+
+/* A session that idles gives back what its login needed; a short one is rid of it by its end. */
+static void
+slim(struct monitor *s)
+{
+	s->slim_at = 0;
+	(void)madvise(&monitor_scratch, sizeof monitor_scratch, MADV_DONTNEED);
+	(void)malloc_trim(0);
+}
+
+/* Milliseconds until something is due; -1: never. */
+static int64_t
+time_left(const struct monitor *s, int64_t now)
+{
+	int64_t next = s->deadline == 0 || (s->slim_at != 0 && s->slim_at < s->deadline) ? s->slim_at : s->deadline;
+
+	return next == 0 ? -1 : next > now ? next - now : 0;
 }
 
 /* The session's time is over: first the client is told, then the channels close. */
@@ -368,18 +400,16 @@ run(struct monitor *s)
 	int64_t last = 0;
 
 	while (!s->ended) {
-		int64_t now = s->deadline == 0 ? 0 : clock_ms();
+		int64_t now = clock_ms();
 
-		if (pamsession_terminated()) {
+		if (pamsession_terminated())
 			monitor_end(s, SP_EXIT_OK);
-			continue;
-		}
-		if (s->deadline != 0 && now >= s->deadline) {
+		else if (s->deadline != 0 && now >= s->deadline)
 			deadline_passed(s);
-			continue;
-		}
-		(void)turn(s, s->deadline == 0 ? -1 : s->deadline - now);
-		gather(s, &last);
+		else if (s->slim_at != 0 && now >= s->slim_at)
+			slim(s);
+		else if (turn(s, time_left(s, now)))
+			gather(s, &last);
 	}
 }
 
