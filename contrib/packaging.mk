@@ -10,6 +10,7 @@ EXTRA_DIST += \
 	contrib/debian/tests/control \
 	contrib/debian/tests/login \
 	contrib/debian/watch \
+	contrib/demo.sh \
 	contrib/fail2ban/filter.conf \
 	contrib/fail2ban/jail.conf \
 	contrib/rpm/sallyport.spec

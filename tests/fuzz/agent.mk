@@ -5,7 +5,3 @@ fuzz_paths_SOURCES = tests/fuzz/agent_paths.c
 fuzz_paths_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 fuzz_paths_LDADD = libagent.a $(AUTHZ_LIBS) $(PRIVSEP_LIBS) $(INIH_LIBS)
 endif
-EXTRA_DIST += \
-	tests/fuzz/seeds/fuzz_paths/dots \
-	tests/fuzz/seeds/fuzz_paths/up \
-	tests/fuzz/seeds/fuzz_paths/wild

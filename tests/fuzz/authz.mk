@@ -17,12 +17,3 @@ fuzz_match_SOURCES = tests/fuzz/authz_match.c
 fuzz_match_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 fuzz_match_LDADD = $(AUTHZ_LIBS)
 endif
-EXTRA_DIST += \
-	tests/fuzz/seeds/fuzz_pyftpdlib/overrides \
-	tests/fuzz/seeds/fuzz_sftpplus/rules \
-	tests/fuzz/seeds/fuzz_ups/string \
-	tests/fuzz/seeds/fuzz_ups/classes \
-	tests/fuzz/seeds/fuzz_permissions/permissions \
-	tests/fuzz/seeds/fuzz_permissions/passwd \
-	tests/fuzz/seeds/fuzz_match/glob \
-	tests/fuzz/seeds/fuzz_match/regex

@@ -8,9 +8,3 @@ fuzz_conf_SOURCES = tests/fuzz/conf.c
 fuzz_conf_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 fuzz_conf_LDADD = libcommon.a $(INIH_LIBS)
 endif
-EXTRA_DIST += \
-	tests/fuzz/seeds/fuzz_addr/hours \
-	tests/fuzz/seeds/fuzz_addr/net6 \
-	tests/fuzz/seeds/fuzz_addr/port6 \
-	tests/fuzz/seeds/fuzz_conf/accounts \
-	tests/fuzz/seeds/fuzz_conf/server

@@ -3,3 +3,4 @@ include %D%/common.mk
 include %D%/acl.mk
 include %D%/worker.mk
 include %D%/agent.mk
+EXTRA_DIST += %D%/seeds

@@ -8,9 +8,3 @@ fuzz_command_SOURCES = tests/fuzz/command.c
 fuzz_command_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 fuzz_command_LDADD = $(WORKER_LIBS)
 endif
-EXTRA_DIST += \
-	tests/fuzz/seeds/fuzz_line/telnet \
-	tests/fuzz/seeds/fuzz_line/pipelined \
-	tests/fuzz/seeds/fuzz_command/login \
-	tests/fuzz/seeds/fuzz_command/data \
-	tests/fuzz/seeds/fuzz_command/site
