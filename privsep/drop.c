@@ -70,19 +70,22 @@ cut_bounding(uint64_t keep)
 	}
 }
 
+static int
+narrow_caps(uint64_t permitted, uint64_t effective)
+{
+	uint64_t have, now, inheritable;
+	int r = get_caps(&have, &now, &inheritable);
+
+	/* Giving up a permitted capability gives up the ambient one. */
+	return r != 0 ? r : set_caps(have & permitted, have & effective & permitted);
+}
+
 int
 drop_caps(uint64_t permitted, uint64_t effective)
 {
-	uint64_t have, now, inheritable;
-	int r;
-
 	cut_bounding(permitted);
-	r = get_caps(&have, &now, &inheritable);
-	if (r == 0)
-		r = set_caps(have & permitted, have & effective & permitted);
-	if (r == 0)
-		(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	return r;
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	return narrow_caps(permitted, effective);
 }
 
 static int
@@ -184,8 +187,9 @@ jail_to(int dir_fd)
 	return 0;
 }
 
+/* cut: the bounding set as well. Where exec is forbidden and no_new_privs set it has no effect any more, and each bit costs a call. */
 static int
-drop(const struct drop_target *t, int jail_fd)
+drop(const struct drop_target *t, int jail_fd, bool cut)
 {
 	uint64_t jail_cap = jail_fd < 0 ? 0 : UINT64_C(1) << CAP_SYS_CHROOT;
 	bool root = geteuid() == 0;
@@ -195,7 +199,8 @@ drop(const struct drop_target *t, int jail_fd)
 		return -EPERM;
 	if (t->group_count > GROUPS_MAX)
 		return -EINVAL;
-	cut_bounding(t->caps);
+	if (cut)
+		cut_bounding(t->caps);
 	if (root)
 		r = become(t, t->caps | jail_cap);
 	if (r == 0 && root && jail_fd >= 0) {
@@ -205,7 +210,7 @@ drop(const struct drop_target *t, int jail_fd)
 	}
 	/* Containers often lack some of what a role may have at most. */
 	if (r == 0)
-		r = drop_caps(t->caps, t->caps);
+		r = narrow_caps(t->caps, t->caps);
 	if (r != 0)
 		return r;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
@@ -216,7 +221,7 @@ drop(const struct drop_target *t, int jail_fd)
 int
 drop_to(const struct drop_target *t)
 {
-	return drop(t, -1);
+	return drop(t, -1, true);
 }
 
 /* The change of uid has cleared the parent-death signal: set it again. */
@@ -238,7 +243,7 @@ drop_to_user(uid_t uid, gid_t gid, const gid_t *groups, size_t count, int jail_f
 		t.uid = geteuid();
 		t.gid = getegid();
 	}
-	r = drop(&t, jail_fd);
+	r = drop(&t, jail_fd, false);
 	if (r == 0)
 		r = rearm_parent_death();
 	return r != 0 ? r : sandbox_enter(PHASE_LIVE);
@@ -256,7 +261,7 @@ drop_monitor(const struct role_id *id, uint64_t caps)
 		t.uid = geteuid();
 		t.gid = getegid();
 	}
-	r = drop(&t, -1);
+	r = drop(&t, -1, false);
 	if (r == 0)
 		r = rearm_parent_death();
 	return r != 0 ? r : sandbox_enter(PHASE_LIVE);

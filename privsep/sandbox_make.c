@@ -93,6 +93,18 @@ rule(scmp_filter_ctx ctx, uint32_t action, int call, unsigned n, const struct sc
 	return call < 0 ? 0 : seccomp_rule_add_array(ctx, action, call, n, args);
 }
 
+/* Filters add up: what the broad one of an earlier phase kills need not stand in the list. */
+static bool
+kills_already(enum msg_role role, int phase, const struct other *f)
+{
+	const struct role_row *row = role_row(role);
+
+	for (int p = 0; p < phase; p++)
+		if (row->filter[p] == FILTER_BROAD && f->how == HARD && find_allowed(role, p, f->call) == NULL)
+			return true;
+	return false;
+}
+
 static int
 add_listed(scmp_filter_ctx ctx, enum msg_role role, int phase)
 {
@@ -105,7 +117,7 @@ add_listed(scmp_filter_ctx ctx, enum msg_role role, int phase)
 		if (find_allowed(role, phase, refuse[i].call) == NULL)
 			r = rule(ctx, SCMP_ACT_ERRNO((uint16_t)refuse[i].how), refuse[i].call, 0, NULL);
 	for (size_t i = 0; i < ROWS(forbid) && r == 0; i++)
-		if (find_allowed(role, phase, forbid[i].call) == NULL)
+		if (find_allowed(role, phase, forbid[i].call) == NULL && !kills_already(role, phase, &forbid[i]))
 			r = rule(ctx, SCMP_ACT_KILL_PROCESS, forbid[i].call, 0, NULL);
 	return r;
 }

@@ -8,6 +8,7 @@ liblistener_a_SOURCES = \
 	daemon/listener/doors.c daemon/listener/doors.h \
 	daemon/listener/keeper.c daemon/listener/keeper.h \
 	daemon/listener/pool.c daemon/listener/pool.h \
+	daemon/listener/reaper.c daemon/listener/reaper.h \
 	daemon/listener/reload.c daemon/listener/reload.h \
 	daemon/listener/report.c daemon/listener/report.h \
 	daemon/listener/selftest.c daemon/listener/selftest.h \

@@ -14,6 +14,7 @@
 #include "daemon/listener/doors.h"
 #include "daemon/listener/keeper.h"
 #include "daemon/listener/pool.h"
+#include "daemon/listener/reaper.h"
 #include "daemon/listener/server.h"
 #include "daemon/listener/session.h"
 
@@ -68,6 +69,8 @@ pool_start(struct server *s)
 	/* Numbers stand in logs that live longer than one run of the server. */
 	p->next_number = (uint64_t)s->started << 8 & UINT64_C(0xffffffffff);
 	s->pool = p;
+	if (reaper_start(s, session_process_gone) != 0)
+		return -ENOMEM;
 	evtimer_assign(&p->tick, s->base, on_tick, s);
 	evtimer_assign(&p->soon, s->base, on_soon, s);
 	return 0;
@@ -357,16 +360,22 @@ account_for(struct session *n)
 		claim_release(s->claims, v->user, v->class);
 }
 
+static bool
+is_complete(const struct session *n)
+{
+	for (int m = 0; m < MEMBER_COUNT; m++)
+		if (n->process[m].pid_fd < 0)
+			return false;
+	return true;
+}
+
 /* A process was forked, has reported, or has ended. */
 void
 pool_session_changed(struct session *n)
 {
 	struct server *s = n->server;
-	bool complete = n->reported_ready;
 
-	for (int m = 0; m < MEMBER_COUNT; m++)
-		complete = complete && n->process[m].pid_fd >= 0;
-	if (n->state == SESSION_STARTING && complete) {
+	if (n->state == SESSION_STARTING && n->reported_ready && is_complete(n)) {
 		if (session_verify(n) != 0) {
 			session_end(n);
 			session_kill(n);

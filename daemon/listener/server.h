@@ -21,6 +21,7 @@ struct control;
 struct doors;
 struct keeper;
 struct pool;
+struct reaper;
 struct reload;
 struct selftest;
 struct templates;
@@ -52,6 +53,7 @@ struct server {
 	struct templates *templates;
 	struct pool *pool;
 	struct doors *doors;
+	struct reaper *reaper;
 	struct control *control;
 	struct keeper *keeper;
 

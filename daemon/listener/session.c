@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/listener/keeper.h"
+#include "daemon/listener/reaper.h"
 #include "daemon/listener/server.h"
 #include "daemon/listener/session.h"
 #include "privsep/verify.h"
@@ -256,17 +257,16 @@ is_crash(const siginfo_t *end)
 	return end->si_status != SIGKILL && end->si_status != SIGTERM;
 }
 
-static void
-on_gone(evutil_socket_t fd, short what, void *arg)
+void
+session_process_gone(void *context)
 {
-	struct process *p = arg;
+	struct process *p = context;
 	struct session *n = p->session;
 	siginfo_t end = { 0 };
 
-	(void)what;
-	if (waitid(P_PIDFD, (id_t)fd, &end, WEXITED | WNOHANG) < 0 || end.si_pid == 0)
+	if (waitid(P_PIDFD, (id_t)p->pid_fd, &end, WEXITED | WNOHANG) < 0 || end.si_pid == 0)
 		return;
-	event_del(&p->gone);
+	reaper_forget(n->server, p->pid_fd);
 	close(p->pid_fd);
 	p->pid_fd = -1;
 	if (is_crash(&end))
@@ -285,22 +285,19 @@ on_gone(evutil_socket_t fd, short what, void *arg)
 	pool_session_changed(n);
 }
 
-/* A child of this session exists now. */
-static void
-watch(struct session *n, enum member m, pid_t pid, int pid_fd)
-{
-	struct process *p = &n->process[m];
-
-	p->pid = pid;
-	p->pid_fd = pid_fd;
-	event_assign(&p->gone, n->server->base, pid_fd, EV_READ | EV_PERSIST, on_gone, p);
-	event_add(&p->gone, NULL);
-}
-
 void
 session_forked(struct session *n, enum member m, pid_t pid, int pid_fd)
 {
-	watch(n, m, pid, pid_fd);
+	struct process *p = &n->process[m];
+	int r = reaper_watch(n->server, pid_fd, p);
+
+	p->pid = pid;
+	p->pid_fd = pid_fd;
+	/* Unwatched, its end would never be seen. */
+	if (r != 0) {
+		log_problem(LOG_LEVEL_ERROR, "session-start", "process descriptor", r);
+		session_end(n);
+	}
 	pool_session_changed(n);
 }
 
@@ -313,6 +310,7 @@ got_ready(struct session *n, struct msg *m)
 	if (n->reported_ready)
 		return SP_ESTATE;
 	n->reported_ready = true;
+	templates_collect(n->server);
 	pool_session_changed(n);
 	return 0;
 }

@@ -18,7 +18,6 @@ struct process {
 	struct session *session;
 	pid_t pid;			/* 0: not forked yet, or reaped */
 	int pid_fd;
-	struct event gone;
 };
 
 /* What exists only while a client is served. */
@@ -68,6 +67,8 @@ void session_end(struct session *);
 void session_kill(struct session *);
 /* A template has forked one of its processes; pid_fd is taken over. */
 void session_forked(struct session *, enum member, pid_t, int pid_fd);
+/* One of its processes has ended (reaper_handler). */
+void session_process_gone(void *process);
 bool session_is_gone(const struct session *);
 /* Frees one whose processes are all gone. */
 void session_free(struct session *);

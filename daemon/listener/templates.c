@@ -21,6 +21,8 @@
 
 #define DELAY_FIRST	1000	/* ms before a template that died young is executed again; doubles */
 #define DELAY_LAST	60000
+#define COLLECT_MS	2	/* between looks for answers that are late */
+#define COLLECT_LATEST_MS 50
 
 static const struct {
 	enum msg_role role;
@@ -47,7 +49,7 @@ struct program {
 struct templates {
 	struct program *now[MEMBER_COUNT];	/* NULL: being waited for */
 	struct program *next[MEMBER_COUNT];	/* warming up */
-	struct event retry;
+	struct event retry, collect;
 	int64_t delay;
 	unsigned generation;
 	bool stopped;
@@ -93,6 +95,8 @@ retire(struct program *p)
 	p->retired = true;
 	if (p->pending == 0)
 		end_program(p);
+	else if (p->channel.fd >= 0)
+		event_add(&p->readable, NULL);
 }
 
 static void
@@ -205,28 +209,64 @@ got_answer(struct program *p, struct msg *m)
 	return 0;
 }
 
-static void
-on_readable(evutil_socket_t fd, short what, void *arg)
+/* Takes one message. false: there is none, or the channel is closed now. */
+static bool
+take_message(struct program *p)
 {
 	static struct msg m;
-	struct program *p = arg;
 	int r = chan_receive(&p->channel, &m, p->ready ? ST_SPARE : ST_START);
 
-	(void)fd, (void)what;
 	if (r == -EAGAIN || r == -EINTR)
-		return;
+		return false;
 	if (r == 0) {
 		r = got_answer(p, &m);
 		msg_close(&m);
 	}
 	if (r != 0 && r != SP_ECLOSED)
 		log_problem(LOG_LEVEL_ERROR, "template-channel", name_of(p), r);
-	if (r != 0) {
+	if (r != 0 || (p->retired && p->pending == 0)) {
 		end_program(p);
-		return;
+		return false;
 	}
-	if (p->retired && p->pending == 0)
-		end_program(p);
+	return true;
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct program *p = arg;
+
+	(void)fd, (void)what;
+	(void)take_message(p);
+	/* A template in use is asked when there is something to expect: see templates_collect(). */
+	if (p->ready && !p->retired && p->channel.fd >= 0)
+		event_del(&p->readable);
+}
+
+void
+templates_collect(struct server *s)
+{
+	static const struct timeval soon = { 0, COLLECT_MS * 1000 };
+	bool more = false;
+
+	for (int m = 0; m < MEMBER_COUNT; m++) {
+		struct program *p = s->templates->now[m];
+
+		while (p != NULL && p->pending > 0 && take_message(p))
+			;
+		more = more || (p != NULL && p->pending > 0 && p->channel.fd >= 0);
+	}
+	if (more)
+		evtimer_add(&s->templates->collect, &soon);
+	else
+		evtimer_del(&s->templates->collect);
+}
+
+static void
+on_collect(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	templates_collect(arg);
 }
 
 static int
@@ -321,6 +361,7 @@ templates_start(struct server *s)
 		return -ENOMEM;
 	s->templates->delay = DELAY_FIRST;
 	evtimer_assign(&s->templates->retry, s->base, on_retry, s);
+	evtimer_assign(&s->templates->collect, s->base, on_collect, s);
 	for (int m = 0; m < MEMBER_COUNT; m++) {
 		s->templates->filters_fd[m] = sandbox_seal(kinds[m].role);
 		if (s->templates->filters_fd[m] < 0)
@@ -349,6 +390,7 @@ templates_stop(struct server *s)
 
 	t->stopped = true;
 	evtimer_del(&t->retry);
+	evtimer_del(&t->collect);
 	for (int m = 0; m < MEMBER_COUNT; m++) {
 		retire(t->now[m]);
 		retire(t->next[m]);
@@ -381,6 +423,7 @@ templates_pid(const struct server *s, enum member m)
 int
 templates_spawn(struct server *s, enum member member, uint64_t serial, const int *fds, unsigned n)
 {
+	static const struct timeval in_any_case = { 0, COLLECT_LATEST_MS * 1000 };
 	struct program *p = s->templates->now[member];
 	struct msg_spawn_worker ask = { .serial = serial };	/* all three have these fields */
 	int r = chan_send(&p->channel, kinds[member].request, ++p->channel.last_id, &ask, fds, n);
@@ -388,6 +431,9 @@ templates_spawn(struct server *s, enum member member, uint64_t serial, const int
 	if (r != 0)
 		return r;
 	p->pending++;
+	/* Should the session never report, the reason is among the answers. */
+	if (!evtimer_pending(&s->templates->collect, NULL))
+		evtimer_add(&s->templates->collect, &in_any_case);
 	if (++p->forks >= (uint64_t)s->settings->template_forks)
 		templates_renew(s, "forks");
 	return 0;

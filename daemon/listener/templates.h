@@ -36,4 +36,10 @@ pid_t templates_pid(const struct server *, enum member);
 /* Asks for a child with these channels; pool_spawned() or pool_spawn_failed() follows. The fds stay the caller's. */
 int templates_spawn(struct server *, enum member, uint64_t serial, const int *fds, unsigned n);
 
+/*
+ * Takes the answers that have come.  They are not waited for: each would be a
+ * wake-up, and the session's own report, which comes last, leads here.
+ */
+void templates_collect(struct server *);
+
 #endif
