@@ -41,6 +41,7 @@ struct cluster {
 	struct answer last;		/* of the decision being explained */
 	uint32_t listing;		/* for which last_folder is kept */
 	char *last_folder;
+	bool owner_known, owns_folder;	/* of last_folder */
 };
 
 enum { BY_LETTERS, BY_ADMINISTRATOR, BY_CONTROL_FILE, BY_OWNER, BY_FOLDER_OWNER };
@@ -233,6 +234,7 @@ letters_of_folder(struct layer *l, const char *folder, size_t len)
 	    memcmp(s->last_folder, folder, len) == 0)
 		return;
 	find_letters(l, folder, len, &s->last);
+	s->owner_known = false;
 	if (listing) {
 		free(s->last_folder);
 		s->last_folder = strndup(folder, len);
@@ -279,6 +281,18 @@ owns(struct layer *l, const char *path, size_t len)
 	    AUTHZ_CREATE | AUTHZ_APPNEW | AUTHZ_OVERWRITE | AUTHZ_APPEND | AUTHZ_DELFILE | AUTHZ_DELDIR |      \
 	    AUTHZ_MKDIR | AUTHZ_RENFROM | AUTHZ_RENTO | AUTHZ_RENREPL)
 
+/* During one listing this is looked up once, as the letters are: letters_of_folder() comes before. */
+static bool
+owns_folder(struct layer *l, const char *path, size_t len)
+{
+	struct cluster *s = l->state;
+
+	if (!s->listing || !s->owner_known)
+		s->owns_folder = owns(l, path, len);
+	s->owner_known = true;
+	return s->owns_folder;
+}
+
 static uint32_t
 by_ownership(struct layer *l, const struct request *r, size_t folder_len, uint32_t rights, struct authz_hit *hit)
 {
@@ -292,7 +306,7 @@ by_ownership(struct layer *l, const struct request *r, size_t folder_len, uint32
 			rights |= AUTHZ_RENREPL;
 		hit->a = BY_OWNER;
 	}
-	if ((rights & r->want) != r->want && owns(l, r->path, folder_len)) {
+	if ((rights & r->want) != r->want && owns_folder(l, r->path, folder_len)) {
 		rights |= FOLDER_OWNER_RIGHTS;
 		hit->a = BY_FOLDER_OWNER;
 	}

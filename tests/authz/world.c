@@ -222,47 +222,53 @@ join(char *dst, const char *text)
 			dst[n > 1 ? n - 1 : 1] = '\0';
 			continue;
 		}
-		if (n + strlen(part) + 2 > 4096)
+		if (str_format(dst + n, 4096 - n, "%s%s", n > 1 ? "/" : "", part) != 0)
 			exit(2);
-		sprintf(dst + n, "%s%s", n > 1 ? "/" : "", part);
 	}
 }
 
-/* Follows links in the parts of a canonical path. */
 static void
-follow_links(const struct world *w, const char *path, bool last, char *out)
+set(char *dst, const char *path)
+{
+	if (str_copy(dst, 4096, path) != 0)
+		exit(2);
+}
+
+/* Follows the first link in the parts of a canonical path; false: there is none. */
+static bool
+follow_one(const struct world *w, const char *path, bool last, char *out)
 {
 	char todo[4096], *rest = todo + 1, *part;
 
-	for (int links = 0; links < 40; links++) {
-		bool again = false;
+	set(todo, path);
+	set(out, "/");
+	while ((part = strsep(&rest, "/"))) {
+		const struct world_object *o;
 
-		if (str_copy(todo, sizeof(todo), path) != 0)
-			exit(2);
-		strcpy(out, "/");
-		for (rest = todo + 1; (part = strsep(&rest, "/")); ) {
-			const struct world_object *o;
-
-			join(out, part);
-			o = world_find(w, out);
-			if (!o || !o->target || (!rest && !last))
-				continue;
-			if (o->target[0] == '/')
-				strcpy(out, "/");
-			else
-				join(out, "..");
-			join(out, o->target);
-			if (rest)
-				join(out, rest);
-			again = true;
-			break;
-		}
-		if (!again)
-			return;
-		static char next[4096];
-		strcpy(next, out);
-		path = next;
+		join(out, part);
+		o = world_find(w, out);
+		if (!o || !o->target || (!rest && !last))
+			continue;
+		if (o->target[0] == '/')
+			set(out, "/");
+		else
+			join(out, "..");
+		join(out, o->target);
+		if (rest)
+			join(out, rest);
+		return true;
 	}
+	return false;
+}
+
+static void
+follow_links(const struct world *w, const char *path, bool last, char *out)
+{
+	char now[4096];
+
+	set(now, path);
+	for (int links = 0; links < 40 && follow_one(w, now, last, out); links++)
+		set(now, out);
 }
 
 enum authz_kind
@@ -270,7 +276,7 @@ world_walk(const struct world *w, const char *typed, bool follow, char *path, ch
 {
 	const struct world_object *o;
 
-	strcpy(path, "/");
+	set(path, "/");
 	if (strcmp(typed, "-") != 0)
 		join(path, typed);
 	follow_links(w, path, follow, resolved);

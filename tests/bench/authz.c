@@ -125,8 +125,8 @@ tree_control(void *context, const char *folder, const char *name, const struct a
 		return 1;
 	*len = 0;
 	for (unsigned i = 0; i < control_lines && *len + 32 < AUTHZ_CONTROL_MAX; i++)
-		*len += (size_t)sprintf(text + *len, "%u lr\n", i + 5000);
-	*len += (size_t)sprintf(text + *len, "1000 lrwdmsn\n");
+		*len += (size_t)snprintf(text + *len, AUTHZ_CONTROL_MAX - *len, "%u lr\n", i + 5000);
+	*len += (size_t)snprintf(text + *len, AUTHZ_CONTROL_MAX - *len, "1000 lrwdmsn\n");
 	return 0;
 }
 
@@ -223,10 +223,9 @@ main(int argc, char **argv)
 	static char deep[4096];
 	int over = 0;
 
-	strcpy(deep, "/customers/c00000/in");
-	while (strlen(deep) < 3900)
-		strcat(deep, "/a-folder-of-a-long-path");
-	strcat(deep, "/file.dat");
+	for (size_t n = 0; n < 3900; n = strlen(deep))
+		snprintf(deep + n, sizeof(deep) - n, n ? "/a-folder-of-a-long-path" : "/customers/c00000/in");
+	snprintf(deep + strlen(deep), sizeof(deep) - strlen(deep), "/file.dat");
 	for (size_t i = 0; i < sizeof(languages) / sizeof(languages[0]); i++)
 		for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
 			char last[128];

@@ -7,6 +7,7 @@
 /* SUITE(name): one suite a module of common/ */
 #define COMMON_SUITES(SUITE)	\
 	SUITE(addr)		\
+	SUITE(clusterpasswd)	\
 	SUITE(conf_read)	\
 	SUITE(conf_resolve)	\
 	SUITE(conf_seal)	\
