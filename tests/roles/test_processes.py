@@ -1,5 +1,6 @@
 """Every process of a running server is what privsep/roles.def says, seen from /proc."""
 import contextlib
+import json
 import os
 import re
 import signal
@@ -172,21 +173,18 @@ def test_after_login_nobody_is_root(server):
     ftp = server.ftp("alice")
     ftp.voidcmd("NOOP")
     time.sleep(0.3)
-    live = {role: [p for p in pids if int(status(p)["Uid"].split()[0]) == uid_of(ROLES[role]["live"][0])]
-            for role, pids in processes(server).items() if role in ("monitor", "agent")}
-    assert len(live["agent"]) == 1 and len(live["monitor"]) == 1
-    check(live["agent"][0], "agent", "live")
-    check(live["monitor"][0], "monitor", "live")
-    assert os.readlink(f"/proc/{live['agent'][0]}/root") == server.homes["alice"]
+    pids = session_of(server, ftp)
+    for role in ("worker", "monitor", "agent"):
+        check(pids[role], role, "live")
+    assert os.readlink(f"/proc/{pids['agent']}/root") == server.homes["alice"]
     ftp.quit()
 
 
 def test_groups_of_the_user_and_no_others(server):
     ftp = server.ftp("bob")
-    agents = [p for p in processes(server)["agent"] if status(p)["Uid"].split()[0] == str(UIDS["bob"])]
-    assert len(agents) == 1
-    assert status(agents[0])["Groups"].split() in ([], [str(UIDS["bob"])])
-    assert status(agents[0])["Gid"].split() == [str(UIDS["bob"])] * 4
+    agent = session_of(server, ftp)["agent"]
+    assert status(agent)["Groups"].split() in ([], [str(UIDS["bob"])])
+    assert status(agent)["Gid"].split() == [str(UIDS["bob"])] * 4
     ftp.quit()
 
 
@@ -198,33 +196,26 @@ def wait_gone(pids):
     pytest.fail(f"still there: {[p for p in pids if os.path.exists(f'/proc/{p}')]}")
 
 
+def session_of(server, raw):
+    """role -> pid of the session that serves this connection, as the listener knows it."""
+    with open(server.conf) as f:
+        control = re.search(r"^control_socket = (.*)$", f.read(), re.M)[1]
+    text = subprocess.run([f"{BUILD}/sallyctl", "--socket", control, "--json", "who"], capture_output=True, text=True,
+                          check=True).stdout
+    port = raw.sock.getsockname()[1]
+    return next(w["pids"] for w in json.loads(text) if w["peer"] == f"127.0.0.1:{port}")
+
+
 @pytest.mark.parametrize("victim", ["worker", "monitor", "agent"])
 def test_one_killed_takes_the_session_and_nothing_else(server, victim):
     wait_for_spares(server)
     raw = server.raw().login()
-    log = server.wait_log(r"event=login session=(\w+) user=alice")
-    assert log
-    agent = [p for p in processes(server)["agent"] if status(p)["Uid"].split()[0] == str(UIDS["alice"])][-1]
-    monitor = [p for p in processes(server)["monitor"]
-               if status(p)["Uid"].split()[0] == str(uid_of("monitor_user"))][-1]
-    # The session's worker is the one that holds a TCP connection: the only one whose sockets are not all channels.
-    busy = [p for p in processes(server)["worker"] if holds_tcp(p)]
-    assert len(busy) == 1
-    pids = {"worker": busy[0], "monitor": monitor, "agent": agent}
+    pids = session_of(server, raw)
     os.kill(pids[victim], signal.SIGKILL)
     wait_gone(pids.values())
     raw.sock.close()
     assert server.ftp("alice").voidcmd("NOOP").startswith("200")
     assert server.process.poll() is None
-
-
-def holds_tcp(pid):
-    inodes = {t[8:-1] for t in descriptors(pid).values() if t.startswith("socket:")}
-    with open("/proc/net/tcp") as f:
-        tcp = {line.split()[9] for line in f.readlines()[1:]}
-    with open("/proc/net/tcp6") as f:
-        tcp |= {line.split()[9] for line in f.readlines()[1:]}
-    return bool(inodes & tcp)
 
 
 def test_killed_template_is_replaced(server):
