@@ -1,0 +1,705 @@
+"""The protocol over the wire: codes of every verb before and after login, bad lines, transfers that are
+interrupted, types, offsets, data connections, and what particular clients are known to send."""
+import hashlib
+import os
+import re
+import socket
+import time
+import zlib
+
+import pytest
+
+from conftest import UIDS, Raw, read_all
+
+IAC_IP_DM = b"\xff\xf4\xff\xf2"
+BIG = 64 << 20
+
+
+def home(server, name="", user="alice"):
+    return os.path.join(server.homes[user], name)
+
+
+def write(server, name, content, user="alice"):
+    with open(home(server, name, user), "wb") as f:
+        f.write(content)
+    os.chown(home(server, name, user), UIDS[user], UIDS[user])
+
+
+def read(server, name):
+    with open(home(server, name), "rb") as f:
+        return f.read()
+
+
+def sparse(server, name, size):
+    write(server, name, b"")
+    os.truncate(home(server, name), size)
+
+
+def wait_for(condition, seconds=5):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def raw(server):
+    r = server.raw().login()
+    assert r.cmd("TYPE I")[0] == 200
+    yield r
+    r.close()
+
+
+def greeted(server):
+    r = server.raw()
+    assert r.reply()[0] == 220
+    return r
+
+
+# --------------------------------------------------------------------- every verb, before and after login
+
+# line, code before login, code after it
+CODES = [
+    ("ACCT x", 202, 202), ("ALLO 10", 200, 200), ("ALLO 10 R 10", 200, 200), ("ALLO x", 501, 501), ("ALLO -1", 501, 501),
+    ("APPE f", 530, 425), ("APPE", 530, 501), ("AVBL", 530, 213), ("AVBL /", 530, 213),
+    ("CDUP", 530, 250), ("XCUP", 530, 250), ("CLNT test 1.0", 200, 200), ("CSID Name=t;", 200, 200), ("CSID", 501, 501),
+    ("CWD", 530, 501), ("CWD /", 530, 250), ("CWD missing", 530, 550), ("XCWD /", 530, 250),
+    ("DELE", 530, 501), ("DELE missing", 530, 550),
+    ("EPRT |1|127.0.0.1|", 530, 501), ("EPRT |3|127.0.0.1|5000|", 530, 522), ("EPSV 2", 530, 522), ("EPSV 9", 530, 522),
+    ("EPSV x", 530, 501), ("EPSV", 530, 229), ("EPSV 1", 530, 229),
+    ("FEAT", 211, 211), ("HASH missing", 530, 550), ("HELP", 214, 214), ("HELP RETR", 214, 214), ("HELP nonsense", 501, 501),
+    ("HOST localhost", 220, 503), ("LANG EN", 200, 200), ("LANG FR", 504, 504),
+    ("LIST", 530, 425), ("MLSD", 530, 425), ("NLST", 530, 425), ("STOU", 530, 425), ("RETR f", 530, 425), ("STOR f", 530, 425),
+    ("RETR", 530, 501), ("STOR", 530, 501),
+    ("MDTM", 530, 501), ("MDTM missing", 530, 550), ("MFMT", 530, 501), ("MFMT 20200101000000 missing", 530, 550),
+    ("MFMT never missing", 530, 501), ("MFF Modify=20200101000000; missing", 530, 550), ("MFF Colour=red; x", 530, 504),
+    ("MKD", 530, 501), ("XMKD", 530, 501), ("MLST /", 530, 250), ("MLST missing", 530, 550),
+    ("MODE S", 200, 200), ("MODE s", 200, 200), ("MODE B", 504, 504), ("MODE C", 504, 504), ("MODE", 501, 501),
+    ("NOOP", 200, 200), ("NOOP anything", 200, 200), ("noop", 200, 200),
+    ("OPTS UTF8 ON", 200, 200), ("OPTS UTF8", 200, 200), ("OPTS UTF8 OFF", 200, 200), ("OPTS MLST type;size;", 200, 200),
+    ("OPTS nonsense", 501, 501), ("OPTS", 501, 501),
+    ("PASV", 530, 227), ("PASV x", 530, 501), ("PORT", 530, 501), ("PORT 1,2,3", 530, 501), ("PORT 127,0,0,1,300,1", 530, 501),
+    ("PWD", 530, 257), ("XPWD", 530, 257), ("RANG 1 0", 530, 350), ("RANG 5 2", 530, 501), ("REST 0", 530, 350),
+    ("REST -1", 530, 501), ("REST x", 530, 501), ("REST 99999999999999999999", 530, 501),
+    ("RMD", 530, 501), ("RMD missing", 530, 550), ("XRMD missing", 530, 550), ("RNFR missing", 530, 550), ("RNTO x", 530, 503),
+    ("SITE HELP", 530, 214), ("SITE nonsense", 530, 504), ("SITE", 530, 501), ("SIZE", 530, 501), ("SIZE missing", 530, 550),
+    ("SIZE /", 530, 550), ("SMNT x", 530, 502), ("STAT", 211, 211), ("STAT /", 530, 213), ("STAT missing", 530, 550),
+    ("STRU F", 200, 200), ("STRU f", 200, 200), ("STRU R", 504, 504), ("STRU P", 504, 504), ("SYST", 215, 215),
+    ("USER", 501, 501), ("XCRC missing", 530, 550), ("XMD5 missing", 530, 550), ("XSHA missing", 530, 550),
+    ("XSHA256 missing", 530, 550), ("XSHA512 missing", 530, 550), ("MD5 missing", 530, 550),
+    ("NONSENSE", 500, 500), ("\u00e4\u00f6", 500, 500), ("123", 500, 500),
+    ("AUTH TLS", (502, 504, 530, 534), (502, 503, 504, 530, 534)), ("PBSZ 0", 503, 503), ("PROT P", (503, 536), (503, 536)),
+    ("REIN", 220, 502), ("REIN x", 501, 501), ("ABOR", 530, 226),
+]
+
+
+def fits(code, expected):
+    return code in expected if isinstance(expected, tuple) else code == expected
+
+
+def test_codes_before_login(serve):
+    server = serve()
+    wrong = []
+    r = greeted(server)
+    for n, (line, before, _) in enumerate(CODES):
+        if n % 8 == 0:
+            r.close()
+            r = greeted(server)
+        code, text = r.cmd(line)
+        if not fits(code, before):
+            wrong.append(f"{line!r}: {text!r}, not {before}")
+            if code == 0:
+                r = greeted(server)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_codes_after_login(serve):
+    server = serve()
+    wrong = []
+    for n, (line, _, after) in enumerate(CODES):
+        if n % 8 == 0:
+            r = server.raw().login()
+        if after == 425:
+            r.cmd("REST 0")
+            r.close()
+            r = server.raw().login()
+        code, text = r.cmd(line)
+        if not fits(code, after):
+            wrong.append(f"{line!r}: {text!r}, not {after}")
+            if code == 0:
+                r = server.raw().login()
+    assert not wrong, "\n".join(wrong)
+
+
+def test_login_dialogue(server):
+    r = greeted(server)
+    assert r.cmd("PASS x")[0] == 503
+    assert r.cmd("USER alice")[0] == 331
+    assert r.cmd("USER bob")[0] == 331
+    assert r.cmd("P@SW bob")[0] == 230
+    assert r.cmd("PWD")[1].startswith('257 "/"')
+    assert r.cmd("USER bob")[0] in (230, 331, 503, 530)
+    assert r.cmd("USER alice")[0] in (503, 530)
+    assert r.cmd("PASS alice")[0] in (503, 202, 230)
+    assert r.cmd("QUIT")[0] == 221
+    assert r.reply()[0] == 0
+
+
+def test_wrong_password_and_unknown_user_answer_alike(serve):
+    server = serve("penalty_failure = 0")
+    texts = set()
+    for user in ("alice", "nobody-such"):
+        r = greeted(server)
+        code, text = r.cmd(f"USER {user}")
+        assert code == 331
+        texts.add(text.replace(user, "X") + r.cmd("PASS wrong")[1].replace(user, "X"))
+        r.close()
+    assert len(texts) == 1 and "530 " in texts.pop()
+
+
+def test_help_and_features_are_true(raw):
+    """Every verb that HELP names is known, and every line of FEAT works."""
+    verbs = re.findall(r"\b[A-Z][A-Z0-9@]{2,7}\b", raw.cmd("HELP")[1].split("\n", 1)[1])
+    assert {"RETR", "STOR", "MLSD", "EPSV"} <= set(verbs)
+    for verb in verbs:
+        assert raw.cmd(f"HELP {verb}")[0] == 214, verb
+    text = raw.cmd("FEAT")[1]
+    assert text.startswith("211-") and text.endswith("\r\n211 End\r\n")
+    features = text.split("\r\n")[1:-2]
+    assert all(re.match(r" [^ ]", f) for f in features)
+    names = {f.split()[0] for f in features}
+    assert {"UTF8", "MLST", "MDTM", "MFMT", "SIZE", "REST", "TVFS", "EPSV", "EPRT", "HASH", "CLNT"} <= names
+    assert "AUTH" not in names and "PBSZ" not in names, "TLS is off here"
+    tries = {"MDTM": "MDTM /", "MFMT": "MFMT 20200101000000 /", "MLST": "MLST /", "REST": "REST 5", "RANG": "RANG 1 0",
+             "HASH": "OPTS HASH SHA-256", "AVBL": "AVBL", "CLNT": "CLNT x", "CSID": "CSID Name=x;", "EPRT": "EPSV",
+             "EPSV": "EPSV", "LANG": "LANG en", "UTF8": "OPTS UTF8 ON", "MFF": "MFF Modify=20200101000000; /"}
+    for name in names & set(tries):
+        assert raw.cmd(tries[name])[0] in (200, 213, 229, 250, 350), name
+
+
+# -------------------------------------------------------------------------------------------- bad lines
+
+def test_an_over_long_line_is_refused_once_and_no_part_is_executed(server, raw):
+    for filler in (b"x", b" ", b"\xc3\xa4", b"/"):
+        raw.send(b"MKD " + filler * 9000 + b" MKD sneaky\r\nNOOP\r\n")
+        assert raw.reply()[0] == 500
+        assert raw.reply()[0] == 200
+    raw.send(b"\xff\xf1" * 3000 + b"NOOP\r\n")
+    assert raw.reply()[0] in (200, 500)
+    assert not [n for n in os.listdir(home(server)) if "sneaky" in n]
+
+
+def test_an_endless_line_does_not_grow_the_worker(server):
+    r = server.raw().login()
+    before = sum(memory(p) for p in server.pids())
+    r.sock.settimeout(5)
+    try:
+        for _ in range(160):
+            r.send(b"A" * 65536)
+    except OSError:
+        pass
+    assert sum(memory(p) for p in server.pids()) - before < 4 << 20
+    r.close()
+
+
+def memory(pid):
+    try:
+        with open(f"/proc/{pid}/smaps_rollup") as f:
+            return int(re.search(r"Private_Dirty:\s+(\d+)", f.read()).group(1)) * 1024
+    except (OSError, AttributeError):
+        return 0
+
+
+@pytest.mark.parametrize("line", [b"MKD a\0b\r\n", b"MKD a\rb\r\n", b"\0NOOP\r\n", b"MKD \0\r\n"])
+def test_nul_and_bare_cr_are_refused(server, raw, line):
+    raw.send(line + b"NOOP\r\n")
+    assert raw.reply()[0] in (500, 501)
+    assert raw.reply()[0] == 200
+    assert not [n for n in os.listdir(home(server)) if n in ("a", "ab", "b")]
+
+
+def test_line_feed_alone_blank_lines_and_leading_blanks(raw):
+    raw.send(b"\r\n\n\r\nNOOP\n  PWD\r\nnOoP\r\n")
+    assert [raw.reply()[0] for _ in range(3)] == [200, 257, 200]
+
+
+def test_telnet_sequences_are_taken_out(server, raw):
+    raw.send(b"\xff\xfb\x06MKD \xff\xff\xff\xf1tel\xff\xf9net\r\n")
+    assert raw.reply()[0] == 257
+    assert os.path.isdir(os.fsencode(home(server)) + b"/\xfftelnet")
+    raw.send(b"RMD \xff\xfftelnet\r\n")
+    assert raw.reply()[0] == 250
+
+
+def test_other_protocols_are_shown_the_door(serve):
+    server = serve("penalty_failure = 0")
+    for lines in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"POST /x HTTP/1.1\r\n\r\n", b"SSH-2.0-x\r\n", b"EHLO x\r\n"):
+        r = greeted(server)
+        r.send(lines)
+        r.send("QUIT\r\n")
+        codes = [r.reply()[0] for _ in range(lines.count(b"\n") + 2)]
+        assert codes[0] >= 400 and codes[-1] == 0 and set(codes) <= {0, 221, 421, 500, 501, 530}, (lines, codes)
+        r.close()
+
+
+def test_names_keep_their_blanks(server, raw):
+    raw.cmd("MKD  leading")
+    raw.cmd("MKD trailing ")
+    assert {" leading", "trailing "} <= set(os.listdir(home(server)))
+    assert raw.cmd("RMD  leading")[0] == 250 and raw.cmd("RMD trailing ")[0] == 250
+
+
+def test_quotes_are_doubled_and_repeated_mkd_is_refused(raw):
+    code, text = raw.cmd('MKD say "hi"')
+    assert code == 257 and '"/say ""hi"""' in text
+    assert raw.cmd('MKD say "hi"')[0] in (521, 550)
+    assert raw.cmd('CWD say "hi"')[0] == 250
+    assert raw.cmd("PWD")[1].startswith('257 "/say ""hi"""')
+    assert raw.cmd("CDUP")[0] == 250
+    assert raw.cmd('RMD say "hi"')[0] == 250
+
+
+# --------------------------------------------------------------------------- in the middle of a transfer
+
+def test_64_commands_in_one_packet(raw):
+    raw.send(b"NOOP\r\nPWD\r\n" * 32)
+    assert [raw.reply()[0] for _ in range(64)] == [200, 257] * 32
+
+
+def test_a_thousand_commands_while_nobody_reads(raw):
+    raw.send(b"NOOP\r\n" * 1000)
+    assert all(raw.reply()[0] == 200 for _ in range(1000))
+
+
+def test_commands_wait_for_the_end_of_a_transfer(server, raw):
+    write(server, "f", b"x" * 1000)
+    data = raw.passive()
+    raw.send(b"RETR f\r\nNOOP\r\nPWD\r\n")
+    assert raw.reply()[0] == 150
+    assert len(read_all(data)) == 1000
+    assert [raw.reply()[0] for _ in range(3)] == [226, 200, 257]
+
+
+@pytest.mark.parametrize("form", ["plain", "inline", "urgent"])
+@pytest.mark.parametrize("command", ["RETR", "STOR", "LIST"])
+def test_abort(server, raw, command, form):
+    sparse(server, "big", BIG)
+    write(server, "old", b"old content")
+    if command == "LIST":
+        os.makedirs(home(server, "wide"), exist_ok=True)
+        if not os.listdir(home(server, "wide")):
+            for i in range(30000):
+                os.close(os.open(home(server, f"wide/{i:06d}-{'n' * 100}"), os.O_CREAT | os.O_WRONLY))
+    data = raw.passive()
+    name = {"RETR": "big", "STOR": "old", "LIST": "wide"}[command]
+    assert raw.cmd(f"{command} {name}")[0] == 150
+    if command == "STOR":
+        data.sendall(b"new")
+    else:
+        data.recv(100)
+    if form == "urgent":
+        raw.send(b"\xff\xf4")
+        raw.sock.send(b"\xff", socket.MSG_OOB)
+        raw.send(b"\xf2ABOR\r\n")
+    else:
+        raw.send((IAC_IP_DM if form == "inline" else b"") + b"ABOR\r\n")
+    codes = [raw.reply()[0], raw.reply()[0]]
+    assert codes == [426, 226], codes
+    data.close()
+    assert raw.cmd("NOOP")[0] == 200
+    assert read(server, "old") == b"old content"
+    assert raw.fetch("RETR old") == (b"old content", 226)
+
+
+def test_abort_without_a_transfer(raw):
+    assert raw.cmd("ABOR")[0] == 226
+    raw.send(IAC_IP_DM + b"ABOR\r\n")
+    assert raw.reply()[0] == 226
+    data = raw.passive()
+    assert raw.cmd("ABOR")[0] in (225, 226)
+    data.close()
+    assert raw.cmd("NOOP")[0] == 200
+
+
+def test_commands_behind_an_abort_are_kept(server, raw):
+    sparse(server, "big", BIG)
+    data = raw.passive()
+    assert raw.cmd("RETR big")[0] == 150
+    raw.send(b"ABOR\r\nPWD\r\nNOOP\r\n")
+    assert [raw.reply()[0] for _ in range(4)] == [426, 226, 257, 200]
+    data.close()
+
+
+def test_stat_and_quit_in_a_transfer(server):
+    sparse(server, "big", BIG)
+    r = server.raw().login()
+    data = r.passive()
+    assert r.cmd("RETR big")[0] == 150
+    code, text = r.cmd("STAT")
+    assert code in (211, 213) and "RETR big" in text, text
+    r.send(IAC_IP_DM + b"STAT\r\n")
+    assert r.reply()[0] in (211, 213)
+    r.send(b"QUIT\r\n")
+    assert len(read_all(data)) == BIG
+    assert [r.reply()[0] for _ in range(3)] == [226, 221, 0]
+
+
+def test_a_closed_control_connection_breaks_the_transfer_off(server):
+    write(server, "kept", b"old")
+    r = server.raw().login()
+    data = r.passive()
+    assert r.cmd("STOR kept")[0] == 150
+    data.sendall(b"part")
+    r.close()
+    data.settimeout(5)
+    try:
+        data.recv(1)
+    except ConnectionError:
+        pass
+    data.close()
+    assert read(server, "kept") == b"old"
+
+
+# ------------------------------------------------------------------------- types, offsets, whole files
+
+@pytest.mark.parametrize("form, code", [
+    ("A", 200), ("A N", 200), ("AN", 200), ("a n", 200), ("I", 200), ("I N", 200), ("i", 200), ("L 8", 200), ("L8", 200),
+    ("l 8", 200), ("E", 504), ("A T", 504), ("A C", 504), ("L 7", 504), ("L", (501, 504)), ("X", (501, 504)), ("", 501)])
+def test_forms_of_type(raw, form, code):
+    assert fits(raw.cmd(f"TYPE {form}".rstrip())[0], code)
+
+
+def test_text_is_not_touched_by_default(server):
+    write(server, "text", b"a\nb\n")
+    r = server.raw().login()
+    assert r.cmd("TYPE A")[0] == 200
+    assert r.cmd("SIZE text")[1] == "213 4\r\n"
+    assert r.fetch("RETR text") == (b"a\nb\n", 226)
+    assert r.put("STOR text2", b"a\r\nb\r\n") == 226
+    assert read(server, "text2") == b"a\r\nb\r\n"
+    r.close()
+
+
+def test_text_is_converted_where_wanted(serve):
+    server = serve("ascii = on")
+    write(server, "text", b"a\nb\r\nc")
+    r = server.raw().login()
+    assert r.cmd("TYPE A")[0] == 200
+    assert r.cmd("SIZE text")[0] == 550
+    assert r.fetch("RETR text")[0].startswith(b"a\r\nb")
+    assert r.put("STOR up", b"a\r\nb\rc\nd\r\n") == 226
+    assert read(server, "up") == b"a\nb\rc\nd\n"
+    big = b"line\n" * 200000
+    write(server, "big", big)
+    assert r.fetch("RETR big") == (big.replace(b"\n", b"\r\n"), 226)
+    assert r.put("STOR big2", big.replace(b"\n", b"\r\n")) == 226
+    assert read(server, "big2") == big
+    assert r.cmd("TYPE I")[0] == 200
+    assert r.fetch("RETR text") == (b"a\nb\r\nc", 226)
+    assert r.cmd("TYPE A")[0] == 200 and r.cmd("REST 0")[0] == 350
+
+
+def test_offsets(server, raw):
+    write(server, "f", b"0123456789")
+    raw.cmd("REST 4")
+    assert raw.fetch("RETR f") == (b"456789", 226)
+    assert raw.fetch("RETR f") == (b"0123456789", 226), "an offset holds for one transfer"
+    raw.cmd("REST 10")
+    assert raw.fetch("RETR f") == (b"", 226)
+    raw.cmd("REST 11")
+    assert raw.fetch("RETR f") == (b"", 554)
+    raw.cmd("REST 3")
+    assert raw.put("STOR f", b"abc") == 226
+    assert read(server, "f") == b"012abc"
+    raw.cmd("REST 7")
+    assert raw.put("STOR f", b"abc") == 554 and read(server, "f") == b"012abc"
+    raw.cmd("REST 2")
+    assert raw.put("STOU", b"x") == 503
+    raw.cmd("REST 1")
+    assert raw.put("APPE f", b"XY") == 226 and read(server, "f") == b"012abcXY"
+    raw.cmd("REST 3")
+    raw.fetch("LIST")
+    assert raw.fetch("RETR f") == (b"012abcXY", 226)
+
+
+def test_ranges_and_checksums(server, raw):
+    content = os.urandom(100000)
+    write(server, "sum", content)
+    raw.cmd("RANG 10 19")
+    assert raw.fetch("RETR sum") == (content[10:20], 226)
+    for name, digest in (("XMD5", hashlib.md5(content)), ("XSHA1", hashlib.sha1(content)), ("XSHA", hashlib.sha1(content)),
+                         ("XSHA256", hashlib.sha256(content)), ("XSHA512", hashlib.sha512(content)), ("MD5", hashlib.md5(content))):
+        code, text = raw.cmd(f"{name} sum")
+        assert code in (213, 250, 251) and digest.hexdigest() in text.lower(), text
+    code, text = raw.cmd("XCRC sum")
+    assert code == 250 and f"{zlib.crc32(content):08x}" in text.lower()
+    code, text = raw.cmd('XCRC "sum" 0 100')
+    assert f"{zlib.crc32(content[:100]):08x}" in text.lower(), text
+    for algorithm in ("SHA-256", "SHA-512", "SHA-1", "MD5"):
+        assert raw.cmd(f"OPTS HASH {algorithm}")[0] == 200
+        code, text = raw.cmd("HASH sum")
+        assert code == 213 and hashlib.new(algorithm.replace("-", "").lower(), content).hexdigest() in text
+        assert re.match(rf"213 {algorithm} 0-\d+ ", text), text
+    assert raw.cmd("OPTS HASH nonsense")[0] in (501, 504)
+    assert raw.cmd("XMD5 /")[0] in (550, 553)
+
+
+def test_appe_stou_and_rename(server, raw):
+    assert raw.put("APPE app", b"one") == 226 and raw.put("APPE app", b"two") == 226
+    assert read(server, "app") == b"onetwo"
+    data = raw.passive()
+    code, text = raw.cmd("STOU")
+    name = re.match(r"150 FILE: (\S+)", text).group(1)
+    data.sendall(b"unique")
+    data.close()
+    assert code == 150 and raw.reply()[0] in (226, 250)
+    assert read(server, name) == b"unique"
+    assert raw.cmd(f"RNFR {name}")[0] == 350 and raw.cmd("RNTO renamed")[0] == 250
+    assert raw.cmd("RNTO again")[0] == 503
+    assert raw.cmd("RNFR renamed")[0] == 350 and raw.cmd("NOOP")[0] == 200
+    assert raw.cmd("RNTO late")[0] in (250, 503)
+    for name in ("renamed", "late"):
+        raw.cmd(f"DELE {name}")
+    assert not os.path.exists(home(server, "renamed"))
+
+
+def test_times_and_facts(server, raw):
+    write(server, "t", b"x")
+    assert raw.cmd("MFMT 20010203040506 t")[1].startswith("213 Modify=20010203040506; ")
+    assert raw.cmd("MDTM t")[1] == "213 20010203040506\r\n"
+    assert raw.cmd("MDTM 20020304050607 t")[0] in (213, 253)
+    assert raw.cmd("MDTM t")[1] == "213 20020304050607\r\n"
+    assert raw.cmd("MDTM 20021304050607 t")[0] in (501, 550)
+    write(server, "20020304050607 t", b"x")
+    assert raw.cmd("MDTM 20020304050607 t")[0] in (213, 253)
+    assert raw.cmd("MFF Modify=20030405060708;UNIX.mode=600; t")[0] == 213
+    assert os.stat(home(server, "t")).st_mode & 0o777 == 0o600
+    assert raw.cmd("MDTM t")[1] == "213 20030405060708\r\n"
+    text = raw.cmd("MLST t")[1]
+    assert re.search(r"\r\n [^ ]*;modify=20030405060708;[^ ]* /t\r\n250 ", text, re.I), text
+    assert raw.cmd("OPTS MLST size;")[1].startswith("200 MLST OPTS size;")
+    assert raw.cmd("MLST t")[1].split("\r\n")[1].lower() == " size=1; /t"
+
+
+def test_site_commands(server, raw):
+    write(server, "s", b"x")
+    assert raw.cmd("SITE CHMOD 640 s")[0] == 200 and os.stat(home(server, "s")).st_mode & 0o777 == 0o640
+    assert raw.cmd("SITE CHMOD 999 s")[0] == 501
+    assert raw.cmd("SITE CHMOD 4777 s")[0] in (501, 504, 550, 200) and os.stat(home(server, "s")).st_mode & 0o7000 == 0
+    assert raw.cmd("SITE UMASK")[0] == 200
+    assert raw.cmd("SITE UMASK 077")[0] == 200
+    assert raw.put("STOR masked", b"x") == 226 and os.stat(home(server, "masked")).st_mode & 0o077 == 0
+    assert raw.cmd("SITE UTIME 20010203040506 s")[0] in (200, 213) and raw.cmd("MDTM s")[1] == "213 20010203040506\r\n"
+    assert raw.cmd("SITE UTIME s 20020203040506 20030203040506 20040203040506 UTC")[0] in (200, 213)
+    assert raw.cmd("MDTM s")[1] == "213 20030203040506\r\n"
+    assert raw.cmd("SITE IDLE")[0] == 200 and raw.cmd("SITE IDLE 60")[0] == 200 and raw.cmd("SITE IDLE x")[0] == 501
+    assert raw.cmd("SITE IDLE 999999999")[0] in (200, 501, 504)
+    code, text = raw.cmd("SITE HELP")
+    for name in re.findall(r"\b[A-Z]{4,10}\b", text.split("\n", 1)[1]):
+        if name not in ("SITE", "HELP", "END"):
+            assert raw.cmd(f"SITE HELP {name}")[0] == 214, name
+
+
+# ------------------------------------------------------------------------------------- data connections
+
+def pasv(r):
+    code, text = r.cmd("PASV")
+    assert code == 227, text
+    n = [int(i) for i in re.search(r"\((\d+(?:,\d+){5})\)", text).group(1).split(",")]
+    return ".".join(map(str, n[:4])), n[4] * 256 + n[5]
+
+
+def test_replies_of_passive_mode(server, raw):
+    host, port = pasv(raw)
+    assert host == "127.0.0.1" and 20000 <= port <= 45000
+    assert re.match(r"229 .*\(\|\|\|\d+\|\)", raw.cmd("EPSV")[1])
+
+
+def test_connect_before_or_after_the_command(server, raw):
+    write(server, "f", b"content")
+    address = pasv(raw)
+    raw.send("RETR f\r\n")
+    time.sleep(0.1)
+    with socket.create_connection(address) as data:
+        assert raw.reply()[0] == 150 and data.recv(100) == b"content"
+    assert raw.reply()[0] == 226
+
+
+def test_a_passive_port_nobody_comes_to(serve):
+    server = serve("data_timeout = 1s")
+    write(server, "f", b"content")
+    r = server.raw().login()
+    pasv(r)
+    r.send("RETR f\r\n")
+    codes = [r.reply()[0]]
+    if codes[0] == 150:
+        codes.append(r.reply()[0])
+    assert codes[-1] in (425, 426), codes
+    assert r.fetch("RETR f") == (b"content", 226)
+    r.close()
+
+
+def test_epsv_all_is_for_ever(raw):
+    assert raw.cmd("EPSV ALL")[0] == 200
+    assert raw.cmd("EPSV 9")[0] == 522
+    for line in ("PASV", "PORT 127,0,0,1,200,1", "EPRT |1|127.0.0.1|51201|"):
+        assert raw.cmd(line)[0] in (501, 503), line
+    assert raw.fetch("NLST")[1] == 226
+
+
+@pytest.mark.parametrize("line", ["PORT 10,0,0,1,200,1", "PORT 127,0,0,2,200,1", "PORT 127,0,0,1,0,22", "EPRT |1|10.0.0.1|5000|",
+                                  "EPRT |1|127.0.0.1|80|", "EPRT |2|::1|5000|", "PORT 0,0,0,0,200,1"])
+def test_bounce_is_refused(server, line):
+    r = server.raw().login()
+    assert r.cmd(line)[0] in (500, 501, 522, 504), line
+    assert r.cmd("LIST")[0] == 425
+    r.close()
+
+
+def test_data_from_a_stranger_is_not_taken(server, raw):
+    write(server, "secret", b"secret")
+    address = pasv(raw)
+    stranger = socket.create_connection(address, 5, ("127.0.0.2", 0))
+    stranger.settimeout(0.3)
+    raw.send("RETR secret\r\n")
+    got = b""
+    try:
+        got = stranger.recv(100)
+    except OSError:
+        pass
+    assert got == b""
+    with socket.create_connection(address, 5) as data:
+        assert raw.reply()[0] == 150 and data.recv(100) == b"secret"
+    assert raw.reply()[0] == 226
+    stranger.close()
+
+
+@pytest.mark.parametrize("form", ["PORT", "EPRT"])
+def test_active_mode(server, raw, form):
+    write(server, "f", b"content")
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        s.settimeout(5)
+        port = s.getsockname()[1]
+        line = f"PORT 127,0,0,1,{port >> 8},{port & 255}" if form == "PORT" else f"EPRT |1|127.0.0.1|{port}|"
+        assert raw.cmd(line)[0] == 200
+        raw.send("RETR f\r\n")
+        with s.accept()[0] as data:
+            assert raw.reply()[0] == 150 and data.recv(100) == b"content"
+        assert raw.reply()[0] == 226
+    assert raw.cmd(line)[0] == 200
+    code = raw.cmd("RETR f")[0]
+    assert (raw.reply()[0] if code == 150 else code) in (425, 426), "nobody listens there any more"
+    assert raw.cmd("NOOP")[0] == 200
+
+
+def six():
+    try:
+        with socket.socket(socket.AF_INET6) as s:
+            s.bind(("::1", 0))
+            return s.getsockname()[1]
+    except OSError:
+        return 0
+
+
+def test_ipv6(serve):
+    port = six()
+    if not port:
+        pytest.skip("there is no ::1 here")
+    server = serve(sections=f"[listener six]\nlisten = [::1]:{port}\n")
+    write(server, "f", b"content")
+    r = Raw.__new__(Raw)
+    r.sock = socket.create_connection(("::1", port), 10)
+    r.file = r.sock.makefile("rb")
+    r.login()
+    code, text = r.cmd("PASV")
+    assert code == 425 and "EPSV" in text, text
+    assert r.cmd("EPSV 1")[0] == 522
+    data_port = int(re.search(r"\|\|\|(\d+)\|", r.cmd("EPSV 2")[1]).group(1))
+    with socket.create_connection(("::1", data_port), 5) as data:
+        assert r.cmd("RETR f")[0] == 150 and data.recv(100) == b"content"
+    assert r.reply()[0] == 226
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as s:
+        s.settimeout(5)
+        assert r.cmd(f"EPRT |2|::1|{s.getsockname()[1]}|")[0] == 200
+        r.send("RETR f\r\n")
+        with s.accept()[0] as data:
+            assert r.reply()[0] == 150 and data.recv(100) == b"content"
+        assert r.reply()[0] == 226
+    assert r.cmd("EPRT |1|127.0.0.1|5000|")[0] in (501, 522)
+    r.close()
+
+
+# ------------------------------------------------------------------------- what clients are known to send
+
+# An opening, line by line, with the codes that the client goes on with.
+CLIENTS = {
+    "FileZilla": [("AUTH TLS", (502, 504, 530, 534)), ("AUTH SSL", (502, 504, 530, 534)), ("USER alice", 331), ("PASS alice", 230),
+                  ("SYST", 215), ("FEAT", 211), ("CLNT FileZilla", 200), ("OPTS UTF8 ON", 200), ("PWD", 257), ("TYPE I", 200),
+                  ("PASV", 227)],
+    "Windows Explorer": [("USER alice", 331), ("PASS alice", 230), ("opts utf8 on", 200), ("syst", 215), ("site help", 214),
+                         ("PWD", 257), ("noop", 200), ("CWD /", 250), ("TYPE A", 200), ("PASV", 227)],
+    "basic-ftp": [("USER alice", 331), ("PASS alice", 230), ("FEAT", 211), ("TYPE I", 200), ("STRU F", 200), ("OPTS UTF8 ON", 200),
+                  ("EPSV", 229)],
+    "camera": [("USER alice", 331), ("PASS alice", 230), ("CWD cam", 550), ("MKD cam", 257), ("CWD cam", 250), ("CWD day", 550),
+               ("MKD day", 257), ("CWD day", 250), ("TYPE I", 200), ("ALLO 1000", 200), ("PASV", 227)],
+    "scanner": [("USER alice", 331), ("PASS alice", 230), ("TYPE A N", 200), ("STRU F", 200), ("MODE S", 200), ("ACCT x", 202),
+                ("XPWD", 257), ("REST 0", 350), ("TYPE L 8", 200)],
+    "lftp": [("FEAT", 211), ("USER alice", 331), ("PASS alice", 230), ("OPTS UTF8 ON", 200),
+             ("OPTS MLST type;size;modify;UNIX.mode;UNIX.owner;UNIX.group;", 200), ("CLNT lftp/4.9.2", 200), ("PWD", 257),
+             ("TYPE I", 200), ("ALLO 4096", 200), ("REST 0", 350)],
+}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_openings(serve, client, pipelined):
+    server = serve()
+    r = greeted(server)
+    lines = CLIENTS[client]
+    if pipelined:
+        r.send("".join(line + "\r\n" for line, _ in lines))
+    for line, code in lines:
+        got, text = r.reply() if pipelined else r.cmd(line)
+        assert fits(got, code), (line, text)
+    r.close()
+
+
+def test_listings_fit_the_parsers_of_clients(server, raw):
+    write(server, "parsed", b"x" * 1234)
+    os.makedirs(home(server, "a folder"), exist_ok=True)
+    shape = re.compile(rb"[-dlrwxst]{10} +\d+ [^ ]+ +[^ ]+ +\d+ [A-Z][a-z]{2} [ \d]\d (\d\d:\d\d| \d{4}) [^\r\n]+")
+    for command in ("LIST", "LIST -a", "LIST -la", "LIST -lR", "LIST -Z", "STAT ."):
+        if command.startswith("STAT"):
+            text = raw.cmd(command)[1].encode().split(b"\r\n")[1:-2]
+            lines = [line.lstrip(b" ") for line in text]
+        else:
+            content, code = raw.fetch(command)
+            assert code == 226
+            lines = content.split(b"\r\n")[:-1]
+        assert any(line.endswith(b" parsed") for line in lines), command
+        bad = [line for line in lines if line and not line.endswith(b":") and not shape.fullmatch(line)]
+        assert not bad, (command, bad[:3])
+    content, code = raw.fetch("MLSD")
+    lines = content.decode(errors="replace").split("\r\n")[:-1]
+    assert code == 226 and all(re.fullmatch(r"([\w.]+=[^;]*;)+ .+", line) for line in lines)
+    assert re.search(r"type=file;", content.decode(errors="replace"), re.I)
+
+
+def test_sizes_in_150(server, raw):
+    write(server, "sized", b"x" * 4321)
+    data = raw.passive()
+    code, text = raw.cmd("RETR sized")
+    assert code == 150 and re.search(r"\(4321 bytes\)", text), text
+    read_all(data)
+    assert raw.reply()[0] == 226
+
+
+def test_globs_and_empty_listings(server, raw):
+    os.makedirs(home(server, "empty"), exist_ok=True)
+    write(server, "glob-1.c", b"")
+    write(server, "glob-2.c", b"")
+    assert raw.fetch("LIST empty") == (b"", 226) and raw.fetch("NLST empty") == (b"", 226)
+    assert sorted(raw.fetch("NLST glob-*.c")[0].split()) == [b"glob-1.c", b"glob-2.c"]
+    assert raw.fetch("NLST none-*.x")[1] in (226, 550)
+    assert raw.fetch("LIST missing")[1] in (450, 550)
+    assert raw.fetch("MLSD glob-1.c")[1] == 501
