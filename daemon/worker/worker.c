@@ -13,6 +13,7 @@
 #include "common/str.h"
 #include "daemon/worker/digest.h"
 #include "daemon/worker/session.h"
+#include "daemon/worker/tls_memory.h"
 #include "daemon/worker/tls_profile.h"
 #include "daemon/worker/worker.h"
 #include "privsep/template.h"
@@ -54,8 +55,13 @@ worker_warm_up(const struct conf *c)
 	conf = c;
 	verbs_init();
 	log_set_level((enum log_level)conf_server(c)->log_level);
+	if (chan_fd_is(TEMPLATE_TLS_FD, 'm'))
+		tls_memory_begin();
 	e = digest_warm_up();
-	return e != 0 ? e : warm_up_tls(c);
+	if (e == 0)
+		e = warm_up_tls(c);
+	tls_memory_settle();
+	return e;
 }
 
 /* Can anything but [server] hold for a client whose account is not known? */

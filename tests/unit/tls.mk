@@ -7,7 +7,7 @@ unit_keeper_SOURCES = tests/unit/keeper_main.c tests/unit/keeper.h tests/unit/ke
 unit_keeper_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(CRYPTO_CFLAGS)
 unit_keeper_LDADD = libkeeper.a $(PRIVSEP_LIBS) $(CRYPTO_LIBS) $(CHECK_LIBS)
 
-unit_tls_SOURCES = tests/unit/worker_tls_main.c tests/unit/worker_tls.h tests/unit/worker_tls_provider.c \
+unit_tls_SOURCES = tests/unit/worker_tls_main.c tests/unit/worker_tls.h tests/unit/worker_tls_memory.c tests/unit/worker_tls_provider.c \
 	tests/unit/worker_tls_reuse.c tests/unit/worker_tls_session.c tests/unit/worker_tls_stream.c \
 	tests/unit/tls_world.c tests/unit/tls_world.h daemon/worker/stream.c \
 	tests/unit/tls_pair.c tests/unit/tls_pair.h

@@ -4,6 +4,7 @@
 
 #include <check.h>
 
+Suite *worker_tls_memory_suite(void);
 Suite *worker_tls_provider_suite(void);
 Suite *worker_tls_reuse_suite(void);
 Suite *worker_tls_session_suite(void);

@@ -19,6 +19,7 @@ main(void)
 	int failed;
 
 	log_set_sink(say_nothing, NULL);
+	srunner_add_suite(r, worker_tls_memory_suite());
 	srunner_add_suite(r, worker_tls_reuse_suite());
 	srunner_add_suite(r, worker_tls_session_suite());
 	srunner_add_suite(r, worker_tls_stream_suite());
