@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/conf_show.h"
 #include "common/str.h"
 #include "ctl/conf.h"
 #include "ctl/policy.h"
@@ -256,30 +257,55 @@ finish_report(struct report *r, int code)
 	return ctl_print_json(r->inv, &r->json) == CTL_OK ? code : CTL_FAILED;
 }
 
+static int
+compare(const struct invocation *inv, struct conf *conf, const char *file, FILE *in)
+{
+	static struct view v;
+	struct report r = { .inv = inv, .file = file };
+	int code;
+
+	view_begin(&v, inv, conf);
+	if (inv->json) {
+		json_init(&r.json);
+		json_open(&r.json, NULL, '{');
+		json_open(&r.json, "expectations", '[');
+	}
+	code = finish_report(&r, check_file(&r, &v, in));
+	view_end(&v);
+	return code;
+}
+
+/* Rules with mistakes meet no expectation: they are told first, as check tells them. */
+static int
+check_rules(struct conf *conf, bool json)
+{
+	policies_check(conf);
+	for (size_t i = 0; i < conf_problem_count(conf); i++)
+		if (conf_problem_at(conf, i)->severity == CONF_ERROR) {
+			(void)conf_report(stdout, conf, json);
+			return CTL_CONFIG;
+		}
+	return CTL_OK;
+}
+
 int
 expect_command(struct invocation *inv)
 {
-	static struct view v;
-	struct report r = { .inv = inv, .file = inv->argv[0] };
-	FILE *in = strcmp(r.file, "-") == 0 ? stdin : fopen(r.file, "re");
+	const char *file = inv->argc > 0 ? inv->argv[0] : NULL;
+	FILE *in = file == NULL ? NULL : strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
 	struct conf *conf;
 	int code;
 
-	if (in == NULL)
-		return ctl_fail_code(inv, CTL_FAILED, r.file, -errno);
+	if (file != NULL && in == NULL)
+		return ctl_fail_code(inv, CTL_FAILED, file, -errno);
 	code = ctl_conf_load(inv, &conf);
 	if (code == CTL_OK) {
-		view_begin(&v, inv, conf);
-		if (inv->json) {
-			json_init(&r.json);
-			json_open(&r.json, NULL, '{');
-			json_open(&r.json, "expectations", '[');
-		}
-		code = finish_report(&r, check_file(&r, &v, in));
-		view_end(&v);
+		code = check_rules(conf, inv->json);
+		if (code == CTL_OK && in != NULL)
+			code = compare(inv, conf, file, in);
 		conf_free(conf);
 	}
-	if (in != stdin)
+	if (in != NULL && in != stdin)
 		fclose(in);
 	return code;
 }

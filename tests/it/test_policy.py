@@ -304,3 +304,26 @@ def test_lint(conf, tmp_path):
     assert {("shadowed", 10), ("never-matches", 11), ("through-link", 13), ("no-folder", 14)} <= found
     os.chown(conf, 64122, 64122)
     assert "writable" in {f["id"] for f in json.loads(ctl(conf, "lint", "--json").stdout)["findings"]}
+
+
+def test_reload_is_refused_for_wrong_rules_and_unmet_expectations(serve, tmp_path):
+    import ftplib
+    os.chmod(tmp_path, 0o755)
+    file = tmp_path / "expectations"
+    file.write_text("alice STOR /x -> allow\nreader DELE /x -> deny\n")
+    server = serve(f"expectations = {file}\nexplain_denials = yes")
+    assert ctl(server.conf, "reload").returncode == 0
+    with open(server.conf) as f:
+        good = f.read()
+    with open(server.conf, "w") as f:
+        f.write(good.replace("layer = pyftpdlib elr\n", "layer = pyftpdlib elrQ\n"))
+    r = ctl(server.conf, "reload")
+    assert r.returncode == 2 and 'unknown permission letter "Q"' in r.stdout
+    with open(server.conf, "w") as f:
+        f.write(good.replace("layer = pyftpdlib elr\n", "layer = pyftpdlib elrd\n"))
+    r = ctl(server.conf, "reload")
+    assert r.returncode == 2 and f"{file}:2: not met: reader DELE" in r.stdout
+    with server.ftp("reader") as ftp:
+        with pytest.raises(ftplib.error_perm, match='letter d not in base letters "elr"'):
+            ftp.delete("x")
+        assert "DENY  decided by layer 1 (pyftpdlib)" in ftp.voidcmd("SITE WHY DELE /x")
