@@ -344,7 +344,7 @@ kernel_predict(const struct authz_subject *who, const char *root, enum authz_op 
 		r.path = facts != NULL ? kernel_facts_path(facts) : NULL;
 		r.other = second != NULL ? kernel_facts_path(second) : NULL;
 		/* Without a new group at hand: may the group be chosen at all? */
-		r.new_gid = op == AUTHZ_OP_CHOWN && facts->found ? facts->object.gid : (gid_t)-1;
+		r.new_gid = op == AUTHZ_OP_CHOWN && facts != NULL && facts->found ? facts->object.gid : (gid_t)-1;
 		error = kernel_decide(&r, &cred, text, size) == 0;
 	} else
 		(void)str_format(text, size, "%s%s: %s", strcmp(root, "/") == 0 ? "" : root, path, sp_strerror(error));

@@ -32,9 +32,11 @@ pacl_caps(void)
 static int
 wrap(acl_t acl, struct pacl **out)
 {
+	int error = errno;
+
 	*out = NULL;
 	if (acl == NULL)
-		return errno != 0 ? -errno : -ENOMEM;
+		return error > 0 ? -error : -ENOMEM;
 	if ((*out = malloc(sizeof(**out))) == NULL) {
 		acl_free(acl);
 		return -ENOMEM;
@@ -72,13 +74,18 @@ pacl_free(struct pacl *acl)
 int
 pacl_from_rows(const struct pacl_row *row, size_t n, struct pacl **out)
 {
-	int error = n > PACL_ENTRIES_MAX ? -EINVAL : pacl_new(out);
+	int error = n > PACL_ENTRIES_MAX ? -EINVAL : 0;
+	struct pacl *acl;
 
+	*out = NULL;
+	if (error != 0 || (error = pacl_new(&acl)) != 0)
+		return error;
 	for (size_t i = 0; error == 0 && i < n; i++)
-		if ((error = pacl_add(*out, row[i].tag, row[i].id, row[i].perm)) != 0)
-			pacl_free(*out);
-	if (error != 0)
-		*out = NULL;
+		error = pacl_add(acl, row[i].tag, row[i].id, row[i].perm);
+	if (error == 0)
+		*out = acl;
+	else
+		pacl_free(acl);
 	return error;
 }
 
@@ -293,7 +300,7 @@ int
 pacl_entry_find(const struct pacl *acl, enum pacl_tag tag, uint32_t id, struct pacl_entry *e)
 {
 	acl_entry_t handle;
-	uint32_t has;
+	uint32_t has = PACL_NO_ID;
 
 	e->parent = (struct pacl *)(uintptr_t)acl;
 	for (int more = acl_get_entry(acl->acl, ACL_FIRST_ENTRY, &handle); more == 1;
@@ -324,7 +331,7 @@ pacl_append(struct pacl *acl, const struct pacl_entry *like, struct pacl_entry *
 int
 pacl_add(struct pacl *acl, enum pacl_tag tag, uint32_t id, unsigned perm)
 {
-	struct pacl_entry e;
+	struct pacl_entry e = { acl, NULL };
 	int error;
 
 	if ((perm & ~(unsigned)PERM_ALL) != 0)
@@ -368,6 +375,8 @@ pacl_entry_tag(const struct pacl_entry *e)
 {
 	acl_tag_t tag;
 
+	if (e->handle == NULL)
+		return PACL_UNDEFINED;
 	return acl_get_tag_type(e->handle, &tag) < 0 ? PACL_UNDEFINED : (enum pacl_tag)tag;
 }
 

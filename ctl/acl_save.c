@@ -193,11 +193,10 @@ acl_restore_command(struct invocation *inv)
 	char *line = NULL;
 	unsigned number = 0;
 	size_t size = 0;
-	ssize_t n;
 
 	if (in == NULL)
 		return ctl_fail_code(inv, CTL_FAILED, inv->argv[0], -errno);
-	while ((n = getline(&line, &size, in)) > 0) {
+	while (getline(&line, &size, in) > 0) {
 		line[strcspn(line, "\n")] = '\0';
 		progress_step(inv, "lines", ++number);
 		if ((one = take_line(inv, &b, line, number, here)) != CTL_OK)

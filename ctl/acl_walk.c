@@ -45,8 +45,13 @@ read_names(int fd, char ***names, size_t *count)
 	size_t n = 0, room = 0;
 	struct dirent *e;
 	DIR *d = fdopendir(fd);
-	int error = d == NULL ? -errno : 0;
+	int error = 0;
 
+	if (d == NULL) {
+		error = -errno;
+		close(fd);
+		return error;
+	}
 	while (error == 0 && (e = readdir(d)) != NULL) {
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
@@ -58,13 +63,12 @@ read_names(int fd, char ***names, size_t *count)
 			}
 			list = more;
 		}
-		if ((list[n++] = strdup(e->d_name)) == NULL)
+		if ((list[n] = strdup(e->d_name)) == NULL)
 			error = -ENOMEM;
+		else
+			n++;
 	}
-	if (d != NULL)
-		closedir(d);
-	else
-		close(fd);
+	closedir(d);
 	if (list != NULL)
 		qsort(list, n, sizeof(*list), by_name);
 	*names = list;
@@ -84,8 +88,6 @@ walk_below(struct acl_job *job, int folder_fd, const char *leaf, const char *pat
 	if (error != 0)
 		(void)report(job, path, error);
 	for (size_t i = 0; i < n; i++) {
-		if (names[i] == NULL)
-			continue;
 		if (asprintf(&below, "%s%s%s", path, path[strlen(path) - 1] == '/' ? "" : "/", names[i]) > 0) {
 			(void)walk(job, fd, names[i], below);
 			free(below);
@@ -196,7 +198,7 @@ acl_entry_argument(const struct invocation *inv, const char *spec, enum pacl_tag
 	while (len > 0 && spec[len - 1] == ':' && strchr(spec, ':') != spec + len - 1)
 		len--;
 	if (str_format(text, sizeof(text), "%.*s%s-", (int)len, spec,
-	    bare ? "::" : spec[len > 0 ? len - 1 : 0] == ':' ? ":" : ":") != 0)
+	    bare ? "::" : ":") != 0)
 		return ctl_fail(inv, CTL_USAGE, "this entry is too long");
 	if ((acl = acl_text_argument(inv, text)) == NULL)
 		return CTL_USAGE;

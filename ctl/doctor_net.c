@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <limits.h>
 #include <linux/landlock.h>
 #include <linux/openat2.h>
 #include <linux/seccomp.h>
@@ -19,6 +20,8 @@
 #include "common/addr.h"
 #include "common/str.h"
 #include "ctl/doctor.h"
+
+#define LISTENING 0x0a		/* TCP_LISTEN, as /proc/net/tcp has it */
 
 void
 doctor_each_listener(struct doctor *d, void (*each)(struct doctor *, const struct settings *))
@@ -85,19 +88,63 @@ doctor_ports(struct doctor *d)
 	doctor_each_listener(d, check_listener);
 }
 
-/* Two numbers of a file below /proc/sys. */
+/* The number at *p, which is moved behind it. */
 static bool
-read_range(const char *path, unsigned *low, unsigned *high)
+take_number(const char **p, int base, unsigned *n)
+{
+	char *end;
+	unsigned long value = strtoul(*p, &end, base);
+
+	if (end == *p || value > UINT_MAX)
+		return false;
+	*n = (unsigned)value;
+	*p = end;
+	return true;
+}
+
+/* The first line of a file below /proc. */
+static bool
+read_line(const char *path, char *dst, size_t size)
 {
 	FILE *in = fopen(path, "re");
-	bool ok = in != NULL && fscanf(in, "%u %u", low, high) == 2;
+	bool ok = in != NULL && fgets(dst, (int)size, in) != NULL;
 
 	if (in != NULL)
 		fclose(in);
 	return ok;
 }
 
-/* Sockets of others that stand on ports of the range, listening or bound without a peer. */
+static bool
+read_range(const char *path, unsigned *low, unsigned *high)
+{
+	char text[64];
+	const char *p = text;
+
+	return read_line(path, text, sizeof(text)) && take_number(&p, 10, low) && take_number(&p, 10, high);
+}
+
+/* Port and state of a line "N: ADDRESS:PORT ADDRESS:PORT STATE ..." of /proc/net/tcp. */
+static bool
+read_socket(char *line, unsigned *port, unsigned *state)
+{
+	const char *p;
+	char *word;
+	int n = 0;
+
+	*port = *state = 0;
+	while (n < 4 && (word = strsep(&line, " \n")) != NULL) {
+		if (*word == '\0')
+			continue;
+		n++;
+		p = n == 2 ? strchr(word, ':') : word;
+		p += p != NULL && n == 2;
+		if (p == NULL || (n == 2 && !take_number(&p, 16, port)) || (n == 4 && !take_number(&p, 16, state)))
+			return false;
+	}
+	return n == 4;
+}
+
+/* Sockets that listen on ports of the range. */
 static unsigned
 count_used(const char *table, unsigned low, unsigned high)
 {
@@ -106,30 +153,32 @@ count_used(const char *table, unsigned low, unsigned high)
 	FILE *in = fopen(table, "re");
 
 	while (in != NULL && fgets(line, sizeof(line), in) != NULL)
-		if (sscanf(line, " %*u: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x", &port, &state) == 2 && state == 0x0a &&
-		    port >= low && port <= high)
+		if (read_socket(line, &port, &state) && state == LISTENING && port >= low && port <= high)
 			used++;
 	if (in != NULL)
 		fclose(in);
 	return used;
 }
 
+/* Is the range among the ports that the kernel does not give to outgoing connections? */
 static bool
 reserved(unsigned low, unsigned high)
 {
-	char text[4096] = "";
+	char text[4096];
 	unsigned from, to;
-	FILE *in = fopen("/proc/sys/net/ipv4/ip_local_reserved_ports", "re");
-	char *p = text, *range;
+	char *rest = text, *range;
 
-	if (in != NULL && fgets(text, sizeof(text), in) == NULL)
-		text[0] = '\0';
-	if (in != NULL)
-		fclose(in);
-	while ((range = strsep(&p, ",\n")) != NULL) {
-		int n = sscanf(range, "%u-%u", &from, &to);
+	if (!read_line("/proc/sys/net/ipv4/ip_local_reserved_ports", text, sizeof(text)))
+		return false;
+	while ((range = strsep(&rest, ",\n")) != NULL) {
+		const char *p = range;
 
-		if ((n == 2 && from <= low && to >= high) || (n == 1 && from == low && from == high))
+		if (!take_number(&p, 10, &from))
+			continue;
+		to = from;
+		if (*p++ == '-' && !take_number(&p, 10, &to))
+			continue;
+		if (from <= low && to >= high)
 			return true;
 	}
 	return false;
@@ -278,19 +327,16 @@ doctor_limits(struct doctor *d)
 	    64 + 12ULL * ((unsigned long long)d->s->max_sessions + (unsigned long long)d->s->spare_sessions_max);
 	unsigned long long tasks =
 	    3ULL * ((unsigned long long)d->s->max_sessions + (unsigned long long)d->s->spare_sessions_max) + 16;
-	unsigned low = 0;
+	unsigned most = 0;
+	char text[32];
+	const char *p = text;
 	struct rlimit files;
-	FILE *in = fopen("/proc/sys/kernel/pid_max", "re");
 
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < need)
 		doctor_find(d, DOCTOR_WARNING, "raise LimitNOFILE of the unit, or lower max_sessions",
 		    "%llu sessions need up to %llu descriptors in the listener; the limit here is %llu",
 		    (unsigned long long)d->s->max_sessions, need, (unsigned long long)files.rlim_max);
-	if (in != NULL && fscanf(in, "%u", &low) == 1 && low < tasks + 1000)
+	if (read_line("/proc/sys/kernel/pid_max", text, sizeof(text)) && take_number(&p, 10, &most) && most < tasks + 1000)
 		doctor_find(d, DOCTOR_WARNING, "raise kernel.pid_max, or lower max_sessions",
-		    "max_sessions needs up to %llu processes, "
-		    "kernel.pid_max is %u",
-		    tasks, low);
-	if (in != NULL)
-		fclose(in);
+		    "max_sessions needs up to %llu processes, kernel.pid_max is %u", tasks, most);
 }

@@ -52,24 +52,6 @@ struct import {
 };
 
 static void
-add_item(struct import *im, struct item **list, enum import_place place, const char *name, const char *value,
-    const char *why, unsigned line)
-{
-	struct item *it = calloc(1, sizeof(*it));
-
-	if (it == NULL || (it->name = strdup(name)) == NULL || (it->value = strdup(value)) == NULL ||
-	    (it->why = strdup(why)) == NULL) {
-		im->failed = true;
-		return;
-	}
-	it->place = place;
-	it->line = line;
-	while (*list != NULL)
-		list = &(*list)->next;
-	*list = it;
-}
-
-static void
 free_items(struct item *it)
 {
 	struct item *next;
@@ -81,6 +63,25 @@ free_items(struct item *it)
 		free(it->why);
 		free(it);
 	}
+}
+
+static void
+add_item(struct import *im, struct item **list, enum import_place place, const char *name, const char *value,
+    const char *why, unsigned line)
+{
+	struct item *it = calloc(1, sizeof(*it));
+
+	if (it == NULL || (it->name = strdup(name)) == NULL || (it->value = strdup(value)) == NULL ||
+	    (it->why = strdup(why)) == NULL) {
+		im->failed = true;
+		free_items(it);
+		return;
+	}
+	it->place = place;
+	it->line = line;
+	while (*list != NULL)
+		list = &(*list)->next;
+	*list = it;
 }
 
 void

@@ -51,10 +51,12 @@ ask(const char *prompt, struct secret *secret)
 int
 ctl_read_password(const struct invocation *inv, struct secret *secret)
 {
-	struct secret again;
-	int error = ask("Password", secret);
+	struct secret again = { .len = 0 };
 	bool same = true;
+	int error;
 
+	secret->len = 0;
+	error = ask("Password", secret);
 	if (error == 0 && isatty(STDIN_FILENO) && (error = ask("Once more", &again)) == 0) {
 		same = password_same(secret->data, secret->len, again.data, again.len);
 		secret_clear(&again);

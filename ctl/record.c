@@ -37,12 +37,12 @@ unescape_one(const char *p, char *out)
 {
 	static const char letters[] = "\"\"\\\\//n\nt\tr\rb\bf\f";
 	size_t digits = p[1] == 'x' ? 2 : p[1] == 'u' ? 4 : 0;
-	int value = 0;
+	unsigned value = 0;
 
 	for (size_t i = 0; i < digits; i++) {
 		if (hex(p[2 + i]) < 0)
 			return 0;
-		value = value << 4 | hex(p[2 + i]);
+		value = value << 4 | (unsigned)hex(p[2 + i]);
 	}
 	/* 256 and above are not written by us; half a surrogate stands for a byte. */
 	if (digits > 0) {
