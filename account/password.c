@@ -3,7 +3,6 @@
 #include <crypt.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #ifdef HAVE_SODIUM
 #include <dlfcn.h>
@@ -16,8 +15,11 @@
 
 #define SODIUM_MAJOR "23"	/* of its binary interface since version 1.0.12 */
 
-/* libcrypt's working memory: mapped when first needed, for it is large and needed for a moment only. */
-static struct crypt_data *work;
+_Static_assert(sizeof(struct crypt_data) <= PASSWORD_MEMORY, "libcrypt wants more memory than is lent");
+
+/* libcrypt's working memory. */
+static struct crypt_data own_memory;
+static struct crypt_data *work = &own_memory;
 
 typedef enum password_verdict check_function(const struct secret *, const char *hash);
 
@@ -104,37 +106,26 @@ password_same(const char *a, size_t a_len, const char *b, size_t b_len)
 	return differ == 0;
 }
 
-static struct crypt_data *
-working_memory(void)
+void
+password_lend(void *memory)
 {
-	if (work == NULL) {
-		void *p = mmap(NULL, sizeof *work, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-		work = p == MAP_FAILED ? NULL : p;
-	}
-	return work;
+	work = memory;
 }
 
 void
 password_release(void)
 {
-	if (work == NULL)
-		return;
-	/* The kernel zeroes pages before anybody else sees them; what libcrypt keeps of the password is in the first. */
+	/* What libcrypt needs in between it clears itself. */
 	explicit_bzero(work->output, sizeof work->output);
-	munmap(work, sizeof *work);
-	work = NULL;
+	explicit_bzero(work->setting, sizeof work->setting);
+	explicit_bzero(work->input, sizeof work->input);
 }
 
 static enum password_verdict
 check_crypt(const struct secret *password, const char *hash)
 {
-	struct crypt_data *w = working_memory();
-	const char *out;
+	const char *out = crypt_rn(password->data, hash, work, (int)sizeof *work);
 
-	if (w == NULL)
-		return PASSWORD_UNSUPPORTED;
-	out = crypt_rn(password->data, hash, w, (int)sizeof *w);
 	/* libcrypt refuses long passwords and unknown settings alike; a long password is merely wrong. */
 	if (out == NULL || out[0] == '*')
 		return password->len >= CRYPT_MAX_PASSPHRASE_SIZE ? PASSWORD_WRONG : PASSWORD_UNSUPPORTED;
@@ -201,17 +192,14 @@ password_make(const struct secret *password, char *hash, size_t size)
 {
 	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
 	const char *preferred = crypt_preferred_method(), *out;
-	struct crypt_data *w = working_memory();
 
-	if (w == NULL)
-		return -ENOMEM;
 	if (password->len >= CRYPT_MAX_PASSPHRASE_SIZE)
 		return -EINVAL;
 	if (preferred == NULL)
 		preferred = "$y$";
 	if (crypt_gensalt_rn(preferred, 0, NULL, 0, setting, (int)sizeof setting) == NULL)
 		return -errno;
-	out = crypt_rn(password->data, setting, w, (int)sizeof *w);
+	out = crypt_rn(password->data, setting, work, (int)sizeof *work);
 	if (out == NULL || out[0] == '*')
 		return errno != 0 ? -errno : -EINVAL;
 	return str_copy(hash, size, out);

@@ -1,7 +1,6 @@
 /*
  * Password hashes.  Used by the account sources and by sallyctl; runs where it
- * blocks one session only.  The memory it needs is taken once and given
- * back by password_release().
+ * blocks one session only.  password_release() clears what it leaves behind.
  */
 #ifndef ACCOUNT_PASSWORD_H
 #define ACCOUNT_PASSWORD_H
@@ -19,6 +18,14 @@ enum password_verdict {
 	PASSWORD_LOCKED,	/* the hash begins with ! or *, or is empty: no password fits */
 	PASSWORD_UNSUPPORTED	/* a hash of a kind that neither we nor the system can compute */
 };
+
+/*
+ * Lends libcrypt working memory of PASSWORD_MEMORY bytes, aligned for anything,
+ * in place of its own: it is large, and overwritten as a whole by each hash, so
+ * that a process which has such memory anyway spares the pages.
+ */
+#define PASSWORD_MEMORY 32768
+void password_lend(void *memory);
 
 /* Does the password fit the hash? Compares in constant time. */
 enum password_verdict password_check(const struct secret *, const char *hash);
@@ -44,7 +51,7 @@ int password_make(const struct secret *, char *hash, size_t size);
 /* Is text a hash, as opposed to a password in clear? */
 bool password_is_hash(const char *text);
 
-/* Clears and gives back the working memory. Any time. */
+/* Clears the working memory. Any time. */
 void password_release(void);
 
 #endif

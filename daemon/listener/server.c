@@ -55,7 +55,7 @@ int
 server_open_log(const struct server *s)
 {
 	const char *where = s->settings->log == NULL ? "stderr" : s->settings->log;
-	int r = log_open(where);
+	int r = (s->settings->log_format == CONF_LOG_JSON ? log_open_json : log_open)(where);
 
 	log_set_level((enum log_level)s->settings->log_level);
 	if (r != 0)

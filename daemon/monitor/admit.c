@@ -38,15 +38,14 @@ const struct monitor_system *monitor_system = &real_system;
 
 /* ------------------------------------------------------------------ the folder */
 
-/* Looks at the file system with the account's eyes for the time of one call; own: with our own again. */
+/* Looks at the file system with the account's eyes for the time of one call; own: with our own again, which has no groups. */
 static void
 see_as(const struct account *a, bool own)
 {
-	static const gid_t none;
-
 	if (geteuid() != 0)
 		return;
-	(void)setgroups(own ? 0 : a->group_count, own ? &none : a->groups);
+	if (a->group_count > 0)
+		(void)setgroups(own ? 0 : a->group_count, a->groups);
 	setfsgid(own ? 0 : a->gid);
 	setfsuid(own ? 0 : a->uid);
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "account/password.h"
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/exitcode.h"
@@ -87,6 +88,8 @@ refuse(struct monitor *s, const struct msg *m, enum account_reason why, bool fin
 		monitor_end(s, penalised ? SP_EXIT_AUTHFAIL : SP_EXIT_NOAUTH);
 }
 
+_Static_assert(sizeof monitor_scratch.body >= PASSWORD_MEMORY, "the scratch memory is lent to libcrypt");
+
 static bool
 needs_tls(const struct monitor *s, bool tls)
 {
@@ -127,6 +130,7 @@ authenticate(struct monitor *s, const struct msg_login *login)
 
 	if (needs_tls(s, q.tls))
 		return REASON_TLS;
+	password_lend(&monitor_scratch.body);	/* what is sent later lies there */
 	account_init(&s->account, login->user);
 	s->have_account = true;
 	r = account_login(&monitor_prepared.sources, &q, &s->account, &why);

@@ -98,7 +98,7 @@ struct monitor_scratch {
 		struct msg_layer layer;
 		struct msg_profile profile;
 		struct msg_login_ok login_ok;
-	} body;
+	} body __attribute__((aligned(4096)));
 	char start[4096];	/* admit.c: where the session begins */
 	char value[4096];	/* profile.c: a setting as text */
 } __attribute__((aligned(4096)));	/* whole pages: nothing else is given back with it */

@@ -144,6 +144,16 @@ monitor_profile_flags(const struct monitor *s)
 	return (uint8_t)all;
 }
 
+/* Does a layer's language know Unix groups by name? Looking the names up costs as much as the rest of the profile. */
+static bool
+asks_for_groups(const struct conf_layers *layers)
+{
+	for (size_t i = 0; i < layers->n; i++)
+		if (str_same(layers->v[i].dialect, "ups"))
+			return true;
+	return false;
+}
+
 /* Group sections first, then Unix groups: the dialects ask for either by name. */
 static void
 list_groups(const struct account *a, char *out, size_t size)
@@ -156,7 +166,8 @@ list_groups(const struct account *a, char *out, size_t size)
 
 		(void)str_format(out + n, size - n, "%s%s", n == 0 ? "" : ",", groups->v[i]);
 	}
-	unix_group_names(a, out, size);
+	if (asks_for_groups(&a->resolved->s.layer))
+		unix_group_names(a, out, size);
 }
 
 static void

@@ -1,5 +1,7 @@
 #include "config.h"
 
+#include <errno.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <poll.h>
@@ -477,7 +479,7 @@ monitor_warm_up(const struct conf *conf)
 	monitor_prepared.conf = conf;
 	monitor_prepared.lax = server->sandbox == CONF_SANDBOX_BEST_EFFORT;
 	if (r == 0 && geteuid() == 0)
-		r = role_find_user(server->monitor_user, &monitor_prepared.id);
+		r = setgroups(0, NULL) < 0 ? -errno : role_find_user(server->monitor_user, &monitor_prepared.id);
 	if (r == 0)
 		r = account_sources_open(&monitor_prepared.sources, conf);
 	if (r == 0)

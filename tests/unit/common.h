@@ -16,6 +16,7 @@
 	SUITE(hours)		\
 	SUITE(json)		\
 	SUITE(log)		\
+	SUITE(logsink)		\
 	SUITE(memory)		\
 	SUITE(secret)		\
 	SUITE(str)		\

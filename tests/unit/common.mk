@@ -13,6 +13,7 @@ unit_common_SOURCES = \
 	tests/unit/common_hours.c \
 	tests/unit/common_json.c \
 	tests/unit/common_log.c \
+	tests/unit/common_logsink.c \
 	tests/unit/common_main.c \
 	tests/unit/common_memory.c \
 	tests/unit/common_secret.c \
