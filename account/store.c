@@ -251,11 +251,12 @@ take_any(void *context, const char *const *columns)
 	return 0;
 }
 
+static const char look[] = "SELECT 1 FROM sallyport_accounts WHERE name = $1";
+
 /* Notes the time of the change; -ENOENT when there is no such account. */
 static int
 touch(struct db *db, const char *name)
 {
-	static const char look[] = "SELECT 1 FROM sallyport_accounts WHERE name = $1";
 	static const char mark[] = "UPDATE sallyport_accounts SET changed = CAST($2 AS BIGINT) WHERE name = $1";
 	char now[24];
 	bool found = false;
@@ -274,7 +275,12 @@ store_add(struct db *db, const char *name, const char *hash)
 	static const char full[] =
 		"INSERT INTO sallyport_accounts (name, changed, password) VALUES ($1, CAST($2 AS BIGINT), $3)";
 	char now[24];
+	bool found = false;
+	int r = db->kind->run(db, look, &name, 1, take_any, &found);
 
+	/* Looked for first: in PostgreSQL a refused row would end the transaction. */
+	if (r != 0 || found)
+		return r != 0 ? r : -EEXIST;
 	now_text(now, sizeof now);
 	return run_with(db, hash == NULL ? bare : full, name, now, hash, NULL);
 }

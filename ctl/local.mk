@@ -1,6 +1,7 @@
 bin_PROGRAMS += sallyctl
 sallyctl_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS)
 sallyctl_SOURCES = \
+	account/linked.c ctl/account.c ctl/account.h ctl/account_import.c ctl/account_lines.c ctl/account_show.c \
 	ctl/commands.def ctl/ctl.h ctl/exits.def ctl/options.def \
 	ctl/acl.c ctl/acl.h ctl/acl_change.c ctl/acl_save.c ctl/acl_walk.c \
 	ctl/conf.h ctl/config.c \

@@ -67,6 +67,9 @@ class Server:
                 "max_sessions_per_address = 1000",
                 "accounts = config", server,
                 "[listener main]", f"listen = 127.0.0.1:{self.port}", listener]
+        # What a test sets itself takes the place of the default.
+        set_here = set(re.findall(r"^(\w+) *=", server, re.M))
+        text = [line for line in text if "\n" in line or line is server or line.split(" =")[0] not in set_here]
         for name in UIDS if accounts is None else accounts:
             text += self.account(name)
         text.append(sections.replace("{dir}", directory))

@@ -23,7 +23,7 @@ def base(tmp_path_factory):
     import shutil
     import tempfile
     s = Server(tempfile.mkdtemp(prefix="sallyport-it-"), f"accounts = config, database\nvirtual_user = {IDENTITY}:{IDENTITY}\n"
-               "default_layer = pyftpdlib elradfmwMT")
+               "default_layer = pyftpdlib elradfmwMT\npenalty_failure = 0")
     s.shared = f"{s.dir}/shared"
     os.mkdir(s.shared)
     os.chown(s.shared, IDENTITY, IDENTITY)
@@ -61,3 +61,183 @@ def test_account_lives_and_dies_while_the_server_runs(base):
     with pytest.raises(ftplib.error_perm):
         base.ftp("dora", "second")
     assert "syscall-refused" not in base.log()
+
+
+def test_answers_of_the_commands(base):
+    add(base, "eve", "pw", "quota_bytes=10M", "layer=pyftpdlib elr")
+    assert "already" in ctl(base, "add", "eve", password="x\n", code=NO).stderr
+    assert "no such account" in ctl(base, "passwd", "nobody-here", password="x\n", code=NO).stderr
+    ctl(base, "remove", "nobody-here", code=NO)
+    ctl(base, "show", "nobody-here", code=NO)
+    assert "no such key" in ctl(base, "set", "eve", "quotas=1", code=USAGE).stderr
+    assert "umask" in ctl(base, "set", "eve", "umask=what", code=USAGE).stderr
+    ctl(base, "set", "eve", "password=x", code=USAGE)
+    ctl(base, "add", "a/b", password="x\n", code=USAGE)
+    ctl(base, "add", "..", password="x\n", code=USAGE)
+    ctl(base, "add", "fay", password="", code=USAGE)
+    ctl(base, "set", "eve", "layer+=ups -W", "quota_bytes=")
+    shown = ctl(base, "show", "eve").stdout
+    assert "layer: pyftpdlib elr\nlayer: ups -W\n" in shown and "quota_bytes" not in shown and "password: yescrypt" in shown
+    data = json.loads(ctl(base, "show", "eve", "--json").stdout)
+    assert data["name"] == "eve" and {"key": "layer", "value": "ups -W"} in data["settings"] and data["enabled"] is True
+    assert [a["name"] for a in json.loads(ctl(base, "list", "--json").stdout)] == ["eve"]
+    assert "$y$" not in ctl(base, "list").stdout + shown
+    ctl(base, "remove", "eve", "eva", code=NO)          # all or none
+    ctl(base, "show", "eve")
+    ctl(base, "remove", "eve")
+
+
+def test_show_effective_names_origins(base):
+    add(base, "gil", "pw", "umask=027")
+    rows = {r["key"]: r for r in json.loads(ctl(base, "show", "gil", "--effective", "--json").stdout)["settings"]}
+    assert (rows["umask"]["value"], rows["umask"]["origin"]) == ("027", "accounts.db")
+    assert rows["idle_timeout"]["origin"] == "default"
+    assert rows["home"]["value"] == base.shared and rows["password"]["value"] == "yescrypt"
+    conf = json.loads(ctl(base, "show", "alice", "--effective", "--json").stdout)
+    rows = {r["key"]: r for r in conf["settings"]}
+    assert re.match(re.escape(base.conf) + r":\d+ \[account alice\]", rows["home"]["origin"])
+    text = ctl(base, "show", "gil", "--effective").stdout
+    assert re.search(r"^umask +027 +accounts\.db$", text, re.M)
+    ctl(base, "remove", "gil")
+
+
+HASH = subprocess.run(["openssl", "passwd", "-6", "-salt", "saltsalt", "secret"], capture_output=True, text=True).stdout.strip()
+FILES = {
+    "passwd": (f"# comment\nann:{HASH}:64121:64122:Ann:/srv/ann:/bin/sh\nshy:x:64123:64123::/srv/shy:/bin/sh\n",
+               {"ann": {"run_as": "64121:64122", "home": "/srv/ann", "comment": "Ann"}, "shy": {"run_as": "64123:64123", "home": "/srv/shy"}}),
+    "proftpd": (f"pro:{HASH}:64121:64122:Pro:/srv/pro:/bin/false\n", {"pro": {"run_as": "64121:64122", "home": "/srv/pro", "comment": "Pro"}}),
+    "pure-ftpd": (f"pure:{HASH}:64121:64122:Pure:/srv/pure/./in:1025:2049:1:5:3:100:1000001:::10.0.0.0/8:10.9.0.0/16:0830-1745\nmini:{HASH}:1:1::/m\n",
+                  {"pure": {"run_as": "64121:64122", "home": "/srv/pure", "start": "/in", "rate_up": "1025", "rate_down": "2049",
+                            "max_sessions_per_user": "3", "quota_files": "100", "quota_bytes": "1000001", "comment": "Pure",
+                            "allowed_networks": "10.0.0.0/8", "rejected_networks": "10.9.0.0/16", "login_hours": "08:30-17:45"},
+                   "mini": {"run_as": "1:1", "home": "/m"}}),
+    "ftpcluster": ("admin:secret-password:0:/u/admin\nlocked:x:5:\nnobody:not-so-secret:1001:\n_:-:1002\n",
+                   {"admin": {"cluster_uid": "0", "start": "/u/admin", "administrator": "yes"}, "locked": {"cluster_uid": "5"},
+                    "nobody": {"cluster_uid": "1001"}}),
+    "ncftpd": (f"nc:{HASH}:64121:64122,64123:Nc:/srv/nc:/bin/sh:+r-w\n",
+               {"nc": {"run_as": "64121:64122", "extra_groups": "64123", "home": "/srv/nc", "layer": "ups +r-w", "comment": "Nc"}}),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_import(base, name, tmp_path):
+    text, want = FILES[name]
+    path = tmp_path / "accounts"
+    path.write_text(text)
+    result = json.loads(ctl(base, "import", "--format", name, "--json", str(path)).stdout)
+    assert result == {"kept": True, "imported": len(want), "already_there": 0, "wrong": 0}
+    have = {a["name"]: {s["key"]: s["value"] for s in a["settings"]} for a in json.loads(ctl(base, "list", "--json").stdout)}
+    assert have == want
+    again = json.loads(ctl(base, "import", "--format", name, "--json", "-", password=text).stdout)
+    assert again["already_there"] == len(want) and again["imported"] == 0
+    exported = ctl(base, "export").stdout
+    ctl(base, "remove", *want)
+    ctl(base, "import", "-", password=exported)
+    assert {a["name"]: {s["key"]: s["value"] for s in a["settings"]} for a in json.loads(ctl(base, "list", "--json").stdout)} == want
+    assert ctl(base, "export").stdout == exported
+    ctl(base, "remove", *want)
+
+
+def test_shadow_beside_passwd(base, tmp_path):
+    (tmp_path / "shadow").write_text(f"shy:{HASH}:19000:0:99999:7:::\nlock:!:19000::::::\n")
+    ctl(base, "import", "--format", "passwd", "--shadow", str(tmp_path / "shadow"), "-",
+        password=f"shy:x:{IDENTITY}:{IDENTITY}::{base.shared}:/bin/sh\nlock:x:{IDENTITY}:{IDENTITY}::{base.shared}:/bin/sh\n")
+    base.ftp("shy", "secret").quit()
+    with pytest.raises(ftplib.error_perm):
+        base.ftp("lock", "")
+    ctl(base, "remove", "shy", "lock")
+
+
+def test_wrong_lines_change_nothing(base):
+    text = f"good:{HASH}:64121:64121::/srv:/bin/sh\nbad:line\nclear:password:64121:64121::/srv:/bin/sh\nx/y:{HASH}:1:1::/s:/b\n"
+    p = ctl(base, "import", "--format", "passwd", "-", password=text, code=NO)
+    assert ":2: " in p.stderr and ":3: clear: " in p.stderr and ":4: x/y: " in p.stderr and "nothing was changed" in p.stdout
+    assert ctl(base, "list").stdout == ""
+    ctl(base, "import", "--format", "passwd", "--partial", "-", password=text, code=NO)
+    assert ctl(base, "list").stdout.startswith("good ")
+    ctl(base, "remove", "good")
+
+
+def test_a_hundred_thousand(base, tmp_path):
+    path = tmp_path / "many"
+    path.write_text("".join(f"m{i:06d}:{HASH}:{IDENTITY}:{IDENTITY}::{base.shared}:/bin/sh\n" for i in range(100000)))
+    start = time.monotonic()
+    ctl(base, "import", "--format", "passwd", str(path))
+    took = time.monotonic() - start
+    assert took < 20, took
+    print(f"import of 100000: {took:.1f} s")
+    start = time.monotonic()
+    for i in (0, 50000, 99999):
+        base.ftp(f"m{i:06d}", "secret").quit()
+    assert time.monotonic() - start < 3
+    assert ctl(base, "list").stdout.count("\n") == 100000
+    with sqlite3.connect(f"{base.dir}/state/accounts.db") as db:
+        db.execute("DELETE FROM sallyport_accounts")
+        db.execute("DELETE FROM sallyport_settings")
+
+
+NAMES = ["ünï-cödé", "two words", "with:colon", "%s%n%x", "x'; DROP TABLE sallyport_accounts; --", "DOMAIN\\user", "user@example.org",
+         "-dash", "x" * 300, "ends.with.", "[section]", "# hash", "root", "日本語"]
+PASSWORDS = ["pässwörd", " leading", "trailing ", "a:b", "%s%s%n", "' OR '1'='1", "x" * 300, "$1$fake$hash", "\\", "\xff\xfe", "日本語"]
+
+
+@pytest.mark.parametrize("i", range(max(len(NAMES), len(PASSWORDS))))
+def test_odd_names_and_passwords(base, i):
+    name, password = NAMES[i % len(NAMES)], PASSWORDS[i % len(PASSWORDS)]
+    ctl(base, "add", "--", name, f"home={base.shared}", password=password + "\n")
+    r = base.raw()
+    r.reply()
+    assert r.cmd(f"USER {name}")[0] == 331
+    assert r.cmd(f"PASS {password}")[0] == 230, (name, password)
+    r.close()
+    for wrong in (password + "x", password[:-1], ""):
+        r = base.raw()
+        r.reply()
+        r.cmd(f"USER {name}")
+        assert r.cmd(f"PASS {wrong}")[0] == 530
+        r.close()
+    ctl(base, "remove", "--", name)
+
+
+@pytest.mark.parametrize("name", [b"a\0b", b"../../etc/passwd", b"..", b".", b"\xff\xfe", b"a\x01b", b"x" * 400, b"", b"a/b"])
+def test_names_that_cannot_be(base, name):
+    r = base.raw()
+    r.reply()
+    r.send(b"USER " + name + b"\r\n")
+    code = r.reply()[0]
+    if code == 331:
+        code = r.cmd("PASS x")[0]
+    assert code in (500, 501, 530), code
+    assert r.cmd("NOOP")[0] in (200, 530)
+    r.close()
+
+
+def test_refusals_cost_the_same(serve):
+    s = serve(f"accounts = database\nvirtual_user = {IDENTITY}:{IDENTITY}\nlogin_attempts = 100\nlogin_delay = 0s\npenalty_failure = 0", accounts=())
+    add_here = subprocess.run([CTL, "--config", s.conf, "account", "add", "known", "home=/"], input="pw\n", text=True, capture_output=True)
+    assert add_here.returncode == 0, add_here.stderr
+    s.stop()
+    s.start()       # the template learns what hashes here cost
+    times = {"known": [], "unknown": []}
+    for _ in range(15):
+        for user, out in times.items():
+            r = s.raw()
+            r.reply()
+            r.cmd(f"USER {user}")
+            start = time.perf_counter()
+            assert r.cmd("PASS wrong")[0] in (530, 421)
+            out.append(time.perf_counter() - start)
+            r.close()
+    known, unknown = (sorted(times[u])[7] for u in ("known", "unknown"))
+    assert 0.8 < known / unknown < 1.25, (known, unknown)
+
+
+def test_broken_database_is_not_a_wrong_password(serve):
+    s = serve(f"accounts = config, database\nvirtual_user = {IDENTITY}:{IDENTITY}")
+    with open(f"{s.dir}/state/accounts.db", "wb") as f:
+        f.write(b"no database" * 1000)
+    with s.ftp("alice") as f:       # found before it
+        f.pwd()
+    with pytest.raises(ftplib.error_temp, match="421"):
+        s.ftp("other", "x")
+    s.wait_log("accounts-database")
