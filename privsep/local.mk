@@ -40,3 +40,6 @@ TESTS += tests/protocol.sh
 .PHONY: protocol
 protocol: make-protocol$(EXEEXT)
 	./make-protocol > $(top_srcdir)/PROTOCOL.md
+
+# BUILT_SOURCES serves only all, check and install: a single program needs it too.
+privsep/libprivsep_a-sandbox.$(OBJEXT): privsep/syscall_names.h
