@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <acl/libacl.h>
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,7 @@ pacl_from_rows(const struct pacl_row *row, size_t n, struct pacl **out)
 	*out = NULL;
 	if (error != 0 || (error = pacl_new(&acl)) != 0)
 		return error;
+	assert(acl != NULL);
 	for (size_t i = 0; error == 0 && i < n; i++)
 		error = pacl_add(acl, row[i].tag, row[i].id, row[i].perm);
 	if (error == 0)

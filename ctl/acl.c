@@ -55,7 +55,7 @@ get_one(struct acl_job *job, struct pacl_place at, const char *path, const struc
 	} else {
 		if (job->inv->argc > 1 || job->inv->count[OPT_RECURSIVE] > 0) {
 			printf(job->done > 1 ? "\n# file: " : "# file: ");
-			ctl_print_safe(path);
+			ctl_print_name(path);
 			putchar('\n');
 		}
 		error = print_acl(job->inv, acl);
@@ -149,7 +149,7 @@ equiv_one(struct acl_job *job, struct pacl_place at, const char *path, const str
 		json_close(&job->json);
 	} else if (extended >= 0) {
 		printf("%04o %s ", (unsigned)mode & 0777, extended > 0 ? "extended" : "basic");
-		ctl_print_safe(path);
+		ctl_print_name(path);
 		putchar('\n');
 	}
 	if (extended > 0 && job->answer == CTL_OK)
@@ -183,7 +183,7 @@ extended_one(struct acl_job *job, struct pacl_place at, const char *path, const 
 		json_close(&job->json);
 	} else {
 		printf("%-7s %-7s ", access ? "access" : "-", def ? "default" : "-");
-		ctl_print_safe(path);
+		ctl_print_name(path);
 		putchar('\n');
 	}
 	if (!access && !def && job->answer == CTL_OK)

@@ -78,8 +78,10 @@ int ctl_fail(const struct invocation *, int code, const char *fmt, ...) __attrib
 /* The same for "what: the system's or our reason for code". */
 int ctl_fail_code(const struct invocation *, int exit_code, const char *what, int code);
 
-/* Prints foreign text on stdout with control bytes escaped. */
+/* Prints foreign text on stdout with control bytes escaped, but for tabs and line ends. */
 void ctl_print_safe(const char *text);
+/* The same for a name, which is one line: tabs and line ends are escaped, too. */
+void ctl_print_name(const char *name);
 
 /* Writes the JSON text and a newline; the writer is freed. CTL_OK, or CTL_FAILED when out of memory. */
 int ctl_print_json(const struct invocation *, struct json *);

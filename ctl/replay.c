@@ -199,12 +199,12 @@ report(struct replay *r, const struct decision *d, const char *now, const char *
 		json_close(&r->json);
 		return;
 	}
-	ctl_print_safe(d->user);
+	ctl_print_name(d->user);
 	printf(" %s ", authz_op_name((enum authz_op)d->op));
-	ctl_print_safe(d->path);
+	ctl_print_name(d->path);
 	snprintf(line, sizeof(line), "%lu time%s, line %lu", d->count, d->count == 1 ? "" : "s", d->first);
 	printf(": %s -> %s (%s): ", d->allowed ? "allow" : "deny", now, line);
-	ctl_print_safe(reason);
+	ctl_print_name(reason);
 	putchar('\n');
 }
 

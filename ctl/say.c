@@ -84,6 +84,12 @@ ctl_print_safe(const char *text)
 	print_lines(stdout, "", text);
 }
 
+void
+ctl_print_name(const char *name)
+{
+	print_line(stdout, name, strlen(name));
+}
+
 int
 ctl_print_json(const struct invocation *inv, struct json *j)
 {

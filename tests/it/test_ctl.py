@@ -3,6 +3,7 @@ import ftplib
 import io
 import json
 import os
+import pty
 import re
 import subprocess
 import time
@@ -450,3 +451,57 @@ def test_replay_errors(tmp_path):
     assert ctl("replay", "-", str(conf), input="").returncode == 0
     conf.write_text("[server]\nnonsense\n")
     assert ctl("replay", str(log), str(conf)).returncode == CONFIG
+
+
+# ---------------------------------------------------------------------------------- a terminal
+
+def on_terminal(args, keys=b"", cwd=None):
+    """Runs sallyctl on a terminal of its own and types keys; everything that it showed."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.chdir(cwd or "/")
+        os.execv(CTL, [CTL, *args])
+    shown = b""
+    time.sleep(0.3)
+    for line in keys.splitlines(keepends=True):
+        os.write(fd, line)
+        time.sleep(0.3)
+    while True:
+        try:
+            part = os.read(fd, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.close(fd)
+    return code, shown
+
+
+def test_password_is_asked_twice_and_not_shown():
+    code, shown = on_terminal(["passwd-hash"], b"geheim\ngeheim\n")
+    assert code == 0 and b"Password: " in shown and b"Once more: " in shown and b"geheim" not in shown and b"$" in shown
+    code, shown = on_terminal(["passwd-hash"], b"geheim\nanders\n")
+    assert code == USAGE and b"differ" in shown and b"$y$" not in shown
+
+
+def test_progress_is_for_terminals_only(tmp_path):
+    for i in range(3000):
+        (tmp_path / str(i)).touch()
+    code, shown = on_terminal(["acl", "mask", "-R", str(tmp_path)])
+    assert code == 0 and re.search(rb"\r\d+ objects ", shown)
+    code, shown = on_terminal(["--quiet", "acl", "mask", "-R", str(tmp_path)])
+    assert code == 0 and shown == b""
+    r = ctl("acl", "mask", "-R", str(tmp_path))
+    assert r.returncode == 0 and r.stdout == r.stderr == ""
+
+
+def test_control_bytes_do_not_reach_the_terminal(tmp_path):
+    odd = tmp_path / "odd\x1b[2J\nname"
+    odd.touch()
+    r = ctl("acl", "get", str(odd), str(odd))
+    assert r.returncode == 0 and r.stdout.splitlines()[0].endswith(r"/odd\x1b[2J\x0aname")
+    r = ctl("acl", "get", str(odd) + "none")
+    assert r.returncode == 2 and "\x1b" not in r.stderr
+    assert json.loads(ctl("acl", "get", "--json", str(odd)).stdout)[0]["path"] == str(odd)
