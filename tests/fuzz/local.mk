@@ -4,3 +4,4 @@ include %D%/acl.mk
 include %D%/worker.mk
 include %D%/agent.mk
 EXTRA_DIST += %D%/seeds
+include %D%/privsep.mk
