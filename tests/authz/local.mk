@@ -2,7 +2,8 @@
 check_PROGRAMS += vectors
 TESTS += vectors
 vectors_SOURCES = tests/authz/vectors.c \
-	tests/authz/posix1e.c tests/authz/posix1e.h tests/authz/posix1e_text.c tests/authz/posix1e_text.h \
+	tests/authz/posix1e.c tests/authz/posix1e.h tests/authz/posix1e_act.c tests/authz/posix1e_act.h \
+	tests/authz/posix1e_text.c tests/authz/posix1e_text.h \
 	tests/authz/world.c tests/authz/world.h
 vectors_CFLAGS = $(AM_CFLAGS) $(CRYPT_CFLAGS)
 vectors_LDADD = $(AUTHZ_LIBS) $(CRYPT_LIBS)

@@ -1,6 +1,5 @@
 #include "config.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -18,19 +17,18 @@
 #include "authz/posixacl.h"
 #include "common/str.h"
 #include "tests/authz/posix1e.h"
+#include "tests/authz/posix1e_act.h"
 #include "tests/authz/posix1e_text.h"
 
-#define FIRST_UID	2001
 #define FIRST_GID	3001
 #define GROUPS_MAX	16
-#define PATH_SIZE	1024
 
 /* The cast: a uid each, the primary group has its number; groups get theirs as they appear. */
 static const char *const cast[] = { "alice", "bob", "carol", "dave", "eve" };
 #define CAST (sizeof(cast) / sizeof(cast[0]))
 
 static struct {
-	char base[PATH_SIZE];
+	char base[POSIX1E_PATH];
 	char group[GROUPS_MAX][32];
 	unsigned groups;
 	gid_t member[CAST][GROUPS_MAX];
@@ -51,8 +49,8 @@ posix1e_tell(int result, const char *fmt, ...)
 	return result;
 }
 
-static int
-find_user(const char *name)
+int
+posix1e_user(const char *name)
 {
 	for (size_t i = 0; i < CAST; i++)
 		if (strcmp(cast[i], name) == 0)
@@ -60,10 +58,10 @@ find_user(const char *name)
 	return -1;
 }
 
-static bool
-find_group(const char *name, gid_t *gid, bool add)
+bool
+posix1e_group(const char *name, gid_t *gid, bool add)
 {
-	int user = find_user(name);
+	int user = posix1e_user(name);
 
 	for (unsigned i = 0; i < stage.groups; i++)
 		if (strcmp(stage.group[i], name) == 0) {
@@ -71,7 +69,7 @@ find_group(const char *name, gid_t *gid, bool add)
 			return true;
 		}
 	if (user >= 0)
-		*gid = FIRST_UID + (gid_t)user;
+		*gid = POSIX1E_FIRST_UID + (gid_t)user;
 	if (user >= 0 || !add || stage.groups == GROUPS_MAX)
 		return user >= 0;
 	(void)str_copy(stage.group[stage.groups], sizeof(stage.group[0]), name);
@@ -83,13 +81,13 @@ find_group(const char *name, gid_t *gid, bool add)
 int
 posix1e_name(void *context, enum pacl_tag tag, const char *name, uint32_t *id)
 {
-	int user = find_user(name);
+	int user = posix1e_user(name);
 	gid_t gid;
 
 	(void)context;
 	if (tag == PACL_USER && user >= 0)
-		*id = FIRST_UID + (uint32_t)user;
-	else if (tag == PACL_GROUP && find_group(name, &gid, false))
+		*id = POSIX1E_FIRST_UID + (uint32_t)user;
+	else if (tag == PACL_GROUP && posix1e_group(name, &gid, false))
 		*id = gid;
 	else
 		return pacl_nss.find(NULL, tag, name, id);
@@ -131,9 +129,9 @@ posix1e_clear(void)
 	stage.groups = 0;
 	memset(stage.members, 0, sizeof(stage.members));
 	stage.umask = 022;
-	(void)find_group("staff", &ignored, true);
-	(void)find_group("dev", &ignored, true);
-	(void)find_group("ops", &ignored, true);
+	(void)posix1e_group("staff", &ignored, true);
+	(void)posix1e_group("dev", &ignored, true);
+	(void)posix1e_group("ops", &ignored, true);
 }
 
 static bool
@@ -162,9 +160,9 @@ posix1e_end(void)
 }
 
 static int
-real_path(const char *path, char dst[PATH_SIZE])
+real_path(const char *path, char dst[POSIX1E_PATH])
 {
-	return str_format(dst, PATH_SIZE, "%s/%s", stage.base, path[0] == '/' ? path + 1 : path);
+	return str_format(dst, POSIX1E_PATH, "%s/%s", stage.base, path[0] == '/' ? path + 1 : path);
 }
 
 static int
@@ -205,9 +203,9 @@ dress(const char *path, char *words)
 	}
 	if (owner != NULL && (group = strchr(owner, ':')) != NULL) {
 		*group++ = '\0';
-		user = find_user(owner);
-		if (!find_group(group, &gid, true) || (user < 0 && strcmp(owner, "root") != 0) ||
-		    chown(path, user < 0 ? 0 : FIRST_UID + (uid_t)user, gid) < 0)
+		user = posix1e_user(owner);
+		if (!posix1e_group(group, &gid, true) || (user < 0 && strcmp(owner, "root") != 0) ||
+		    chown(path, user < 0 ? 0 : POSIX1E_FIRST_UID + (uid_t)user, gid) < 0)
 			return posix1e_tell(-1, "owner %s:%s cannot be set", owner, group);
 	}
 	if (mode >= 0 && chmod(path, (mode_t)mode) < 0)
@@ -220,7 +218,7 @@ dress(const char *path, char *words)
 static int
 make_object(char *line, bool folder)
 {
-	char path[PATH_SIZE], *rest = line + strcspn(line, " ");
+	char path[POSIX1E_PATH], *rest = line + strcspn(line, " ");
 	int fd;
 
 	if (*rest != '\0')
@@ -244,291 +242,22 @@ enrol(char *line)
 	gid_t gid;
 
 	line[strcspn(line, " ")] = '\0';
-	if ((user = find_user(line)) < 0)
+	if ((user = posix1e_user(line)) < 0)
 		return posix1e_tell(-1, "%s is not of the cast", line);
 	list = list == NULL ? NULL : list + 8;
 	while ((g = strsep(&list, ",")) != NULL)
-		if (find_group(g, &gid, true) && stage.members[user] < GROUPS_MAX)
+		if (posix1e_group(g, &gid, true) && stage.members[user] < GROUPS_MAX)
 			stage.member[user][stage.members[user]++] = gid;
 	return 0;
 }
 
-/* ------------------------------------------------------- what users do to files */
-
-/* One action of a user: runs in a child that has the user's identity and stands in the base folder. 0 or -errno. */
-struct action {
-	const char *argument;		/* behind the command's name */
-	const char *path, *target;	/* relative to the base folder */
-};
-
-static int
-result_of(int r)
-{
-	return r < 0 ? -errno : 0;
-}
-
-static int
-do_open(const char *path, int flags)
-{
-	int fd = open(path, flags | O_CLOEXEC, 0666);
-
-	return fd < 0 ? -errno : close(fd), fd < 0 ? -errno : 0;
-}
-
-static bool
-exists(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0;
-}
-
-static int do_retr(const struct action *a) { return do_open(a->path, O_RDONLY); }
-static int do_rdwr(const struct action *a) { return do_open(a->path, O_RDWR); }
-static int
-do_stor(const struct action *a)
-{
-	return do_open(a->path, exists(a->path) ? O_WRONLY | O_TRUNC : O_WRONLY | O_CREAT | O_EXCL);
-}
-static int
-do_rest(const struct action *a)
-{
-	return do_open(a->path, exists(a->path) ? O_WRONLY : O_WRONLY | O_CREAT | O_EXCL);
-}
-static int
-do_appe(const struct action *a)
-{
-	return do_open(a->path, exists(a->path) ? O_WRONLY | O_APPEND : O_WRONLY | O_CREAT | O_EXCL);
-}
-static int do_stat(const struct action *a) { struct stat st; return result_of(stat(a->path, &st)); }
-static int do_cwd(const struct action *a) { return result_of(chdir(a->path)); }
-static int do_dele(const struct action *a) { return result_of(unlink(a->path)); }
-static int do_rmd(const struct action *a) { return result_of(rmdir(a->path)); }
-static int do_mkd(const struct action *a) { return result_of(mkdir(a->path, 0777)); }
-static int do_rename(const struct action *a) { return result_of(rename(a->path, a->target)); }
-static int do_chmod(const struct action *a) { return result_of(chmod(a->path, (mode_t)strtol(a->argument, NULL, 8))); }
-static int do_symlink(const struct action *a) { return result_of(symlink(a->path, a->target)); }
-static int
-do_readlink(const struct action *a)
-{
-	char b[64];
-	return result_of(readlink(a->path, b, sizeof(b)) < 0 && errno != EINVAL ? -1 : 0);
-}
-static int do_umask(const struct action *a) { umask((mode_t)strtol(a->argument, NULL, 8)); return 0; }
-
-static int
-do_mtime(const struct action *a)
-{
-	struct timespec t[2] = { { 0, UTIME_OMIT }, { 1000000000, 0 } };
-
-	return result_of(utimensat(AT_FDCWD, a->path, t, 0));
-}
-
-/* Names and facts: for facts every member is looked at. */
-static int
-list_folder(const char *path, bool facts)
-{
-	struct dirent *e;
-	struct stat st;
-	int error = 0;
-	DIR *d;
-
-	if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
-		return 0;
-	if ((d = opendir(path)) == NULL)
-		return -errno;
-	while (facts && error == 0 && (e = readdir(d)) != NULL)
-		error = result_of(fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW));
-	closedir(d);
-	return error;
-}
-
-static int do_list(const struct action *a) { return list_folder(a->path, true); }
-static int do_nlst(const struct action *a) { return list_folder(a->path, false); }
-
-/* Temporary file and rename, and nothing else. */
-static int
-do_atomic(const struct action *a)
-{
-	char temporary[PATH_SIZE];
-	int error;
-
-	(void)str_format(temporary, sizeof(temporary), "%s.tmp", a->path);
-	if ((error = do_open(temporary, O_WRONLY | O_CREAT | O_EXCL)) != 0)
-		return error;
-	error = result_of(rename(temporary, a->path));
-	if (error != 0)
-		(void)unlink(temporary);
-	return error;
-}
-
-static int
-do_chown(const struct action *a)
-{
-	char owner[64];
-	gid_t gid = (gid_t)-1;
-	char *group;
-
-	(void)str_copy(owner, sizeof(owner), a->argument);
-	if ((group = strchr(owner, ':')) != NULL)
-		*group++ = '\0';
-	if (group != NULL && !find_group(group, &gid, false))
-		return -EINVAL;
-	return result_of(chown(a->path, find_user(owner) < 0 ? 0 : FIRST_UID + (uid_t)find_user(owner), gid));
-}
-
-static int
-do_chgrp(const struct action *a)
-{
-	gid_t gid;
-
-	return find_group(a->argument, &gid, false) ? result_of(chown(a->path, (uid_t)-1, gid)) : -EINVAL;
-}
-
-/* As the agent has it: the folder by an O_PATH descriptor, and the leaf. */
-static int
-enter(const char *path, struct pacl_place *place)
-{
-	static char folder[PATH_SIZE];
-	char *slash;
-	int fd;
-
-	(void)str_copy(folder, sizeof(folder), path);
-	if ((slash = strrchr(folder, '/')) != NULL)
-		*slash = '\0';
-	fd = open(slash != NULL ? folder : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	*place = pacl_at_leaf(fd, slash != NULL ? slash + 1 : path);
-	return fd < 0 ? -errno : 0;
-}
-
-/* "default " in front of an ACL text or alone. */
-static enum pacl_type
-take_type(const char **argument)
-{
-	if (strncmp(*argument, "-e", 2) == 0)
-		*argument += 2 + strspn(*argument + 2, " ");
-	if (strncmp(*argument, "default", 7) != 0)
-		return PACL_ACCESS;
-	*argument += 7 + strspn(*argument + 7, " ");
-	return PACL_DEFAULT;
-}
-
-static int
-do_getfacl(const struct action *a)
-{
-	const char *argument = a->argument;
-	enum pacl_type type = take_type(&argument);
-	struct pacl_place place;
-	struct pacl *acl = NULL;
-	int error = enter(a->path, &place);
-
-	if (error == 0)
-		error = pacl_get(place, type, &acl);
-	pacl_free(acl);
-	return error;
-}
-
-static int
-do_setfacl(const struct action *a)
-{
-	const char *argument = a->argument;
-	enum pacl_type type = take_type(&argument);
-	struct pacl_place place;
-	struct pacl *acl = posix1e_parse(argument);
-	int error = acl == NULL ? -EINVAL : enter(a->path, &place);
-
-	if (error == 0)
-		error = pacl_apply(place, type, acl);
-	pacl_free(acl);
-	return error;
-}
-
-static int
-do_deldefacl(const struct action *a)
-{
-	struct pacl_place place;
-	int error = enter(a->path, &place);
-
-	return error != 0 ? error : pacl_drop_default(place);
-}
-
-static int
-do_hasext(const struct action *a)
-{
-	bool access = false, def = false;
-	struct pacl_place place;
-	int error = enter(a->path, &place);
-
-	if (error == 0)
-		error = pacl_extended(place, &access, &def);
-	return error != 0 ? error : access || def ? 0 : -ENODATA;
-}
-
-#define NO_OP (-1)	/* nothing to compare a prediction with */
-
-/* The longer of two names that begin alike stands first. */
-static const struct row {
-	const char *name;
-	int (*run)(const struct action *);
-	int op;
-} rows[] = {
-	{ "RETR", do_retr, AUTHZ_OP_RETR },
-	{ "HASH", do_retr, AUTHZ_OP_RETR },
-	{ "RDWR", do_rdwr, NO_OP },
-	{ "STOR atomic", do_atomic, NO_OP },
-	{ "REST+STOR", do_rest, AUTHZ_OP_RESUME },
-	{ "STOR", do_stor, AUTHZ_OP_STOR },
-	{ "STOU", do_stor, AUTHZ_OP_STOR },
-	{ "APPE", do_appe, AUTHZ_OP_APPE },
-	{ "SIZE", do_stat, AUTHZ_OP_STAT },
-	{ "MDTM", do_stat, AUTHZ_OP_STAT },
-	{ "MLST", do_stat, AUTHZ_OP_STAT },
-	{ "STAT", do_stat, AUTHZ_OP_STAT },
-	{ "LIST", do_list, AUTHZ_OP_LIST },
-	{ "MLSD", do_list, AUTHZ_OP_LIST },
-	{ "NLST", do_nlst, AUTHZ_OP_NLST },
-	{ "CWD", do_cwd, AUTHZ_OP_CWD },
-	{ "XCWD", do_cwd, AUTHZ_OP_CWD },
-	{ "DELE", do_dele, AUTHZ_OP_DELE },
-	{ "RMD", do_rmd, AUTHZ_OP_RMD },
-	{ "XRMD", do_rmd, AUTHZ_OP_RMD },
-	{ "MKD", do_mkd, AUTHZ_OP_MKD },
-	{ "XMKD", do_mkd, AUTHZ_OP_MKD },
-	{ "RNFR+RNTO", do_rename, AUTHZ_OP_RNFR },
-	{ "SITE CHMOD", do_chmod, AUTHZ_OP_CHMOD },
-	{ "MFMT", do_mtime, AUTHZ_OP_MTIME },
-	{ "SITE UTIME", do_mtime, AUTHZ_OP_MTIME },
-	{ "SITE CHGRP", do_chgrp, NO_OP },
-	{ "SITE CHOWN", do_chown, NO_OP },
-	{ "SITE SYMLINK", do_symlink, NO_OP },
-	{ "SITE READLINK", do_readlink, AUTHZ_OP_READLINK },
-	{ "SITE UMASK", do_umask, NO_OP },
-	{ "SITE GETFACL", do_getfacl, AUTHZ_OP_GETACL },
-	{ "SITE SETFACL", do_setfacl, NO_OP },
-	{ "SITE DELDEFACL", do_deldefacl, NO_OP },
-	{ "ACL HASEXT", do_hasext, NO_OP },
-};
-
-static const struct row *
-find_row(const char *command, struct action *a)
-{
-	size_t n;
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		n = strlen(rows[i].name);
-		if (strncmp(command, rows[i].name, n) == 0 && (command[n] == '\0' || command[n] == ' ')) {
-			a->argument = command + n + strspn(command + n, " ");
-			return &rows[i];
-		}
-	}
-	return NULL;
-}
+/* ------------------------------------------------------------------- acting */
 
 /* Becomes the user for good. */
 static bool
 become(int user)
 {
-	uid_t uid = FIRST_UID + (uid_t)user;
+	uid_t uid = POSIX1E_FIRST_UID + (uid_t)user;
 
 	umask(stage.umask);
 	if (chdir(stage.base) < 0)
@@ -538,7 +267,7 @@ become(int user)
 }
 
 static int
-perform(const struct row *row, const struct action *a, int user)
+perform(const struct posix1e_row_of *row, const struct posix1e_action *a, int user)
 {
 	int status;
 	pid_t pid;
@@ -553,13 +282,13 @@ perform(const struct row *row, const struct action *a, int user)
 
 /* What authz/kernel says beforehand: 1, 0, or -1 when there is nothing to compare. */
 static int
-predict(const struct row *row, const struct action *a, int user, char *text, size_t size)
+predict(const struct posix1e_row_of *row, const struct posix1e_action *a, int user, char *text, size_t size)
 {
-	struct authz_subject who = { .uid = FIRST_UID + (uid_t)user, .gid = FIRST_UID + (gid_t)user,
+	struct authz_subject who = { .uid = POSIX1E_FIRST_UID + (uid_t)user, .gid = POSIX1E_FIRST_UID + (gid_t)user,
 		.groups = user < 0 ? NULL : stage.member[user], .group_count = user < 0 ? 0 : stage.members[user] };
 	int answer;
 
-	if (row->op == NO_OP || user < 0)
+	if (row->op == POSIX1E_NO_OP || user < 0)
 		return -1;
 	answer = kernel_predict(&who, stage.base, (enum authz_op)row->op, a->path, a->target, NULL, text, size);
 	if (answer == 1 && row->op == AUTHZ_OP_RNFR)
@@ -569,7 +298,7 @@ predict(const struct row *row, const struct action *a, int user, char *text, siz
 
 /* "source -> target" or one path; both relative. */
 static void
-split_paths(char *path, struct action *a)
+split_paths(char *path, struct posix1e_action *a)
 {
 	char *arrow = strstr(path, " -> ");
 
@@ -583,12 +312,12 @@ split_paths(char *path, struct action *a)
 static int
 act(const char *name, const char *command, const char *path)
 {
-	char paths[PATH_SIZE], text[512] = "";
-	int user = find_user(name), told, error;
-	const struct row *row;
-	struct action a;
+	char paths[POSIX1E_PATH], text[512] = "";
+	int user = posix1e_user(name), told, error;
+	const struct posix1e_row_of *row;
+	struct posix1e_action a;
 
-	row = find_row(command, &a);
+	row = posix1e_find(command, &a);
 	if (row == NULL || (user < 0 && strcmp(name, "root") != 0))
 		return posix1e_tell(
 		    -1, "no such %s: %s", row == NULL ? "command" : "user", row == NULL ? command : name);
