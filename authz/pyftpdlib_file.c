@@ -11,8 +11,7 @@
 #define ALL_LETTERS	"elradfmwMT"
 
 struct account {
-	char *name, *password, *home, *letters;	/* letters NULL: not given (system users) */
-	bool any_password;
+	struct pyftpdlib_account pub;	/* must be first */
 	bool given;			/* an override with at least one value */
 	struct account *next;
 };
@@ -20,12 +19,6 @@ struct account {
 struct rule {				/* an override of a folder */
 	char *user, *text;
 	struct rule *next;
-};
-
-struct names {
-	char **v;
-	size_t n;
-	bool set;
 };
 
 struct pyftpdlib_file {
@@ -36,11 +29,8 @@ struct pyftpdlib_file {
 	const struct pyftpdlib_world *world;
 	struct account *accounts, **last_account;
 	struct rule *rules, **last_rule;
-	bool system, windows;		/* a system authorizer */
+	struct pyftpdlib_system system;
 	unsigned system_line;
-	char *global_letters, *anonymous_user;
-	struct names allowed, rejected;
-	bool valid_shell;
 };
 
 static char *
@@ -55,7 +45,7 @@ static struct account *
 find_account(const struct pyftpdlib_file *f, const char *name)
 {
 	for (struct account *a = f->accounts; a; a = a->next)
-		if (a->name && strcmp(a->name, name) == 0)
+		if (a->pub.name && strcmp(a->pub.name, name) == 0)
 			return a;
 	return NULL;
 }
@@ -67,7 +57,7 @@ add_account(struct pyftpdlib_file *f, struct span name)
 
 	if (!a)
 		return NULL;
-	a->name = keep(f, name);
+	a->pub.name = keep(f, name);
 	*f->last_account = a;
 	f->last_account = &a->next;
 	return a;
@@ -98,18 +88,36 @@ is_message(struct span s)
 	return (s.len > 10 && memcmp(s.at, "msg_login=", 10) == 0) || (s.len > 9 && memcmp(s.at, "msg_quit=", 9) == 0);
 }
 
+/* A message goes on until the next one. */
+static void
+read_messages(struct pyftpdlib_file *f, struct account *a, struct span rest)
+{
+	rest = span_trim(rest);
+	while (is_message(rest)) {
+		size_t key = rest.at[4] == 'l' ? 10 : 9, n = key;
+
+		while (
+		    n < rest.len && !(blank(rest.at[n - 1]) && is_message((struct span){ rest.at + n, rest.len - n })))
+			n++;
+		*(key == 10 ? &a->pub.login_message : &a->pub.quit_message) =
+		    keep(f, span_trim((struct span){ rest.at + key, n - key }));
+		rest = (struct span){ rest.at + n, rest.len - n };
+	}
+}
+
 /* What stands behind the home: letters and messages. */
 static void
 read_letters(struct pyftpdlib_file *f, const struct lines *line, struct account *a, struct span rest)
 {
-	struct span word = span_word(&rest);
+	struct span all = rest, word = span_word(&rest);
 
-	a->letters = arena_strdup(f->policy.arena, READ_LETTERS);
+	a->pub.letters = arena_strdup(f->policy.arena, READ_LETTERS);
+	read_messages(f, a, is_message(word) ? all : rest);
 	if (word.len == 0 || is_message(word))
 		return;
-	if (check_letters(f, line, word, a->name))
-		a->letters = keep(f, word);
-	if (strcmp(a->name, "anonymous") == 0 && word.len && strpbrk(a->letters, "adfmwMT"))
+	if (check_letters(f, line, word, a->pub.name))
+		a->pub.letters = keep(f, word);
+	if (strcmp(a->pub.name, "anonymous") == 0 && word.len && strpbrk(a->pub.letters, "adfmwMT"))
 		complain(&f->compiler, &f->source, line->number, 0, true, "letters out of " READ_LETTERS,
 		    "anonymous may write");
 }
@@ -133,10 +141,10 @@ read_account(
 	a = add_account(f, name);
 	if (!a)
 		return;
-	a->password = keep(f, password);
-	a->any_password = strcmp(copy, "anonymous") == 0;
-	a->home = keep(f, home);
-	if (a->home && !folder_exists(f, a->home))
+	a->pub.password = keep(f, password);
+	a->pub.any_password = strcmp(copy, "anonymous") == 0;
+	a->pub.home = keep(f, home);
+	if (a->pub.home && !folder_exists(f, a->pub.home))
 		WRONG(f, line, NULL, "the home of %.64s is not an existing folder", copy);
 	read_letters(f, line, a, rest);
 }
@@ -164,7 +172,7 @@ override_folder_exists(struct pyftpdlib_file *f, const struct account *a, struct
 	if (*dir.at == '=')
 		return str_format(path, sizeof(path), "%.*s", (int)dir.len - 1, dir.at + 1) == 0 &&
 		       folder_exists(f, path);
-	return !a || str_format(path, sizeof(path), "%s%s", a->home, virtual) != 0 || folder_exists(f, path);
+	return !a || str_format(path, sizeof(path), "%s%s", a->pub.home, virtual) != 0 || folder_exists(f, path);
 }
 
 static void
@@ -196,7 +204,7 @@ line_override(struct pyftpdlib_file *f, const struct lines *line, struct span re
 	}
 	if (!check_letters(f, line, letters, user))
 		return;
-	wrong = pyftpdlib_folder(dir, a ? a->home : NULL, virtual, sizeof(virtual));
+	wrong = pyftpdlib_folder(dir, a ? a->pub.home : NULL, virtual, sizeof(virtual));
 	if (!override_folder_exists(f, a, dir, virtual))
 		WRONG(f, line, "an existing folder", "the folder of an override for %.64s does not exist", user);
 	else if (!a)
@@ -221,7 +229,8 @@ shell_valid(const struct pyftpdlib_file *f, const char *name)
 {
 	const char *password, *shell;
 
-	if (!f->valid_shell || f->windows || strcmp(name, "anonymous") == 0 || !system_user(f, name, &password, &shell))
+	if (!f->system.valid_shell || f->system.windows || strcmp(name, "anonymous") == 0 ||
+	    !system_user(f, name, &password, &shell))
 		return true;
 	return !shell || !f->world->valid_shell || f->world->valid_shell(f->world->context, shell);
 }
@@ -232,15 +241,15 @@ user_known(const struct pyftpdlib_file *f, const char *name)
 {
 	const char *password, *shell;
 
-	if (strcmp(name, "anonymous") == 0 && f->anonymous_user)
-		name = f->anonymous_user;
+	if (strcmp(name, "anonymous") == 0 && f->system.anonymous_user)
+		name = f->system.anonymous_user;
 	else if (strcmp(name, "anonymous") == 0)
 		return false;
-	return f->windows || !f->world->system_user || system_user(f, name, &password, &shell);
+	return f->system.windows || !f->world->system_user || system_user(f, name, &password, &shell);
 }
 
 static bool
-listed(const struct names *l, const char *name)
+listed(const struct pyftpdlib_names *l, const char *name)
 {
 	for (size_t i = 0; i < l->n; i++)
 		if (strcmp(l->v[i], name) == 0)
@@ -251,21 +260,22 @@ listed(const struct names *l, const char *name)
 static bool
 turned_away(const struct pyftpdlib_file *f, const char *name)
 {
-	return listed(&f->rejected, name) || (f->allowed.n && !listed(&f->allowed, name));
+	return listed(&f->system.rejected, name) || (f->system.allowed.n && !listed(&f->system.allowed, name));
 }
 
 static void
-read_names(struct pyftpdlib_file *f, struct names *out, struct span s)
+read_names(struct pyftpdlib_file *f, struct pyftpdlib_names *out, struct span s)
 {
-	out->set = true;
-	out->v = arena_alloc(f->policy.arena, (s.len + 1) * sizeof(*out->v));
-	while (out->v && s.len) {
+	const char **v = arena_alloc(f->policy.arena, (s.len + 1) * sizeof(*v));
+
+	out->v = v;
+	while (v && s.len) {
 		const char *comma = memchr(s.at, ',', s.len);
 		size_t n = comma ? (size_t)(comma - s.at) : s.len;
 		char *name = keep(f, span_trim((struct span){ s.at, n }));
 
 		if (name && *name)
-			out->v[out->n++] = name;
+			v[out->n++] = name;
 		s.at += n + (comma != NULL);
 		s.len -= n + (comma != NULL);
 	}
@@ -294,13 +304,14 @@ read_override_user(struct pyftpdlib_file *f, const struct lines *line, struct sp
 		value.len = 0;
 	a->given |= value.len != 0;
 	if (span_is(key, "perm") && value.len && check_letters(f, line, value, user))
-		a->letters = keep(f, value);
+		a->pub.letters = keep(f, value);
 	else if (span_is(key, "password") && value.len)
-		a->password = keep(f, value);
+		a->pub.password = keep(f, value);
 	else if (span_is(key, "homedir") && value.len)
-		a->home = keep(f, value);
-	else if (!span_is(key, "perm") && !span_is(key, "password") && !span_is(key, "homedir") &&
-	    !span_is(key, "msg_login") && !span_is(key, "msg_quit"))
+		a->pub.home = keep(f, value);
+	else if (span_is(key, "msg_login") || span_is(key, "msg_quit"))
+		*(span_is(key, "msg_login") ? &a->pub.login_message : &a->pub.quit_message) = keep(f, value);
+	else if (!span_is(key, "perm") && !span_is(key, "password") && !span_is(key, "homedir"))
 		WRONG(f, line, "password, homedir, perm, msg_login or msg_quit",
 		    "an override of a user has an unknown key");
 }
@@ -330,15 +341,15 @@ read_setting(struct pyftpdlib_file *f, const struct lines *line, struct span wor
 		value = (struct span){ eq + 1, word.len - key.len - 1 };
 	if (span_is(key, "global_perm")) {
 		if (check_letters(f, line, value, "global_perm"))
-			f->global_letters = keep(f, value);
+			f->system.letters = keep(f, value);
 	} else if (span_is(key, "allowed_users"))
-		read_names(f, &f->allowed, value);
+		read_names(f, &f->system.allowed, value);
 	else if (span_is(key, "rejected_users"))
-		read_names(f, &f->rejected, value);
+		read_names(f, &f->system.rejected, value);
 	else if (span_is(key, "require_valid_shell"))
-		f->valid_shell = read_bool(f, line, value);
+		f->system.valid_shell = read_bool(f, line, value);
 	else if (span_is(key, "anonymous_user"))
-		f->anonymous_user = value.len ? keep(f, value) : NULL;
+		f->system.anonymous_user = value.len ? keep(f, value) : NULL;
 	else if (span_is(key, "override"))
 		read_override_user(f, line, value);
 	else if (!span_is(key, "msg_login") && !span_is(key, "msg_quit") && !span_is(key, "anonymous_password"))
@@ -352,7 +363,7 @@ line_system(struct pyftpdlib_file *f, const struct lines *line, struct span rest
 {
 	struct span word;
 
-	f->system = true;
+	f->system.used = true;
 	f->system_line = line->number;
 	while ((word = span_word(&rest)).len)
 		read_setting(f, line, word);
@@ -361,7 +372,7 @@ line_system(struct pyftpdlib_file *f, const struct lines *line, struct span rest
 static void
 line_windows(struct pyftpdlib_file *f, const struct lines *line, struct span rest)
 {
-	f->windows = true;
+	f->system.windows = true;
 	line_system(f, line, rest);
 }
 
@@ -378,14 +389,14 @@ line_hook(struct pyftpdlib_file *f, const struct lines *line, struct span rest)
 
 /* The system authorizers' rules, once everything is read. */
 static void
-check_names(struct pyftpdlib_file *f, const struct lines *line, const struct names *l)
+check_names(struct pyftpdlib_file *f, const struct lines *line, const struct pyftpdlib_names *l)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		if (strcmp(l->v[i], "anonymous") == 0)
 			WRONG(f, line, NULL, "anonymous can be neither allowed nor rejected");
 		else if (!user_known(f, l->v[i]))
 			WRONG(f, line, NULL, "unknown user %.64s", l->v[i]);
-		else if (l == &f->allowed && !shell_valid(f, l->v[i]))
+		else if (l == &f->system.allowed && !shell_valid(f, l->v[i]))
 			WRONG(f, line, NULL, "allowed user %.64s has no valid shell", l->v[i]);
 	}
 }
@@ -394,15 +405,15 @@ static void
 check_overridden(struct pyftpdlib_file *f, const struct lines *line, const struct account *a)
 {
 	if (!a->given)
-		WRONG(f, line, NULL, "the override of %.64s has no value", a->name);
-	else if (turned_away(f, a->name))
-		WRONG(f, line, NULL, "%.64s is overridden but may not log in", a->name);
-	else if (a->password && strcmp(a->name, "anonymous") == 0)
+		WRONG(f, line, NULL, "the override of %.64s has no value", a->pub.name);
+	else if (turned_away(f, a->pub.name))
+		WRONG(f, line, NULL, "%.64s is overridden but may not log in", a->pub.name);
+	else if (a->pub.password && strcmp(a->pub.name, "anonymous") == 0)
 		WRONG(f, line, NULL, "anonymous cannot have a password");
-	else if (!user_known(f, a->name))
-		WRONG(f, line, NULL, "the override is for the unknown user %.64s", a->name);
-	else if (!shell_valid(f, a->name))
-		WRONG(f, line, NULL, "the overridden user %.64s has no valid shell", a->name);
+	else if (!user_known(f, a->pub.name))
+		WRONG(f, line, NULL, "the override is for the unknown user %.64s", a->pub.name);
+	else if (!shell_valid(f, a->pub.name))
+		WRONG(f, line, NULL, "the overridden user %.64s has no valid shell", a->pub.name);
 }
 
 static void
@@ -410,12 +421,12 @@ check_system(struct pyftpdlib_file *f)
 {
 	struct lines line = { .number = f->system_line };
 
-	if (f->allowed.n && f->rejected.n)
+	if (f->system.allowed.n && f->system.rejected.n)
 		WRONG(f, &line, "one of them", "allowed_users and rejected_users exclude each other");
-	check_names(f, &line, &f->allowed);
-	check_names(f, &line, &f->rejected);
-	if (f->anonymous_user && !user_known(f, "anonymous"))
-		WRONG(f, &line, NULL, "the anonymous_user %.64s does not exist", f->anonymous_user);
+	check_names(f, &line, &f->system.allowed);
+	check_names(f, &line, &f->system.rejected);
+	if (f->system.anonymous_user && !user_known(f, "anonymous"))
+		WRONG(f, &line, NULL, "the anonymous_user %.64s does not exist", f->system.anonymous_user);
 	for (struct account *a = f->accounts; a; a = a->next)
 		check_overridden(f, &line, a);
 }
@@ -469,11 +480,11 @@ pyftpdlib_file_read(
 	f->compiler = (struct compiler){ &f->layer, problems, 0 };
 	f->last_account = &f->accounts;
 	f->last_rule = &f->rules;
-	f->valid_shell = true;
+	f->system.valid_shell = true;
 	lines_begin(&line, text);
 	while (lines_next(&line))
 		read_line(f, &line);
-	if (f->system)
+	if (f->system.used)
 		check_system(f);
 	return f;
 }
@@ -503,14 +514,14 @@ system_login(const struct pyftpdlib_file *f, const char *user, const char *passw
 	bool known;
 
 	if (strcmp(user, "anonymous") == 0)
-		return f->anonymous_user != NULL;
+		return f->system.anonymous_user != NULL;
 	if (turned_away(f, user) || !shell_valid(f, user))
 		return false;
 	known = system_user(f, user, &stored, &shell);
-	if (a && a->password)
-		return strcmp(a->password, password) == 0;
+	if (a && a->pub.password)
+		return strcmp(a->pub.password, password) == 0;
 	if (!known)
-		return f->windows;	/* the identity source vouches for him */
+		return f->system.windows;	/* the identity source vouches for him */
 	return stored && strcmp(stored, password) == 0;
 }
 
@@ -521,10 +532,10 @@ pyftpdlib_file_login(const struct pyftpdlib_file *f, const char *user, const cha
 
 	if (f->compiler.errors)
 		return false;
-	if (f->system)
+	if (f->system.used)
 		return system_login(f, user, password);
 	a = find_account(f, user);
-	return a && (a->any_password || strcmp(a->password, password) == 0);
+	return a && (a->pub.any_password || strcmp(a->pub.password, password) == 0);
 }
 
 /* The letters of a user; NULL: there is no such user. */
@@ -534,13 +545,13 @@ letters_of(const struct pyftpdlib_file *f, const char *user)
 	const struct account *a = find_account(f, user);
 	bool anonymous = strcmp(user, "anonymous") == 0;
 
-	if (!f->system)
-		return a ? a->letters : NULL;
-	if (anonymous ? !f->anonymous_user : !user_known(f, user))
+	if (!f->system.used)
+		return a ? a->pub.letters : NULL;
+	if (anonymous ? !f->system.anonymous_user : !user_known(f, user))
 		return NULL;
-	if (a && a->letters)
-		return a->letters;
-	return anonymous ? READ_LETTERS : f->global_letters ? f->global_letters : ALL_LETTERS;
+	if (a && a->pub.letters)
+		return a->pub.letters;
+	return anonymous ? READ_LETTERS : f->system.letters ? f->system.letters : ALL_LETTERS;
 }
 
 bool
@@ -567,5 +578,19 @@ pyftpdlib_file_home(const struct pyftpdlib_file *f, const char *user)
 {
 	const struct account *a = find_account(f, user);
 
-	return a ? a->home : NULL;
+	return a ? a->pub.home : NULL;
+}
+
+const struct pyftpdlib_account *
+pyftpdlib_file_next(const struct pyftpdlib_file *f, const struct pyftpdlib_account *after)
+{
+	const struct account *next = after ? ((const struct account *)after)->next : f->accounts;
+
+	return next ? &next->pub : NULL;
+}
+
+const struct pyftpdlib_system *
+pyftpdlib_file_system(const struct pyftpdlib_file *f)
+{
+	return &f->system;
 }

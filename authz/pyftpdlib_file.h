@@ -25,6 +25,28 @@ struct pyftpdlib_world {
 
 struct pyftpdlib_file;
 
+/* An account, or what is set on top of a system user. Members that are not given are NULL. */
+struct pyftpdlib_account {
+	const char *name, *password, *home;
+	const char *letters;
+	const char *login_message, *quit_message;
+	bool any_password;		/* anonymous */
+};
+
+struct pyftpdlib_names {
+	const char *const *v;
+	size_t n;
+};
+
+/* The system authorizers' settings. */
+struct pyftpdlib_system {
+	bool used;			/* accounts are those of the system */
+	bool windows, valid_shell;
+	const char *letters;		/* global_perm */
+	const char *anonymous_user;	/* NULL: no anonymous clients */
+	struct pyftpdlib_names allowed, rejected;
+};
+
 /* Reads the text. Never NULL but for lack of memory; mistakes are in problems (may be NULL) and in
  * pyftpdlib_file_errors(). */
 struct pyftpdlib_file *pyftpdlib_file_read(const char *text, const char *name, const struct pyftpdlib_world *,
@@ -38,5 +60,9 @@ bool pyftpdlib_file_login(const struct pyftpdlib_file *, const char *user, const
 bool pyftpdlib_file_layer(const struct pyftpdlib_file *, const char *user, char *dst, size_t size);
 /* His home, or NULL. */
 const char *pyftpdlib_file_home(const struct pyftpdlib_file *, const char *user);
+/* The accounts in the order of the file; after NULL comes the first. */
+const struct pyftpdlib_account *pyftpdlib_file_next(
+    const struct pyftpdlib_file *, const struct pyftpdlib_account *after);
+const struct pyftpdlib_system *pyftpdlib_file_system(const struct pyftpdlib_file *);
 
 #endif

@@ -327,3 +327,20 @@ def test_reload_is_refused_for_wrong_rules_and_unmet_expectations(serve, tmp_pat
         with pytest.raises(ftplib.error_perm, match='letter d not in base letters "elr"'):
             ftp.delete("x")
         assert "DENY  decided by layer 1 (pyftpdlib)" in ftp.voidcmd("SITE WHY DELE /x")
+
+
+def test_import_of_pyftpdlib(tmp_path):
+    source = tmp_path / "authorizer"
+    source.write_text("user bob secret /srv/bob elr msg_login=Hello there\noverride bob in elradfmwMT recursive\n"
+                      "anonymous /srv/pub\nhook deny-prefix /restricted/\n")
+    r = subprocess.run([CTL, "import", "pyftpdlib", str(source), "--json"], capture_output=True, text=True, timeout=60)
+    text = json.loads(r.stdout)["configuration"]
+    assert r.returncode == 0 and "accounts = config, anonymous" in text and "login_message = Hello there" in text
+    conf = tmp_path / "c.conf"
+    conf.write_text(text.replace("run_as = ftp", "run_as = 64123:64123"))
+    os.chmod(conf, 0o600)
+    assert ctl(conf, "check").returncode == 0
+    for command, path, code in (("STOR", "/in/x", 0), ("STOR", "/x", 1), ("RETR", "/restricted/x", 1)):
+        assert ctl(conf, "why", "bob", command, path).returncode == code
+    source.write_text("user bob secret /srv/bob elx\n")
+    assert subprocess.run([CTL, "import", "pyftpdlib", str(source)], capture_output=True, timeout=60).returncode == 78
