@@ -75,6 +75,11 @@ account_pam_suite(void)
 	Suite *s = suite_create("account/pam");
 	TCase *t = tcase_create("pam");
 
+#ifdef __SANITIZE_ADDRESS__
+	/* pam_wrapper opens libpam in a way (RTLD_DEEPBIND) that this runtime refuses; the plain build runs these. */
+	suite_add_tcase(s, t);
+	return s;
+#endif
 	tcase_add_loop_test(t, who_gets_in, 0, (int)(sizeof logins / sizeof *logins));
 	tcase_add_test(t, missing_service_is_unavailable);
 	tcase_add_test(t, sessions_open_and_close);
