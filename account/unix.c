@@ -186,7 +186,7 @@ name_file_free(struct name_file *f)
 static int
 look_up_user(const char *name, struct passwd *pw, char **text)
 {
-	struct passwd *found;
+	struct passwd *found = NULL;
 	int r = ERANGE;
 
 	*text = NULL;
@@ -247,7 +247,7 @@ parse_id(const char *s, size_t n, uint32_t *id)
 int
 unix_group_id(const char *name, gid_t *gid)
 {
-	struct group gr, *found;
+	struct group gr, *found = NULL;
 	char *text = NULL;
 	int r = ERANGE;
 
