@@ -21,6 +21,7 @@
 #include "privsep/sandbox.h"
 
 #define GROUPS_MAX 1024
+#define FEW_GROUPS 32	/* as many are compared without touching a page for it */
 
 /* What the bounding set still may hold: a child need not try what its template dropped. */
 static uint64_t bounding = ~UINT64_C(0);
@@ -91,12 +92,15 @@ drop_caps(uint64_t permitted, uint64_t effective)
 static int
 same_groups(const struct drop_target *t)
 {
-	static gid_t have[GROUPS_MAX];
-	int n = getgroups(GROUPS_MAX, have);
+	static gid_t many[GROUPS_MAX];
+	gid_t few[FEW_GROUPS], *have = t->group_count <= FEW_GROUPS ? few : many;
+	int n = getgroups(0, NULL);
 
 	if (n < 0)
 		return -errno;
 	if ((size_t)n != t->group_count)
+		return SP_ENOTDROPPED;
+	if (getgroups(n, have) != n)
 		return SP_ENOTDROPPED;
 	/* The kernel keeps them sorted; the caller need not. */
 	for (int i = 0; i < n; i++) {

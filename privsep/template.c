@@ -40,6 +40,12 @@ static struct {
 	pid_t listener;
 	bool lax;
 	struct chan channel;
+	/*
+	 * The last request; large, so not on the stack.  It stands here because each
+	 * page that is written between two forks is one page more for a child, and
+	 * the channel above is written too.
+	 */
+	struct msg m;
 } me;
 
 /* The filter allows exactly these flags: the child is the listener's, and the listener gets a descriptor of it. */
@@ -102,21 +108,20 @@ spawn(struct msg *m)
 static int
 serve(void)
 {
-	/* Not on the stack: it is large, and a page touched here is a page copied for each child. */
-	static struct msg m;
+	struct msg *m = &me.m;
 
 	for (;;) {
-		int r = chan_receive(&me.channel, &m, ST_SPARE);
+		int r = chan_receive(&me.channel, m, ST_SPARE);
 
 		if (r == -EINTR)
 			continue;
 		if (r == SP_ECLOSED)
 			return SP_EXIT_OK;
-		if (r == 0 && m.type != me.kind->request)
+		if (r == 0 && m->type != me.kind->request)
 			r = SP_ETYPE;
 		if (r == 0)
-			r = spawn(&m);
-		msg_close(&m);
+			r = spawn(m);
+		msg_close(m);
 		sandbox_report();
 		if (r != 0) {
 			log_problem(LOG_LEVEL_ERROR, "template-channel", me.row->name, r);

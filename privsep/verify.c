@@ -12,17 +12,29 @@
 #include "common/str.h"
 #include "privsep/verify.h"
 
-#define STATUS_MAX	4096
+#define STATUS_USUAL	2000	/* bytes, unless there are many groups */
+#define STATUS_MAX	16384
 
 /* What /proc/PID/status says, as far as it is compared. */
 struct status {
-	char text[STATUS_MAX];
+	char usual[STATUS_USUAL];
 	const char *at;		/* the fields come in a known order: each search goes on from here */
 };
+
+/* Reads up to size - 1 bytes from the beginning; their number, or -errno. */
+static ssize_t
+read_text(int fd, char *text, size_t size)
+{
+	ssize_t n = pread(fd, text, size - 1, 0);
+
+	text[n < 0 ? 0 : n] = '\0';
+	return n < 0 ? -errno : n == 0 ? -ESRCH : n;
+}
 
 static int
 read_status(pid_t pid, struct status *s)
 {
+	static char long_text[STATUS_MAX];
 	char path[40];
 	ssize_t n;
 	int fd;
@@ -31,13 +43,14 @@ read_status(pid_t pid, struct status *s)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	n = read(fd, s->text, sizeof s->text - 1);
+	s->at = s->usual;
+	n = read_text(fd, s->usual, sizeof s->usual);
+	if (n == sizeof s->usual - 1) {
+		s->at = long_text;
+		n = read_text(fd, long_text, sizeof long_text);
+	}
 	close(fd);
-	if (n <= 0)
-		return n < 0 ? -errno : -ESRCH;
-	s->text[n] = '\0';
-	s->at = s->text;
-	return 0;
+	return n < 0 ? (int)n : 0;
 }
 
 /* The text after "Name:" at the beginning of a later line; NULL when it is missing. */
@@ -118,7 +131,7 @@ number_is_at_least(const char *p, unsigned long least)
 int
 verify_process(pid_t pid, const struct verify_want *want, char *why, size_t size)
 {
-	static struct status s;
+	struct status s;
 	const char *filters;
 	int r = read_status(pid, &s);
 

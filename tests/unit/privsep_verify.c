@@ -84,6 +84,30 @@ START_TEST(what_differs_is_found)
 }
 END_TEST
 
+/* A status of several pages is read to its end. */
+START_TEST(many_groups)
+{
+	static gid_t many[800];
+	struct verify_want want = { UID, GID, many, 800, UINT64_C(1) << CAP_CHOWN, 1 };
+	char why[128] = "";
+	pid_t pid;
+	int r;
+
+	if (geteuid() != 0)
+		return;
+	for (unsigned i = 0; i < 800; i++)
+		many[i] = 2000000000 + i;
+	target.groups = many;
+	target.group_count = 800;
+	pid = victim(1);
+	r = verify_process(pid, &want, why, sizeof why);
+	many[799]++;
+	ck_assert_msg(r == 0, "%s", why);
+	ck_assert_int_eq(verify_process(pid, &want, why, sizeof why), SP_ENOTDROPPED);
+	end(pid);
+}
+END_TEST
+
 START_TEST(a_process_that_dropped_nothing)
 {
 	struct verify_want want = { getuid(), getgid(), NULL, 0, ~UINT64_C(0), 0 };
@@ -114,6 +138,7 @@ privsep_verify_suite(void)
 	TCase *t = tcase_create("from outside");
 
 	tcase_add_loop_test(t, what_differs_is_found, 0, (int)(sizeof cases / sizeof cases[0]));
+	tcase_add_test(t, many_groups);
 	tcase_add_test(t, a_process_that_dropped_nothing);
 	tcase_add_test(t, a_process_that_is_gone);
 	suite_add_tcase(s, t);
