@@ -129,6 +129,16 @@ printable(const char *text)
 	return true;
 }
 
+/*
+ * Only TLS that is demanded, or a certificate, can make the monitor's answer
+ * to USER anything else than "ask for the password".
+ */
+static bool
+answer_is_known(const struct session *s)
+{
+	return s->certificate == NULL && (s->secure || s->set->tls < CONF_TLS_CONTROL);
+}
+
 static void
 prepare(struct session *s)
 {
@@ -176,9 +186,11 @@ verb_user(struct session *s, char *argument)
 	if (!printable(argument) || str_copy(s->user, sizeof s->user, argument) != 0) {
 		s->user[0] = '\0';
 		reply(s, 501, "No user name looks like that.");
-		return;
-	}
-	prepare(s);
+	} else if (answer_is_known(s)) {
+		s->user_given = true;
+		reply(s, 331, "Password, please.");
+	} else
+		prepare(s);
 }
 
 void

@@ -397,6 +397,7 @@ serve_session(int control, const int fds[3], const struct fake_options *o)
 	static struct settings set;
 	struct sockaddr_in peer = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
+	set.tls = o->no_tls ? CONF_TLS_OFF : CONF_TLS_CONTROL;
 	set.idle_timeout = o->idle_s;
 	set.stall_timeout = o->stall_s;
 	set.data_timeout = o->data_s;

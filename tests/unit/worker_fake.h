@@ -46,6 +46,7 @@ struct fake {
 };
 
 struct fake_options {
+	bool no_tls;			/* setting tls is off; otherwise control, and the monitor is asked at USER */
 	bool convert;			/* setting ascii */
 	uint64_t rate;			/* both directions */
 	uint32_t idle_s, stall_s, data_s;

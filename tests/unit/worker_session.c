@@ -125,6 +125,19 @@ START_TEST(endings)
 }
 END_TEST
 
+/* Where nothing depends on it, the monitor is not asked at USER: its answer would be forged here. */
+START_TEST(user_alone)
+{
+	struct fake_options o = { .no_tls = true, .forgery = FORGE_UNKNOWN, .at = MSG_PREPARE };
+	struct fake f;
+
+	fake_start(&f, &o);
+	ck_assert_int_eq(fake_ask(&f, "USER tls"), 331);
+	ck_assert_int_eq(fake_ask(&f, "PASS secret"), 230);
+	ck_assert_int_eq(fake_stop(&f), SP_EXIT_OK);
+}
+END_TEST
+
 START_TEST(foreign)
 {
 	static const char *const lines[] = { "GET / HTTP/1.1", "post /x", "EHLO x", "SSH-2.0-OpenSSH_9", "OPTIONS * HTTP/1.0" };
@@ -237,6 +250,7 @@ worker_session_suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, conversation, 0, (int)(sizeof talks / sizeof talks[0]));
 	tcase_add_test(t, endings);
+	tcase_add_test(t, user_alone);
 	tcase_add_test(t, foreign);
 	tcase_add_test(t, bad_lines);
 	tcase_add_test(t, pipelining);
