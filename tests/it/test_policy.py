@@ -344,3 +344,17 @@ def test_import_of_pyftpdlib(tmp_path):
         assert ctl(conf, "why", "bob", command, path).returncode == code
     source.write_text("user bob secret /srv/bob elx\n")
     assert subprocess.run([CTL, "import", "pyftpdlib", str(source)], capture_output=True, timeout=60).returncode == 78
+
+
+def test_diff(conf, tmp_path):
+    new = tmp_path / "new.conf"
+    new.write_text(conf.read_text())
+    r = ctl(conf, "diff", str(new))
+    assert r.returncode == 0 and r.stdout == "no difference\n"
+    new.write_text(conf.read_text().replace("-W +c", "-W +cd").replace("layer = pyftpdlib elrw", "layer = pyftpdlib elwd"))
+    r = ctl(conf, "diff", str(new))
+    assert r.returncode == 1
+    assert "partner /inbox/* (files in it): gains delete-file; loses read" in r.stdout
+    assert "partner / (folder)" not in r.stdout
+    found = json.loads(ctl(conf, "diff", str(new), "--json").stdout)
+    assert {"account": "partner", "path": "/inbox/*", "kind": "files in it", "gains": "delete-file", "loses": "read"} in found
