@@ -339,11 +339,11 @@ initialise(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, const OSSL_D
 	return 1;
 }
 
+static OSSL_PROVIDER *ours, *standard;
+
 int
 tls_provider_load(void)
 {
-	static OSSL_PROVIDER *ours, *standard;
-
 	if (ours != NULL)
 		return 0;
 	/* Loading any provider by name ends the automatic loading of the default one. */
@@ -355,6 +355,16 @@ tls_provider_load(void)
 		return -EIO;
 	ours = OSSL_PROVIDER_load(NULL, PROVIDER);
 	return ours == NULL ? -EIO : 0;
+}
+
+void
+tls_provider_unload(void)
+{
+	if (ours != NULL)
+		(void)OSSL_PROVIDER_unload(ours);
+	if (standard != NULL)
+		(void)OSSL_PROVIDER_unload(standard);
+	ours = standard = NULL;
 }
 
 void

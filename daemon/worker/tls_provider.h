@@ -26,6 +26,9 @@ typedef int tls_signer(void *context, uint32_t key, unsigned scheme, const void 
 /* Adds the provider to the default library context, once. 0 or -EIO (the reason is in OpenSSL's error queue). */
 int tls_provider_load(void);
 
+/* Takes both providers out again: for processes that end by returning from main(). No key of ours may be left. */
+void tls_provider_unload(void);
+
 /* Who signs from now on. */
 void tls_provider_set_signer(tls_signer *, void *context);
 

@@ -15,16 +15,19 @@
 
 START_TEST(objects_of_a_size_lie_together)
 {
-	char *a, *b, *c;
+	char *a, *b, *c, *other;
 
 	tls_memory_begin();
 	a = OPENSSL_malloc(40);
-	(void)OPENSSL_malloc(500);
+	other = OPENSSL_malloc(500);
 	b = OPENSSL_malloc(48);
 	ck_assert_ptr_eq(b, a + 48);
 	OPENSSL_free(a);
 	c = OPENSSL_malloc(33);
 	ck_assert_ptr_eq(c, a);
+	OPENSSL_free(b);
+	OPENSSL_free(c);
+	OPENSSL_free(other);
 }
 END_TEST
 
@@ -40,7 +43,9 @@ START_TEST(afterwards_they_are_left_alone)
 	ck_assert(b < a - (1 << 20) || b > a + (1 << 20));
 	OPENSSL_free(a);
 	ck_assert_int_eq(a[39], 7);
-	ck_assert_ptr_ne(OPENSSL_malloc(40), a);
+	OPENSSL_free(b);
+	b = OPENSSL_malloc(40);
+	ck_assert_ptr_ne(b, a);
 	OPENSSL_free(b);
 }
 END_TEST
@@ -67,14 +72,21 @@ END_TEST
 
 START_TEST(full_shelves_are_no_end)
 {
+	static char *p[40000];
+
 	tls_memory_begin();
 	for (int i = 0; i < 40000; i++) {
-		char *p = OPENSSL_malloc(16);
-
-		ck_assert_ptr_nonnull(p);
-		memset(p, i, 16);
+		p[i] = OPENSSL_malloc(16);
+		ck_assert_ptr_nonnull(p[i]);
+		memset(p[i], i, 16);
 	}
-	OPENSSL_free(OPENSSL_malloc(1000000));
+	for (int i = 0; i < 40000; i++) {
+		ck_assert_int_eq(p[i][15], (char)i);
+		OPENSSL_free(p[i]);
+	}
+	p[0] = OPENSSL_malloc(1000000);
+	ck_assert_ptr_nonnull(p[0]);
+	OPENSSL_free(p[0]);
 }
 END_TEST
 

@@ -163,6 +163,8 @@ START_TEST(private_half_cannot_be_exported)
 	ck_assert_int_ne(EVP_PKEY_todata(key, EVP_PKEY_KEYPAIR, &params), 1);
 	EVP_PKEY_free(key);
 	tls_pair_free(&p);
+	tls_provider_unload();
+	ck_assert_int_eq(tls_provider_load(), 0);
 }
 END_TEST
 
