@@ -5,3 +5,4 @@ include %D%/worker.mk
 include %D%/agent.mk
 EXTRA_DIST += %D%/seeds
 include %D%/privsep.mk
+include %D%/tls.mk
