@@ -210,6 +210,19 @@ find_serial(struct server *s, uint64_t serial)
 	return NULL;
 }
 
+/* A process whose session is gone already: it ends by itself, its channels being closed, and is reaped like others. */
+static void
+adopt(struct server *s, enum member m, pid_t pid, int pid_fd)
+{
+	struct session *n = session_adopt(s, m, pid, pid_fd);
+
+	if (n == NULL)
+		return;
+	TAILQ_INSERT_TAIL(&s->pool->list[SESSION_ENDING], n, link);
+	s->pool->count[SESSION_ENDING]++;
+	arm_tick(s, 1000);
+}
+
 void
 pool_spawned(struct server *s, enum member m, uint64_t serial, pid_t pid, int pid_fd)
 {
@@ -219,8 +232,7 @@ pool_spawned(struct server *s, enum member m, uint64_t serial, pid_t pid, int pi
 		session_forked(n, m, pid, pid_fd);
 		return;
 	}
-	/* Its session is gone; its channels are closed, so that it ends by itself. */
-	close(pid_fd);
+	adopt(s, m, pid, pid_fd);
 }
 
 void
@@ -353,6 +365,12 @@ account_for(struct session *n)
 		srclimit_penalise(s->sources, &rules, &v->peer, (int64_t)s->settings->penalty_crash * 1000, clock_ms());
 	} else {
 		s->pool->delay = DELAY_FIRST;
+	}
+	/* Holding a connection open without logging in is as bad as a wrong password. */
+	if (n->exit_code == SP_EXIT_GRACE) {
+		struct srclimit_rules rules = server_rules(s, v->listener);
+
+		srclimit_penalise(s->sources, &rules, &v->peer, (int64_t)s->settings->penalty_failure * 1000, clock_ms());
 	}
 	srclimit_leave(s->sources, &v->peer);
 	doors_left(s, v->listener);

@@ -100,6 +100,29 @@ session_start(struct server *s, uint64_t serial)
 	return n;
 }
 
+struct session *
+session_adopt(struct server *s, enum member m, pid_t pid, int pid_fd)
+{
+	struct session *n = calloc(1, sizeof *n);
+
+	if (n == NULL) {
+		close(pid_fd);
+		return NULL;
+	}
+	n->server = s;
+	n->state = SESSION_ENDING;
+	n->told_to_stop = true;
+	n->deadline = clock_ms() + KILL_AFTER;
+	chan_init(&n->channel, -1, CH_SESSION, ROLE_LISTENER);
+	for (int i = 0; i < MEMBER_COUNT; i++)
+		n->process[i] = (struct process){ .session = n, .pid_fd = -1 };
+	n->process[m].pid = pid;
+	n->process[m].pid_fd = pid_fd;
+	/* Unwatched it is still killed and reaped when its time is over. */
+	(void)reaper_watch(s, pid_fd, &n->process[m]);
+	return n;
+}
+
 int
 session_verify(struct session *n)
 {

@@ -53,6 +53,9 @@ TAILQ_HEAD(session_list, session);
 /* Makes the channels and asks the templates. NULL: not possible now, logged. */
 struct session *session_start(struct server *, uint64_t serial);
 
+/* A session that is nothing but one process, which is ending. pid_fd is taken over. NULL: no memory. */
+struct session *session_adopt(struct server *, enum member, pid_t, int pid_fd);
+
 /* All three are forked and have reported: are they what they claim? 0 or a negative code, logged. */
 int session_verify(struct session *);
 
