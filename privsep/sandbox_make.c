@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -17,6 +18,10 @@
 
 #include "common/err.h"
 #include "privsep/sandbox.h"
+
+#ifndef SOL_TLS
+#define SOL_TLS 282
+#endif
 
 enum { W = 1 << ROLE_WORKER, A = 1 << ROLE_AGENT, M = 1 << ROLE_MONITOR, K = 1 << ROLE_KEEPER, L = 1 << ROLE_LISTENER };
 enum { T = PHASE_TEMPLATE, S = PHASE_SPARE, E = PHASE_LIVE };

@@ -8,8 +8,12 @@
 #include <openssl/x509v3.h>
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/conf.h"
 #include "common/err.h"
@@ -283,6 +287,18 @@ set_client_certificates(struct tls_profile *p, const struct settings *s)
 	(void)SSL_CTX_set_purpose(p->ctx, X509_PURPOSE_SSL_CLIENT);
 }
 
+/* A socket that is not connected cannot have it; but only a kernel that knows it says so. */
+static bool
+kernel_offers_tls(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool offered = fd >= 0 && (setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls") == 0 || errno == ENOTCONN);
+
+	if (fd >= 0)
+		close(fd);
+	return offered;
+}
+
 static const char *
 configure(struct tls_profile *p, const struct settings *s)
 {
@@ -292,6 +308,7 @@ configure(struct tls_profile *p, const struct settings *s)
 
 	p->reuse = s->session_reuse;
 	p->strict_close = s->tls_strict_close;
+	p->in_kernel = s->tls_in_kernel && kernel_offers_tls();
 	p->ticket_lifetime = s->ticket_lifetime;
 	if (SSL_CTX_set_min_proto_version(ctx, s->tls_min == CONF_TLS_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1)
 		return tls_error_text();

@@ -37,6 +37,7 @@ struct tls_profile {
 	bool by_name;			/* two of one kind: the name that the client asks for chooses */
 	bool ask_certificate;		/* of the client */
 	bool own;			/* tls_profile_own() was called */
+	bool in_kernel;			/* data connections may use the kernel's TLS */
 	int reuse;			/* enum conf_session_reuse */
 	bool strict_close;
 	uint32_t ticket_lifetime;	/* seconds */

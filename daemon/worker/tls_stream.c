@@ -37,6 +37,10 @@ outcome(struct stream *st, int result)
 	case SSL_ERROR_ZERO_RETURN:
 		l->peer_closed = true;
 		return 0;
+	case SSL_ERROR_SYSCALL:
+		if (l->in_kernel && errno != 0)
+			return -errno;
+		break;
 	}
 	if (l->wire.error != 0) {
 		ERR_clear_error();
@@ -172,12 +176,30 @@ get_file_buffer(struct tls_link *l)
 	return 0;
 }
 
+/* The kernel reads and encrypts. */
+static ssize_t
+send_in_kernel(struct stream *st, int fd, off_t *offset, size_t n)
+{
+	struct tls_link *l = st->state;
+	ssize_t r;
+
+	ERR_clear_error();
+	errno = 0;
+	r = SSL_sendfile(l->ssl, fd, *offset, n, 0);
+	if (r < 0)
+		return outcome(st, (int)r);
+	*offset += r;
+	return r;
+}
+
 static ssize_t
 tls_send_file(struct stream *st, int fd, off_t *offset, size_t n)
 {
 	struct tls_link *l = st->state;
 	ssize_t r;
 
+	if (l->in_kernel && BIO_get_ktls_send(SSL_get_wbio(l->ssl)))
+		return send_in_kernel(st, fd, offset, n);
 	if (get_file_buffer(l) != 0)
 		return -ENOMEM;
 	if (n > READ_FILE)
@@ -304,7 +326,9 @@ set_up(struct tls_link *l)
 	BIO *bio;
 
 	l->ssl = SSL_new(l->session->profile->ctx);
-	bio = l->ssl == NULL ? NULL : tls_bio_new(&l->wire);
+	if (l->ssl != NULL && l->in_kernel)
+		SSL_set_options(l->ssl, SSL_OP_ENABLE_KTLS);
+	bio = l->ssl == NULL ? NULL : l->in_kernel ? BIO_new_socket(l->wire.fd, BIO_NOCLOSE) : tls_bio_new(&l->wire);
 	if (bio == NULL) {
 		SSL_free(l->ssl);
 		return -ENOMEM;
@@ -332,7 +356,8 @@ tls_stream_start(struct tls_session *t, struct stream *st, bool data)
 	l->session = t;
 	l->data = data;
 	l->wire.fd = st->fd;
-	l->wire.batch = data;
+	l->in_kernel = data && t->profile->in_kernel;
+	l->wire.batch = data && !l->in_kernel;
 	if (set_up(l) != 0) {
 		free(l);
 		return -ENOMEM;
