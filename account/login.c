@@ -237,12 +237,27 @@ ask_source(const struct account_sources *s, const struct account_query *q, struc
 	return REASON_NONE;
 }
 
+/* A hash that cannot be computed here is no wrong password: its kind is named in the log, and nothing else of it. */
+static enum account_reason
+check_hash(const struct account_query *q, const struct account *a)
+{
+	enum password_verdict verdict = password_check(q->password, a->verifier);
+	const char *kind = a->verifier, *end = kind[0] == '$' ? strchr(kind + 1, '$') : NULL;
+	char text[24];
+
+	if (verdict == PASSWORD_UNSUPPORTED) {
+		(void)str_format(text, sizeof text, "%.*s", end == NULL ? 0 : (int)(end - kind + 1), kind);
+		log_problem(LOG_LEVEL_WARNING, "hash-unsupported", text, 0);
+	}
+	return verdict_reasons[verdict];
+}
+
 static enum account_reason
 verify_password(const struct account_sources *s, const struct account_query *q, struct account *a)
 {
 	switch (a->verifier_kind) {
 	case VERIFY_HASH:
-		return verdict_reasons[password_check(q->password, a->verifier)];
+		return check_hash(q, a);
 	case VERIFY_CLEAR:
 		return password_same(q->password->data, q->password->len, a->verifier, strlen(a->verifier))
 		    ? REASON_NONE : REASON_WRONG_PASSWORD;
@@ -254,6 +269,20 @@ verify_password(const struct account_sources *s, const struct account_query *q, 
 		break;
 	}
 	return REASON_LOCKED;
+}
+
+/* A password in clear or with an old hash gets the present one, now that it is known. */
+static void
+upgrade(const struct account_sources *s, const struct account_query *q, const struct account *a)
+{
+	bool old = a->verifier_kind == VERIFY_CLEAR || (a->verifier_kind == VERIFY_HASH && password_outdated(a->verifier));
+	int r;
+
+	if (!old || !conf_server(s->conf)->upgrade_passwords || a->source->set_password == NULL || q->password->len < 2)
+		return;
+	r = a->source->set_password(a->source_state, a->name, q->password);
+	log_problem(r == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, r == 0 ? "password-upgraded" : "password-not-upgraded", a->name,
+	    r);
 }
 
 /* -------------------------------------------------------------------- login */
@@ -310,6 +339,7 @@ account_login(const struct account_sources *s, const struct account_query *q, st
 {
 	enum account_result r;
 	enum account_reason rule;
+	bool verified = false;
 
 	if (!account_name_ok(q->user)) {
 		*why = REASON_BAD_NAME;
@@ -324,7 +354,7 @@ account_login(const struct account_sources *s, const struct account_query *q, st
 		else if (certificate_is_enough(q, a))
 			*why = REASON_NONE;
 		else
-			*why = verify_password(s, q, a);
+			verified = (*why = verify_password(s, q, a)) == REASON_NONE;
 		if (rule == REASON_NONE)
 			rule = account_check_rules(q, a, time(NULL));
 		if (rule != REASON_NONE)
@@ -332,6 +362,8 @@ account_login(const struct account_sources *s, const struct account_query *q, st
 	}
 	if (r == ACCOUNT_UNKNOWN || r == ACCOUNT_REFUSED)
 		waste_time(s, q, a);
+	if (r == ACCOUNT_FOUND && verified && *why == REASON_NONE)
+		upgrade(s, q, a);
 	password_release();
 	if (r == ACCOUNT_FOUND && *why != REASON_NONE)
 		r = *why == REASON_UNAVAILABLE ? ACCOUNT_UNAVAILABLE : ACCOUNT_REFUSED;

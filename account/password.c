@@ -87,12 +87,32 @@ password_is_hash(const char *text)
 	return text[0] == '$' && kind_of(text) != NULL;
 }
 
+/*
+ * Is it yescrypt with less work than the system's default of today?  Behind
+ * the flavour the parameters name the block count, a character of crypt's
+ * own alphabet, whose order is that of the numbers.
+ */
+static bool
+is_cheap(const char *hash)
+{
+	static const char alphabet[] = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
+	const char *mine, *now;
+
+	if (strncmp(hash, "$y$j", 4) != 0 || crypt_gensalt_rn("$y$", 0, NULL, 0, setting, (int)sizeof setting) == NULL ||
+	    strncmp(setting, "$y$j", 4) != 0)
+		return false;
+	mine = hash[4] == '\0' ? NULL : strchr(alphabet, hash[4]);
+	now = strchr(alphabet, setting[4]);
+	return mine != NULL && now != NULL && mine < now;
+}
+
 bool
 password_outdated(const char *hash)
 {
 	const struct kind *k = kind_of(hash);
 
-	return k == NULL || !k->strong;
+	return k == NULL || !k->strong || is_cheap(hash);
 }
 
 bool

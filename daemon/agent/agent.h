@@ -150,7 +150,7 @@ int policy_begin(struct agent *, const struct msg_profile *);
 /* Marks a new object as the session's own, where a permission language keeps owners of its own. */
 void policy_own(struct agent *, int fd);
 /* The same for another account's number there. */
-void policy_give(struct agent *, int fd, uint32_t dialect_uid);
+void policy_give(struct agent *, int fd, uint32_t dialect_uid, const char *name);
 
 /*
  * While entries of a folder are listed: the owner of the one named last is
@@ -159,6 +159,8 @@ void policy_give(struct agent *, int fd, uint32_t dialect_uid);
  */
 void policy_list(struct agent *, const char *folder, int folder_fd);
 void policy_list_entry(const char *name, uid_t uid);
+/* The account that the entry being listed belongs to, where a permission language keeps owners; NULL: not known. */
+const char *policy_owner_name(char *name, size_t size);
 
 /* ---- data.c, upload.c, listing.c: ends ------------------------------------- */
 

@@ -148,7 +148,7 @@ ask_for_owner(struct agent *a, const struct msg_change_owner *q)
 	r = agent_ask(a, MSG_CHOWN_FILE, &m, &fd, 1, MSG_GIVEN);
 	if (r == 0) {
 		if (q->owner[0] != '\0')
-			policy_give(a, fd, a->reply.given.dialect_uid);
+			policy_give(a, fd, a->reply.given.dialect_uid, m.owner);
 		msg_close(&a->reply);
 	}
 	close(fd);

@@ -93,9 +93,13 @@ subject_listing(struct agent *a, const struct msg *m, const char *path)
 static void
 name_owners(const struct agent *a, struct listing *l, const struct statx *st)
 {
+	static char own_name[33];
+	const char *name;
+
 	if (a->set->list_owner != CONF_OWNER_NAMES)
 		return;
-	l->format_state.owner = names_user(st->stx_uid);
+	name = policy_owner_name(own_name, sizeof own_name);
+	l->format_state.owner = name != NULL ? name : names_user(st->stx_uid);
 	l->format_state.group = names_group(st->stx_gid);
 }
 

@@ -20,6 +20,7 @@
 #define LAYERS_MAX	64
 #define LAYER_TEXT_MAX	(8u << 20)	/* all layers of one account together */
 #define OWNER_XATTR	"user.sallyport.owner"
+#define NAME_XATTR	"user.sallyport.name"
 #define OWNER_SIZE	16
 #define GROUP_NAMES_MAX	256
 
@@ -260,7 +261,7 @@ tree_owner(void *context, const char *path, uint32_t *owner)
 }
 
 void
-policy_give(struct agent *a, int fd, uint32_t dialect_uid)
+policy_give(struct agent *a, int fd, uint32_t dialect_uid, const char *name)
 {
 	char value[16];
 
@@ -269,12 +270,29 @@ policy_give(struct agent *a, int fd, uint32_t dialect_uid)
 	(void)str_format(value, sizeof value, "%u", dialect_uid);
 	if (fsetxattr(fd, OWNER_XATTR, value, strlen(value), 0) < 0)
 		log_problem(LOG_LEVEL_WARNING, "owner-not-recorded", a->user, -errno);
+	else	/* for listings; decisions never look at it */
+		(void)fsetxattr(fd, NAME_XATTR, name, strlen(name), 0);
+}
+
+const char *
+policy_owner_name(char *name, size_t size)
+{
+	ssize_t n = listed.folder == NULL || listed.name == NULL ? -1 : lgetxattr(listed.name, NAME_XATTR, name, size - 1);
+
+	if (n <= 0)
+		return NULL;
+	name[n] = '\0';
+	/* Whoever has a shell and owns the file may have written anything there. */
+	for (char *p = name; *p != '\0'; p++)
+		if ((unsigned char)*p <= ' ' || *p == 0x7f)
+			*p = '_';
+	return name;
 }
 
 void
 policy_own(struct agent *a, int fd)
 {
-	policy_give(a, fd, a->dialect_uid);
+	policy_give(a, fd, a->dialect_uid, a->user);
 }
 
 /* ---------------------------------------------------------------- compilation */

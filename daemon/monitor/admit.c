@@ -171,11 +171,13 @@ await_claim(struct monitor *s, enum account_reason *why)
 /* ------------------------------------------------------------------ living on */
 
 static uint64_t
-needed_caps(const struct settings *set)
+needed_caps(const struct account *a)
 {
+	const struct settings *set = &a->resolved->s;
 	uint64_t caps = 0;
 
-	if (set->chown)
+	/* Accounts that share a Unix user are told apart by a mark, which is the clerk's affair. */
+	if (set->chown && a->dialect_uid < 0)
 		caps |= UINT64_C(1) << CAP_CHOWN;
 	if (set->active_port > 0 && set->active_port < LOW_PORTS)
 		caps |= UINT64_C(1) << CAP_NET_BIND_SERVICE;
@@ -256,8 +258,10 @@ static bool
 go_live(struct monitor *s, const struct msg *login)
 {
 	const struct settings *set = &s->account.resolved->s;
-	int r = s->pam_session ? 0 : monitor_system->leave_root(needed_caps(set));
+	int r = clerk_start(s);
 
+	if (r == 0 && !s->pam_session)
+		r = monitor_system->leave_root(needed_caps(&s->account));
 	if (r != 0) {
 		log_problem(LOG_LEVEL_ERROR, "privileges-not-dropped", NULL, r);
 		monitor_end(s, SP_EXIT_SANDBOX);

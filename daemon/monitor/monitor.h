@@ -61,6 +61,8 @@ struct monitor {
 	bool have_account;
 	bool pam_session;
 	pid_t own_agent;		/* started by us, inside the PAM session; 0: none */
+	bool has_clerk;
+	int clerk_fd;			/* to the clerk, if there is one */
 	bool answers_at_once;		/* the agent asks for things that it waits for: no batches */
 	char guest[65];			/* what an anonymous client gave as its password */
 	char root_path[4096];		/* the folder that the client sees as / */
@@ -190,6 +192,23 @@ bool pamsession_terminated(void);
  */
 int grace_start(struct monitor *, unsigned seconds);
 void grace_stop(void);
+
+/* -------------------------------------------------------------------- clerk.c */
+
+enum clerk_operation { CLERK_ADD, CLERK_PASSWORD, CLERK_LOOK_UP };
+
+struct clerk_answer {
+	int code;		/* 0 or a negative one */
+	uid_t uid;		/* of the account looked up */
+	int64_t id;		/* its number in a permission language, or -1 */
+};
+
+/* Forks the clerk while this process still has the privileges for one, if the account can ever need it. 0 or a negative code. */
+int clerk_start(struct monitor *);
+
+/* Asks the clerk; without one, does it here.  password (NULL: none) and home as the operation needs them. The answer's code. */
+int clerk_ask(struct monitor *, enum clerk_operation, const char *account, const struct secret *password, const char *home,
+    struct clerk_answer *);
 
 /* ------------------------------------------------------------------- xferlog.c */
 

@@ -41,23 +41,14 @@ is_account_uid(const struct monitor *s, uid_t uid)
 }
 
 static int
-find_owner(const struct monitor *s, const char *name, uid_t *uid, uint32_t *dialect_uid)
+find_owner(struct monitor *s, const char *name, uid_t *uid, uint32_t *dialect_uid)
 {
-	struct account_query q = { .user = name, .listener = s->listener_name, .base = s->base, .host = "" };
-	enum account_reason why;
-	enum account_result r;
-	struct account a;
+	struct clerk_answer answer;
+	int r = clerk_ask(s, CLERK_LOOK_UP, name, NULL, "", &answer);
 
-	if (!account_name_ok(name))
-		return -EINVAL;
-	account_init(&a, name);
-	r = account_find(&monitor_prepared.sources, &q, &a, &why);
-	*uid = a.uid;
-	*dialect_uid = a.dialect_uid >= 0 ? (uint32_t)a.dialect_uid : *uid;
-	account_free(&a);
-	if (r == ACCOUNT_UNAVAILABLE)
-		return -EAGAIN;
-	return r != ACCOUNT_FOUND ? -ENOENT : is_account_uid(s, *uid) ? 0 : -EPERM;
+	*uid = answer.uid;
+	*dialect_uid = answer.id >= 0 ? (uint32_t)answer.id : *uid;
+	return r != 0 ? r : is_account_uid(s, *uid) ? 0 : -EPERM;
 }
 
 /* A group that the account is a member of; an administrator may name any that is not privileged. */
@@ -125,13 +116,20 @@ monitor_chown(struct monitor *s, struct msg *m)
 		r = find_owner(s, c->owner, &uid, &given.dialect_uid);
 	if (r == 0 && c->group[0] != '\0')
 		r = find_group(s, c->group, &gid);
-	/* By descriptor, with AT_EMPTY_PATH because the agent may hold no more than a place in the tree (O_PATH). */
-	if (r == 0 && fchownat(m->fd[0], "", uid, gid, AT_EMPTY_PATH) < 0)
+	/*
+	 * By descriptor, with AT_EMPTY_PATH because the agent may hold no more than a place in the tree (O_PATH).
+	 * Accounts that share a Unix user are told apart beside the tree only: nothing changes here.
+	 */
+	if (r == 0 && uid == st.st_uid && c->group[0] == '\0')
+		;
+	else if (r == 0 && fchownat(m->fd[0], "", uid, gid, AT_EMPTY_PATH) < 0)
 		r = -errno;
 	log_chown(s, c, r);
 	if (r == 0)
 		return chan_answer(&s->agent, m, MSG_GIVEN, &given, NULL, 0);
-	return chan_refuse(&s->agent, m, FAIL_SYSTEM, -r, r == -ENOENT ? "There is no account of that name." : NULL);
+	if (r == -ENOENT || r == -EINVAL)
+		return chan_refuse(&s->agent, m, FAIL_ARGUMENT, -r, r == -ENOENT ? "There is no account of that name." : NULL);
+	return chan_refuse(&s->agent, m, FAIL_SYSTEM, -r > 4095 ? EINVAL : -r, NULL);
 }
 
 /* ------------------------------------------------------------------------ BIND_LOW */
@@ -187,14 +185,30 @@ monitor_quota(struct monitor *s, struct msg *m)
 	return chan_answer(&s->agent, m, MSG_QUOTA_LEFT, &unlimited, NULL, 0);
 }
 
+/*
+ * The home of a new account, as its source wants it: ftpcluster's are paths
+ * that clients see; others' are paths of the system, which begin with what the
+ * administrator sees as /.
+ */
+static int
+place_home(const struct monitor *s, const char *home, char *out, size_t size)
+{
+	const char *root = s->root_path[0] != '\0' && s->root_path[1] == '\0' ? "" : s->root_path;
+	size_t n = strlen(home);
+
+	if (n > 0 && (home[0] != '/' || strstr(home, "/../") != NULL || (n >= 3 && strcmp(home + n - 3, "/..") == 0)))
+		return -EINVAL;
+	return str_format(out, size, "%s%s", n == 0 || s->account.dialect_uid >= 0 ? "" : root, home) == 0 ? 0 : -EINVAL;
+}
+
 /* The source that an account's own password is changed in, and new accounts are made in: that of this session. */
 static int
 administer(struct monitor *s, const struct msg_admin *a, char *text, size_t size)
 {
 	const struct account_source *source = s->account.source;
-	void *state = s->account.source_state;
 	bool own = a->operation == ADMIN_OWN_PASSWORD;
-	int64_t id = -1;
+	struct clerk_answer answer;
+	char home[sizeof a->home + sizeof s->root_path];
 	int r;
 
 	if (own ? !settings(s)->change_password : !is_administrator(s))
@@ -204,12 +218,16 @@ administer(struct monitor *s, const struct msg_admin *a, char *text, size_t size
 	if (a->operation == ADMIN_ADD ? source->add == NULL : source->set_password == NULL)
 		return -EOPNOTSUPP;
 	if (a->operation != ADMIN_ADD) {
-		(void)str_copy(text, size, "Password changed.");
-		return source->set_password(state, own ? s->account.name : a->account, &a->password);
+		(void)str_copy(text, size, "password changed");
+		return clerk_ask(s, CLERK_PASSWORD, own ? s->account.name : a->account, &a->password, "", &answer);
 	}
-	r = source->add(state, a->account, &a->password, a->home, &id);
+	r = place_home(s, a->home, home, sizeof home);
 	if (r == 0)
-		(void)str_format(text, size, id >= 0 ? "Account made, user id %lld." : "Account made.", (long long)id);
+		r = clerk_ask(s, CLERK_ADD, a->account, &a->password, home, &answer);
+	if (r == 0 && answer.id >= 0)
+		(void)str_format(text, size, "user created: %lld", (long long)answer.id);
+	else if (r == 0)
+		(void)str_copy(text, size, "user created");
 	return r;
 }
 

@@ -196,7 +196,7 @@ give_to(struct session *s, const char *owner, const char *group, const char *pat
 		return;
 	}
 	(void)str_copy(body->path, sizeof body->path, path);
-	ask_done(s, MSG_CHANGE_OWNER, body, 200, "Owner changed.");
+	ask_done(s, MSG_CHANGE_OWNER, body, 200, "ok, owner changed");
 }
 
 void

@@ -13,6 +13,7 @@
 	SUITE(unix)		\
 	SUITE(login)		\
 	SUITE(store)		\
+	SUITE(cluster)		\
 	SUITE(pam)
 
 #define SUITE(name) Suite *account_##name##_suite(void);

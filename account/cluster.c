@@ -1,0 +1,199 @@
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "account/cluster.h"
+
+#define FIRST_NUMBER	1000	/* where a file without a counter begins */
+#define NUMBER_MAX	4294967294
+
+/* ---------------------------------------------------------------------- reading */
+
+static bool
+is_name(const char *p, size_t n)
+{
+	static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz0123456789.+-";
+
+	for (size_t i = 0; i < n; i++)
+		if (p[i] == '\0' || strchr(alphabet, p[i]) == NULL)
+			return false;
+	return n > 0 && !(n == 1 && p[0] == '.') && !(n == 2 && p[0] == '.' && p[1] == '.');
+}
+
+bool
+cluster_name_ok(const char *name)
+{
+	return is_name(name, strlen(name));
+}
+
+bool
+cluster_field_ok(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text == ':' || (unsigned char)*text < 0x20 || *text == 0x7f)
+			return false;
+	return true;
+}
+
+static int64_t
+number_of(const char *p, size_t n)
+{
+	int64_t number = 0;
+
+	if (n == 0 || n > 10)
+		return -1;
+	for (; n > 0; n--, p++) {
+		if (*p < '0' || *p > '9')
+			return -1;
+		number = number * 10 + (*p - '0');
+	}
+	return number > NUMBER_MAX ? -1 : number;
+}
+
+/* The fields of a line of n bytes; returns how many, 5 for more. */
+static unsigned
+split(const char *line, size_t n, const char *field[4], size_t len[4])
+{
+	const char *end = line + n;
+	unsigned count = 0;
+
+	for (;;) {
+		const char *colon = memchr(line, ':', (size_t)(end - line));
+
+		if (count == 4)
+			return 5;
+		field[count] = line;
+		len[count++] = (size_t)((colon == NULL ? end : colon) - line);
+		if (colon == NULL)
+			return count;
+		line = colon + 1;
+	}
+}
+
+static bool
+parse_row(const char *line, size_t n, struct cluster_row *row)
+{
+	const char *field[4];
+	size_t len[4];
+
+	if (split(line, n, field, len) != 4 || !is_name(field[0], len[0]))
+		return false;
+	row->name = field[0];
+	row->name_len = len[0];
+	row->password = field[1];
+	row->password_len = len[1];
+	row->number = number_of(field[2], len[2]);
+	row->home = field[3];
+	row->home_len = len[3];
+	return row->number >= 0;
+}
+
+static size_t
+line_length(const char *line)
+{
+	return strcspn(line, "\n");
+}
+
+static bool
+is_counter(const char *line)
+{
+	return line[0] == '_' && line[1] == ':';
+}
+
+bool
+cluster_next(const char **at, unsigned *line, struct cluster_row *row, unsigned *wrong)
+{
+	while (**at != '\0') {
+		const char *p = *at;
+		size_t n = line_length(p);
+
+		++*line;
+		*at = p + n + (p[n] == '\n');
+		row->line = *line;
+		if (n == 0 || is_counter(p))
+			continue;
+		if (parse_row(p, n, row))
+			return true;
+		if (wrong != NULL)
+			++*wrong;
+	}
+	return false;
+}
+
+bool
+cluster_find(const char *text, const char *name, struct cluster_row *row)
+{
+	unsigned line = 0;
+
+	while (cluster_next(&text, &line, row, NULL))
+		if (strlen(name) == row->name_len && memcmp(name, row->name, row->name_len) == 0)
+			return true;
+	return false;
+}
+
+/* ---------------------------------------------------------------------- writing */
+
+/* text with the bytes from cut to end replaced. */
+static char *
+replaced(const char *text, const char *cut, const char *end, const char *with)
+{
+	char *out = NULL;
+
+	if (asprintf(&out, "%.*s%s%s", (int)(cut - text), text, with, end) < 0)
+		return NULL;
+	return out;
+}
+
+char *
+cluster_with_password(const char *text, const struct cluster_row *row, const char *password)
+{
+	return replaced(text, row->password, row->password + row->password_len, password);
+}
+
+char *
+cluster_without(const char *text, const struct cluster_row *row)
+{
+	const char *end = row->home + row->home_len;
+
+	return replaced(text, row->name, end + (*end == '\n'), "");
+}
+
+/* The counter's line and number. NULL: the file has none, and the number follows the highest. */
+static const char *
+find_counter(const char *text, int64_t *number)
+{
+	struct cluster_row row;
+	const char *at = text, *field[4];
+	size_t len[4];
+	unsigned line = 0;
+
+	*number = -1;
+	for (const char *p = text; *p != '\0'; p += line_length(p), p += *p == '\n')
+		if (is_counter(p) && split(p, line_length(p), field, len) >= 3 && (*number = number_of(field[2], len[2])) >= 0)
+			return p;
+	*number = FIRST_NUMBER;
+	while (cluster_next(&at, &line, &row, NULL))
+		if (row.number >= *number)
+			*number = row.number + 1;
+	return NULL;
+}
+
+char *
+cluster_with_account(const char *text, const char *name, const char *password, const char *home, int64_t *number)
+{
+	const char *counter = find_counter(text, number), *end = text + strlen(text);
+	const char *at = counter == NULL ? end : counter, *behind = at + line_length(at);
+	bool open_line = at > text && at[-1] != '\n';
+	char *lines = NULL, *out;
+
+	if (asprintf(&lines, "%s%s:%s:%lld:%s\n_:-:%lld%s", open_line ? "\n" : "", name, password, (long long)*number, home,
+	    (long long)*number + 1, counter == NULL ? "\n" : "") < 0)
+		return NULL;
+	out = replaced(text, at, behind, lines);
+	explicit_bzero(lines, strlen(lines));
+	free(lines);
+	return out;
+}

@@ -1,0 +1,96 @@
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "account/cluster.h"
+#include "tests/unit/account.h"
+
+static const char seed[] =
+	"admin:secret-password:0:/u/admin\n"
+	"root:another-secret-password:100:/u/root\n"
+	"nobody:not-so-secret:1001:\n"
+	"_:-:1002\n";
+
+static const struct { const char *line; bool good; } lines[] = {
+	{ "a:pw:1:/", true }, { "a::1:", true }, { "a:p:4294967294:", true }, { "a+b-c.9:pw:0:", true },
+	{ "a:pw:1", false }, { "a:pw:1:/:x", false }, { "A:pw:1:", false }, { ":pw:1:", false }, { "a b:pw:1:", false },
+	{ "a:pw::", false }, { "a:pw:-1:", false }, { "a:pw:1x:", false }, { "a:pw:4294967295:", false },
+	{ "a:pw:99999999999999999999:", false }, { "_:-:5", false }, { "_:-:5:", false }, { "", false }, { "..:p:1:", false }
+};
+
+START_TEST(reads_lines)
+{
+	struct cluster_row row;
+	const char *at = lines[_i].line;
+	unsigned line = 0, wrong = 0;
+
+	ck_assert_msg(cluster_next(&at, &line, &row, &wrong) == lines[_i].good, "%s", lines[_i].line);
+}
+END_TEST
+
+START_TEST(finds_the_first)
+{
+	struct cluster_row row;
+
+	ck_assert(cluster_find("a:1st:1:\nb:x:2:\na:2nd:3:\n", "a", &row));
+	ck_assert_int_eq(row.number, 1);
+	ck_assert_uint_eq(row.line, 1);
+	ck_assert(!cluster_find(seed, "_", &row));
+	ck_assert(!cluster_find(seed, "adm", &row));
+	ck_assert(cluster_find(seed, "nobody", &row));
+	ck_assert_uint_eq(row.home_len, 0);
+	ck_assert_uint_eq(row.line, 3);
+}
+END_TEST
+
+/* text before, after adding x, number */
+static const struct { const char *before, *after; int64_t number; } additions[] = {
+	{ "_:-:7\n", "x:pw:7:/h\n_:-:8\n", 7 },
+	{ "", "x:pw:1000:/h\n_:-:1001\n", 1000 },
+	{ "a:b:4000:\n", "a:b:4000:\nx:pw:4001:/h\n_:-:4002\n", 4001 },
+	{ "a:b:5:", "a:b:5:\nx:pw:1000:/h\n_:-:1001\n", 1000 },
+	{ "_:-:7:\na:b:1:\n", "x:pw:7:/h\n_:-:8\na:b:1:\n", 7 },
+	{ "_:-:x\n", "_:-:x\nx:pw:1000:/h\n_:-:1001\n", 1000 }
+};
+
+START_TEST(adds)
+{
+	int64_t number = -1;
+	char *text = cluster_with_account(additions[_i].before, "x", "pw", "/h", &number);
+
+	ck_assert_str_eq(text, additions[_i].after);
+	ck_assert_int_eq(number, additions[_i].number);
+	free(text);
+}
+END_TEST
+
+START_TEST(changes_and_removes)
+{
+	struct cluster_row row;
+	char *text;
+
+	ck_assert(cluster_find(seed, "root", &row));
+	text = cluster_with_password(seed, &row, "new");
+	ck_assert_ptr_nonnull(strstr(text, "\nroot:new:100:/u/root\nnobody:"));
+	free(text);
+	text = cluster_without(seed, &row);
+	ck_assert_ptr_null(strstr(text, "root:"));
+	ck_assert_ptr_nonnull(strstr(text, "/u/admin\nnobody:"));
+	free(text);
+}
+END_TEST
+
+Suite *
+account_cluster_suite(void)
+{
+	Suite *s = suite_create("account/cluster");
+	TCase *t = tcase_create("cluster");
+
+	tcase_add_loop_test(t, reads_lines, 0, (int)(sizeof lines / sizeof *lines));
+	tcase_add_test(t, finds_the_first);
+	tcase_add_loop_test(t, adds, 0, (int)(sizeof additions / sizeof *additions));
+	tcase_add_test(t, changes_and_removes);
+	suite_add_tcase(s, t);
+	return s;
+}
