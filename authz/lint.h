@@ -56,7 +56,7 @@ void lint_folders(struct authz_policy *, lint_folder_found *, void *context);
 bool lint_user_in_glob(const struct authz_policy *, const char **file, unsigned *line);
 
 /* Fills a finding and reports it. */
-void lint_report(lint_found *, void *context, enum lint_id, const char *file, unsigned line, const char *fmt, ...)
+void lint_report(lint_found *found, void *context, enum lint_id id, const char *file, unsigned line, const char *fmt, ...)
     __attribute__((format(printf, 6, 7)));
 
 #endif
