@@ -91,6 +91,14 @@ parse(int argc, char **argv)
 	return -1;
 }
 
+static bool
+same_file(int a, int b)
+{
+	struct stat x, y;
+
+	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 /* Descriptors 0 to 2 exist, so that no socket is taken for one of them; inetd's client is not a log. */
 static int
 tidy_descriptors(bool inetd)
@@ -102,8 +110,9 @@ tidy_descriptors(bool inetd)
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd < 0)
 		return -errno;
-	if (inetd && (dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0))
-		return -errno;
+	for (int std = STDOUT_FILENO; inetd && std <= STDERR_FILENO; std++)
+		if (same_file(std, STDIN_FILENO) && dup2(fd, std) < 0)
+			return -errno;
 	close(fd);
 	return 0;
 }

@@ -211,20 +211,21 @@ worker_role(void)
 static const struct {
 	const char *name;
 	int (*f)(void);
+	bool filters;		/* enters one */
 } cases[] = {
-	{ "a user", drop_to_a_user },
-	{ "named capabilities", drop_keeps_named_capabilities },
-	{ "root with few capabilities, then a user", drop_caps_of_root },
-	{ "no way back", drop_refuses_what_it_cannot_do },
-	{ "no session runs as root", user_without_root },
-	{ "a jail entered as the user", user_in_a_jail },
-	{ "the monitor", monitor_keeps_no_more_than_its_role },
-	{ "an empty root", empty_root },
-	{ "Landlock without paths", landlock_without_paths },
-	{ "Landlock for reading", landlock_reading },
-	{ "Landlock for writing", landlock_writing },
-	{ "limits", limits_of_a_role },
-	{ "the worker's role", worker_role },
+	{ "a user", drop_to_a_user, false },
+	{ "named capabilities", drop_keeps_named_capabilities, false },
+	{ "root with few capabilities, then a user", drop_caps_of_root, false },
+	{ "no way back", drop_refuses_what_it_cannot_do, false },
+	{ "no session runs as root", user_without_root, false },
+	{ "a jail entered as the user", user_in_a_jail, true },
+	{ "the monitor", monitor_keeps_no_more_than_its_role, true },
+	{ "an empty root", empty_root, false },
+	{ "Landlock without paths", landlock_without_paths, false },
+	{ "Landlock for reading", landlock_reading, false },
+	{ "Landlock for writing", landlock_writing, false },
+	{ "limits", limits_of_a_role, false },
+	{ "the worker's role", worker_role, false },
 };
 
 START_TEST(dropping)
@@ -232,7 +233,7 @@ START_TEST(dropping)
 	int r;
 
 	/* Without root there is nothing to drop. */
-	if (geteuid() != 0)
+	if (geteuid() != 0 || (cases[_i].filters && !PRIVSEP_FILTERS))
 		return;
 	r = privsep_in_child(cases[_i].f);
 	ck_assert_msg(r == 0, "%s: check %d", cases[_i].name, r);
