@@ -12,6 +12,7 @@ extern const struct account_source source_anonymous;
 extern const struct account_source source_shadow;	/* system users, their passwords in shadow */
 extern const struct account_source source_pam;		/* system users, their passwords behind PAM */
 extern const struct account_source source_passwd_file;	/* ftpcluster's .passwd */
+extern const struct account_source source_external;	/* a program behind a socket */
 extern const struct account_source source_database;	/* tables in SQLite */
 #ifdef HAVE_PQ
 extern const struct account_source source_postgresql;	/* the same tables in PostgreSQL */

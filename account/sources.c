@@ -15,7 +15,7 @@
 #include "common/str.h"
 
 static const struct account_source *const built_in[] = {
-	&source_config, &source_passwd_file, &source_anonymous, &source_shadow, &source_pam
+	&source_config, &source_passwd_file, &source_external, &source_anonymous, &source_shadow, &source_pam
 };
 
 /* Modules: their libraries are mapped only where accounts names them. */

@@ -1,0 +1,118 @@
+"""Accounts from a program that speaks pure-authd's protocol."""
+import ftplib
+import os
+import socket
+import threading
+import time
+
+import pytest
+
+UID = 64140
+
+
+class Handler:
+    """Answers each question with what reply(fields) returns."""
+
+    def __init__(self, path, reply):
+        self.questions, self.reply = [], reply
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.bind(path)
+        self.sock.listen(16)
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                s, _ = self.sock.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(s,), daemon=True).start()
+
+    def serve(self, s):
+        data = b""
+        while not data.endswith(b"end\n"):
+            part = s.recv(4096)
+            if not part:
+                return
+            data += part
+        fields = dict(line.split(":", 1) for line in data.decode("utf-8", "surrogateescape").split("\n")[:-2])
+        self.questions.append(fields)
+        answer = self.reply(fields)
+        if answer is None:
+            time.sleep(6)
+        else:
+            for piece in (answer[:5], answer[5:]):
+                s.sendall(piece.encode())
+                time.sleep(0.01)
+        s.close()
+
+
+@pytest.fixture
+def external(serve, tmp_path):
+    def start(reply, order="external"):
+        os.chmod(tmp_path, 0o755)
+        home = tmp_path / "home"
+        (home / "in").mkdir(parents=True)
+        os.chown(home, UID, UID)
+        h = Handler(str(tmp_path / "authd"), reply)
+        s = serve(f"accounts = {order}\nexternal_socket = {tmp_path}/authd\nexternal_timeout = 2\npenalty_failure = 0")
+        s.handler, s.home = h, home
+        for folder in (tmp_path, *tmp_path.parents):
+            if folder.stat().st_uid == 0 and folder.stat().st_mode & 0o777 == 0o700:
+                folder.chmod(0o711)
+        return s
+    return start
+
+
+def test_accepted(external, tmp_path):
+    extra = "ups:-w\nsftpplus:allow-full-control\nlogin_message:hello there\nuser_quota_files:0\nunknown_key:x\n"
+    s = external(lambda f: f"auth_ok:1\nuid:{UID}\ngid:{UID}\ndir:{tmp_path}/home/./in\n{extra}end\n")
+    f = ftplib.FTP()
+    f.connect("127.0.0.1", s.port)
+    assert "hello there" in f.login("ann", "p w: x%s")
+    assert f.pwd() == "/in"
+    assert "home" not in f.nlst("/")
+    f.quit()
+    q = s.handler.questions[0]
+    assert q["account"] == "ann" and q["password"] == "p w: x%s" and q["peer"] == "127.0.0.1" and q["localport"] == str(s.port)
+    assert q["localhost"] == "127.0.0.1" and q["encrypted"] == "0"
+    assert "syscall-refused" not in s.log()
+
+
+OK = f"auth_ok:1\nuid:{UID}\ngid:{UID}\ndir:%s\n"
+
+
+@pytest.mark.parametrize("answer,code", [
+    ("auth_ok:-1\nend\n", 530), ("auth_ok:0\nend\n", 530), ("auth_ok:1\nend\n", 530), ("end\n", 530), ("auth_ok:2\nend\n", 530),
+    (OK + "uid:0\nend\n", 530), (OK + "uid:x\nend\n", 530), (OK + "dir:relative\nend\n", 530), (OK + "user_quota_size:many\nend\n", 530),
+    (OK + "gid:0\nend\n", 530), (OK + "uid:33\nend\n", 530), (OK + "layer:ups +w\nend\n", 230),
+    (OK, 421), ("auth_ok:1", 421), ("", 421), (None, 421), ("x" * 70000, 421)])
+def test_answers(external, tmp_path, answer, code):
+    s = external(lambda f: answer if answer is None or "%" not in answer else answer % f"{tmp_path}/home")
+    r = s.raw()
+    r.reply()
+    r.cmd("USER ann")
+    start = time.monotonic()
+    assert r.cmd("PASS x")[0] == code
+    assert time.monotonic() - start < 4
+    r.close()
+
+
+def test_unknown_goes_on_and_breakage_does_not(external):
+    s = external(lambda f: "auth_ok:0\nend\n", "external, config")
+    s.ftp("alice").quit()
+    s.handler.sock.shutdown(socket.SHUT_RDWR)
+    s.handler.sock.close()
+    with pytest.raises(ftplib.error_temp, match="421"):
+        s.ftp("alice")
+    s.wait_log("external-unusable")
+
+
+def test_one_hangs_others_go_on(external):
+    s = external(lambda f: None if f["account"] == "slow" else "auth_ok:0\nend\n", "external, config")
+    r = s.raw()
+    r.reply()
+    r.cmd("USER slow")
+    r.send("PASS x\r\n")
+    s.ftp("alice").quit()
+    assert r.reply()[0] == 421
