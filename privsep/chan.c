@@ -231,7 +231,8 @@ chan_receive(struct chan *c, struct msg *m, unsigned states)
 }
 
 int
-chan_call(struct chan *c, enum msg_type type, const void *body, struct msg *m, enum msg_type want, enum msg_type or_want)
+chan_call(struct chan *c, enum msg_type type, const void *body, struct msg *m, enum msg_type want,
+    enum msg_type or_want)
 {
 	uint32_t id = ++c->last_id;
 	int r = chan_send(c, type, id, body, NULL, 0);

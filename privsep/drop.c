@@ -191,7 +191,10 @@ jail_to(int dir_fd)
 	return 0;
 }
 
-/* cut: the bounding set as well. Where exec is forbidden and no_new_privs set it has no effect any more, and each bit costs a call. */
+/*
+ * cut: the bounding set as well.  Where exec is forbidden and no_new_privs set
+ * it has no effect any more, and each bit costs a call.
+ */
 static int
 drop(const struct drop_target *t, int jail_fd, bool cut)
 {

@@ -9,7 +9,7 @@
 
 #include "privsep/drop.h"
 
-/* Rights by the version of the kernel's interface that brought them (linux/landlock.h of an older system lacks some). */
+/* Rights by the version of the interface that brought them (linux/landlock.h of an older system lacks some). */
 #define RIGHT(n)	(UINT64_C(1) << (n))
 #define ABI1_RIGHTS	(RIGHT(13) - 1)
 #define REFER		RIGHT(13)

@@ -167,7 +167,7 @@ const struct msg_row *msg_row(unsigned type);
 /* "OPEN_READ", or "?" */
 const char *msg_name(unsigned type);
 
-/* Writes the body of a type. The error is w->error: a field beyond its bound is SP_ERANGE, a forbidden byte SP_EFORMAT. */
+/* Writes the body of a type. w->error: a field beyond its bound is SP_ERANGE, a forbidden byte SP_EFORMAT. */
 void msg_encode(struct wr *w, enum msg_type type, const void *body);
 
 /* Reads a body, checks every bound, and that nothing is left over. 0 or SP_E*. */

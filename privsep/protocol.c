@@ -34,7 +34,9 @@ static const char *const states_of[MSG_COUNT] = {
 #include "privsep/messages_undef.h"
 };
 
-static const char *const roles[] = { "any", "listener", "template", "monitor", "worker", "agent", "keeper", "sallyctl" };
+static const char *const roles[] = {
+	"any", "listener", "template", "monitor", "worker", "agent", "keeper", "sallyctl",
+};
 
 static const struct {
 	enum msg_channel channel;

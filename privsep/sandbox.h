@@ -62,7 +62,7 @@ void sandbox_report(void);
 /* Writes the table for a reader: role, system call, until which phase, arguments, reason. */
 void sandbox_print(FILE *);
 
-/* What becomes of a call in a phase: 'a' allowed, 'c' allowed with certain arguments, 'r' refused, 'k' killed, 'l' refused and logged. */
+/* What becomes of a call in a phase: allowed, with certain arguments, refused, killed, refused and logged (a c r k l). */
 char sandbox_verdict(enum msg_role, enum role_phase, int syscall_number);
 
 #endif

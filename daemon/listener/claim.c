@@ -162,7 +162,8 @@ claim_memory(struct claim_table *c, const char *user, uint64_t up, uint64_t down
 	fd = memfd_create("rates", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -1;
-	if (pwrite(fd, &rates, sizeof rates, 0) != (ssize_t)sizeof rates || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+	if (pwrite(fd, &rates, sizeof rates, 0) != (ssize_t)sizeof rates ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
 		close(fd);
 		return -1;
 	}

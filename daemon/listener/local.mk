@@ -11,6 +11,7 @@ liblistener_a_SOURCES = \
 	daemon/listener/reaper.c daemon/listener/reaper.h \
 	daemon/listener/reload.c daemon/listener/reload.h \
 	daemon/listener/report.c daemon/listener/report.h \
+	daemon/listener/roster.c \
 	daemon/listener/selftest.c daemon/listener/selftest.h \
 	daemon/listener/serve.c \
 	daemon/listener/server.c daemon/listener/server.h \

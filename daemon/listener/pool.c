@@ -18,12 +18,6 @@
 #include "daemon/listener/server.h"
 #include "daemon/listener/session.h"
 
-/* glibc's queue.h lacks it. */
-#ifndef TAILQ_FOREACH_SAFE
-#define TAILQ_FOREACH_SAFE(v, head, field, next) \
-	for ((v) = TAILQ_FIRST(head); (v) != NULL && ((next) = TAILQ_NEXT(v, field), 1); (v) = (next))
-#endif
-
 #define WAIT_LIMIT	10000	/* ms a client waits for a session to be forked */
 #define STARTING_MAX	4	/* sessions being forked at the same time */
 #define START_LIMIT	15000	/* ms a session may take to report ready */
@@ -102,6 +96,12 @@ unsigned
 pool_waiting(const struct server *s)
 {
 	return s->pool->waiting_count;
+}
+
+struct session_list *
+pool_list(const struct server *s, enum session_state state)
+{
+	return &s->pool->list[state];
 }
 
 static void
@@ -544,70 +544,4 @@ pool_kill_all(struct server *s)
 		}
 	kill_late(s, INT64_MAX);
 	arm_tick(s, 1000);
-}
-
-/* -------------------------------------------------------------------- sallyctl */
-
-static void
-facts_of(const struct session *n, struct session_facts *f)
-{
-	const struct service *v = n->service;
-
-	*f = (struct session_facts){
-		.number = v->number, .user = v->user, .class = v->class, .listener = v->listener, .peer = &v->peer,
-		.logged_in = v->claimed, .since = v->since, .idle_ms = clock_ms() - v->last_report, .what = v->what,
-		.bytes_in = v->bytes_in, .bytes_out = v->bytes_out,
-	};
-	for (int m = 0; m < MEMBER_COUNT; m++)
-		f->pid[m] = n->process[m].pid;
-}
-
-void
-pool_each(const struct server *s, void (*f)(void *, const struct session_facts *), void *context)
-{
-	const struct session *n;
-
-	TAILQ_FOREACH(n, &s->pool->list[SESSION_BUSY], link) {
-		struct session_facts facts;
-
-		facts_of(n, &facts);
-		f(context, &facts);
-	}
-}
-
-static bool
-is_meant(const struct session *n, const char *which)
-{
-	const struct service *v = n->service;
-	char text[ADDR_TEXT_MAX];
-
-	if (which == NULL || strcmp(v->user, which) == 0 || strcmp(addr_host(text, &v->peer), which) == 0)
-		return true;
-	return str_format(text, sizeof text, "%llu", (unsigned long long)v->number) == 0 && strcmp(text, which) == 0;
-}
-
-unsigned
-pool_kick(struct server *s, const char *which, const char *text)
-{
-	struct session *n, *next;
-	unsigned count = 0;
-
-	TAILQ_FOREACH_SAFE(n, &s->pool->list[SESSION_BUSY], link, next)
-		if (is_meant(n, which)) {
-			session_stop(n, text);
-			count++;
-		}
-	return count;
-}
-
-bool
-pool_spare_pids(const struct server *s, pid_t pid[MEMBER_COUNT])
-{
-	const struct session *n = TAILQ_FIRST(&s->pool->list[SESSION_SPARE]);
-
-	if (n == NULL)
-		return false;
-	for (int m = 0; m < MEMBER_COUNT; m++)
-		pid[m] = n->process[m].pid;
-	return true;
 }

@@ -120,7 +120,8 @@ find_runner(char *text, size_t size, const char *root)
 	if (st.st_uid != 0 && gid == 0)
 		gid = (gid_t)st.st_uid;
 	if (st.st_uid != 0 || user != NULL)
-		(void)str_format(text, size, "%lu:%lu", (unsigned long)(st.st_uid != 0 ? st.st_uid : user->pw_uid), (unsigned long)gid);
+		(void)str_format(text, size, "%lu:%lu", (unsigned long)(st.st_uid != 0 ? st.st_uid : user->pw_uid),
+		    (unsigned long)gid);
 }
 
 int

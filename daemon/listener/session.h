@@ -50,6 +50,12 @@ struct session {
 
 TAILQ_HEAD(session_list, session);
 
+/* glibc's queue.h lacks it. */
+#ifndef TAILQ_FOREACH_SAFE
+#define TAILQ_FOREACH_SAFE(v, head, field, next) \
+	for ((v) = TAILQ_FIRST(head); (v) != NULL && ((next) = TAILQ_NEXT(v, field), 1); (v) = (next))
+#endif
+
 /* Makes the channels and asks the templates. NULL: not possible now, logged. */
 struct session *session_start(struct server *, uint64_t serial);
 
@@ -75,6 +81,9 @@ void session_process_gone(void *process);
 bool session_is_gone(const struct session *);
 /* Frees one whose processes are all gone. */
 void session_free(struct session *);
+
+/* All sessions in a state. */
+struct session_list *pool_list(const struct server *, enum session_state);
 
 /* From session.c to pool.c. */
 void pool_session_changed(struct session *);

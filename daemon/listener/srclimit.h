@@ -41,7 +41,8 @@ enum srclimit_answer srclimit_enter(struct srclimit *, const struct srclimit_rul
 void srclimit_leave(struct srclimit *, const struct addr *);
 
 /* Adds to the penalty of a source. A penalty runs out as time passes, a second each second. */
-void srclimit_penalise(struct srclimit *, const struct srclimit_rules *, const struct addr *, int64_t amount, int64_t now);
+void srclimit_penalise(struct srclimit *, const struct srclimit_rules *, const struct addr *, int64_t amount,
+    int64_t now);
 
 /* Bans a network until a time (0: for ever). 0, -ENOSPC, -ENOMEM. */
 int srclimit_ban(struct srclimit *, const struct addr_net *, int64_t until, const char *reason);

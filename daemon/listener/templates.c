@@ -284,7 +284,8 @@ execute(struct server *s, enum member member, int conf_fd, struct program *p)
 	fds[0] = ends[1];
 	fds[1] = conf_fd;
 	/* The worker's certificates; for the monitor what it needs to start an agent inside a PAM session. */
-	fds[2] = member == MEMBER_WORKER ? keeper_files_fd(s) : member == MEMBER_MONITOR ? s->templates->filters_fd[MEMBER_AGENT] : -1;
+	fds[2] = member == MEMBER_WORKER ? keeper_files_fd(s) :
+	    member == MEMBER_MONITOR ? s->templates->filters_fd[MEMBER_AGENT] : -1;
 	fds[3] = s->templates->filters_fd[member];
 	r = fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 	if (r == 0)
