@@ -88,14 +88,6 @@ check_umask(const struct view *v)
 		warn(v, K_umask, "new folders could not be entered or written by their own owner", "");
 }
 
-static void
-check_ratio(const struct view *v)
-{
-	if (sets(v, K_ratio_up) != sets(v, K_ratio_down))
-		complain(v, sets(v, K_ratio_up) ? K_ratio_up : K_ratio_down,
-		    "ratio_up and ratio_down only count together", "set both");
-}
-
 /* A file of this account's or everybody's that is named must be there and be a file. */
 static void
 check_file(const struct view *v, enum conf_key_id key, const char *path)
@@ -305,7 +297,6 @@ static const struct {
 } checks[] = {
 	{ SC_ANY, check_users },
 	{ SC_ANY, check_umask },
-	{ SC_USER, check_ratio },
 	{ SC_SERVER | SC_LISTENER, check_files },
 	{ SC_ANY, check_tls },
 	{ SC_SERVER | SC_LISTENER, check_client_certificates },

@@ -119,15 +119,6 @@ finish_limits(struct import *im)
 		import_set(im, IMPORT_EVERYBODY, "quota_files", "%s", a);
 		import_set(im, IMPORT_EVERYBODY, "quota_bytes", "%sM", b);
 	}
-	if (pair(im, "UserRatio", " \t:", a, b)) {
-		import_set(im, IMPORT_EVERYBODY, "members", "all");
-		import_set(im, IMPORT_EVERYBODY, "ratio_up", "%s", a);
-		import_set(im, IMPORT_EVERYBODY, "ratio_down", "%s", b);
-	}
-	if (pair(im, "AnonymousRatio", " \t:", a, b)) {
-		import_set(im, IMPORT_ANONYMOUS, "ratio_up", "%s", a);
-		import_set(im, IMPORT_ANONYMOUS, "ratio_down", "%s", b);
-	}
 	/* KB a second: "up:down", an empty one is no limit, one number is for both. */
 	for (int i = 0; i < 2; i++) {
 		const char *name = i == 0 ? "UserBandwidth" : "AnonymousBandwidth", *value = import_value(im, name);

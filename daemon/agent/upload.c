@@ -237,10 +237,10 @@ ask_quota(struct agent *a)
 	left = a->reply.quota_left;
 	msg_close(&a->reply);
 	if (!t->existed && left.files == 0)
-		return agent_refuse(a, FAIL_QUOTA, "the account's number of files is used up");
+		return agent_refuse(a, FAIL_QUOTA, "the account's number of files is used up (quota_files)");
 	reached = add_up(t->old_size, left.bytes);
 	if (reached <= t->offset)
-		return agent_refuse(a, FAIL_QUOTA, "the account's space is used up");
+		return agent_refuse(a, FAIL_QUOTA, "the account's space is used up (quota_bytes)");
 	if (reached < t->limit)
 		t->limit = reached;
 	return 0;

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "account/ledger.h"
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/exitcode.h"
@@ -254,12 +255,27 @@ set_context(struct monitor *s)
 	(void)str_format(s->context + n, sizeof s->context - n, quote ? " user=\"%s\"" : " user=%s", user);
 }
 
+/* The ledger of an account with a quota, while it can be opened. 0 or a negative code. */
+static int
+open_ledger(struct monitor *s)
+{
+	if ((monitor_profile_flags(s) & PROFILE_QUOTA) == 0)
+		return 0;
+	s->ledger_fd = ledger_open(conf_server(monitor_prepared.conf)->quota_directory, s->account.name);
+	if (s->ledger_fd >= 0)
+		return 0;
+	log_problem(LOG_LEVEL_ERROR, "quota-ledger-unusable", s->account.name, s->ledger_fd);
+	return s->ledger_fd;
+}
+
 static bool
 go_live(struct monitor *s, const struct msg *login)
 {
 	const struct settings *set = &s->account.resolved->s;
 	int r = clerk_start(s);
 
+	if (r == 0)
+		r = open_ledger(s);
 	if (r == 0 && !s->pam_session)
 		r = monitor_system->leave_root(needed_caps(&s->account));
 	if (r != 0) {

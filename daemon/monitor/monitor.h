@@ -61,6 +61,7 @@ struct monitor {
 	bool have_account;
 	bool pam_session;
 	pid_t own_agent;		/* started by us, inside the PAM session; 0: none */
+	int ledger_fd;			/* of the account's quota, if it has one */
 	bool has_clerk;
 	int clerk_fd;			/* to the clerk, if there is one */
 	bool answers_at_once;		/* the agent asks for things that it waits for: no batches */

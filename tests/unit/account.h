@@ -13,6 +13,7 @@
 	SUITE(unix)		\
 	SUITE(login)		\
 	SUITE(store)		\
+	SUITE(ledger)		\
 	SUITE(cluster)		\
 	SUITE(pam)
 

@@ -94,7 +94,6 @@ static const struct { const char *text, *problems;
 	{ "[account b]\nclass = zzz\n", "t.conf:2: \"zzz\": there is no section [class zzz]\n" },
 	{ "[server]\naccounts = config, external\n", "t.conf:2: \"config, external\": the source external needs the "
 						     "key external_socket; set external_socket\n" },
-	{ "[account b]\nratio_up = 1\n", "t.conf:2: \"1\": ratio_up and ratio_down only count together; set both\n" },
 	{ "[class a]\nrestrict_mode = homedir\njail = no\n",
 	    "t.conf:2: \"homedir\": restrict_mode says what home and jail say; remove one of them\n" },
 	{ "[class a]\nrestrict_mode = homedir, root=/x\n", "t.conf:2: restrict_mode: only one place can be named\n" },

@@ -1,0 +1,187 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "account/ledger.h"
+#include "common/str.h"
+
+#define PAGE		4096
+#define NAME_LONGEST	200
+#define MAGIC		0x53504c4544474552u
+
+/* One of the two places. */
+struct entry {
+	uint64_t magic, number, bytes, files, sum;
+};
+
+static uint64_t
+mix(uint64_t h, uint64_t value)
+{
+	for (int i = 0; i < 8; i++, value >>= 8)
+		h = (h ^ (value & 0xff)) * 0x100000001b3u;
+	return h;
+}
+
+/* FNV-1a over the fields: against torn writes, not against people. */
+static uint64_t
+sum_of(const struct entry *e)
+{
+	return mix(mix(mix(mix(0xcbf29ce484222325u, e->magic), e->number), e->bytes), e->files);
+}
+
+/* A name as a file name: what is not plain becomes %HH; what is too long is told apart by a hash. */
+static void
+file_name(const char *account, char *out, size_t size)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	uint64_t h = 0xcbf29ce484222325u;
+	size_t n = 0;
+
+	for (const char *p = account; *p != '\0'; p++) {
+		unsigned char c = (unsigned char)*p;
+
+		h = mix(h, c);
+		if (n + 4 > NAME_LONGEST)
+			continue;
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_') {
+			out[n++] = (char)c;
+		} else {
+			out[n++] = '%';
+			out[n++] = hex[c >> 4];
+			out[n++] = hex[c & 15];
+		}
+	}
+	out[n] = '\0';
+	if (n + 4 > NAME_LONGEST)
+		(void)str_format(out + n, size - n, "=%016llx", (unsigned long long)h);
+}
+
+int
+ledger_open(const char *directory, const char *account)
+{
+	char name[NAME_LONGEST + 40];
+	int dir_fd, fd, error;
+
+	if (mkdir(directory, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0)
+		return -errno;
+	file_name(account, name, sizeof name);
+	fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	error = errno;
+	close(dir_fd);
+	return fd < 0 ? -error : fd;
+}
+
+static int
+lock(int fd, short how)
+{
+	struct flock l = { .l_type = how, .l_whence = SEEK_SET };
+
+	while (fcntl(fd, F_OFD_SETLKW, &l) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+/* The newer of the whole entries; an empty file says zero. *older: the place for the next. */
+static int
+read_entry(int fd, struct entry *newest, int *older)
+{
+	struct entry e;
+
+	*newest = (struct entry){ .magic = MAGIC };
+	*older = 0;
+	for (int i = 0; i < 2; i++) {
+		ssize_t n = pread(fd, &e, sizeof e, (off_t)i * PAGE);
+
+		if (n < 0)
+			return -errno;
+		if (n != sizeof e || e.magic != MAGIC || e.sum != sum_of(&e) || e.number <= newest->number)
+			continue;
+		*newest = e;
+		*older = 1 - i;
+	}
+	return 0;
+}
+
+static int
+write_entry(int fd, struct entry *e, int place)
+{
+	e->number++;
+	e->sum = sum_of(e);
+	if (pwrite(fd, e, sizeof *e, (off_t)place * PAGE) != sizeof *e)
+		return errno != 0 ? -errno : -EIO;
+	return fdatasync(fd) < 0 ? -errno : 0;
+}
+
+int
+ledger_read(int fd, struct ledger *l)
+{
+	struct entry e;
+	int older, r = lock(fd, F_RDLCK);
+
+	if (r == 0)
+		r = read_entry(fd, &e, &older);
+	(void)lock(fd, F_UNLCK);
+	if (r == 0)
+		*l = (struct ledger){ e.bytes, e.files };
+	return r;
+}
+
+int
+ledger_set(int fd, const struct ledger *l)
+{
+	struct entry e;
+	int older, r = lock(fd, F_WRLCK);
+
+	if (r == 0)
+		r = read_entry(fd, &e, &older);
+	e.bytes = l->bytes;
+	e.files = l->files;
+	if (r == 0)
+		r = write_entry(fd, &e, older);
+	(void)lock(fd, F_UNLCK);
+	return r;
+}
+
+/* One of the two counts. */
+static int
+change(uint64_t *count, uint64_t added, uint64_t removed, uint64_t limit)
+{
+	uint64_t left = *count > removed ? *count - removed : 0;
+	uint64_t next = left > UINT64_MAX - added ? UINT64_MAX : left + added;
+
+	if (limit != 0 && added > removed && next > limit)
+		return -EDQUOT;
+	*count = next;
+	return 0;
+}
+
+int
+ledger_change(int fd, const struct ledger *added, const struct ledger *removed, const struct ledger *limit, struct ledger *now)
+{
+	struct entry e, before;
+	int older, r = lock(fd, F_WRLCK);
+
+	if (r == 0)
+		r = read_entry(fd, &e, &older);
+	if (r == 0) {
+		before = e;
+		*now = (struct ledger){ e.bytes, e.files };
+		r = change(&e.bytes, added->bytes, removed->bytes, limit->bytes);
+		if (r == 0)
+			r = change(&e.files, added->files, removed->files, limit->files);
+		if (r == 0 && (e.bytes != before.bytes || e.files != before.files))
+			r = write_entry(fd, &e, older);
+		if (r == 0)
+			*now = (struct ledger){ e.bytes, e.files };
+	}
+	(void)lock(fd, F_UNLCK);
+	return r;
+}

@@ -1,0 +1,34 @@
+/*
+ * What an account with a quota has stored: bytes and files, a small file for
+ * each account in quota_directory.  The monitor of a session opens it before
+ * it leaves root; sallyctl quota uses it too.  All processes of an account
+ * write the same file, each change under a lock.
+ *
+ * The file has two places, a page each, and a change goes to the one that is
+ * older, with a number and a check sum, and to the disk before it counts:
+ * whatever is killed or loses power in between, one of the two is whole.
+ */
+#ifndef ACCOUNT_LEDGER_H
+#define ACCOUNT_LEDGER_H
+
+#include <stdint.h>
+
+struct ledger {
+	uint64_t bytes, files;
+};
+
+/* Opens the account's ledger, and makes folder (mode 0700) and file (0600) when they are not there. A descriptor or -errno. */
+int ledger_open(const char *directory, const char *account);
+
+/* What it says. 0 or a negative code. */
+int ledger_read(int fd, struct ledger *);
+/* Sets it. */
+int ledger_set(int fd, const struct ledger *);
+
+/*
+ * Takes removed away and adds added; below zero is zero.  A limit of 0 is none.  -EDQUOT, and nothing has changed, when
+ * something grows and would be beyond its limit.  now receives what it says afterwards.
+ */
+int ledger_change(int fd, const struct ledger *added, const struct ledger *removed, const struct ledger *limit, struct ledger *now);
+
+#endif

@@ -1,0 +1,103 @@
+"""Quotas: counted in a ledger, refused before anything is written, corrected by sallyctl."""
+import ftplib
+import io
+import json
+import os
+
+import subprocess
+import threading
+
+import pytest
+
+from conftest import BUILD
+
+
+
+
+def start(serve, limits):
+    import tempfile
+    folder = tempfile.mkdtemp(prefix="sallyport-quota-")
+    s = serve(f"quota_directory = {folder}/q", f"[class limited]\nmembers = alice\n{limits}")
+    return s
+
+
+def ctl(server, *args):
+    p = subprocess.run([f"{BUILD}/sallyctl", "--config", server.conf, "quota", *args, "--json"], capture_output=True, text=True, timeout=60)
+    return json.loads(p.stdout) if p.stdout else p.returncode
+
+
+def put(f, name, n):
+    return f.storbinary(f"STOR {name}", io.BytesIO(b"x" * n))
+
+
+def test_bytes(serve):
+    s = start(serve, "quota_bytes = 1000")
+    with s.ftp("alice") as f:
+        put(f, "a", 600)
+        with pytest.raises(ftplib.error_perm, match="552.*"):
+            put(f, "b", 500)
+        assert f.nlst() == ["a"]
+        put(f, "a", 900)                # what it replaces is given back
+        with pytest.raises(ftplib.error_perm, match="552"):
+            put(f, "a", 1001)
+        assert f.size("a") == 900
+        used = ctl(s, "show", "alice")
+        assert (used["bytes"], used["files"], used["quota_bytes"]) == (900, 1, 1000)
+        put(f, "c", 100)
+        with pytest.raises(ftplib.error_perm, match="552.*quota_bytes"):
+            put(f, "d", 1)
+        f.delete("a")
+        put(f, "d", 900)
+        assert ctl(s, "show", "alice")["bytes"] == 1000
+    assert "syscall-refused" not in s.log()
+
+
+def test_files(serve):
+    s = start(serve, "quota_files = 2")
+    with s.ftp("alice") as f:
+        put(f, "a", 1)
+        put(f, "b", 1)
+        with pytest.raises(ftplib.error_perm, match="552.*quota_files"):
+            put(f, "c", 1)
+        put(f, "b", 5)
+        f.delete("a")
+        put(f, "c", 1)
+    with s.ftp("bob") as f:             # has no limits
+        for i in range(5):
+            put(f, f"x{i}", 1)
+
+
+def test_sessions_share_it_and_a_kill_loses_nothing(serve):
+    s = start(serve, "quota_bytes = 100000\nquota_files = 1000")
+
+    def work(k):
+        with s.ftp("alice") as f:
+            for i in range(10):
+                put(f, f"f{k}-{i}", 100)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    used = ctl(s, "show", "alice")
+    assert (used["bytes"], used["files"]) == (4000, 40)
+    s.process.kill()
+    s.process.wait()
+    s.start()
+    with s.ftp("alice") as f:
+        put(f, "after", 1)
+    assert ctl(s, "show", "alice")["bytes"] == 4001
+
+
+def test_set_and_recount(serve):
+    s = start(serve, "quota_bytes = 1000")
+    with s.ftp("alice") as f:
+        put(f, "a", 300)
+        ctl(s, "set", "alice", "1000", "1")
+        with pytest.raises(ftplib.error_perm, match="552"):
+            put(f, "b", 1)
+        assert ctl(s, "recount", "alice")["bytes"] == 300
+        put(f, "b", 1)
+    assert ctl(s, "show", "nobody-here") == 1
+    assert ctl(s, "set", "alice", "x", "1") == 64

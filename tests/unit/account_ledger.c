@@ -1,0 +1,149 @@
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "account/ledger.h"
+#include "common/str.h"
+#include "tests/unit/account.h"
+
+static char folder[300];
+
+static int
+opened(const char *account)
+{
+	int fd;
+
+	(void)str_format(folder, sizeof folder, "%s/quota", test_dir);
+	fd = ledger_open(folder, account);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, 0), 0);
+	return fd;
+}
+
+static const struct ledger nothing;
+
+START_TEST(counts)
+{
+	const struct ledger limit = { 100, 2 };
+	struct ledger now;
+	int fd = opened("a");
+
+	ck_assert_int_eq(ledger_change(fd, &(struct ledger){ 60, 1 }, &nothing, &limit, &now), 0);
+	ck_assert_uint_eq(now.bytes, 60);
+	ck_assert_int_eq(ledger_change(fd, &(struct ledger){ 41, 1 }, &nothing, &limit, &now), -EDQUOT);
+	ck_assert_int_eq(ledger_change(fd, &(struct ledger){ 40, 1 }, &nothing, &limit, &now), 0);
+	ck_assert_int_eq(ledger_change(fd, &(struct ledger){ 0, 1 }, &nothing, &limit, &now), -EDQUOT);
+	ck_assert_int_eq(ledger_change(fd, &nothing, &(struct ledger){ 1000, 1 }, &limit, &now), 0);
+	ck_assert_uint_eq(now.bytes, 0);
+	ck_assert_uint_eq(now.files, 1);
+	ck_assert_int_eq(ledger_change(fd, &(struct ledger){ UINT64_MAX, 0 }, &nothing, &nothing, &now), 0);
+	ck_assert_int_eq(ledger_change(fd, &(struct ledger){ 5, 0 }, &nothing, &nothing, &now), 0);
+	ck_assert_uint_eq(now.bytes, UINT64_MAX);
+	/* Beyond a limit that was lowered, less is always possible. */
+	ck_assert_int_eq(ledger_change(fd, &(struct ledger){ 1, 0 }, &(struct ledger){ 2, 0 }, &limit, &now), 0);
+	close(fd);
+}
+END_TEST
+
+/* Whatever a write leaves of one place, the other one counts. */
+START_TEST(survives_torn_writes)
+{
+	struct ledger l;
+	int fd = opened("a");
+	char page[64];
+
+	for (uint64_t i = 1; i <= 9; i++) {
+		ck_assert_int_eq(ledger_set(fd, &(struct ledger){ i, i }), 0);
+		for (int place = 0; place < 2; place++)
+			for (size_t cut = 1; cut < 40; cut += 7) {
+				ck_assert_int_eq(pread(fd, page, sizeof page, place * 4096) >= 0, 1);
+				if (pread(fd, page, 40, place * 4096) != 40)
+					continue;
+				ck_assert_int_eq(pwrite(fd, "\xff\xff\xff", 3, place * 4096 + (off_t)cut), 3);
+				ck_assert_int_eq(ledger_read(fd, &l), 0);
+				ck_assert_msg(l.bytes == i || l.bytes == i - 1, "%llu", (unsigned long long)l.bytes);
+				ck_assert_int_eq(pwrite(fd, page, 40, place * 4096), 40);
+			}
+		ck_assert_int_eq(ledger_read(fd, &l), 0);
+		ck_assert_uint_eq(l.bytes, i);
+	}
+	close(fd);
+}
+END_TEST
+
+START_TEST(is_shared)
+{
+	struct ledger l;
+	int fd = opened("a"), status;
+
+	for (int k = 0; k < 4; k++)
+		if (fork() == 0) {
+			struct ledger now;
+			int own = ledger_open(folder, "a");
+
+			for (int i = 0; i < 50; i++)
+				(void)ledger_change(own, &(struct ledger){ 3, 1 }, &nothing, &nothing, &now);
+			_exit(0);
+		}
+	for (int k = 0; k < 4; k++)
+		ck_assert_int_gt(wait(&status), 0);
+	ck_assert_int_eq(ledger_read(fd, &l), 0);
+	ck_assert_uint_eq(l.bytes, 600);
+	ck_assert_uint_eq(l.files, 200);
+	close(fd);
+}
+END_TEST
+
+START_TEST(tells_names_apart)
+{
+	static const char *const names[] = { "a", "A", "a/b", "a.b", "..", "%2F", "ä", " " };
+	char longs[2][400];
+	struct ledger l;
+	int fd;
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		fd = opened(names[i]);
+		ck_assert_int_eq(ledger_set(fd, &(struct ledger){ i + 1, 0 }), 0);
+		close(fd);
+	}
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		fd = ledger_open(folder, names[i]);
+		ck_assert_int_eq(ledger_read(fd, &l), 0);
+		ck_assert_uint_eq(l.bytes, i + 1);
+		close(fd);
+	}
+	for (int i = 0; i < 2; i++) {
+		memset(longs[i], 'x', 320);
+		longs[i][319] = (char)('0' + i);
+		longs[i][320] = '\0';
+		fd = opened(longs[i]);
+		ck_assert_int_eq(ledger_set(fd, &(struct ledger){ 7, 0 }), 0);
+		close(fd);
+	}
+	fd = opened(longs[1]);
+	close(fd);
+	fd = ledger_open(folder, longs[0]);
+	ck_assert_int_eq(ledger_read(fd, &l), 0);
+	ck_assert_uint_eq(l.bytes, 7);
+	close(fd);
+}
+END_TEST
+
+Suite *
+account_ledger_suite(void)
+{
+	Suite *s = suite_create("account/ledger");
+	TCase *t = tcase_create("ledger");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, counts);
+	tcase_add_test(t, survives_torn_writes);
+	tcase_add_test(t, is_shared);
+	tcase_add_test(t, tells_names_apart);
+	suite_add_tcase(s, t);
+	return s;
+}
