@@ -90,6 +90,8 @@ sandbox_unseal(int fd, enum msg_role role, bool lax)
 int
 sandbox_enter(enum role_phase phase)
 {
+	if (box.programs == NULL)
+		return -EINVAL;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	for (; box.entered <= (int)phase; box.entered++) {

@@ -49,7 +49,7 @@ int sandbox_unseal(int fd, enum msg_role, bool lax);
 int sandbox_make(enum msg_role, struct sandbox_programs *);
 int sandbox_take(const struct sandbox_programs *, enum msg_role, bool lax);
 
-/* Enters a phase for ever. Sets no_new_privs. 0 or -errno. */
+/* Enters a phase for ever. Sets no_new_privs. 0 or -errno (-EINVAL: no filters were prepared or taken). */
 int sandbox_enter(enum role_phase);
 
 /*

@@ -8,6 +8,7 @@
 
 #include "account/password.h"
 #include "tests/unit/account.h"
+#include "tests/unit/root.h"
 
 #define HASH "$1$saltsalt$9xy1btjgzLYfb7hivXtC//"	/* secret */
 
@@ -118,7 +119,7 @@ START_TEST(who_gets_in)
 	enum account_result r;
 	struct account a;
 
-	if (geteuid() != 0)
+	if (needs_root(__func__))
 		return;		/* without root everybody is the same user */
 	r = test_login(s, logins[_i].user, logins[_i].password, &a, &why);
 	ck_assert_msg(r == logins[_i].r && why == logins[_i].why, "%s/%s: %s, %s", logins[_i].user, logins[_i].password,
@@ -134,7 +135,7 @@ START_TEST(what_they_become)
 	struct account a;
 	char home[64];
 
-	if (geteuid() != 0)
+	if (needs_root(__func__))
 		return;
 	ck_assert_int_eq(test_login(s, "pat", "secret", &a, &why), ACCOUNT_FOUND);
 	ck_assert_uint_eq(a.uid, 4000);
@@ -198,7 +199,7 @@ START_TEST(rules_for_system_users)
 	enum account_reason why;
 	struct account a;
 
-	if (geteuid() != 0)
+	if (needs_root(__func__))
 		return;
 	test_write("ftpusers", system_rules[_i].ftpusers);
 	expand(keys, sizeof keys, system_rules[_i].config);
@@ -217,7 +218,7 @@ START_TEST(hours_are_the_servers)
 	struct account a;
 	char text[512];
 
-	if (geteuid() != 0)
+	if (needs_root(__func__))
 		return;
 	for (int shift = 0; shift <= 3; shift += 3) {
 		snprintf(text, sizeof text, "[server]\naccounts = config\n[account pat]\npassword = " HASH
@@ -239,7 +240,7 @@ START_TEST(mail_of_anonymous)
 	enum account_reason why;
 	struct account a;
 
-	if (geteuid() != 0)
+	if (needs_root(__func__))
 		return;
 	for (size_t i = 0; i < sizeof mails / sizeof *mails; i++) {
 		test_login(s, "anonymous", mails[i].password, &a, &why);
@@ -257,7 +258,7 @@ START_TEST(order_of_sources)
 	enum account_reason why;
 	struct account a;
 
-	if (geteuid() != 0)
+	if (needs_root(__func__))
 		return;
 	ck_assert_int_eq(test_login(s, "alice", "secret", &a, &why), ACCOUNT_FOUND);
 	ck_assert_str_eq(a.source->name, "shadow");

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "tests/unit/account.h"
+#include "tests/unit/root.h"
 
 static const char config[] =
 	"[server]\naccounts = pam\nftpusers_file = /none\nrequire_valid_shell = no\npam_service = sallyport\n";
@@ -25,7 +26,7 @@ START_TEST(who_gets_in)
 	enum account_result r;
 	struct account a;
 
-	if (geteuid() != 0)
+	if (needs_root(__func__))
 		return;
 	r = test_login(s, logins[_i].user, logins[_i].password, &a, &why);
 	ck_assert_msg(r == logins[_i].r && why == logins[_i].why, "%s: %s, %s", logins[_i].user, account_result_word(r),
@@ -42,7 +43,7 @@ START_TEST(missing_service_is_unavailable)
 	struct account a;
 	enum account_result r;
 
-	if (geteuid() != 0)
+	if (needs_root(__func__))
 		return;
 	r = test_login(s, "alice", "secret", &a, &why);
 	ck_assert(r == ACCOUNT_UNAVAILABLE || r == ACCOUNT_REFUSED);
@@ -57,7 +58,7 @@ START_TEST(sessions_open_and_close)
 	enum account_reason why;
 	struct account a;
 
-	if (geteuid() != 0)
+	if (needs_root(__func__))
 		return;
 	ck_assert_int_eq(test_login(s, "alice", "secret", &a, &why), ACCOUNT_FOUND);
 	ck_assert(a.flags & ACCOUNT_PAM_SESSION);

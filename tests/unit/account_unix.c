@@ -8,6 +8,7 @@
 #include "common/err.h"
 #include "common/str.h"
 #include "tests/unit/account.h"
+#include "tests/unit/root.h"
 
 START_TEST(users_are_found)
 {
@@ -29,7 +30,7 @@ START_TEST(groups_are_the_users_without_privileged_ones)
 	struct account a;
 	char text[256] = "";
 
-	if (geteuid() != 0)
+	if (needs_root(__func__))
 		return;
 	unix_forbid_groups(names, 2);
 	account_init(&a, "alice");

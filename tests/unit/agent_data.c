@@ -12,6 +12,7 @@
 #include "common/exitcode.h"
 #include "common/str.h"
 #include "tests/unit/agent.h"
+#include "tests/unit/root.h"
 
 static struct sockaddr_in
 told(void)
@@ -165,7 +166,7 @@ START_TEST(low_ports_come_from_the_monitor)
 	in_port_t port;
 	int fd, in;
 
-	if (geteuid() != 0)
+	if (needs_root(__func__))
 		return;
 	agent_test_make();
 	at->settings = "active_port=1022\n";

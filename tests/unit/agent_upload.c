@@ -21,6 +21,7 @@
 #include "common/exitcode.h"
 #include "daemon/agent/root.h"
 #include "tests/unit/agent.h"
+#include "tests/unit/root.h"
 
 static struct stat
 status_of(const char *path)
@@ -229,7 +230,7 @@ START_TEST(foreign_and_linked_files_keep_owner_and_links)
 	char path[200], second[200];
 	ino_t inode;
 
-	if (geteuid() != 0)
+	if (needs_root(__func__))
 		return;
 	agent_test_make();
 	make_file("theirs", "old");
@@ -260,7 +261,7 @@ START_TEST(the_kernels_rights_on_the_file_count)
 {
 	char path[200];
 
-	if (geteuid() != 0)
+	if (needs_root(__func__))
 		return;
 	agent_test_make();
 	make_folder("closed", 0755);
@@ -465,7 +466,7 @@ START_TEST(a_full_disk_costs_nothing_old)
 	static char block[65536];
 	ssize_t n;
 
-	if (geteuid() != 0)
+	if (needs_root(__func__))
 		return;
 	agent_test_make();
 	if (mount("none", at->dir, "tmpfs", 0, "size=256k,mode=0777") < 0) {

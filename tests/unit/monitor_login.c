@@ -214,7 +214,7 @@ START_TEST(homes)
 		rig_admit(&r, &p, &fd);
 		ck_assert_int_eq(fstat(fd, &st), 0);
 		ck_assert_uint_eq(st.st_uid, p.uid);
-		ck_assert_uint_eq(st.st_mode & 07777, 0755);
+		ck_assert_uint_eq(st.st_mode & 07777, folders[_i].ok ? 0755 : 0700);
 		close(fd);
 		rig_end(&r);
 	} else if (strcmp(folders[_i].user, "hidden") == 0) {

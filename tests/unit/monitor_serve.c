@@ -9,6 +9,7 @@
 #include "common/exitcode.h"
 #include "common/str.h"
 #include "tests/unit/monitor.h"
+#include "tests/unit/root.h"
 
 static struct rig r;
 
@@ -58,7 +59,7 @@ START_TEST(chown_files)
 	struct stat st;
 	int fd;
 
-	if (geteuid() != 0)
+	if (needs_root(__func__))
 		return;
 	rig_start(&r, "");
 	rig_live(&r, chowns[_i].session, "secret");
@@ -83,7 +84,7 @@ START_TEST(kinds_of_descriptors)
 	char path[160];
 	int fd, ends[2];
 
-	if (geteuid() != 0)
+	if (needs_root(__func__))
 		return;
 	rig_start(&r, "");
 	rig_live(&r, "free", "secret");

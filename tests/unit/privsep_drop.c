@@ -16,6 +16,7 @@
 #include "privsep/drop.h"
 #include "privsep/sandbox.h"
 #include "tests/unit/privsep.h"
+#include "tests/unit/root.h"
 
 #define BIT(x)	(UINT64_C(1) << CAP_##x)
 #define UID	64201
@@ -233,7 +234,7 @@ START_TEST(dropping)
 	int r;
 
 	/* Without root there is nothing to drop. */
-	if (geteuid() != 0 || (cases[_i].filters && !PRIVSEP_FILTERS))
+	if (needs_root(__func__) || (cases[_i].filters && !PRIVSEP_FILTERS))
 		return;
 	r = privsep_in_child(cases[_i].f);
 	ck_assert_msg(r == 0, "%s: check %d", cases[_i].name, r);

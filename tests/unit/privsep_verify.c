@@ -11,6 +11,7 @@
 #include "privsep/sandbox.h"
 #include "privsep/verify.h"
 #include "tests/unit/privsep.h"
+#include "tests/unit/root.h"
 
 #define UID 64301
 #define GID 64302
@@ -74,7 +75,7 @@ START_TEST(what_differs_is_found)
 	pid_t pid;
 	int r;
 
-	if (geteuid() != 0)
+	if (needs_root(__func__))
 		return;
 	pid = victim(cases[_i].filters);
 	r = verify_process(pid, &cases[_i].want, why, sizeof why);
@@ -93,7 +94,7 @@ START_TEST(many_groups)
 	pid_t pid;
 	int r;
 
-	if (geteuid() != 0)
+	if (needs_root(__func__))
 		return;
 	for (unsigned i = 0; i < 800; i++)
 		many[i] = 2000000000 + i;
