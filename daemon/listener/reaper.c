@@ -9,7 +9,7 @@
 #include "daemon/listener/reaper.h"
 #include "daemon/listener/server.h"
 
-#define DELAY_MS	20
+#define DELAY_MS	5
 #define BATCH		64
 
 struct reaper {
