@@ -144,8 +144,8 @@ authenticate(struct monitor *s, const struct msg_login *login)
 	return why == REASON_NONE ? REASON_SOURCE : why;
 }
 
-int
-monitor_login(struct monitor *s, struct msg *m)
+static int
+decide(struct monitor *s, struct msg *m)
 {
 	struct msg *request = &monitor_scratch.request;		/* m is needed for what arrives meanwhile */
 	int64_t began = clock_ms();
@@ -164,4 +164,23 @@ monitor_login(struct monitor *s, struct msg *m)
 	if (!s->ended)
 		refuse(s, request, why, final, began);
 	return 0;
+}
+
+/*
+ * One at a time: while the answer is delayed, messages are taken, and a worker
+ * that asked again and again meanwhile would have attempts without number.
+ */
+int
+monitor_login(struct monitor *s, struct msg *m)
+{
+	int r;
+
+	if (s->deciding) {
+		secret_clear(&m->login.password);
+		return SP_ESTATE;
+	}
+	s->deciding = true;
+	r = decide(s, m);
+	s->deciding = false;
+	return r;
 }

@@ -52,6 +52,7 @@ struct monitor {
 	pid_t agent_pid;
 
 	unsigned attempts;		/* failed ones */
+	bool deciding;			/* a LOGIN has not been answered yet: another one breaks the protocol */
 	int64_t deadline;		/* of the stage, in milliseconds; 0: none */
 	int64_t slim_at;		/* when memory of the login is given back; 0: done */
 	bool stopping;			/* the agent was told to end */

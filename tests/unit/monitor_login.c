@@ -175,6 +175,24 @@ START_TEST(failures_take_the_same_time)
 }
 END_TEST
 
+/* A taken-over worker does not wait for the answer: it gets no attempts beyond the ones counted. */
+START_TEST(a_second_login_before_the_answer_ends_the_session)
+{
+	rig_login_delay = "1s";
+	rig_start(&r, "login_attempts = 3");
+	rig_login_delay = "0";
+	rig_ready(&r);
+	rig_client(&r);
+	for (int i = 0; i < 10; i++)
+		rig_login(&r, "alice", "wrong");
+	ck_assert_int_eq(rig_wait(&r), SP_EXIT_PROTOCOL);
+	ck_assert(rig_logged(&r, " attempt=1 "));
+	ck_assert(!rig_logged(&r, " attempt=2 "));
+	ck_assert(rig_logged(&r, "event=protocol-violation session=4f2a by=worker message=LOGIN"));
+	rig_remove(&r);
+}
+END_TEST
+
 START_TEST(tls_is_asked_for_before_the_password)
 {
 	static const struct msg_prepare prepare = { .user = "alice" };
@@ -318,6 +336,7 @@ monitor_login_suite(void)
 	tcase_add_test(t, attempts_are_bounded);
 	tcase_add_test(t, a_failure_does_not_spoil_the_next_attempt);
 	tcase_add_test(t, failures_take_the_same_time);
+	tcase_add_test(t, a_second_login_before_the_answer_ends_the_session);
 	tcase_add_test(t, tls_is_asked_for_before_the_password);
 	tcase_add_loop_test(t, homes, 0, (int)(sizeof folders / sizeof *folders));
 	tcase_add_test(t, refused_profile_is_a_421);
