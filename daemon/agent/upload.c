@@ -311,8 +311,9 @@ handle_append(struct agent *a, const struct msg *m)
 	struct transfer *t = &a->transfer;
 	int r = begin(a, AUTHZ_APPNEW, AUTHZ_APPEND);
 
+	/* The kernel keeps the worker to the end of the file: what is there already is not granted by APPEND. */
 	if (r == 0 && t->existed)
-		r = open_existing(a, O_WRONLY);
+		r = open_existing(a, O_WRONLY | O_APPEND);
 	else if (r == 0)
 		r = a->set->atomic_uploads ? create_later(a) : create_in_place(a);
 	t->append = true;

@@ -194,6 +194,25 @@ START_TEST(resuming_and_appending_write_in_place)
 }
 END_TEST
 
+/* The right to append is none to overwrite, whatever the worker does with the descriptor. */
+START_TEST(appending_cannot_overwrite)
+{
+	struct msg_append append = { .path = "f" };
+	struct msg_finish f = { .complete = 1 };
+
+	agent_test_make();
+	make_file("f", "123456");
+	agent_test_start();
+	expect(MSG_APPEND, &append, MSG_WRITING);
+	ck_assert_int_eq(lseek(at->reply.fd[0], 0, SEEK_SET), 0);
+	ck_assert_int_eq(write(at->reply.fd[0], "xx", 2), 2);
+	ck_assert_int_eq(pwrite(at->reply.fd[0], "yy", 2, 1), 2);
+	expect(MSG_FINISH, &f, MSG_DONE);
+	expect_file("f", "123456xxyy");
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
 START_TEST(replaced_files_keep_mode_and_acl)
 {
 	static const struct pacl_row rows[] = {
@@ -566,6 +585,7 @@ agent_upload_suite(void)
 	tcase_add_test(c, a_killed_agent_leaves_no_half_file);
 	tcase_add_test(c, stale_temporaries_are_swept);
 	tcase_add_test(c, resuming_and_appending_write_in_place);
+	tcase_add_test(c, appending_cannot_overwrite);
 	tcase_add_test(c, replaced_files_keep_mode_and_acl);
 	tcase_add_test(c, foreign_and_linked_files_keep_owner_and_links);
 	tcase_add_test(c, the_kernels_rights_on_the_file_count);
