@@ -38,7 +38,9 @@ make_request(struct request *r, enum authz_op op, const struct authz_object *o, 
 static void
 cite(struct layer *l, const struct request *r, const struct authz_hit *hit, uint32_t missing, struct text *t)
 {
-	if (r && l->prefix && !path_within(r->path, r->len, l->prefix, l->prefix_len))
+	if (r && (missing & AUTHZ_RENFROM) && layer_is_below(l, r))
+		text_add(t, "it is attached to %s, which a renamed folder would take out of its reach", l->prefix);
+	else if (r && l->prefix && !path_within(r->path, r->len, l->prefix, l->prefix_len))
 		text_add(t, "does not apply here: attached to %s", l->prefix);
 	else if (l->error)
 		text_add(t, "did not load, so it denies everything: %s", l->error);

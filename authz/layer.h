@@ -137,6 +137,8 @@ extern const struct dialect dialect_pyftpdlib, dialect_sftpplus, dialect_ftpclus
 
 /* Rights of a layer, its prefix and load error taken into account. */
 uint32_t layer_rights(struct layer *, const struct request *, struct authz_hit *);
+/* Is the layer attached to a folder below this path, so that renaming it would take that one out of its reach? */
+bool layer_is_below(const struct layer *, const struct request *);
 /* The place of a source's line: `account partner, sallyport.conf:14`. */
 void cite_place(struct text *, const struct source *, unsigned line);
 

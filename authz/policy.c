@@ -261,10 +261,19 @@ layer_applies(const struct layer *l, const struct request *r)
 	return !l->prefix || path_within(r->path, r->len, l->prefix, l->prefix_len);
 }
 
+bool
+layer_is_below(const struct layer *l, const struct request *r)
+{
+	return l->prefix && r->len < l->prefix_len && path_within(l->prefix, l->prefix_len, r->path, r->len);
+}
+
 uint32_t
 layer_rights(struct layer *l, const struct request *r, struct authz_hit *hit)
 {
 	memset(hit, 0, sizeof(*hit));
+	/* Under another name what lies there would be out of the layer's reach. */
+	if (layer_is_below(l, r))
+		return AUTHZ_ALL & ~(uint32_t)AUTHZ_RENFROM;
 	if (!layer_applies(l, r))
 		return AUTHZ_ALL;
 	if (l->error)

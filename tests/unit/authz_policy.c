@@ -155,6 +155,23 @@ START_TEST(prefix_limits_a_layer)
 }
 END_TEST
 
+/* Whoever may rename what holds an attached folder could take it out of its layer's reach. */
+START_TEST(folders_above_an_attached_layer_keep_their_names)
+{
+	size_t which[2] = { 9, 6 };
+	struct authz_policy *p = policy(which, 2, "/a/b/");
+	struct authz_object above = { .path = "/a", .kind = AUTHZ_FOLDER }, beside = { .path = "/ab", .kind = AUTHZ_FOLDER };
+	struct authz_verdict v;
+	char why[256];
+
+	ck_assert(authz_decide(p, AUTHZ_OP_RNFR, &beside, &v));
+	ck_assert(authz_decide(p, AUTHZ_OP_CWD, &above, &v));
+	ck_assert(!authz_decide(p, AUTHZ_OP_RNFR, &above, &v));
+	ck_assert_ptr_nonnull(strstr(authz_reason(p, &above, &v, why, sizeof(why)), "attached to /a/b"));
+	authz_free(p);
+}
+END_TEST
+
 /* Members of listings have the rights a single decision gives, wherever the engine takes its short way. */
 START_TEST(listings_equal_single_decisions)
 {
@@ -407,6 +424,7 @@ authz_policy_suite(void)
 	tcase_add_test(t, composition_never_widens);
 	tcase_add_test(t, links_must_pass_on_both_paths);
 	tcase_add_test(t, prefix_limits_a_layer);
+	tcase_add_test(t, folders_above_an_attached_layer_keep_their_names);
 	tcase_add_test(t, listings_equal_single_decisions);
 	tcase_add_test(t, listings_hide);
 	tcase_add_test(t, no_layer_reads_only);
