@@ -263,16 +263,17 @@ ask_tell(struct session *s, enum msg_type type, const void *body)
 bool
 session_news(struct session *s)
 {
+	static struct msg news;		/* not s->answer: a listing is sent from there */
 	struct chan *c = s->live ? &s->files : &s->login;
-	int e = chan_receive(c, &s->answer, ST_LIVE | ST_TRANSFER | ST_LOGIN | ST_SPARE);
+	int e = chan_receive(c, &news, ST_LIVE | ST_TRANSFER | ST_LOGIN | ST_SPARE);
 
 	if (e == -EINTR || e == -EAGAIN)
 		return true;
 	if (e == 0) {
-		if (unasked(s, &s->answer))
+		if (unasked(s, &news))
 			return true;
-		c->bad_type = s->answer.type;
-		msg_close(&s->answer);
+		c->bad_type = news.type;
+		msg_close(&news);
 		e = SP_ESTATE;
 	}
 	broken(s, c, e);

@@ -212,6 +212,8 @@ move_send_ascii(struct transfer *t)
 		return transfer_finish(t, TRANSFER_UNREADABLE, -errno);
 	if (t->counted && r > t->stop - t->at)
 		r = t->stop - t->at;
+	if (r == 0 && t->counted && t->at < t->stop)	/* it was cut meanwhile: this is not what was promised */
+		return transfer_finish(t, TRANSFER_UNREADABLE, -EIO);
 	t->at += r;
 	t->last = r == 0;
 	t->have = ascii_encode(&t->ascii, t->buffer, (size_t)r, text);

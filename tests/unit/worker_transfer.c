@@ -296,7 +296,7 @@ START_TEST(meanwhile)
 	fake_login(&f, NULL);
 	data = fake_data(&f);
 	ck_assert_int_eq(fake_ask(&f, "RETR big"), 150);
-	fake_send(&f, "NOOP\r\nSTAT\r\nPWD\r\nQUIT\r\n", 23);
+	fake_send(&f, "NOOP and much more\r\nSTAT\r\nPWD\r\nQUIT\r\n", 37);
 	ck_assert_int_eq(fake_reply(&f), 211);
 	ck_assert_ptr_nonnull(strstr(f.text, "RETR big"));
 	ck_assert_int_eq(fake_drain(data, NULL, 0), FAKE_BIG);
