@@ -148,8 +148,12 @@ clerk_ask(struct monitor *s, enum clerk_operation operation, const char *account
 	if (!s->has_clerk)
 		answer->code = carry_out(s, &q, answer);
 	else if (send(s->clerk_fd, &q, sizeof q, MSG_NOSIGNAL) != sizeof q || poll(&p, 1, ANSWER_MS) != 1 ||
-	    recv(s->clerk_fd, answer, sizeof *answer, 0) != sizeof *answer)
-		answer->code = -EPIPE;
+	    recv(s->clerk_fd, answer, sizeof *answer, 0) != sizeof *answer) {
+		/* A late answer must never be taken for that to the next question. */
+		close(s->clerk_fd);
+		s->clerk_fd = -1;
+		*answer = (struct clerk_answer){ .code = -EPIPE, .id = -1, .uid = ACCOUNT_ID_NONE };
+	}
 	secret_clear(&q.password);
 	return answer->code;
 }

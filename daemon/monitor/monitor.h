@@ -69,6 +69,8 @@ struct monitor {
 	char guest[65];			/* what an anonymous client gave as its password */
 	char root_path[4096];		/* the folder that the client sees as / */
 	struct monitor_budget worker_lines;
+	int64_t notes_since;		/* ms: notes are counted from there */
+	unsigned notes;
 	uint64_t transfers, bytes_in, bytes_out;
 };
 

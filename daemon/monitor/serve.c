@@ -13,12 +13,15 @@
 
 #include "account/ledger.h"
 #include "account/unix.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/monitor/monitor.h"
 
 #define LOW_PORTS 1024
+#define NOTES_MAX 20	/* told to the listener */
+#define NOTES_MS 5000	/* within this time */
 
 static const struct settings *
 settings(const struct monitor *s)
@@ -314,11 +317,26 @@ monitor_admin(struct monitor *s, struct msg *m)
 	return chan_refuse(&s->agent, m, FAIL_ARGUMENT, -r > 4095 ? EINVAL : -r, text);
 }
 
+/* The listener serves everybody: no session may keep it busy. An honest worker stays well below. */
+static bool
+may_note(struct monitor *s)
+{
+	int64_t now = clock_ms();
+
+	if (now - s->notes_since >= NOTES_MS) {
+		s->notes_since = now;
+		s->notes = 0;
+	}
+	return s->notes++ < NOTES_MAX;
+}
+
 int
 monitor_note(struct monitor *s, struct msg *m)
 {
 	static struct msg_activity a;
 
+	if (!may_note(s))
+		return 0;
 	(void)str_copy(a.what, sizeof a.what, m->agent_note.what);
 	a.bytes_in = m->agent_note.bytes_in;
 	a.bytes_out = m->agent_note.bytes_out;

@@ -154,6 +154,25 @@ START_TEST(activity_is_passed_on)
 }
 END_TEST
 
+/* Notes come from the worker: they must not keep the listener, which serves all, busy. */
+START_TEST(activity_is_rationed)
+{
+	static const struct msg_agent_note note = { .what = "RETR /x" };
+	unsigned told = 0;
+
+	rig_start(&r, "");
+	rig_live(&r, "alice", "secret");
+	for (int i = 0; i < 300; i++)
+		ck_assert_int_eq(chan_tell(&r.agent, MSG_AGENT_NOTE, &note), 0);
+	for (struct pollfd p = { .fd = r.listener.fd, .events = POLLIN }; poll(&p, 1, 500) == 1; told++)
+		rig_expect(&r, &r.listener, MSG_ACTIVITY);
+	ck_assert_uint_ge(told, 10);
+	ck_assert_uint_le(told, 40);
+	rig_end(&r);
+	rig_remove(&r);
+}
+END_TEST
+
 Suite *
 monitor_session_suite(void)
 {
@@ -172,6 +191,7 @@ monitor_session_suite(void)
 	tcase_add_test(t, stop_of_a_live_session_goes_to_the_agent);
 	tcase_add_test(t, session_timeout_tells_the_client_first);
 	tcase_add_test(t, activity_is_passed_on);
+	tcase_add_test(t, activity_is_rationed);
 	suite_add_tcase(s, t);
 	return s;
 }
