@@ -22,6 +22,7 @@ struct tls_link {
 	struct tls_wire wire;
 	enum tls_phase phase;
 	bool data;
+	bool receiving;
 	bool in_kernel;		/* OpenSSL has the socket itself, and the kernel's TLS if it can be had */
 	bool peer_closed;	/* its closing message has come */
 	uint32_t serial;	/* of the ticket of this session that it showed, 0: none */

@@ -44,7 +44,7 @@ tls_reuse_needs_ticket(struct tls_reuse *r, const struct tls_reuse_facts *f)
 		return r->resumed > 0 && !r->keeps;
 	r->keeps = r->keeps || (f->serial != 0 && f->serial == r->last_serial);
 	r->last_serial = f->serial;
-	return f->from_control && !r->keeps;
+	return (f->from_control || f->no_ticket) && !r->keeps;
 }
 
 const char *

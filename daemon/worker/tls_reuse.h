@@ -34,6 +34,7 @@ struct tls_reuse_facts {
 	bool resumed;			/* it continued a session that this very worker made */
 	bool from_control;		/* its ticket was given on the control connection */
 	uint32_t serial;		/* of its ticket, 0: none that is ours */
+	bool no_ticket;			/* it has given the client no fresh one */
 	bool expired;			/* it showed a ticket of this session that is too old to be used */
 	int64_t now_ms;
 };
@@ -42,8 +43,8 @@ struct tls_reuse_facts {
 bool tls_reuse_judge(struct tls_reuse *, const struct tls_reuse_facts *);
 
 /*
- * Is the client one that uses each ticket once and takes them from the control
- * connection?  Then that must give a fresh one with its next reply, or the
+ * Is the client one that uses each ticket once, and has it got no fresh one on
+ * the connection it takes them from?  Then control must give a fresh one with its next reply, or the
  * client has none for its next transfer.  To be asked after tls_reuse_judge().
  */
 bool tls_reuse_needs_ticket(struct tls_reuse *, const struct tls_reuse_facts *);

@@ -229,6 +229,7 @@ judge_data(struct tls_link *l)
 	struct tls_reuse_facts f = {
 		.resumed = SSL_session_reused(l->ssl) == 1,
 		.from_control = l->from_control,
+		.no_ticket = l->receiving,
 		.serial = l->serial,
 		.expired = l->expired,
 		.now_ms = clock_ms()

@@ -336,8 +336,12 @@ set_up(struct tls_link *l)
 	SSL_set_bio(l->ssl, bio, bio);
 	SSL_set_app_data(l->ssl, l);
 	SSL_set_accept_state(l->ssl);
+	/*
+	 * Who uploads may never read: tickets of TLS 1.3 would lie unread in its socket, and closing that
+	 * would reset the connection and lose the end of the file.
+	 */
 	if (l->data)
-		(void)SSL_set_num_tickets(l->ssl, 1);
+		(void)SSL_set_num_tickets(l->ssl, l->receiving ? 0 : 1);
 	else
 		SSL_set_mode(l->ssl, SSL_MODE_RELEASE_BUFFERS);
 	/* Whoever showed a certificate on the control connection is asked for it again when it does not resume. */
@@ -347,14 +351,16 @@ set_up(struct tls_link *l)
 }
 
 int
-tls_stream_start(struct tls_session *t, struct stream *st, bool data)
+tls_stream_start(struct tls_session *t, struct stream *st, enum tls_use use)
 {
+	const bool data = use != TLS_CONTROL;
 	struct tls_link *l = calloc(1, sizeof *l);
 
 	if (l == NULL)
 		return -ENOMEM;
 	l->session = t;
 	l->data = data;
+	l->receiving = use == TLS_RECEIVING;
 	l->wire.fd = st->fd;
 	l->in_kernel = data && t->profile->in_kernel;
 	l->wire.batch = data && !l->in_kernel;

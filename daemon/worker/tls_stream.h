@@ -19,6 +19,13 @@ struct chan;
 
 #define TLS_BINDING	16
 
+/* What a connection is for. */
+enum tls_use {
+	TLS_CONTROL,
+	TLS_SENDING,		/* data to the client */
+	TLS_RECEIVING		/* data from the client */
+};
+
 /* TLS of one session. */
 struct tls_session {
 	struct tls_profile *profile;
@@ -51,7 +58,7 @@ void tls_session_end(struct tls_session *);
  * SP_EDENIED when session_reuse or the client certificate forbids its use.  0 or
  * -ENOMEM.
  */
-int tls_stream_start(struct tls_session *, struct stream *, bool data);
+int tls_stream_start(struct tls_session *, struct stream *, enum tls_use);
 
 /* Has the handshake been finished? */
 bool tls_stream_ready(const struct stream *);

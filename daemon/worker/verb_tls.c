@@ -35,11 +35,19 @@ profile_of(const struct session *s)
 	return tls_profile_find(s->listener);
 }
 
+static bool
+uploads(const struct verb *v)
+{
+	for (size_t i = 0; v != NULL && i < VERB_MESSAGES; i++)
+		if (v->uses[i] == MSG_STORE || v->uses[i] == MSG_STORE_UNIQUE || v->uses[i] == MSG_APPEND)
+			return true;
+	return false;
+}
+
 static int
 secure_data(struct session *s, struct stream *st)
 {
-	(void)s;
-	return tls_stream_start(&tls, st, true);
+	return tls_stream_start(&tls, st, uploads(s->verb) ? TLS_RECEIVING : TLS_SENDING);
 }
 
 static void
@@ -76,7 +84,7 @@ begin(struct session *s, struct tls_profile *p)
 	line_discard(&s->in);
 	session_forget(s);
 	s->tls = &tls;
-	return tls_stream_start(&tls, &s->control, false);
+	return tls_stream_start(&tls, &s->control, TLS_CONTROL);
 }
 
 /* ---------------------------------------------------------------------- AUTH */

@@ -86,7 +86,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1 || size > 60000 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) < 0)
 		return 0;
 	stream_open(&st, fds[0]);
-	if (tls_stream_start(&session, &st, data[0] & 1) != 0)
+	if (tls_stream_start(&session, &st, (enum tls_use)(data[0] % 3)) != 0)
 		abort();
 	if (send(fds[1], data + 1, size - 1, MSG_NOSIGNAL) < 0)
 		abort();

@@ -119,7 +119,7 @@ tls_client_context(const struct tls_server *v, int version)
 }
 
 void
-tls_line_open(struct tls_line *l, struct tls_server *v, SSL_CTX *ctx, bool data)
+tls_line_open(struct tls_line *l, struct tls_server *v, SSL_CTX *ctx, enum tls_use use)
 {
 	int fds[2];
 
@@ -129,7 +129,7 @@ tls_line_open(struct tls_line *l, struct tls_server *v, SSL_CTX *ctx, bool data)
 	l->client = SSL_new(ctx);
 	SSL_set_fd(l->client, fds[1]);
 	SSL_set_connect_state(l->client);
-	ck_assert_int_eq(tls_stream_start(&v->session, &l->st, data), 0);
+	ck_assert_int_eq(tls_stream_start(&v->session, &l->st, use), 0);
 }
 
 void

@@ -38,7 +38,7 @@ void tls_server_simple(struct tls_server *);
 void tls_server_free(struct tls_server *);
 /* version 0: any. */
 SSL_CTX *tls_client_context(const struct tls_server *, int version);
-void tls_line_open(struct tls_line *, struct tls_server *, SSL_CTX *, bool data);
+void tls_line_open(struct tls_line *, struct tls_server *, SSL_CTX *, enum tls_use);
 void tls_line_close(struct tls_line *);
 /* The server's verdict; the client's goes to *client. */
 int tls_shake(struct tls_line *, int *client);

@@ -2,6 +2,7 @@
 
 #include <check.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/err.h"
 #include "tests/unit/tls_world.h"
@@ -11,7 +12,7 @@
 static SSL_SESSION *
 control_session(struct tls_server *v, SSL_CTX *ctx, struct tls_line *l)
 {
-	tls_line_open(l, v, ctx, false);
+	tls_line_open(l, v, ctx, TLS_CONTROL);
 	ck_assert_int_eq(tls_shake(l, NULL), 0);
 	tls_client_sees(l, "220 ready\r\n");
 	return SSL_get1_session(l->client);
@@ -24,7 +25,7 @@ data_connection(struct tls_server *v, SSL_CTX *ctx, SSL_SESSION **s)
 	struct tls_line l;
 	int r;
 
-	tls_line_open(&l, v, ctx, true);
+	tls_line_open(&l, v, ctx, TLS_SENDING);
 	if (*s != NULL)
 		SSL_set_session(l.client, *s);
 	r = tls_shake(&l, NULL);
@@ -101,7 +102,7 @@ START_TEST(single_use_tickets)
 	for (int i = 0; i < 6; i++) {
 		SSL_SESSION *next;
 
-		tls_line_open(&d, &v, ctx, true);
+		tls_line_open(&d, &v, ctx, TLS_SENDING);
 		SSL_set_session(d.client, s);
 		ck_assert_int_eq(tls_shake(&d, NULL), 0);
 		SSL_set_quiet_shutdown(d.client, 1);
@@ -114,6 +115,38 @@ START_TEST(single_use_tickets)
 		s = next;
 	}
 	ck_assert_uint_eq(v.session.reuse.resumed, 6);
+	SSL_SESSION_free(s);
+	tls_line_close(&control);
+	SSL_CTX_free(ctx);
+	tls_server_free(&v);
+}
+END_TEST
+
+/* An uploading client that never reads finds nothing unread when it closes; its next ticket comes with the reply. */
+START_TEST(uploads_get_no_tickets)
+{
+	struct tls_server v;
+	struct tls_line control, d;
+	SSL_CTX *ctx;
+	SSL_SESSION *s;
+	char byte;
+
+	tls_server_simple(&v);
+	v.session.reuse.mode = CONF_REUSE_STRICT;
+	ctx = tls_client_context(&v, TLS1_3_VERSION);
+	s = control_session(&v, ctx, &control);
+	for (int i = 0; i < 4; i++) {
+		tls_line_open(&d, &v, ctx, TLS_RECEIVING);
+		SSL_set_session(d.client, s);
+		ck_assert_int_eq(tls_shake(&d, NULL), 0);
+		ck_assert_int_eq(recv(d.client_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT), -1);
+		SSL_shutdown(d.client);
+		tls_line_close(&d);
+		tls_client_sees(&control, "226 done\r\n");
+		SSL_SESSION_free(s);
+		s = SSL_get1_session(control.client);
+	}
+	ck_assert_uint_eq(v.session.reuse.resumed, 4);
 	SSL_SESSION_free(s);
 	tls_line_close(&control);
 	SSL_CTX_free(ctx);
@@ -162,6 +195,7 @@ worker_tls_session_suite(void)
 	tcase_add_loop_test(t, data_resumes_control, 0, 2);
 	tcase_add_loop_test(t, one_ticket_many_times, 0, 2);
 	tcase_add_test(t, single_use_tickets);
+	tcase_add_test(t, uploads_get_no_tickets);
 	tcase_add_loop_test(t, ticket_of_another_session, 0, 2);
 	suite_add_tcase(s, t);
 	return s;

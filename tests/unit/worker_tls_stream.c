@@ -24,7 +24,7 @@ START_TEST(both_ways)
 
 	tls_server_simple(&v);
 	ctx = tls_client_context(&v, tls_versions[_i]);
-	tls_line_open(&l, &v, ctx, false);
+	tls_line_open(&l, &v, ctx, TLS_CONTROL);
 	SSL_set_tlsext_host_name(l.client, tls_hosts[0]);
 	ck_assert(!tls_stream_ready(&l.st));
 	ck_assert_int_eq(stream_write(&l.st, "x", 1), -ENOTCONN);
@@ -51,7 +51,7 @@ START_TEST(too_old_version_is_refused)
 	tls_server_simple(&v);
 	ctx = tls_client_context(&v, TLS1_1_VERSION);
 	SSL_CTX_set_security_level(ctx, 0);
-	tls_line_open(&l, &v, ctx, false);
+	tls_line_open(&l, &v, ctx, TLS_CONTROL);
 	ck_assert_int_lt(tls_shake(&l, NULL), 0);
 	ck_assert(v.session.problem[0] != '\0');
 	tls_line_close(&l);
@@ -80,7 +80,7 @@ START_TEST(foreign_protocols_are_refused)
 	tls_server_simple(&v);
 	ctx = tls_client_context(&v, 0);
 	SSL_CTX_set_alpn_protos(ctx, (const unsigned char *)alpn[_i].offer, (unsigned)strlen(alpn[_i].offer));
-	tls_line_open(&l, &v, ctx, false);
+	tls_line_open(&l, &v, ctx, TLS_CONTROL);
 	ck_assert_int_eq(tls_shake(&l, NULL) == 0, alpn[_i].good);
 	tls_line_close(&l);
 	SSL_CTX_free(ctx);
@@ -113,7 +113,7 @@ START_TEST(certificate_by_name_and_kind)
 	ctx = tls_client_context(&v, 0);
 	if (choices[_i].sigalgs != NULL)
 		SSL_CTX_set1_sigalgs_list(ctx, choices[_i].sigalgs);
-	tls_line_open(&l, &v, ctx, false);
+	tls_line_open(&l, &v, ctx, TLS_CONTROL);
 	if (choices[_i].ask != NULL)
 		SSL_set_tlsext_host_name(l.client, choices[_i].ask);
 	ck_assert_int_eq(tls_shake(&l, NULL), 0);
@@ -143,7 +143,7 @@ START_TEST(ends_are_told_apart)
 	char buf[100];
 
 	one_of_four(&v, &ctx, _i);
-	tls_line_open(&l, &v, ctx, true);
+	tls_line_open(&l, &v, ctx, TLS_SENDING);
 	ck_assert_int_eq(tls_shake(&l, NULL), 0);
 	SSL_write(l.client, "all", 3);
 	SSL_shutdown(l.client);
@@ -156,7 +156,7 @@ START_TEST(ends_are_told_apart)
 
 	for (int strict = 0; strict < 2; strict++) {
 		v.profile->strict_close = strict;
-		tls_line_open(&l, &v, ctx, true);
+		tls_line_open(&l, &v, ctx, TLS_SENDING);
 		ck_assert_int_eq(tls_shake(&l, NULL), 0);
 		SSL_write(l.client, "cut", 3);
 		shutdown(l.client_fd, SHUT_WR);
@@ -177,7 +177,7 @@ START_TEST(server_ends_first)
 	char buf[100];
 
 	one_of_four(&v, &ctx, _i);
-	tls_line_open(&l, &v, ctx, true);
+	tls_line_open(&l, &v, ctx, TLS_SENDING);
 	ck_assert_int_eq(tls_shake(&l, NULL), 0);
 	ck_assert_int_eq(stream_write(&l.st, "all", 3), 3);
 	ck_assert_int_eq(stream_shutdown(&l.st), -EAGAIN);
@@ -218,7 +218,7 @@ START_TEST(large_file_out)
 		file[i] = pattern(i);
 	fd = fd_sealed("file", file, BIG);
 	one_of_four(&v, &ctx, _i);
-	tls_line_open(&l, &v, ctx, true);
+	tls_line_open(&l, &v, ctx, TLS_SENDING);
 	ck_assert_int_eq(tls_shake(&l, NULL), 0);
 	while (n < BIG) {
 		int c;
@@ -254,7 +254,7 @@ START_TEST(large_file_in)
 	ssize_t r;
 
 	one_of_four(&v, &ctx, _i);
-	tls_line_open(&l, &v, ctx, true);
+	tls_line_open(&l, &v, ctx, TLS_SENDING);
 	ck_assert_int_eq(tls_shake(&l, NULL), 0);
 	while (n < BIG) {
 		unsigned char piece[16384];
@@ -289,7 +289,7 @@ START_TEST(garbage)
 
 	tls_server_simple(&v);
 	ctx = tls_client_context(&v, 0);
-	tls_line_open(&l, &v, ctx, false);
+	tls_line_open(&l, &v, ctx, TLS_CONTROL);
 	ck_assert_int_gt(write(l.client_fd, bytes[_i], strlen(bytes[_i])), 0);
 	r = stream_handshake(&l.st);
 	if (r == -EAGAIN) {
@@ -314,7 +314,7 @@ START_TEST(no_renegotiation)
 
 	tls_server_simple(&v);
 	ctx = tls_client_context(&v, TLS1_2_VERSION);
-	tls_line_open(&l, &v, ctx, false);
+	tls_line_open(&l, &v, ctx, TLS_CONTROL);
 	ck_assert_int_eq(tls_shake(&l, NULL), 0);
 	ck_assert_int_eq(SSL_renegotiate(l.client), 1);
 	(void)SSL_do_handshake(l.client);
@@ -336,7 +336,7 @@ START_TEST(back_to_clear)
 
 	tls_server_simple(&v);
 	ctx = tls_client_context(&v, tls_versions[_i]);
-	tls_line_open(&l, &v, ctx, false);
+	tls_line_open(&l, &v, ctx, TLS_CONTROL);
 	ck_assert_int_eq(tls_shake(&l, NULL), 0);
 	tls_client_sees(&l, "200 clear\r\n");
 	SSL_shutdown(l.client);
@@ -350,20 +350,20 @@ START_TEST(back_to_clear)
 	tls_line_close(&l);
 
 	/* Commands that should have waited, too many bytes, and silence. */
-	tls_line_open(&l, &v, ctx, false);
+	tls_line_open(&l, &v, ctx, TLS_CONTROL);
 	ck_assert_int_eq(tls_shake(&l, NULL), 0);
 	SSL_write(l.client, "DELE x\r\n", 8);
 	SSL_shutdown(l.client);
 	ck_assert_int_eq(tls_stream_strip(&l.st, 1000, buf, &len), SP_EFORMAT);
 	tls_line_close(&l);
-	tls_line_open(&l, &v, ctx, false);
+	tls_line_open(&l, &v, ctx, TLS_CONTROL);
 	ck_assert_int_eq(tls_shake(&l, NULL), 0);
 	SSL_shutdown(l.client);
 	ck_assert_int_eq(write(l.client_fd, "NOOP\r\n", 6), 6);
 	len = 5;
 	ck_assert_int_eq(tls_stream_strip(&l.st, 1000, buf, &len), SP_ERANGE);
 	tls_line_close(&l);
-	tls_line_open(&l, &v, ctx, false);
+	tls_line_open(&l, &v, ctx, TLS_CONTROL);
 	ck_assert_int_eq(tls_shake(&l, NULL), 0);
 	ck_assert_int_eq(tls_stream_strip(&l.st, 50, buf, &len), -ETIMEDOUT);
 	tls_line_close(&l);
@@ -384,26 +384,26 @@ START_TEST(client_certificates)
 	tls_server_make(&v, kinds, 1, &good);
 	ctx = tls_client_context(&v, tls_versions[_i]);
 
-	tls_line_open(&l, &v, ctx, false);
+	tls_line_open(&l, &v, ctx, TLS_CONTROL);
 	ck_assert_int_lt(tls_shake(&l, NULL), 0);
 	tls_line_close(&l);
 
-	tls_line_open(&l, &v, ctx, false);
+	tls_line_open(&l, &v, ctx, TLS_CONTROL);
 	SSL_use_cert_and_key(l.client, bad.cert, bad.key, NULL, 1);
 	ck_assert_int_lt(tls_shake(&l, NULL), 0);
 	tls_line_close(&l);
 
-	tls_line_open(&l, &v, ctx, false);
+	tls_line_open(&l, &v, ctx, TLS_CONTROL);
 	SSL_use_cert_and_key(l.client, good.cert, good.key, NULL, 1);
 	ck_assert_int_eq(tls_shake(&l, NULL), 0);
 	ck_assert_mem_eq(v.session.certificate, "sha256:", 7);
 	ck_assert_uint_eq(v.session.certificate_len, 7 + 64 + 1 + strlen("dns:client\n"));
 	ck_assert_mem_eq(v.session.certificate + 72, "dns:client\n", 11);
 
-	tls_line_open(&d, &v, ctx, true);
+	tls_line_open(&d, &v, ctx, TLS_SENDING);
 	ck_assert_int_lt(tls_shake(&d, NULL), 0);
 	tls_line_close(&d);
-	tls_line_open(&d, &v, ctx, true);
+	tls_line_open(&d, &v, ctx, TLS_SENDING);
 	SSL_use_cert_and_key(d.client, good.cert, good.key, NULL, 1);
 	ck_assert_int_eq(tls_shake(&d, NULL), 0);
 	tls_line_close(&d);
