@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +74,9 @@ handshake(struct stream *st)
 		return r;
 	}
 	l->phase = PHASE_OPEN;
+	/* There will be nothing of ours that an acknowledgement could travel with, and the client's kernel waits for it. */
+	if (l->receiving)
+		(void)setsockopt(st->fd, IPPROTO_TCP, TCP_QUICKACK, &(int){ 1 }, sizeof(int));
 	r = tls_link_judge(l);
 	/* What only the handshake needed goes back: most sessions are idle most of the time. */
 	if (!l->data)
