@@ -241,3 +241,65 @@ def test_broken_database_is_not_a_wrong_password(serve):
     with pytest.raises(ftplib.error_temp, match="421"):
         s.ftp("other", "x")
     s.wait_log("accounts-database")
+
+
+def test_administrator_over_ftp(base):
+    add(base, "chief", "pw", "administrator=yes", "change_password=yes", "layer=posix1e")
+    add(base, "plain", "pw", "change_password=yes", "layer=posix1e")
+    with base.ftp("chief", "pw") as f:
+        assert f.sendcmd("SITE USERADD made-here secret /sub") == "200 user created"
+        os.makedirs(f"{base.shared}/sub", exist_ok=True)
+        os.chown(f"{base.shared}/sub", IDENTITY, IDENTITY)
+        for line in ("USERADD made-here x /", "USERADD evil x /../../etc", "USERADD a/b x /", "PASSWD nobody-here x"):
+            with pytest.raises(ftplib.error_perm):
+                f.sendcmd(f"SITE {line}")
+        assert f.sendcmd("SITE PASSWD made-here other") == "200 password changed"
+    with base.ftp("made-here", "other") as f:
+        f.mkd("inside")
+    assert os.path.isdir(f"{base.shared}/sub/inside")
+    with base.ftp("plain", "pw") as f:
+        with pytest.raises(ftplib.error_perm):
+            f.sendcmd("SITE USERADD more x /")
+        with pytest.raises(ftplib.error_perm):
+            f.sendcmd("SITE PASSWD chief x")
+    ctl(base, "remove", "chief", "plain", "made-here")
+    assert "syscall-refused" not in base.log()
+
+
+def test_old_hash_is_upgraded(serve):
+    s = serve(f"accounts = database\nvirtual_user = {IDENTITY}:{IDENTITY}\nupgrade_passwords = yes\npenalty_failure = 0", accounts=())
+    for name, hash_ in (("old", HASH), ("odd", "$99$no$such")):
+        with_hash = subprocess.run([CTL, "--config", s.conf, "account", "import", "--format", "passwd", "-"], text=True, capture_output=True,
+                                   input=f"{name}:{hash_}:{IDENTITY}:{IDENTITY}::/:/bin/sh\n")
+        assert with_hash.returncode == 0, with_hash.stderr
+    with pytest.raises(ftplib.error_perm):
+        s.ftp("old", "wrong")
+    assert "password: sha512crypt" in ctl(s, "show", "old").stdout
+    s.ftp("old", "secret").quit()
+    assert "password: yescrypt" in ctl(s, "show", "old").stdout
+    s.ftp("old", "secret").quit()
+    with pytest.raises(ftplib.error_perm):
+        s.ftp("odd", "x")
+    s.wait_log(r"hash-unsupported.*\$99\$")
+
+
+def test_eight_writers_while_clients_log_in(base):
+    add(base, "steady", "pw")
+    import threading
+    failed = []
+
+    def write(k):
+        for i in range(6):
+            p = subprocess.run([CTL, "--config", base.conf, "account", "add", f"w{k}-{i}", "--no-password"], capture_output=True, text=True)
+            if p.returncode != 0:
+                failed.append(p.stderr)
+
+    threads = [threading.Thread(target=write, args=(k,)) for k in range(8)]
+    for t in threads:
+        t.start()
+    for _ in range(10):
+        base.ftp("steady", "pw").quit()
+    for t in threads:
+        t.join()
+    assert failed == []
+    ctl(base, "remove", "steady", *[f"w{k}-{i}" for k in range(8) for i in range(6)])
