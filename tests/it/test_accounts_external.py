@@ -1,4 +1,5 @@
 """Accounts from a program that speaks pure-authd's protocol."""
+import contextlib
 import ftplib
 import os
 import socket
@@ -42,7 +43,8 @@ class Handler:
             time.sleep(6)
         else:
             for piece in (answer[:5], answer[5:]):
-                s.sendall(piece.encode())
+                with contextlib.suppress(OSError):
+                    s.sendall(piece.encode())
                 time.sleep(0.01)
         s.close()
 
