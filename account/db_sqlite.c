@@ -10,6 +10,8 @@
 
 #define BUSY_MS		10000	/* writers wait for each other that long */
 #define STATEMENTS	16
+#define TRIES		200	/* of the change to WAL */
+#define TRY_MS		50
 
 struct sqlite {
 	struct db db;
@@ -40,20 +42,18 @@ code_of(const struct sqlite *s, int result)
 	return -EIO;
 }
 
-/* A statement that does not compile: the only reason that is no breakage is that nobody has made the tables yet. */
-static int
-code_of_prepare(const struct sqlite *s, int result)
+/* Has anybody made the tables yet? */
+static bool
+has_tables(const struct sqlite *s)
 {
 	sqlite3_stmt *probe;
-	bool tables = false;
+	bool found = false;
 
-	if (result != SQLITE_ERROR)
-		return code_of(s, result);
 	if (sqlite3_prepare_v2(s->handle, "SELECT 1 FROM sallyport_schema", -1, &probe, NULL) == SQLITE_OK) {
-		tables = sqlite3_step(probe) == SQLITE_ROW;
+		found = sqlite3_step(probe) == SQLITE_ROW;
 		sqlite3_finalize(probe);
 	}
-	return tables ? code_of(s, result) : -ENOENT;
+	return found;
 }
 
 static int
@@ -69,8 +69,13 @@ prepare(struct sqlite *s, const char *sql, sqlite3_stmt **statement)
 	if (s->count == STATEMENTS)
 		sqlite3_finalize(s->kept[--s->count].statement);
 	r = sqlite3_prepare_v3(s->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+	/* A statement that does not compile: the one reason that is no breakage is that there are no tables, until this moment. */
+	if (r == SQLITE_ERROR && !has_tables(s))
+		return -ENOENT;
+	if (r == SQLITE_ERROR)
+		r = sqlite3_prepare_v3(s->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
 	if (r != SQLITE_OK)
-		return code_of_prepare(s, r);
+		return code_of(s, r);
 	s->kept[s->count].sql = sql;
 	s->kept[s->count++].statement = *statement;
 	return 0;
@@ -141,9 +146,15 @@ open_file(struct sqlite *s, const char *path, bool to_write)
 	if (r == SQLITE_OK)
 		r = sqlite3_busy_timeout(s->handle, BUSY_MS);
 	/* Readers never wait for a writer then, and a writer that was killed leaves nothing that a reader had to repair. */
-	if (r == SQLITE_OK && to_write)
+	for (int i = 0; r == SQLITE_OK && to_write && i < TRIES; i++) {
 		r = sqlite3_exec(s->handle, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
 		    NULL, NULL, NULL);
+		if ((r & 0xff) != SQLITE_BUSY || i + 1 == TRIES)
+			break;
+		/* Two who make the file at once: SQLite does not wait by itself here. */
+		(void)sqlite3_sleep(TRY_MS);
+		r = SQLITE_OK;
+	}
 	(void)umask(before);
 	return r;
 }
