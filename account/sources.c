@@ -69,7 +69,7 @@ load_module(const char *name)
 const struct account_source *
 account_source_named(const char *name)
 {
-	for (size_t i = 0; i < sizeof built_in / sizeof *built_in; i++)
+	for (size_t i = 0; i < sizeof built_in / sizeof built_in[0]; i++)
 		if (str_same(built_in[i]->name, name))
 			return built_in[i];
 	if (account_sources_linked != NULL) {
@@ -141,8 +141,9 @@ account_sources_open(struct account_sources *s, const struct conf *conf)
 
 	*s = (struct account_sources){ .conf = conf };
 	unix_warm_up();
-	unix_forbid_groups(server->refused_groups.v, server->refused_groups.n);
-	r = open_listed(s, &server->accounts);
+	r = unix_forbid_groups(server->refused_groups.v, server->refused_groups.n);
+	if (r == 0)
+		r = open_listed(s, &server->accounts);
 	for (const struct conf_section *l = NULL; r == 0 && (l = conf_section_next(conf, SC_LISTENER, l)) != NULL;) {
 		struct conf_subject subject = { .listener = conf_section_name(l) };
 		struct conf_resolved resolved;

@@ -251,6 +251,7 @@ unix_group_id(const char *name, gid_t *gid)
 	char *text = NULL;
 	int r = ERANGE;
 
+	*gid = (gid_t)-1;
 	if (parse_id(name, strlen(name), gid))
 		return 0;
 	for (size_t size = 1024; r == ERANGE && size <= 16 * LOOKUP_MAX; size *= 4) {
@@ -339,15 +340,35 @@ unix_own_identity(struct account *a)
 	return 0;
 }
 
-void
+/* getgrnam_r(3): the codes by which sources of groups say that there is none of that name. */
+static bool
+is_unknown(int r)
+{
+	return r == -ENOENT || r == -ESRCH || r == -EBADF || r == -EPERM;
+}
+
+int
 unix_forbid_groups(const char *const *names, size_t n)
 {
 	gid_t gid;
 
 	forbidden_count = 0;
-	for (size_t i = 0; i < n && forbidden_count < FORBIDDEN_MAX; i++)
-		if (unix_group_id(names[i], &gid) == 0)
-			forbidden[forbidden_count++] = gid;
+	for (size_t i = 0; i < n; i++) {
+		int r = unix_group_id(names[i], &gid);
+
+		if (is_unknown(r))
+			continue;
+		if (r == 0 && forbidden_count == FORBIDDEN_MAX) {
+			log_problem(LOG_LEVEL_ERROR, "refused-groups-too-many", names[i], 0);
+			return -E2BIG;
+		}
+		if (r != 0) {
+			log_problem(LOG_LEVEL_ERROR, "refused-group-lookup", names[i], r);
+			return r;
+		}
+		forbidden[forbidden_count++] = gid;
+	}
+	return 0;
 }
 
 bool

@@ -54,9 +54,11 @@ int unix_own_identity(struct account *a);
 
 /*
  * Groups that no session keeps, besides group 0: resolves names once, in the
- * template.  Unknown names are skipped.
+ * template.  Unknown names are skipped.  0, or a negative code, logged: a name
+ * could not be looked up, or there are more than 32 groups (-E2BIG).  Nobody
+ * must be served then, for a forbidden group might be kept.
  */
-void unix_forbid_groups(const char *const *names, size_t n);
+int unix_forbid_groups(const char *const *names, size_t n);
 bool unix_group_forbidden(gid_t gid);
 
 /* Names of the account's Unix groups, the primary one first, separated by commas; what does not fit is left out. */

@@ -32,7 +32,7 @@ START_TEST(groups_are_the_users_without_privileged_ones)
 
 	if (needs_root(__func__))
 		return;
-	unix_forbid_groups(names, 2);
+	ck_assert_int_eq(unix_forbid_groups(names, 2), 0);
 	account_init(&a, "alice");
 	ck_assert_int_eq(unix_find(&a, "alice"), ACCOUNT_FOUND);
 	ck_assert_int_eq(account_load_groups(&a), 0);
@@ -42,6 +42,21 @@ START_TEST(groups_are_the_users_without_privileged_ones)
 	unix_group_names(&a, text, sizeof text);
 	ck_assert_str_eq(text, a.groups[0] == 2050 ? "alice,staff,projects" : "alice,projects,staff");
 	account_free(&a);
+}
+END_TEST
+
+START_TEST(a_forbidden_group_that_finds_no_room_is_an_error)
+{
+	static const char *const numbers[] = { "7", "8" };
+	const char *many[33];
+
+	for (int i = 0; i < 33; i++)
+		many[i] = numbers[i % 2];
+	ck_assert_int_eq(unix_forbid_groups(many, 32), 0);
+	ck_assert(unix_group_forbidden(8) && !unix_group_forbidden(9) && unix_group_forbidden(0));
+	ck_assert_int_eq(unix_forbid_groups(many, 33), -E2BIG);
+	ck_assert_int_eq(unix_forbid_groups(many, 0), 0);
+	ck_assert(!unix_group_forbidden(8));
 }
 END_TEST
 
@@ -113,6 +128,7 @@ account_unix_suite(void)
 
 	tcase_add_test(t, users_are_found);
 	tcase_add_test(t, groups_are_the_users_without_privileged_ones);
+	tcase_add_test(t, a_forbidden_group_that_finds_no_room_is_an_error);
 	tcase_add_loop_test(t, run_as, 0, (int)(sizeof identities / sizeof *identities));
 	tcase_add_test(t, name_files);
 	suite_add_tcase(s, t);
