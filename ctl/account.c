@@ -84,8 +84,8 @@ struct setting {
 	bool more;
 };
 
-static int
-parse_setting(const struct invocation *inv, const char *text, struct setting *s)
+static bool
+split_setting(const char *text, struct setting *s)
 {
 	const char *equal = strchr(text, '=');
 	size_t n = equal == NULL ? 0 : (size_t)(equal - text);
@@ -93,25 +93,33 @@ parse_setting(const struct invocation *inv, const char *text, struct setting *s)
 	s->more = n > 1 && text[n - 1] == '+';
 	n -= s->more;
 	if (n == 0 || n >= sizeof(s->key))
-		return ctl_fail(inv, CTL_USAGE, "%s: KEY=VALUE was expected", text);
+		return false;
 	memcpy(s->key, text, n);
 	s->key[n] = '\0';
 	s->value = equal[1] == '\0' && !s->more ? NULL : equal + 1;
-	if (s->value == NULL)
-		return conf_key(s->key) != NULL && strcmp(s->key, "password") != 0 ? CTL_OK
-		    : manage_check(inv, s->key, "");
-	return manage_check(inv, s->key, s->value);
+	return true;
+}
+
+static int
+check_setting(const struct invocation *inv, const char *text)
+{
+	struct setting s;
+
+	if (!split_setting(text, &s))
+		return ctl_fail(inv, CTL_USAGE, "%s: KEY=VALUE was expected", text);
+	if (s.value == NULL && conf_key(s.key) != NULL && strcmp(s.key, "password") != 0)
+		return CTL_OK;
+	return manage_check(inv, s.key, s.value == NULL ? "" : s.value);
 }
 
 /* All of them, before anything is changed. */
 static int
 check_settings(const struct invocation *inv)
 {
-	struct setting s;
 	int r = CTL_OK;
 
 	for (int i = 1; r == CTL_OK && i < inv->argc; i++)
-		r = parse_setting(inv, inv->argv[i], &s);
+		r = check_setting(inv, inv->argv[i]);
 	return r;
 }
 
@@ -122,7 +130,8 @@ apply_settings(const struct invocation *inv, const struct manage *m)
 	int r = 0;
 
 	for (int i = 1; r == 0 && i < inv->argc; i++) {
-		(void)parse_setting(inv, inv->argv[i], &s);
+		if (!split_setting(inv->argv[i], &s))
+			return SP_EFORMAT;
 		r = s.more ? m->source->append(m->state, inv->argv[0], s.key, s.value)
 		    : m->source->set(m->state, inv->argv[0], s.key, s.value);
 	}

@@ -131,16 +131,31 @@ passwd_line(struct imported *a, char *line)
 	return 1;
 }
 
+/* One to four digits, hours and minutes, up to that end; what follows them is returned, NULL if they are wrong. */
+static const char *
+take_time(const char *text, char end, unsigned *time)
+{
+	size_t n = strspn(text, "0123456789");
+
+	*time = 0;
+	if (n == 0 || n > 4 || text[n] != end)
+		return NULL;
+	for (size_t i = 0; i < n; i++)
+		*time = *time * 10 + (unsigned)(text[i] - '0');
+	return *time <= 2400 && *time % 100 < 60 ? text + n + (end != '\0') : NULL;
+}
+
 /* 0830-1745 */
 static int
 take_hours(struct imported *a, const char *text)
 {
 	unsigned from, to;
-	char rest;
+	const char *second;
 
 	if (text[0] == '\0')
 		return 0;
-	if (sscanf(text, "%4u-%4u%c", &from, &to, &rest) != 2)
+	second = take_time(text, '-', &from);
+	if (second == NULL || take_time(second, '\0', &to) == NULL)
 		return wrong(a, "the time of day must look like 0830-1745");
 	imported_set(a, "login_hours", "%02u:%02u-%02u:%02u", from / 100, from % 100, to / 100, to % 100);
 	return 0;
@@ -202,9 +217,11 @@ cluster_line(struct imported *a, char *line)
 	imported_set(a, "start", "%s", field[3]);
 	if (number(field[2]) == 0)
 		imported_set(a, "administrator", "yes");
-	if (password_is_hash(field[1]))
+	if (password_is_hash(field[1])) {
 		a->verifier = field[1];
-	if (a->verifier != NULL || strlen(field[1]) == 1)
+		return 1;
+	}
+	if (strlen(field[1]) == 1)
 		return 1;
 	r = secret_set(&secret, field[1], strlen(field[1]));
 	if (r == 0)

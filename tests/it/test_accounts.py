@@ -158,6 +158,20 @@ def test_wrong_lines_change_nothing(base):
     ctl(base, "remove", "good")
 
 
+@pytest.mark.parametrize("hours,want", [
+    ("0-600", "00:00-06:00"), ("0830-2400", "08:30-24:00"), ("+830-1745", None), (" 830-1745", None), ("0860-1745", None),
+    ("2401-1", None), ("0830-1745x", None), ("08300-1745", None), ("0830", None), ("-", None), ("-1-5", None)])
+def test_hours_of_pure_ftpd(base, hours, want):
+    line = f"pure:{HASH}:1:1::/m" + ":" * 12 + f"{hours}\n"
+    p = ctl(base, "import", "--format", "pure-ftpd", "-", password=line, code=0 if want else NO)
+    if want is None:
+        assert ":1: pure: the time of day must look like" in p.stderr
+        return
+    have = json.loads(ctl(base, "list", "--json").stdout)
+    ctl(base, "remove", "pure")
+    assert {s["key"]: s["value"] for s in have[0]["settings"]}["login_hours"] == want
+
+
 def test_a_hundred_thousand(base, tmp_path):
     path = tmp_path / "many"
     path.write_text("".join(f"m{i:06d}:{HASH}:{IDENTITY}:{IDENTITY}::{base.shared}:/bin/sh\n" for i in range(100000)))
