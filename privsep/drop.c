@@ -48,6 +48,7 @@ get_caps(uint64_t *permitted, uint64_t *effective, uint64_t *inheritable)
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
 	struct __user_cap_data_struct data[2];
 
+	*permitted = *effective = *inheritable = 0;
 	if (syscall(SYS_capget, &head, data) < 0)
 		return -errno;
 	*permitted = data[0].permitted | (uint64_t)data[1].permitted << 32;

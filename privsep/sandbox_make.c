@@ -28,20 +28,19 @@ enum { T = PHASE_TEMPLATE, S = PHASE_SPARE, E = PHASE_LIVE };
 enum strictness { NARROW, SOFT, HARD };
 
 struct allowed {
+	const char *name, *reason;
 	int call;
-	const char *name;
 	unsigned roles;
 	int until;
 	unsigned arg_count;
 	struct scmp_arg_cmp args[2];
-	const char *args_text, *reason;
+	const char *args_text;
 };
 
 struct other {
+	const char *name, *reason;
 	int call;
-	const char *name;
 	int how;		/* an errno, or enum strictness */
-	const char *reason;
 };
 
 #define ANY			0, { { 0, 0, 0, 0 } }, ""
@@ -52,21 +51,21 @@ struct other {
 
 #define REFUSE(call, error, reason)
 #define FORBID(call, how, reason)
-#define SYS(call, roles, until, args, reason) { SCMP_SYS(call), #call, roles, until, args, reason },
+#define SYS(call, roles, until, args, reason) { #call, reason, SCMP_SYS(call), roles, until, args },
 static const struct allowed allow[] = {
 #include "privsep/syscalls.def"
 };
 #undef SYS
 #undef REFUSE
 #define SYS(call, roles, until, args, reason)
-#define REFUSE(call, error, reason) { SCMP_SYS(call), #call, error, reason },
+#define REFUSE(call, error, reason) { #call, reason, SCMP_SYS(call), error },
 static const struct other refuse[] = {
 #include "privsep/syscalls.def"
 };
 #undef REFUSE
 #undef FORBID
 #define REFUSE(call, error, reason)
-#define FORBID(call, how, reason) { SCMP_SYS(call), #call, how, reason },
+#define FORBID(call, how, reason) { #call, reason, SCMP_SYS(call), how },
 static const struct other forbid[] = {
 #include "privsep/syscalls.def"
 };

@@ -39,11 +39,12 @@ read_status(pid_t pid, struct status *s)
 	ssize_t n;
 	int fd;
 
+	s->at = s->usual;
+	s->usual[0] = '\0';
 	(void)str_format(path, sizeof path, "/proc/%ld/status", (long)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	s->at = s->usual;
 	n = read_text(fd, s->usual, sizeof s->usual);
 	if (n == sizeof s->usual - 1) {
 		s->at = long_text;
@@ -53,7 +54,7 @@ read_status(pid_t pid, struct status *s)
 	return n < 0 ? (int)n : 0;
 }
 
-/* The text after "Name:" at the beginning of a later line; NULL when it is missing. */
+/* The text after name, which ends in a colon, at the beginning of a later line; NULL when it is missing. */
 static const char *
 field(struct status *s, const char *name)
 {
@@ -61,9 +62,9 @@ field(struct status *s, const char *name)
 
 	for (const char *p = s->at; p != NULL; p = strchr(p, '\n')) {
 		p += *p == '\n';
-		if (strncmp(p, name, len) == 0 && p[len] == ':') {
+		if (strncmp(p, name, len) == 0) {
 			s->at = p;
-			return p + len + 1;
+			return p + len;
 		}
 	}
 	return NULL;
@@ -139,22 +140,22 @@ verify_process(pid_t pid, const struct verify_want *want, char *why, size_t size
 		(void)str_copy(why, size, "its status in /proc cannot be read");
 		return r;
 	}
-	if (!ids_are(field(&s, "Uid"), want->uid))
+	if (!ids_are(field(&s, "Uid:"), want->uid))
 		return fault(why, size, "it has another uid");
-	if (!ids_are(field(&s, "Gid"), want->gid))
+	if (!ids_are(field(&s, "Gid:"), want->gid))
 		return fault(why, size, "it has another gid");
-	if (want->groups != NULL && !groups_are(field(&s, "Groups"), want->groups, want->group_count))
+	if (want->groups != NULL && !groups_are(field(&s, "Groups:"), want->groups, want->group_count))
 		return fault(why, size, "it has other supplementary groups");
-	if (!caps_within(field(&s, "CapPrm"), want->caps) || !caps_within(field(&s, "CapEff"), want->caps))
+	if (!caps_within(field(&s, "CapPrm:"), want->caps) || !caps_within(field(&s, "CapEff:"), want->caps))
 		return fault(why, size, "it has more capabilities than its role");
-	if (!number_is_at_least(field(&s, "NoNewPrivs"), 1))
+	if (!number_is_at_least(field(&s, "NoNewPrivs:"), 1))
 		return fault(why, size, "no_new_privs is not set");
 	if (want->filters == 0)
 		return 0;
-	if (!number_is_at_least(field(&s, "Seccomp"), 2))
+	if (!number_is_at_least(field(&s, "Seccomp:"), 2))
 		return fault(why, size, "it has no system call filter");
 	/* Kernels before 5.9 do not count the filters. */
-	filters = field(&s, "Seccomp_filters");
+	filters = field(&s, "Seccomp_filters:");
 	if (filters != NULL && !number_is_at_least(filters, want->filters))
 		return fault(why, size, "it has fewer system call filters than its role");
 	return 0;
