@@ -75,7 +75,7 @@ authz_reason(
 	}
 	text_add(&t, "%s: ", p->layers[v->layer].dialect->name);
 	cite(&p->layers[v->layer], asked, &v->hit, v->missing, &t);
-	if (v->on_resolved) {
+	if (asked != NULL && v->on_resolved) {
 		text_add(&t, "; the link leads to ");
 		text_add_escaped(&t, o->resolved, strlen(o->resolved));
 	}

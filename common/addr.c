@@ -74,11 +74,9 @@ static int
 parse_host(struct addr *a, const char *host, in_port_t port)
 {
 	memset(a, 0, sizeof *a);
-	if (strcmp(host, "*") == 0)
-		a->sa.sa_family = AF_INET6;
-	else if (inet_pton(AF_INET, host, &a->in.sin_addr) == 1)
+	if (inet_pton(AF_INET, host, &a->in.sin_addr) == 1)
 		a->sa.sa_family = AF_INET;
-	else if (inet_pton(AF_INET6, host, &a->in6.sin6_addr) == 1)
+	else if (strcmp(host, "*") == 0 || inet_pton(AF_INET6, host, &a->in6.sin6_addr) == 1)
 		a->sa.sa_family = AF_INET6;
 	else
 		return SP_EFORMAT;

@@ -123,7 +123,7 @@ grow_buckets(struct conf *c)
 
 	if (c->n < c->bucket_count)
 		return true;
-	b = calloc(count, sizeof(*b));
+	b = calloc(count, sizeof(struct conf_section *));
 	if (b == NULL)
 		return false;
 	free(c->buckets);
@@ -164,7 +164,7 @@ conf_section_make(struct conf *c, enum conf_scope kind, const char *name, const 
 		*made = found.s == NULL;
 	if (found.s != NULL)
 		return found.s;
-	if (!grow_buckets(c) || !grow(&c->sections, c->n, &c->size, sizeof(*c->sections)) ||
+	if (!grow_buckets(c) || !grow(&c->sections, c->n, &c->size, sizeof(struct conf_section *)) ||
 	    (s = arena_alloc(c->arena, sizeof *s)) == NULL)
 		return NULL;
 	s->kind = kind;

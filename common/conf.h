@@ -49,8 +49,7 @@ enum conf_reload { NEXT_SESSION, RESTART };
 #define CONF_TYPES(CONF_TYPE)								\
 	CONF_TYPE(BOOL,    bool,	       "yes or no")				\
 	CONF_TYPE(INT,     int64_t,	       "a whole number")			\
-	CONF_TYPE(SECONDS, uint32_t,	       "a time: a number with s, m, h or d, such as 90s or 1h30m; " \
-		"seconds without a letter")					\
+	CONF_TYPE(SECONDS, uint32_t, "a time: a number with s, m, h or d (90s, 1h30m); seconds without a letter") \
 	CONF_TYPE(SIZE,    uint64_t,	       "bytes: a number, with K, M, G or T for powers of 1024") \
 	CONF_TYPE(RATE,    uint64_t,	       "bytes a second: a number, with K, M or G for powers of 1024") \
 	CONF_TYPE(OCTAL,   uint32_t,	       "octal digits, such as 022")		\

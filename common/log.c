@@ -108,7 +108,7 @@ log_bytes(struct log_line *l, const char *key, const void *value, size_t len)
 	if (!wanted(l) || k + 4 > sizeof field)
 		return;
 	field[0] = ' ';
-	memcpy(field + 1, key, k);
+	memcpy(field + 1, key, k + 1);
 	field[++k] = '=';
 	n = str_escape(field + k + 2, sizeof field - k - 3, value, len);
 	quote = needs_quotes(field + k + 2, n);

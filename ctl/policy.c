@@ -459,6 +459,7 @@ view_ask(struct view *v, const struct question *q, bool kernel, struct asked *a)
 {
 	const struct pair *pair = find_pair(q);
 	const char *wrong;
+	bool rename = pair != NULL && pair->first == AUTHZ_OP_RNFR;
 	int op = pair != NULL ? (int)pair->first : authz_command(q->command);
 
 	memset(a->steps, 0, sizeof(a->steps));
@@ -476,9 +477,9 @@ view_ask(struct view *v, const struct question *q, bool kernel, struct asked *a)
 		    q->path2 == NULL ? "the command needs two paths" : add_step(v, a, pair->second, "target", q->path2);
 	if (wrong != NULL || !kernel)
 		return wrong;
-	ask_kernel(v, a, 0, a->n == 2 && pair->first == AUTHZ_OP_RNFR ? a->path[1] : NULL);
+	ask_kernel(v, a, 0, a->n == 2 && rename ? a->path[1] : NULL);
 	if (a->n == 2)
-		ask_kernel(v, a, 1, pair->first == AUTHZ_OP_RNFR ? a->path[0] : NULL);
+		ask_kernel(v, a, 1, rename ? a->path[0] : NULL);
 	return NULL;
 }
 

@@ -78,7 +78,7 @@ audit(struct agent *a, enum authz_op op, const struct place *p, const char *reas
 	log_end(&l);
 }
 
-static int
+static int __attribute__((nonnull(1)))
 decide(struct agent *a, enum authz_op op, const struct place *p)
 {
 	char reason[sizeof a->refusal_text];

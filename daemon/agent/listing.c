@@ -356,8 +356,10 @@ put_heading(const struct listing *l, char *p)
 	*p++ = '\r';
 	*p++ = '\n';
 	p = format_name(p, below, strlen(below));
-	memcpy(p, ":\r\n", 3);
-	return p + 3;
+	*p++ = ':';
+	*p++ = '\r';
+	*p++ = '\n';
+	return p;
 }
 
 /* "." and "..", or cdir and pdir. */

@@ -165,7 +165,7 @@ tree_control(void *context, const char *folder, const char *name, const struct a
 
 /* What an attribute of n bytes (or -1) and the Unix owner say. */
 static uint32_t
-owner_from(const struct agent *a, char value[static OWNER_SIZE], ssize_t n, uid_t uid)
+owner_from(const struct agent *a, char value[static OWNER_SIZE + 1], ssize_t n, uid_t uid)
 {
 	unsigned long owner;
 	char *end;
@@ -183,9 +183,9 @@ owner_from(const struct agent *a, char value[static OWNER_SIZE], ssize_t n, uid_
 static uint32_t
 owner_of(const struct agent *a, int fd, const struct stat *st)
 {
-	char value[OWNER_SIZE];
+	char value[OWNER_SIZE + 1];
 
-	return owner_from(a, value, fgetxattr(fd, OWNER_XATTR, value, sizeof value - 1), st->st_uid);
+	return owner_from(a, value, fgetxattr(fd, OWNER_XATTR, value, OWNER_SIZE), st->st_uid);
 }
 
 /*
@@ -237,12 +237,12 @@ static int
 tree_owner(void *context, const char *path, uint32_t *owner)
 {
 	struct agent *a = context;
-	char value[OWNER_SIZE];
+	char value[OWNER_SIZE + 1];
 	struct stat st;
 	int fd;
 
 	if (is_listed(path)) {
-		*owner = owner_from(a, value, lgetxattr(listed.name, OWNER_XATTR, value, sizeof value - 1), listed.uid);
+		*owner = owner_from(a, value, lgetxattr(listed.name, OWNER_XATTR, value, OWNER_SIZE), listed.uid);
 		return 0;
 	}
 	*owner = listed.owner;

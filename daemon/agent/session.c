@@ -218,7 +218,7 @@ receive_profile(struct agent *a)
 	int r;
 
 	while ((r = chan_receive(&a->monitor, &a->in, ST_SPARE)) == 0 && a->in.type == MSG_LAYER)
-		if ((r = policy_add(a, &a->in.layer)) != 0)
+		if (policy_add(a, &a->in.layer) != 0)
 			return 1 + SP_EXIT_OS;
 	if (r == -EINTR)
 		return receive_profile(a);

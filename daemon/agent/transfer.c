@@ -124,6 +124,7 @@ open_file(struct agent *a, struct msg_reading *answer)
 	struct stat st;
 	int fd, r = must_exist(a);
 
+	answer->size = 0;
 	if (r != 0)
 		return r;
 	if (!root_is_file(&a->place))

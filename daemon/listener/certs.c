@@ -158,6 +158,7 @@ open_file(const char *path, struct cert_mark *seen, struct stat *st)
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), r;
 
 	*seen = (struct cert_mark){ 0 };
+	*st = (struct stat){ 0 };
 	if (fd < 0)
 		return -errno;
 	r = fstat(fd, st) < 0 ? -errno : S_ISREG(st->st_mode) ? 0 : SP_EFORMAT;

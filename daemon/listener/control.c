@@ -18,6 +18,7 @@
 #include "daemon/listener/control.h"
 #include "daemon/listener/report.h"
 #include "daemon/listener/server.h"
+#include "daemon/listener/session.h"
 #include "privsep/chan.h"
 
 #define CLIENTS_MAX	32
@@ -279,11 +280,12 @@ void
 control_close(struct server *s)
 {
 	struct control *k = s->control;
+	struct client *c, *next;
 
 	if (k == NULL)
 		return;
-	while (!TAILQ_EMPTY(&k->clients))
-		drop(TAILQ_FIRST(&k->clients));
+	TAILQ_FOREACH_SAFE(c, &k->clients, link, next)
+		drop(c);
 	if (k->fd >= 0) {
 		if (event_initialized(&k->ready))
 			event_del(&k->ready);

@@ -291,9 +291,9 @@ serve(struct server *s, int fd, const char *listener, const struct addr *peer, c
 static void
 serve_waiting(struct server *s)
 {
-	struct waiting *w;
+	struct waiting *w, *next;
 
-	while ((w = TAILQ_FIRST(&s->pool->waiting)) != NULL) {
+	TAILQ_FOREACH_SAFE(w, &s->pool->waiting, link, next) {
 		if (!serve(s, w->fd, w->listener, &w->peer, &w->local))
 			return;
 		drop_waiting(s, w);
@@ -434,9 +434,11 @@ pool_session_ended(struct session *n)
 static void
 end_waiting(struct server *s, int64_t now, const char *text)
 {
-	struct waiting *w;
+	struct waiting *w, *next;
 
-	while ((w = TAILQ_FIRST(&s->pool->waiting)) != NULL && w->deadline <= now) {
+	TAILQ_FOREACH_SAFE(w, &s->pool->waiting, link, next) {
+		if (w->deadline > now)
+			return;
 		refuse(s, w->fd, w->listener, text);
 		srclimit_leave(s->sources, &w->peer);
 		doors_left(s, w->listener);

@@ -157,10 +157,9 @@ add_files(struct tls_profile *p, const struct settings *s, const void *files, si
 	struct rd r;
 	struct tlsfile f;
 	const char *why = NULL;
-	int more;
 
 	rd_init(&r, files, len);
-	while (why == NULL && (more = tlsfiles_get(&r, &f)) == 1)
+	while (why == NULL && tlsfiles_get(&r, &f) == 1)
 		if (wanted(s, &f))
 			why = add[f.kind](p, &f);
 	return why == NULL && r.error != 0 ? "sealed certificates are damaged" : why;
