@@ -99,7 +99,8 @@ struct account_query {
 	bool tls;
 	const struct addr *peer;	/* NULL: unknown */
 	const struct addr *local;
-	const uint8_t *certificate;	/* what the verified client certificate says, a line each: sha256:HEX, dns:NAME, email:NAME */
+	const uint8_t *certificate;	/* what the verified client certificate says, a line each: sha256:HEX,
+	    dns:NAME, email:NAME */
 	size_t certificate_len;
 };
 
@@ -171,10 +172,12 @@ struct account_source {
 	int (*open)(const struct conf *, void **state);
 
 	/* Looks the name up and fills in a; *why matters when REFUSED or UNAVAILABLE. */
-	enum account_result (*find)(void *state, const struct account_query *, struct account *a, enum account_reason *why);
+	enum account_result (*find)(void *state, const struct account_query *, struct account *a,
+	    enum account_reason *why);
 
 	/* For VERIFY_SOURCE: is the password right? Also account management (PAM). NULL: none. */
-	enum account_result (*verify)(void *state, const struct account_query *, struct account *a, enum account_reason *why);
+	enum account_result (*verify)(void *state, const struct account_query *, struct account *a,
+	    enum account_reason *why);
 
 	/*
 	 * A hash of the kind this source's accounts usually have, for the
@@ -182,7 +185,10 @@ struct account_source {
 	 */
 	const char *(*typical_hash)(void *state);
 
-	/* Opens and closes the account's session (PAM). After a successful verify(). NULL: none. 0 or a negative code. */
+	/*
+	 * Opens and closes the account's session (PAM). After a successful verify(). NULL: none. 0
+	 * or a negative code.
+	 */
 	int (*session_open)(void *state, struct account *a);
 	void (*session_close)(void *state, struct account *a);
 

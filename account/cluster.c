@@ -172,7 +172,8 @@ find_counter(const char *text, int64_t *number)
 
 	*number = -1;
 	for (const char *p = text; *p != '\0'; p += line_length(p), p += *p == '\n')
-		if (is_counter(p) && split(p, line_length(p), field, len) >= 3 && (*number = number_of(field[2], len[2])) >= 0)
+		if (is_counter(p) && split(p, line_length(p), field, len) >= 3 && (*number = number_of(field[2],
+		    len[2])) >= 0)
 			return p;
 	*number = FIRST_NUMBER;
 	while (cluster_next(&at, &line, &row, NULL))
@@ -189,7 +190,8 @@ cluster_with_account(const char *text, const char *name, const char *password, c
 	bool open_line = at > text && at[-1] != '\n';
 	char *lines = NULL, *out;
 
-	if (asprintf(&lines, "%s%s:%s:%lld:%s\n_:-:%lld%s", open_line ? "\n" : "", name, password, (long long)*number, home,
+	if (asprintf(&lines, "%s%s:%s:%lld:%s\n_:-:%lld%s", open_line ? "\n" : "", name, password, (long long)*number,
+	    home,
 	    (long long)*number + 1, counter == NULL ? "\n" : "") < 0)
 		return NULL;
 	out = replaced(text, at, behind, lines);

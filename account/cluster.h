@@ -17,7 +17,10 @@ struct cluster_row {
 	unsigned line;
 };
 
-/* The next account behind *at; its line is skipped. false: there is none any more. wrong: lines that are no accounts, or NULL. */
+/*
+ * The next account behind *at; its line is skipped. false: there is none any more. wrong: lines
+ * that are no accounts, or NULL.
+ */
 bool cluster_next(const char **at, unsigned *line, struct cluster_row *, unsigned *wrong);
 /* The first account of that name. */
 bool cluster_find(const char *text, const char *name, struct cluster_row *);

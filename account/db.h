@@ -17,7 +17,10 @@
 
 struct db;
 
-/* Receives a row; columns are NULL for SQL's NULL and live until it returns. Non-zero ends the statement with that code. */
+/*
+ * Receives a row; columns are NULL for SQL's NULL and live until it returns. Non-zero ends the
+ * statement with that code.
+ */
 typedef int db_row(void *context, const char *const *columns);
 
 struct db_kind {

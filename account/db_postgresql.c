@@ -141,7 +141,8 @@ db_open_postgresql(const char *parameters, struct db **out)
 {
 	/* The administrator's own parameters come last and count more. */
 	static const char *const keys[] = { "connect_timeout", "client_encoding", "application_name", "dbname", NULL };
-	const char *const values[] = { CONNECT_SECONDS, "UTF8", "sallyport", parameters == NULL ? "" : parameters, NULL };
+	const char *const values[] = { CONNECT_SECONDS, "UTF8", "sallyport", parameters == NULL ? "" : parameters,
+	    NULL };
 	struct postgresql *p = calloc(1, sizeof *p);
 
 	if (p == NULL)

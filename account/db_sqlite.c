@@ -69,7 +69,10 @@ prepare(struct sqlite *s, const char *sql, sqlite3_stmt **statement)
 	if (s->count == STATEMENTS)
 		sqlite3_finalize(s->kept[--s->count].statement);
 	r = sqlite3_prepare_v3(s->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
-	/* A statement that does not compile: the one reason that is no breakage is that there are no tables, until this moment. */
+	/*
+	 * A statement that does not compile: the one reason that is no breakage is that there are
+	 * no tables, until this moment.
+	 */
 	if (r == SQLITE_ERROR && !has_tables(s))
 		return -ENOENT;
 	if (r == SQLITE_ERROR)
@@ -145,9 +148,13 @@ open_file(struct sqlite *s, const char *path, bool to_write)
 
 	if (r == SQLITE_OK)
 		r = sqlite3_busy_timeout(s->handle, BUSY_MS);
-	/* Readers never wait for a writer then, and a writer that was killed leaves nothing that a reader had to repair. */
+	/*
+	 * Readers never wait for a writer then, and a writer that was killed leaves nothing that a
+	 * reader had to repair.
+	 */
 	for (int i = 0; r == SQLITE_OK && to_write && i < TRIES; i++) {
-		r = sqlite3_exec(s->handle, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
+		r = sqlite3_exec(s->handle,
+		    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
 		    NULL, NULL, NULL);
 		if ((r & 0xff) != SQLITE_BUSY || i + 1 == TRIES)
 			break;

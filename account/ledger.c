@@ -164,7 +164,8 @@ change(uint64_t *count, uint64_t added, uint64_t removed, uint64_t limit)
 }
 
 int
-ledger_change(int fd, const struct ledger *added, const struct ledger *removed, const struct ledger *limit, struct ledger *now)
+ledger_change(int fd, const struct ledger *added, const struct ledger *removed, const struct ledger *limit,
+    struct ledger *now)
 {
 	struct entry e, before;
 	int older, r = lock(fd, F_WRLCK);

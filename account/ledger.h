@@ -17,7 +17,10 @@ struct ledger {
 	uint64_t bytes, files;
 };
 
-/* Opens the account's ledger, and makes folder (mode 0700) and file (0600) when they are not there. A descriptor or -errno. */
+/*
+ * Opens the account's ledger, and makes folder (mode 0700) and file (0600) when they are not there.
+ * A descriptor or -errno.
+ */
 int ledger_open(const char *directory, const char *account);
 
 /* What it says. 0 or a negative code. */
@@ -29,6 +32,7 @@ int ledger_set(int fd, const struct ledger *);
  * Takes removed away and adds added; below zero is zero.  A limit of 0 is none.  -EDQUOT, and nothing has changed, when
  * something grows and would be beyond its limit.  now receives what it says afterwards.
  */
-int ledger_change(int fd, const struct ledger *added, const struct ledger *removed, const struct ledger *limit, struct ledger *now);
+int ledger_change(int fd, const struct ledger *added, const struct ledger *removed, const struct ledger *limit,
+    struct ledger *now);
 
 #endif

@@ -281,7 +281,8 @@ upgrade(const struct account_sources *s, const struct account_query *q, const st
 	if (!old || !conf_server(s->conf)->upgrade_passwords || a->source->set_password == NULL || q->password->len < 2)
 		return;
 	r = a->source->set_password(a->source_state, a->name, q->password);
-	log_problem(r == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, r == 0 ? "password-upgraded" : "password-not-upgraded", a->name,
+	log_problem(r == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, r == 0 ? "password-upgraded"
+	    : "password-not-upgraded", a->name,
 	    r);
 }
 
@@ -313,7 +314,8 @@ find(const struct account_sources *s, const struct account_query *q, struct acco
 }
 
 enum account_result
-account_find(const struct account_sources *s, const struct account_query *q, struct account *a, enum account_reason *why)
+account_find(const struct account_sources *s, const struct account_query *q, struct account *a,
+    enum account_reason *why)
 {
 	enum account_result r;
 
@@ -335,7 +337,8 @@ certificate_is_enough(const struct account_query *q, const struct account *a)
 }
 
 enum account_result
-account_login(const struct account_sources *s, const struct account_query *q, struct account *a, enum account_reason *why)
+account_login(const struct account_sources *s, const struct account_query *q, struct account *a,
+    enum account_reason *why)
 {
 	enum account_result r;
 	enum account_reason rule;

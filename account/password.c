@@ -99,7 +99,8 @@ is_cheap(const char *hash)
 	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
 	const char *mine, *now;
 
-	if (strncmp(hash, "$y$j", 4) != 0 || crypt_gensalt_rn("$y$", 0, NULL, 0, setting, (int)sizeof setting) == NULL ||
+	if (strncmp(hash, "$y$j", 4) != 0 || crypt_gensalt_rn("$y$", 0, NULL, 0, setting,
+	    (int)sizeof setting) == NULL ||
 	    strncmp(setting, "$y$j", 4) != 0)
 		return false;
 	mine = hash[4] == '\0' ? NULL : strchr(alphabet, hash[4]);

@@ -128,7 +128,8 @@ write_question(const struct account_query *q, char *out, size_t size)
 		addr_host(local, q->local);
 	if (q->peer != NULL)
 		addr_host(peer, q->peer);
-	n = snprintf(out, size, "account:%s\npassword:%s\nlocalhost:%s\nlocalport:%u\npeer:%s\nencrypted:%d\n%s%s%send\n", q->user,
+	n = snprintf(out, size,
+	    "account:%s\npassword:%s\nlocalhost:%s\nlocalport:%u\npeer:%s\nencrypted:%d\n%s%s%send\n", q->user,
 	    q->password->data, local, q->local == NULL ? 0u : (unsigned)addr_port(q->local), peer, q->tls,
 	    q->host[0] != '\0' ? "sni_name:" : "", q->host, q->host[0] != '\0' ? "\n" : "");
 	return n < 0 || (size_t)n >= size ? 0 : (size_t)n;
@@ -193,7 +194,8 @@ take_setting(struct answer *n, const char *key, const char *value)
 {
 	char why[256];
 
-	return conf_check(SC_ACCOUNT, key, value, why, sizeof why) != 0 ? SP_EFORMAT : account_add_pair(n->a, key, value);
+	return conf_check(SC_ACCOUNT, key, value, why, sizeof why) != 0 ? SP_EFORMAT : account_add_pair(n->a, key,
+	    value);
 }
 
 /* "/srv/jail/./start" */

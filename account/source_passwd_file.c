@@ -122,7 +122,10 @@ fill_in(const struct passwd_file *f, struct account *a, const struct cluster_row
 	r = account_add_pair(a, "home", dirname(copy));
 	if (r == 0)
 		r = account_add_pair(a, "start", home[0] == '\0' ? "/" : home);
-	/* As in the original: everybody may ask; SITE CHOWN is decided by the policy, and changes no owner of the system's. */
+	/*
+	 * As in the original: everybody may ask; SITE CHOWN is decided by the policy, and changes
+	 * no owner of the system's.
+	 */
 	if (r == 0)
 		r = account_add_pair(a, "change_password", "yes");
 	return r != 0 ? r : account_add_pair(a, "chown", "yes");
@@ -291,7 +294,8 @@ make_account(const char *text, const void *what, int *code)
 	struct cluster_row row;
 
 	*code = -EEXIST;
-	return cluster_find(text, e->name, &row) ? NULL : cluster_with_account(text, e->name, e->password, e->home, &e->number);
+	return cluster_find(text, e->name, &row) ? NULL : cluster_with_account(text, e->name, e->password, e->home,
+	    &e->number);
 }
 
 /* The field for a password: itself, as that system has it; a hash where that is wanted or the only way to write it. */

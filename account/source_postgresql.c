@@ -14,7 +14,8 @@ connect_to(const char *parameters, bool to_write, struct db **db)
 static int
 open_postgresql(const struct conf *conf, void **state)
 {
-	return tables_open((struct tables){ .where = conf_server(conf)->postgresql, .origin = "postgresql", .open = connect_to },
+	return tables_open((struct tables){ .where = conf_server(conf)->postgresql, .origin = "postgresql",
+	    .open = connect_to },
 	    state);
 }
 

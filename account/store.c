@@ -52,7 +52,8 @@ set_version(struct db *db, long version)
 	int r = run(db, "DELETE FROM sallyport_schema");
 
 	(void)str_format(text, sizeof text, "%ld", version);
-	return r != 0 ? r : run_with(db, "INSERT INTO sallyport_schema (version) VALUES (CAST($1 AS INTEGER))", text, NULL, NULL, NULL);
+	return r != 0 ? r : run_with(db, "INSERT INTO sallyport_schema (version) VALUES (CAST($1 AS INTEGER))", text,
+	    NULL, NULL, NULL);
 }
 
 /* Inside a transaction that nobody else can have at the same time. */
@@ -228,7 +229,8 @@ store_typical_hash(struct db *db, char *hash, size_t size)
 	int r;
 
 	hash[0] = '\0';
-	r = db->kind->run(db, "SELECT password FROM sallyport_accounts WHERE password LIKE '$%' LIMIT 1", NULL, 0, take_text, &t);
+	r = db->kind->run(db, "SELECT password FROM sallyport_accounts WHERE password LIKE '$%' LIMIT 1", NULL, 0,
+	    take_text, &t);
 	if (r != 0)
 		hash[0] = '\0';
 	password_mask(hash);
@@ -290,7 +292,8 @@ store_set_password(struct db *db, const char *name, const char *hash)
 {
 	int r = touch(db, name);
 
-	return r != 0 ? r : run_with(db, "UPDATE sallyport_accounts SET password = $2 WHERE name = $1", name, hash, NULL, NULL);
+	return r != 0 ? r : run_with(db, "UPDATE sallyport_accounts SET password = $2 WHERE name = $1", name, hash,
+	    NULL, NULL);
 }
 
 int
@@ -306,7 +309,8 @@ store_append(struct db *db, const char *name, const char *key, const char *value
 {
 	/* The account that is just being made needs no look at it: the reference of the tables sees to that. */
 	return run_with(db, "INSERT INTO sallyport_settings (account, key, position, value) SELECT $1, $2, "
-	    "coalesce(max(position) + 1, 0), $3 FROM sallyport_settings WHERE account = $1 AND key = $2", name, key, value, NULL);
+	    "coalesce(max(position) + 1, 0), $3 FROM sallyport_settings WHERE account = $1 AND key = $2", name, key,
+	    value, NULL);
 }
 
 int
@@ -315,6 +319,7 @@ store_set(struct db *db, const char *name, const char *key, const char *value)
 	int r = touch(db, name);
 
 	if (r == 0)
-		r = run_with(db, "DELETE FROM sallyport_settings WHERE account = $1 AND key = $2", name, key, NULL, NULL);
+		r = run_with(db, "DELETE FROM sallyport_settings WHERE account = $1 AND key = $2", name, key, NULL,
+		    NULL);
 	return r != 0 || value == NULL ? r : store_append(db, name, key, value);
 }

@@ -25,7 +25,8 @@ manage_fail(const struct invocation *inv, const char *name, int code)
 		return ctl_fail(inv, CTL_FAILED, "the tables were made by a newer sallyport");
 	if (code == -EBUSY)
 		return ctl_fail(inv, CTL_FAILED, "%s: somebody else has been writing for too long", name);
-	return ctl_fail_code(inv, code == -EACCES || code == -EPERM || code == -EROFS ? CTL_DENIED : CTL_FAILED, name, code);
+	return ctl_fail_code(inv, code == -EACCES || code == -EPERM || code == -EROFS ? CTL_DENIED : CTL_FAILED, name,
+	    code);
 }
 
 int
@@ -169,7 +170,8 @@ read_hash(const struct invocation *inv, char *hash, size_t size, bool *has)
 
 /* Runs a change as one transaction, where the source knows any. */
 static int
-transact(const struct invocation *inv, struct manage *m, int (*change)(const struct invocation *, const struct manage *, void *),
+transact(const struct invocation *inv, struct manage *m, int (*change)(const struct invocation *,
+    const struct manage *, void *),
     void *context)
 {
 	int r = m->source->begin == NULL ? 0 : m->source->begin(m->state), end;

@@ -183,7 +183,8 @@ take_layers(struct imported *a, const struct conf_layers *layers)
 {
 	for (size_t i = 0; i < layers->n; i++)
 		if (layers->v[i].scope == SC_ACCOUNT)
-			imported_set(a, "layer", "%s%s%s %s", layers->v[i].prefix, layers->v[i].prefix[0] != '\0' ? " " : "",
+			imported_set(a, "layer", "%s%s%s %s", layers->v[i].prefix, layers->v[i].prefix[0] != '\0'
+			    ? " " : "",
 			    layers->v[i].dialect, layers->v[i].text);
 }
 
@@ -318,7 +319,8 @@ account_import_command(struct invocation *inv)
 	int r;
 
 	if (j.format == NULL && !config)
-		return ctl_fail(inv, CTL_USAGE, "--format: config, passwd, proftpd, pure-ftpd, ftpcluster or ncftpd was expected");
+		return ctl_fail(inv, CTL_USAGE,
+		    "--format: config, passwd, proftpd, pure-ftpd, ftpcluster or ncftpd was expected");
 	r = manage_begin(&m, inv);
 	if (r != CTL_OK)
 		return r;

@@ -77,7 +77,10 @@ number(const char *text)
 	return text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 ? -1 : n;
 }
 
-/* A hash, or a sign that no password fits. A hash of a kind that we do not know is kept: the log names it at a login. */
+/*
+ * A hash, or a sign that no password fits. A hash of a kind that we do not know is kept: the log
+ * names it at a login.
+ */
 static int
 take_hash(struct imported *a, const char *field)
 {
@@ -163,7 +166,8 @@ take_hours(struct imported *a, const char *text)
 
 /* The limits of pure-ftpd's password file: field, key. Empty and 0 mean none there. */
 static const struct { unsigned field; const char *key; } pure_limits[] = {
-	{ 6, "rate_up" }, { 7, "rate_down" }, { 10, "max_sessions_per_user" }, { 11, "quota_files" }, { 12, "quota_bytes" }
+	{ 6, "rate_up" }, { 7, "rate_down" }, { 10, "max_sessions_per_user" }, { 11, "quota_files" }, { 12,
+	    "quota_bytes" }
 };
 
 /*

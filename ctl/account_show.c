@@ -93,7 +93,8 @@ list_one(void *context, const struct account *a)
 		put_account(&l->j, a);
 		return l->j.error;
 	}
-	(void)str_format(line, sizeof(line), "%-24s %-12s %-8s %s\n", a->name, kind_of(a), is_enabled(a) ? "enabled" : "disabled",
+	(void)str_format(line, sizeof(line), "%-24s %-12s %-8s %s\n", a->name, kind_of(a), is_enabled(a) ? "enabled"
+	    : "disabled",
 	    home != NULL ? home : a->home != NULL ? a->home : "-");
 	ctl_print_safe(line);
 	return ferror(stdout) ? -EIO : 0;
@@ -152,7 +153,8 @@ export_one(void *context, const struct account *a)
 	progress_step(l->inv, "accounts", ++l->n);
 	printf("[account %s]\n", a->name);
 	if (verifier != NULL)
-		printf("password = %s%s\n", a->verifier_kind == VERIFY_CLEAR && a->verifier != NULL ? "{CLEAR}" : "", verifier);
+		printf("password = %s%s\n", a->verifier_kind == VERIFY_CLEAR && a->verifier != NULL ? "{CLEAR}" : "",
+		    verifier);
 	else
 		printf("password = *\n");
 	if (a->dialect_uid >= 0)
@@ -190,7 +192,8 @@ origin_text(const struct conf_origin *o, char *out, size_t size)
 	bool section = o->section != NULL && o->section[0] != '\0';
 
 	if (o->line != 0)
-		(void)str_format(out, size, "%s:%u%s%s%s", o->file, o->line, section ? " [" : "", section ? o->section : "",
+		(void)str_format(out, size, "%s:%u%s%s%s", o->file, o->line, section ? " [" : "", section
+		    ? o->section : "",
 		    section ? "]" : "");
 	else
 		(void)str_format(out, size, "%s", o->file == NULL ? "default" : o->file);
@@ -221,7 +224,8 @@ print_effective(const struct invocation *inv, const struct account *a)
 		json_str(&j, "value", secret ? kind_of(a) : value);
 		json_str(&j, "origin", origin);
 		json_close(&j);
-		(void)str_format(line, sizeof(line), "%-28s %-32s %s\n", conf_keys[k].name, secret ? kind_of(a) : value, origin);
+		(void)str_format(line, sizeof(line), "%-28s %-32s %s\n", conf_keys[k].name, secret ? kind_of(a)
+		    : value, origin);
 		if (!inv->json)
 			ctl_print_safe(line);
 	}

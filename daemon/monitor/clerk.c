@@ -59,9 +59,11 @@ carry_out(const struct monitor *s, const struct clerk_request *q, struct clerk_a
 
 	switch (q->operation) {
 	case CLERK_ADD:
-		return source->add == NULL ? -EOPNOTSUPP : source->add(state, q->account, &q->password, q->home, &answer->id);
+		return source->add == NULL ? -EOPNOTSUPP : source->add(state, q->account, &q->password, q->home,
+		    &answer->id);
 	case CLERK_PASSWORD:
-		return source->set_password == NULL ? -EOPNOTSUPP : source->set_password(state, q->account, &q->password);
+		return source->set_password == NULL ? -EOPNOTSUPP : source->set_password(state, q->account,
+		    &q->password);
 	case CLERK_LOOK_UP:
 		return look_up(s, q->account, answer);
 	}

@@ -207,11 +207,18 @@ struct clerk_answer {
 	int64_t id;		/* its number in a permission language, or -1 */
 };
 
-/* Forks the clerk while this process still has the privileges for one, if the account can ever need it. 0 or a negative code. */
+/*
+ * Forks the clerk while this process still has the privileges for one, if the account can ever need
+ * it. 0 or a negative code.
+ */
 int clerk_start(struct monitor *);
 
-/* Asks the clerk; without one, does it here.  password (NULL: none) and home as the operation needs them. The answer's code. */
-int clerk_ask(struct monitor *, enum clerk_operation, const char *account, const struct secret *password, const char *home,
+/*
+ * Asks the clerk; without one, does it here.  password (NULL: none) and home as the operation needs
+ * them. The answer's code.
+ */
+int clerk_ask(struct monitor *, enum clerk_operation, const char *account, const struct secret *password,
+    const char *home,
     struct clerk_answer *);
 
 /* ------------------------------------------------------------------- xferlog.c */

@@ -74,7 +74,10 @@ find_group(const struct monitor *s, const char *name, gid_t *gid)
 	return -EPERM;
 }
 
-/* Files and folders only, of the account itself (for an administrator: of any account), that grant nobody's identity. */
+/*
+ * Files and folders only, of the account itself (for an administrator: of any account), that grant
+ * nobody's identity.
+ */
 static int
 may_be_given(const struct monitor *s, const struct stat *st)
 {
@@ -132,7 +135,8 @@ monitor_chown(struct monitor *s, struct msg *m)
 	if (r == 0)
 		return chan_answer(&s->agent, m, MSG_GIVEN, &given, NULL, 0);
 	if (r == -ENOENT || r == -EINVAL)
-		return chan_refuse(&s->agent, m, FAIL_ARGUMENT, -r, r == -ENOENT ? "There is no account of that name." : NULL);
+		return chan_refuse(&s->agent, m, FAIL_ARGUMENT, -r, r == -ENOENT
+		    ? "There is no account of that name." : NULL);
 	return chan_refuse(&s->agent, m, FAIL_SYSTEM, -r > 4095 ? EINVAL : -r, NULL);
 }
 
@@ -195,10 +199,12 @@ refuse_quota(struct monitor *s, const struct msg *m, const struct ledger *limit,
 	bool bytes = limit->bytes != 0 && now->bytes + m->quota.bytes_added > limit->bytes + m->quota.bytes_removed;
 
 	if (bytes)
-		(void)str_format(text, sizeof text, "quota_bytes is %llu, and %llu are used", (unsigned long long)limit->bytes,
+		(void)str_format(text, sizeof text, "quota_bytes is %llu, and %llu are used",
+		    (unsigned long long)limit->bytes,
 		    (unsigned long long)now->bytes);
 	else
-		(void)str_format(text, sizeof text, "quota_files is %llu, and %llu are used", (unsigned long long)limit->files,
+		(void)str_format(text, sizeof text, "quota_files is %llu, and %llu are used",
+		    (unsigned long long)limit->files,
 		    (unsigned long long)now->files);
 	return chan_refuse(&s->agent, m, FAIL_QUOTA, EDQUOT, text);
 }
@@ -208,7 +214,8 @@ monitor_quota(struct monitor *s, struct msg *m)
 {
 	const struct msg_quota *q = &m->quota;
 	const struct ledger limit = { settings(s)->quota_bytes, (uint64_t)settings(s)->quota_files };
-	const struct ledger added = { q->bytes_added, q->files_added }, removed = { q->bytes_removed, q->files_removed };
+	const struct ledger added = { q->bytes_added, q->files_added }, removed = { q->bytes_removed,
+	    q->files_removed };
 	static struct msg_quota_left answer;
 	struct ledger now = { 0, 0 };
 	int r;
@@ -242,7 +249,8 @@ place_home(const struct monitor *s, const char *home, char *out, size_t size)
 
 	if (n > 0 && (home[0] != '/' || strstr(home, "/../") != NULL || (n >= 3 && strcmp(home + n - 3, "/..") == 0)))
 		return -EINVAL;
-	return str_format(out, size, "%s%s", n == 0 || s->account.dialect_uid >= 0 ? "" : root, home) == 0 ? 0 : -EINVAL;
+	return str_format(out, size, "%s%s", n == 0 || s->account.dialect_uid >= 0 ? "" : root, home) == 0 ? 0
+	    : -EINVAL;
 }
 
 /* The source that an account's own password is changed in, and new accounts are made in: that of this session. */

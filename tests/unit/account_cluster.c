@@ -16,7 +16,8 @@ static const struct { const char *line; bool good; } lines[] = {
 	{ "a:pw:1:/", true }, { "a::1:", true }, { "a:p:4294967294:", true }, { "a+b-c.9:pw:0:", true },
 	{ "a:pw:1", false }, { "a:pw:1:/:x", false }, { "A:pw:1:", false }, { ":pw:1:", false }, { "a b:pw:1:", false },
 	{ "a:pw::", false }, { "a:pw:-1:", false }, { "a:pw:1x:", false }, { "a:pw:4294967295:", false },
-	{ "a:pw:99999999999999999999:", false }, { "_:-:5", false }, { "_:-:5:", false }, { "", false }, { "..:p:1:", false }
+	{ "a:pw:99999999999999999999:", false }, { "_:-:5", false }, { "_:-:5:", false }, { "", false }, { "..:p:1:",
+	    false }
 };
 
 START_TEST(reads_lines)

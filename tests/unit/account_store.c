@@ -118,7 +118,8 @@ END_TEST
 
 /* Names and values that mean something to SQL, to printf or to a shell are texts like others. */
 static const char *const odd[] = {
-	"'; DROP TABLE sallyport_accounts; --", "\" OR 1=1", "%s%n%p", "a b", "with:colon", "ünï-cödé", "$1", "${USER}", "-rf", "NULL", ""
+	"'; DROP TABLE sallyport_accounts; --", "\" OR 1=1", "%s%n%p", "a b", "with:colon", "ünï-cödé", "$1",
+	    "${USER}", "-rf", "NULL", ""
 };
 
 START_TEST(takes_every_text_literally)
@@ -406,7 +407,8 @@ START_TEST(accounts_of_it_log_in)
 	done(db);
 	ck_assert_int_eq(test_login(test_sources(text), "pat", "secret", &a, &why), ACCOUNT_UNKNOWN);
 	account_free(&a);
-	test_write("accounts.db", "this is no database, but long enough to be looked at by SQLite as one, which it does not like at all");
+	test_write("accounts.db",
+	    "this is no database, but long enough to be looked at by SQLite as one, which it does not like at all");
 	ck_assert_int_eq(test_login(test_sources(text), "pat", "secret", &a, &why), ACCOUNT_UNAVAILABLE);
 	account_free(&a);
 	(void)fresh();
