@@ -256,6 +256,7 @@ serve_line(struct session *s, enum line_result r, char *text, size_t len)
 static bool
 serve_waiting(struct session *s)
 {
+	static char command[LINE_MAX_BYTES + 1];
 	char *text;
 	size_t len;
 	enum line_result r = queue_take(&s->later, &text, &len);
@@ -269,7 +270,10 @@ serve_waiting(struct session *s)
 	r = line_next(&s->in, &text, &len);
 	if (r == LINE_NONE)
 		return false;
-	serve_line(s, r, text, len);
+	/* A copy: while it is served, transfers and checksums read the lines that follow. */
+	if (r == LINE_COMMAND)
+		memcpy(command, text, len + 1);
+	serve_line(s, r, command, r == LINE_COMMAND ? len : 0);
 	return true;
 }
 

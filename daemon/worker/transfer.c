@@ -185,8 +185,7 @@ prepare(struct transfer *t, struct session *s, const char *name, int (*move)(str
 	memset(t, 0, sizeof *t);
 	t->s = s;
 	t->verb = s->verb == NULL ? "" : s->verb->name;
-	if (str_copy(t->name, sizeof t->name, name) != 0)
-		(void)str_format(t->name, sizeof t->name, "%.250s...", name);
+	t->name = name;
 	t->file_fd = t->wait_fd = t->pipe[0] = t->pipe[1] = -1;
 	t->move = move;
 	t->data.fd = -1;

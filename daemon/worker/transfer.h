@@ -35,8 +35,7 @@ enum transfer_end {
 struct transfer {
 	struct session *s;
 	struct stream data;
-	const char *verb;		/* for STAT and NOTE */
-	char name[256];			/* as well: a copy, because later commands are read to where the argument stood */
+	const char *verb, *name;	/* for STAT and NOTE */
 	bool upload, listing, convert, counted;
 	int file_fd;			/* -1: none */
 	off_t at, stop;			/* download: next byte, and the one after the last */

@@ -308,6 +308,20 @@ START_TEST(meanwhile)
 }
 END_TEST
 
+/* The name in the reply is that of the file, whatever is said while its checksum is made. */
+START_TEST(checksum_meanwhile)
+{
+	fake_login(&f, NULL);
+	fake_send(&f, "HASH big\r\n", 10);
+	usleep(5000);
+	fake_send(&f, "NOOP and much more\r\n", 20);
+	ck_assert_int_eq(fake_reply(&f), 213);
+	ck_assert_ptr_nonnull(strstr(f.text, " big"));
+	ck_assert_int_eq(fake_reply(&f), 200);
+	ck_assert_int_eq(fake_stop(&f), 0);
+}
+END_TEST
+
 /* More commands than may wait: nothing is lost, the rest is read later. */
 START_TEST(long_queue)
 {
@@ -413,6 +427,7 @@ worker_transfer_suite(void)
 	tcase_add_test(t, no_connection);
 	tcase_add_loop_test(t, abort_transfer, 0, 5);
 	tcase_add_test(t, meanwhile);
+	tcase_add_test(t, checksum_meanwhile);
 	tcase_add_test(t, long_queue);
 	tcase_add_loop_test(t, client_leaves, 0, 2);
 	tcase_add_loop_test(t, peer_resets, 0, 2);
