@@ -1,10 +1,12 @@
 """Quotas: counted in a ledger, refused before anything is written, corrected by sallyctl."""
+import atexit
 import ftplib
 import io
 import json
-import os
+import shutil
 
 import subprocess
+import tempfile
 import threading
 
 import pytest
@@ -15,8 +17,8 @@ from conftest import BUILD
 
 
 def start(serve, limits):
-    import tempfile
     folder = tempfile.mkdtemp(prefix="sallyport-quota-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     s = serve(f"quota_directory = {folder}/q", f"[class limited]\nmembers = alice\n{limits}")
     return s
 
