@@ -19,6 +19,7 @@ libcommon_a_SOURCES = \
 	common/exitcode.c common/exitcode.h \
 	common/fdutil.c common/fdutil.h \
 	common/hours.c common/hours.h \
+	common/idle.c common/idle.h \
 	common/json.c common/json.h \
 	common/log.c common/log.h \
 	common/logsink.c common/logsink.h \

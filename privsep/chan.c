@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/err.h"
+#include "common/idle.h"
 #include "common/str.h"
 #include "privsep/chan.h"
 
@@ -15,6 +16,12 @@
 
 /* One packet at a time, in either direction: a process has one thread. */
 static uint8_t packet[MSG_SIZE_MAX] __attribute__((aligned(4096)));
+
+void
+chan_idle(void)
+{
+	idle_give_back(packet, sizeof packet);
+}
 
 int
 chan_pair(int fds[2])
@@ -93,16 +100,24 @@ chan_tell(struct chan *c, enum msg_type type, const void *body)
 	return chan_send(c, type, ++c->last_id, body, NULL, 0);
 }
 
-bool
-chan_fd_is(int fd, char kind)
+/* A socket of this type; listening or not where that matters. Anything else has no such options: one call tells. */
+static bool
+is_socket(int fd, int type, int listening)
 {
-	struct stat st;
-	int value, flags;
+	int value;
 	socklen_t len = sizeof value;
 
-	/* The kernel passes no descriptor that is not open. */
-	if (kind == 'p')
-		return true;
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &len) < 0 || (type >= 0 && value != type))
+		return false;
+	return listening < 0 || (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &len) == 0 && value == listening);
+}
+
+static bool
+is_file(int fd, char kind)
+{
+	struct stat st;
+	int flags;
+
 	if (fstat(fd, &st) < 0 || (flags = fcntl(fd, F_GETFL)) < 0)
 		return false;
 	switch (kind) {
@@ -112,20 +127,28 @@ chan_fd_is(int fd, char kind)
 		return S_ISREG(st.st_mode) && (flags & (O_ACCMODE | O_PATH)) != O_RDONLY;
 	case 'd':
 		return S_ISDIR(st.st_mode);
-	case 't':
-		return S_ISSOCK(st.st_mode) && getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &len) == 0 &&
-		    value == SOCK_STREAM && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &len) == 0 && value == 0;
-	case 'l':
-		return S_ISSOCK(st.st_mode) && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &len) == 0 && value == 1;
-	case 'c':
-		return S_ISSOCK(st.st_mode) && getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &len) == 0 &&
-		    value == SOCK_SEQPACKET;
 	case 'm':
 		return S_ISREG(st.st_mode) && fcntl(fd, F_GET_SEALS) > 0;
 	case 'f':
 		return true;
 	}
 	return false;
+}
+
+bool
+chan_fd_is(int fd, char kind)
+{
+	switch (kind) {
+	case 'p':
+		return true;	/* the kernel passes no descriptor that is not open */
+	case 't':
+		return is_socket(fd, SOCK_STREAM, 0);
+	case 'l':
+		return is_socket(fd, -1, 1);
+	case 'c':
+		return is_socket(fd, SOCK_SEQPACKET, -1);
+	}
+	return is_file(fd, kind);
 }
 
 /* Exactly the descriptors the row announces, of exactly those kinds. */

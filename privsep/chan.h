@@ -59,6 +59,9 @@ int chan_answer(struct chan *, const struct msg *request, enum msg_type, const v
 /* Answers with FAILED; text may be NULL. */
 int chan_refuse(struct chan *, const struct msg *request, enum fail_reason, int error, const char *text);
 
+/* Gives back the memory that packets pass through; for processes that have become idle (common/idle.h). */
+void chan_idle(void);
+
 /* Does fd fit a letter of the table's fds column? */
 bool chan_fd_is(int fd, char kind);
 

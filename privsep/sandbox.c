@@ -92,7 +92,8 @@ sandbox_enter(enum role_phase phase)
 {
 	if (box.programs == NULL)
 		return -EINVAL;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	/* Once set it stays, and children inherit it. */
+	if (box.entered == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	for (; box.entered <= (int)phase; box.entered++) {
 		struct sock_fprog p = {

@@ -8,7 +8,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/exitcode.h"
+#include "common/idle.h"
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/agent/agent.h"
@@ -167,20 +167,6 @@ become(struct agent *a, struct msg_profile *p)
 		return -EIO;
 	find_start(a, p->start);
 	return 0;
-}
-
-/*
- * A profile is large and is read once: its pages go back, because idle
- * sessions are paid for by the page.  What is there is zero afterwards.
- */
-static void
-give_back(void *start, size_t size)
-{
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	uintptr_t from = ((uintptr_t)start + page - 1) & ~(page - 1), to = ((uintptr_t)start + size) & ~(page - 1);
-
-	if (from < to)
-		(void)madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 /* A PAM session needs an agent that was started within it: that one gets our end of the worker's channel. */
@@ -339,6 +325,29 @@ from_worker(struct agent *a)
 	return 1 + SP_EXIT_CRASH;
 }
 
+/* A profile, and each request, is large and is read once: an idle session keeps no more than the source of a rename. */
+static void
+slim(struct agent *a)
+{
+	char *from = a->rename_from[0] == '\0' ? a->rename_from : (char *)&a->in;
+
+	idle_give_back(from, (size_t)((char *)(a + 1) - from));
+	chan_idle();
+	idle_give_back_stack();
+}
+
+/* poll() for ever, with what an idle session does not need given back when nothing has come for a while. */
+static int
+wait_idle(struct agent *a, struct pollfd p[2])
+{
+	int r = poll(p, 2, IDLE_AFTER_MS);
+
+	if (r != 0)
+		return r;
+	slim(a);
+	return poll(p, 2, -1);
+}
+
 static int
 serve_all(struct agent *a)
 {
@@ -346,8 +355,11 @@ serve_all(struct agent *a)
 	int r;
 
 	for (;;) {
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
-			return SP_EXIT_OS;
+		if (wait_idle(a, p) < 0) {
+			if (errno != EINTR)
+				return SP_EXIT_OS;
+			p[0].revents = p[1].revents = 0;
+		}
 		if (p[1].revents != 0 && (r = from_monitor(a)) != 0)
 			return r - 1;
 		if (p[0].revents != 0 && (r = from_worker(a)) != 0)
@@ -379,7 +391,6 @@ agent_session(const int *fds, unsigned n)
 	msg_close(&a->in);
 	if (r != 0)
 		return r - 1;
-	give_back(a->rename_from, sizeof *a - offsetof(struct agent, rename_from));
 	r = serve_all(a);
 	transfer_abandon(a);
 	listing_close(a);

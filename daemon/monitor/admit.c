@@ -17,13 +17,13 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/exitcode.h"
+#include "common/idle.h"
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/monitor/monitor.h"
 #include "privsep/drop.h"
 
 #define LOW_PORTS	1024
-#define SLIM_AFTER	500	/* ms */
 
 struct monitor_scratch monitor_scratch;
 static struct monitor_scratch *const scratch = &monitor_scratch;
@@ -295,7 +295,7 @@ go_live(struct monitor *s, const struct msg *login)
 	s->answers_at_once = (monitor_profile_flags(s) & (PROFILE_QUOTA | PROFILE_BIND_LOW)) != 0;
 	if (set->session_timeout != 0)
 		s->deadline = clock_ms() + (int64_t)set->session_timeout * 1000;
-	s->slim_at = clock_ms() + SLIM_AFTER;
+	s->slim_at = clock_ms() + IDLE_AFTER_MS;
 	return true;
 }
 

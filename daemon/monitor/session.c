@@ -8,12 +8,12 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/exitcode.h"
+#include "common/idle.h"
 #include "common/log.h"
 #include "common/logsink.h"
 #include "common/str.h"
@@ -346,8 +346,10 @@ static void
 slim(struct monitor *s)
 {
 	s->slim_at = 0;
-	(void)madvise(&monitor_scratch, sizeof monitor_scratch, MADV_DONTNEED);
+	idle_give_back(&monitor_scratch, sizeof monitor_scratch);
+	chan_idle();
 	(void)malloc_trim(0);
+	idle_give_back_stack();
 }
 
 /* Milliseconds until something is due; -1: never. */

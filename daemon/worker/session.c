@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/idle.h"
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/worker/ask.h"
@@ -290,6 +291,26 @@ too_idle(struct session *s)
 	session_stop(s, "Nothing was said for too long.", s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
 }
 
+/* poll() until the client has been idle for too long; what is needed only at work is given back before. */
+static int
+wait_long(struct session *s, struct pollfd p[2])
+{
+	int64_t ms = s->idle_ms;
+	int r;
+
+	if (ms > IDLE_AFTER_MS) {
+		r = poll(p, 2, IDLE_AFTER_MS);
+		if (r != 0)
+			return r;
+		ms -= IDLE_AFTER_MS;
+		idle_give_back(&s->request, sizeof s->request);
+		idle_give_back(&s->answer, sizeof s->answer);
+		chan_idle();
+		idle_give_back_stack();
+	}
+	return poll(p, 2, ms > INT32_MAX ? -1 : (int)ms);
+}
+
 #define FINISH_MS 20	/* how long the end of a download may wait for the next request */
 
 /* poll(), with what is still to be told to the agent told when the client is not quick. */
@@ -302,7 +323,7 @@ wait_idle(struct session *s, struct pollfd p[2])
 		r = poll(p, 2, FINISH_MS);
 	if (r == 0) {
 		ask_flush(s);
-		r = s->ending ? -1 : poll(p, 2, s->idle_ms > INT32_MAX ? -1 : (int)s->idle_ms);
+		r = s->ending ? -1 : wait_long(s, p);
 	}
 	return r;
 }

@@ -11,6 +11,7 @@
 #include "common/arena.h"
 #include "common/err.h"
 #include "common/fdutil.h"
+#include "common/idle.h"
 #include "tests/unit/common.h"
 
 START_TEST(arena_gives_zeroed_aligned_memory)
@@ -32,6 +33,29 @@ START_TEST(arena_gives_zeroed_aligned_memory)
 	ck_assert_str_eq(arena_format(a, "%s %d", "n", 7), "n 7");
 	arena_free(a);
 	arena_free(NULL);
+}
+END_TEST
+
+START_TEST(idle_memory_is_given_back_by_whole_pages)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *p = mmap(NULL, 4 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile char kept[64];
+
+	ck_assert_ptr_ne(p, MAP_FAILED);
+	memset(p, 1, 4 * page);
+	memset((char *)(uintptr_t)kept, 2, sizeof kept);
+	idle_give_back(p + 1, 3 * page);
+	ck_assert_int_eq(p[page - 1], 1);
+	ck_assert_int_eq(p[page], 0);
+	ck_assert_int_eq(p[3 * page - 1], 0);
+	ck_assert_int_eq(p[3 * page], 1);
+	idle_give_back(p + 3 * page + 1, 10);
+	ck_assert_int_eq(p[3 * page + 1], 1);
+	idle_give_back_stack();
+	for (size_t i = 0; i < sizeof kept; i++)
+		ck_assert_int_eq(kept[i], 2);
+	munmap(p, 4 * page);
 }
 END_TEST
 
@@ -79,4 +103,4 @@ START_TEST(reads_whole_files)
 }
 END_TEST
 
-COMMON_SUITE(memory, arena_gives_zeroed_aligned_memory, sealed_files_cannot_change, reads_whole_files)
+COMMON_SUITE(memory, arena_gives_zeroed_aligned_memory, idle_memory_is_given_back_by_whole_pages, sealed_files_cannot_change, reads_whole_files)
