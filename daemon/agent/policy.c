@@ -170,7 +170,7 @@ owner_from(const struct agent *a, char value[static OWNER_SIZE + 1], ssize_t n, 
 	unsigned long owner;
 	char *end;
 
-	if (n > 0) {
+	if (n > 0 && n <= OWNER_SIZE) {
 		value[n] = '\0';
 		errno = 0;
 		owner = strtoul(value, &end, 10);
