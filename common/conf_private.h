@@ -108,6 +108,11 @@ int conf_section_set(struct conf *, struct conf_section *, const struct conf_key
 /* Brings conf_server() up to date. */
 int conf_refresh(struct conf *);
 
+/*
+ * Reads the text of a file, called name in messages; what is wrong in it becomes
+ * problems of the configuration. 0 or -ENOMEM.
+ */
+int conf_read_text(struct conf *, const char *name, const char *text, size_t len);
 /* Reports a mistake at a value. */
 void conf_complain(struct conf *, const struct conf_value *, const char *what, const char *hint);
 /* What contradicts what; files: look at the files that are named, too. */

@@ -7,6 +7,7 @@ libcommon_a_SOURCES = \
 	common/clusterpasswd.c common/clusterpasswd.h \
 	common/conf.c common/conf.h common/conf_private.h common/config.def common/foreign.def \
 	common/conf_check.c \
+	common/conf_load.c \
 	common/conf_read.c \
 	common/conf_resolve.c \
 	common/conf_rules.c \
