@@ -34,6 +34,9 @@ static const struct { int theirs, ours; } codes[] = {
 static int
 code_of(const struct sqlite *s, int result)
 {
+	/* Whoever has to make room must know where. */
+	if ((result & 0xff) == SQLITE_FULL && s->handle != NULL)
+		log_problem(LOG_LEVEL_ERROR, "accounts-database", sqlite3_db_filename(s->handle, "main"), -ENOSPC);
 	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
 		if ((result & 0xff) == codes[i].theirs)
 			return codes[i].ours;

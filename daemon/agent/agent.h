@@ -90,6 +90,7 @@ struct agent {
 	struct authz_tree tree;
 	struct authz_verdict verdict;
 	enum fail_reason refusal;	/* with SP_EDENIED from a handler */
+	int refusal_error;		/* an errno that goes with it, or 0 */
 	char refusal_text[512];
 	char end_text[257];
 

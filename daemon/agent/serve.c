@@ -64,6 +64,7 @@ int
 agent_refuse(struct agent *a, enum fail_reason reason, const char *text)
 {
 	a->refusal = reason;
+	a->refusal_error = 0;
 	(void)str_copy(a->refusal_text, sizeof a->refusal_text, text == NULL ? "" : text);
 	return SP_EDENIED;
 }
@@ -133,7 +134,7 @@ answer(struct agent *a, int r)
 	if (r == ANSWERED)
 		return 0;
 	if (r == SP_EDENIED)
-		return chan_refuse(&a->files, &a->in, a->refusal, 0, a->refusal_text);
+		return chan_refuse(&a->files, &a->in, a->refusal, a->refusal_error, a->refusal_text);
 	if (r == SP_EFORMAT || r == -ELOOP || r == -EXDEV || r == -ENAMETOOLONG)
 		return chan_refuse(&a->files, &a->in, FAIL_PATH, r == SP_EFORMAT ? EINVAL : -r, NULL);
 	return chan_refuse(&a->files, &a->in, FAIL_SYSTEM, r > SP_EBASE && r < 0 ? -r : EIO, NULL);

@@ -258,8 +258,11 @@ agent_ask(struct agent *a, enum msg_type type, const void *body, const int *fds,
 	if (a->reply.id == id && a->reply.type == want)
 		return 0;
 	msg_close(&a->reply);
-	if (a->reply.id == id && a->reply.type == MSG_FAILED)
-		return agent_refuse(a, (enum fail_reason)a->reply.failed.reason, a->reply.failed.text);
+	if (a->reply.id == id && a->reply.type == MSG_FAILED) {
+		r = agent_refuse(a, (enum fail_reason)a->reply.failed.reason, a->reply.failed.text);
+		a->refusal_error = (int)a->reply.failed.error;
+		return r;
+	}
 	return SP_EREPLY;
 }
 
