@@ -9,6 +9,7 @@
  *	serve.c		one request: its subject, the gate, its handler
  *	gate.c		the one place where a request is decided
  *	root.c		the one place where a client's path becomes a descriptor
+ *	ratio.c		how much a session may download for what it uploads
  *	upload.c, commit.c, transfer.c, change.c, attribute.c, listing.c, data.c,
  *	explain.c, account.c	handlers, which act on what gate and root found
  */
@@ -99,6 +100,7 @@ struct agent {
 	int listen_fd;
 	struct addr listen_addr;
 	uint64_t unique_key[2];
+	uint64_t uploaded, downloaded;	/* bytes of this session, for ratio.c */
 	struct transfer transfer;
 	char cwd[ROOT_PATH_MAX + 1];
 	gid_t groups[1024];

@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/str.h"
+#include "daemon/agent/ratio.h"
 #include "daemon/agent/upload.h"
 
 static void
@@ -251,6 +252,8 @@ end_upload(struct agent *a, bool complete, bool ascii)
 		return transfer_give_up(a, 0);
 	if ((a->flags & PROFILE_RECORDS) != 0)
 		record(a, received, complete && r == 0, ascii);
+	if (r == 0)
+		ratio_add(&a->uploaded, received);
 	if (complete && r == 0)
 		(void)authz_set_last_upload(a->policy, t->path);
 	if (t->temp[0] != '\0')
@@ -277,6 +280,7 @@ handle_finish(struct agent *a, const struct msg *m)
 		return end_upload(a, m->finish.complete != 0, m->finish.ascii != 0);
 	if ((a->flags & PROFILE_RECORDS) != 0)
 		record(a, m->finish.bytes, m->finish.complete != 0, m->finish.ascii != 0);
+	ratio_add(&a->downloaded, m->finish.bytes);
 	transfer_forget(a);
 	return ANSWERED;
 }

@@ -14,6 +14,7 @@
 #include "common/str.h"
 #include "daemon/agent/gate.h"
 #include "daemon/agent/listing.h"
+#include "daemon/agent/ratio.h"
 #include "daemon/agent/upload.h"
 
 /* 0 when the object is there. */
@@ -151,6 +152,10 @@ handle_retrieve(struct agent *a, const struct msg *m)
 	if (m->retrieve.offset > answer.size) {
 		close(fd);
 		return agent_refuse(a, FAIL_ARGUMENT, "the restart offset is beyond the end of the file");
+	}
+	if ((r = ratio_check(a, answer.size - m->retrieve.offset)) != 0) {
+		close(fd);
+		return r;
 	}
 	r = agent_answer(a, MSG_READING, &answer, &fd, 1);
 	close(fd);

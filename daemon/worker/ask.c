@@ -59,6 +59,7 @@ static const struct denial {
 	{ FAIL_KIND,	0,	"STOR STOU APPE", 553, "Not a plain file." },
 	{ FAIL_KIND,	0,	"CWD CDUP RMD", 550, "Not a folder." },
 	{ FAIL_KIND,	0,	NULL, 550, "Not of the kind that is needed." },
+	{ FAIL_QUOTA,	0,	"RETR", 550, "A limit of this account is reached." },
 	{ FAIL_QUOTA,	0,	NULL, 552, "A limit of this account is reached." },
 	{ FAIL_BUSY,	0,	DATAWAY, 425,
 	    "No port for data connections is free; the server's administrator can widen passive_ports." },

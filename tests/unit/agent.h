@@ -19,6 +19,7 @@
 	SUITE(gate)		\
 	SUITE(files)		\
 	SUITE(upload)		\
+	SUITE(ratio)		\
 	SUITE(listing)		\
 	SUITE(data)		\
 	SUITE(hostile)
