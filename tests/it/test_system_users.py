@@ -256,12 +256,13 @@ def test_refusals_take_the_same_time(serve):
     raw = server.raw()
     raw.reply()
     times = {}
-    for name in ["alice", "nobody-of-that-name"] * 4:
+    for name in ["alice", "nobody-of-that-name"] * 9:
         raw.cmd(f"USER {name}")
         began = time.monotonic()
         assert raw.cmd("PASS wrong")[0] == 530
         times.setdefault(name, []).append(time.monotonic() - began)
-    known, unknown = (sorted(t)[len(t) // 2] for t in times.values())
+    # The shortest of each: what a busy machine adds comes and goes.
+    known, unknown = (min(t) for t in times.values())
     # The hash of the tests takes some milliseconds; without the dummy work an unknown name would be refused at once.
     assert 0.3 < known / unknown < 3, times
 
