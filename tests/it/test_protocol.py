@@ -1,6 +1,7 @@
 """The protocol over the wire: codes of every verb before and after login, bad lines, transfers that are
 interrupted, types, offsets, data connections, and what particular clients are known to send."""
 import hashlib
+import contextlib
 import os
 import re
 import socket
@@ -231,14 +232,20 @@ def test_telnet_sequences_are_taken_out(server, raw):
     assert raw.reply()[0] == 250
 
 
+def code_or_end(raw):
+    """The next code, or 0 at the end: a server that hangs up on a stranger does not read what he still says, so a reset is an end too."""
+    with contextlib.suppress(ConnectionResetError):
+        return raw.reply()[0]
+    return 0
+
+
 def test_other_protocols_are_shown_the_door(serve):
     server = serve("penalty_failure = 0")
     for lines in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"POST /x HTTP/1.1\r\n\r\n", b"SSH-2.0-x\r\n", b"EHLO x\r\n"):
         r = greeted(server)
-        r.send(lines)
-        r.send("QUIT\r\n")
-        codes = [r.reply()[0] for _ in range(lines.count(b"\n") + 2)]
-        assert codes[0] >= 400 and codes[-1] == 0 and set(codes) <= {0, 221, 421, 500, 501, 530}, (lines, codes)
+        r.send(lines + b"QUIT\r\n")
+        codes = [code_or_end(r) for _ in range(lines.count(b"\n") + 2)]
+        assert (codes[0] >= 400 or codes[0] == 0) and codes[-1] == 0 and set(codes) <= {0, 221, 421, 500, 501, 530}, (lines, codes)
         r.close()
 
 
