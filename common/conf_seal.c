@@ -46,7 +46,7 @@ is_for(const struct conf_section *s, enum conf_audience role)
 
 /* The monitor resolves what belongs to an account for the others, too. */
 static bool
-gets(enum conf_audience role, unsigned key)
+receives(enum conf_audience role, unsigned key)
 {
 	const struct conf_key *k = CONF_ROW(key);
 
@@ -60,7 +60,7 @@ count_values(const struct conf_section *s, enum conf_audience role)
 	uint32_t n = 0;
 
 	for (size_t i = 0; i < s->n; i++)
-		n += gets(role, s->v[i].key);
+		n += receives(role, s->v[i].key);
 	return n;
 }
 
@@ -77,7 +77,7 @@ write_section(struct wr *w, const struct conf_section *s, enum conf_audience rol
 	for (size_t i = 0; i < s->n; i++) {
 		const struct conf_value *v = &s->v[i];
 
-		if (!gets(role, v->key))
+		if (!receives(role, v->key))
 			continue;
 		wr_u16(w, (uint16_t)v->key);
 		/* Empty: the same file as before. */
@@ -169,7 +169,7 @@ read_value(struct conf *c, struct conf_section *s, struct rd *rd, enum conf_audi
 		return rd->error;
 	if (other == NULL || text == NULL)
 		return -ENOMEM;
-	if (key >= K_COUNT || !gets(role, key))
+	if (key >= K_COUNT || !receives(role, key))
 		return SP_EFORMAT;
 	if (other[0] != '\0')
 		*file = other;

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/str.h"
 #include "common/exitcode.h"
 #include "tests/unit/agent.h"
 
@@ -71,7 +72,7 @@ START_TEST(long_lines_are_exact)
 	snprintf(path, sizeof path, "%s/e/f", at->dir);
 	ck_assert_int_eq(utimensat(AT_FDCWD, path, t, 0), 0);
 	agent_test_start();
-	(void)strcpy(date, "Sep  9  2001");
+	(void)str_copy(date, sizeof date, "Sep  9  2001");
 	snprintf(want, sizeof want, "-rw-r--r--    1 tester   tester          5 %s f\r\n", date);
 	ck_assert_int_eq(list(LIST_LONG, "e", 0, 0, text, sizeof text), MSG_LINES);
 	ck_assert_str_eq(text, want);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/str.h"
 #include "common/conf_private.h"
 #include "common/err.h"
 #include "tests/unit/common.h"
@@ -32,7 +33,7 @@ problems_of(const struct conf *c)
 	for (size_t i = 0; (p = conf_problem_at(c, i)) != NULL; i++) {
 		(void)conf_problem_text(p, line, sizeof line);
 		strncat(all, line, sizeof all - strlen(all) - 2);
-		strcat(all, "\n");
+		strncat(all, "\n", sizeof all - strlen(all) - 1);
 	}
 	return all;
 }
@@ -216,9 +217,10 @@ START_TEST(long_lines_are_whole)
 
 	memset(name, 'n', CONF_NAME_MAX);
 	name[CONF_NAME_MAX] = '\0';
-	n = (size_t)sprintf(text, "[account %s]\nlayer = sftpplus\n  ", name);
+	ck_assert_int_eq(str_format(text, sizeof text, "[account %s]\nlayer = sftpplus\n  ", name), 0);
+	n = strlen(text);
 	memset(text + n, 'x', 50000);
-	strcpy(text + n + 50000, "y\nhome = /a\n[server]\nbanner = ");
+	(void)str_copy(text + n + 50000, sizeof text - n - 50000, "y\nhome = /a\n[server]\nbanner = ");
 	memset(text + strlen(text), 'b', 4000);
 	c = load(text, &errors);
 	ck_assert_str_eq(problems_of(c), "");
@@ -236,13 +238,13 @@ START_TEST(too_long_is_an_error)
 	int errors;
 	struct conf *c;
 
-	strcpy(text, "[server]\nbanner = ");
+	(void)str_copy(text, sizeof text, "[server]\nbanner = ");
 	memset(text + strlen(text), 'b', 61000);
 	c = load(text, &errors);
 	ck_assert_str_eq(problems_of(c), "t.conf:2: the line is longer than 60000 bytes\n");
 	conf_free(c);
 	memset(text, 0, sizeof text);
-	strcpy(text, "[server]\nlayer = sftpplus\n");
+	(void)str_copy(text, sizeof text, "[server]\nlayer = sftpplus\n");
 	for (int i = 0; i < 61; i++) {
 		size_t n = strlen(text);
 
@@ -254,15 +256,15 @@ START_TEST(too_long_is_an_error)
 	ck_assert_str_eq(problems_of(c), "t.conf:2: \"layer\": the value is longer than 60000 bytes\n");
 	conf_free(c);
 	memset(text, 0, sizeof text);
-	strcpy(text, "[account ");
+	(void)str_copy(text, sizeof text, "[account ");
 	memset(text + 9, 'n', CONF_NAME_MAX + 1);
-	strcat(text, "]\n");
+	strncat(text, "]\n", sizeof text - strlen(text) - 1);
 	c = load(text, &errors);
 	ck_assert_ptr_nonnull(strstr(problems_of(c), "the name has 321 bytes, at most 320 are possible"));
 	conf_free(c);
 	memset(text + 9, 'n', 1000);
 	text[1009] = '\0';
-	strcat(text, "]\nhome = /\n");
+	strncat(text, "]\nhome = /\n", sizeof text - strlen(text) - 1);
 	c = load(text, &errors);
 	ck_assert_ptr_nonnull(strstr(problems_of(c), "the name of the section is too long"));
 	ck_assert_int_eq(errors, 1);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/str.h"
 #include "common/conf_show.h"
 #include "common/exitcode.h"
 #include "tests/unit/common.h"
@@ -16,7 +17,7 @@ put(const char *text)
 {
 	int fd;
 
-	strcpy(path, "/tmp/sallyport-unit-XXXXXX");
+	(void)str_copy(path, sizeof path, "/tmp/sallyport-unit-XXXXXX");
 	fd = mkstemp(path);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq((int)write(fd, text, strlen(text)), (int)strlen(text));

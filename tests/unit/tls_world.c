@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/str.h"
 #include "common/err.h"
 #include "daemon/worker/tls_provider.h"
 #include "privsep/scheme.h"
@@ -45,7 +46,7 @@ put_pem(struct wr *w, enum tlsfile_kind kind, uint32_t key, const char *name, co
 	char *pem = tls_pair_cert_pem(p);
 	struct tlsfile f = { .kind = kind, .key = key, .data = (uint8_t *)pem, .len = strlen(pem) };
 
-	strcpy(f.name, name);
+	ck_assert_int_eq(str_copy(f.name, sizeof f.name, name), 0);
 	tlsfiles_put(w, &f);
 	OPENSSL_free(pem);
 }

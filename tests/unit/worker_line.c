@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/str.h"
 #include "daemon/worker/line.h"
 #include "tests/unit/worker.h"
 
@@ -34,20 +35,29 @@ static const struct {
 	{ S("CWD x\377\nNOOP\r\n"), "CC", "CWD x|NOOP" },
 };
 
+/* Adds to a text in an array of size bytes; a test whose array is too small fails. */
 static void
-run(struct line_reader *l, char *results, char *lines)
+append(char *dst, size_t size, const char *text)
+{
+	size_t n = strlen(dst);
+
+	ck_assert_int_eq(str_copy(dst + n, size - n, text), 0);
+}
+
+static void
+run(struct line_reader *l, char *results, size_t results_size, char *lines, size_t lines_size)
 {
 	enum line_result r;
 	char *text;
 	size_t len;
 
 	while ((r = line_next(l, &text, &len)) != LINE_NONE) {
-		strcat(results, r == LINE_COMMAND ? "C" : r == LINE_BAD ? "B" : r == LINE_TOO_LONG ? "L" : "F");
+		append(results, results_size, r == LINE_COMMAND ? "C" : r == LINE_BAD ? "B" : r == LINE_TOO_LONG ? "L" : "F");
 		if (r == LINE_COMMAND) {
 			ck_assert_uint_eq(strlen(text), len);
 			if (*lines != '\0')
-				strcat(lines, "|");
-			strcat(lines, text);
+				append(lines, lines_size, "|");
+			append(lines, lines_size, text);
 		}
 		if (r == LINE_FLOODED)
 			return;
@@ -56,7 +66,8 @@ run(struct line_reader *l, char *results, char *lines)
 
 /* Feeds in pieces of step bytes: how the bytes arrive must not matter. */
 static void
-feed(struct line_reader *l, const char *bytes, size_t n, size_t step, char *results, char *lines)
+feed_into(struct line_reader *l, const char *bytes, size_t n, size_t step, char *results, size_t results_size, char *lines,
+    size_t lines_size)
 {
 	while (n > 0) {
 		size_t space, k;
@@ -69,11 +80,14 @@ feed(struct line_reader *l, const char *bytes, size_t n, size_t step, char *resu
 		line_filled(l, k);
 		bytes += k;
 		n -= k;
-		run(l, results, lines);
+		run(l, results, results_size, lines, lines_size);
 		if (strchr(results, 'F') != NULL)
 			return;
 	}
 }
+
+/* Both last arguments are arrays. */
+#define feed(l, bytes, n, step, results, lines) feed_into(l, bytes, n, step, results, sizeof results, lines, sizeof lines)
 
 START_TEST(table)
 {
@@ -150,7 +164,7 @@ START_TEST(forgotten)
 	line_wipe(&l);
 	ck_assert_ptr_null(memmem(&l, sizeof l, "geheim", 6));
 	line_discard(&l);
-	feed(&l, S(" x\r\n"), 100, results, lines);
+	feed_into(&l, S(" x\r\n"), 100, results, sizeof results, lines, sizeof lines);
 	ck_assert_str_eq(lines, "x");
 	ck_assert_int_eq(line_next(&l, &text, &len), LINE_NONE);
 }
