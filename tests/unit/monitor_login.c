@@ -183,7 +183,8 @@ START_TEST(a_second_login_before_the_answer_ends_the_session)
 	rig_login_delay = "0";
 	rig_ready(&r);
 	rig_client(&r);
-	for (int i = 0; i < 10; i++)
+	/* The second ends the session: a third could find the channel closed. */
+	for (int i = 0; i < 2; i++)
 		rig_login(&r, "alice", "wrong");
 	ck_assert_int_eq(rig_wait(&r), SP_EXIT_PROTOCOL);
 	ck_assert(rig_logged(&r, " attempt=1 "));
