@@ -9,11 +9,13 @@
 
 #include <check.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -149,7 +151,17 @@ static const struct {
 	{ ROLE_WORKER, PHASE_SPARE, SYS_ptrace, 'k' },
 	{ ROLE_WORKER, PHASE_SPARE, SYS_ftruncate, 'l' },
 	{ ROLE_WORKER, PHASE_SPARE, SYS_fchmod, 'l' },
-	{ ROLE_WORKER, PHASE_SPARE, SYS_prctl, 'a' },
+	{ ROLE_WORKER, PHASE_TEMPLATE, SYS_prctl, 'a' },
+	{ ROLE_WORKER, PHASE_TEMPLATE, SYS_prlimit64, 'l' },
+	{ ROLE_WORKER, PHASE_SPARE, SYS_prctl, 'l' },
+	{ ROLE_WORKER, PHASE_SPARE, SYS_seccomp, 'l' },
+	{ ROLE_WORKER, PHASE_SPARE, SYS_prlimit64, 'l' },
+	{ ROLE_WORKER, PHASE_SPARE, SYS_setrlimit, 'l' },
+	{ ROLE_WORKER, PHASE_SPARE, SYS_dup2, 'l' },
+	{ ROLE_WORKER, PHASE_SPARE, SYS_sendmsg, 'c' },
+	{ ROLE_WORKER, PHASE_SPARE, SYS_sendmmsg, 'l' },
+	{ ROLE_AGENT, PHASE_LIVE, SYS_prlimit64, 'l' },
+	{ ROLE_MONITOR, PHASE_LIVE, SYS_prlimit64, 'l' },
 	{ ROLE_AGENT, PHASE_LIVE, SYS_setresuid, 'k' },
 	{ ROLE_AGENT, PHASE_LIVE, SYS_setgroups, 'k' },
 	{ ROLE_AGENT, PHASE_LIVE, SYS_chroot, 'k' },
@@ -205,6 +217,52 @@ START_TEST(arguments_decide)
 }
 END_TEST
 
+/* A service on the loopback that nobody has connected to; its address. */
+static int
+make_service(struct sockaddr_in *at)
+{
+	socklen_t len = sizeof *at;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	*at = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)at, sizeof *at), 0);
+	ck_assert_int_eq(listen(fd, 1), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)at, &len), 0);
+	return fd;
+}
+
+/*
+ * What a worker is handed for an active data connection: a socket whose
+ * connect(2) was begun by its agent, and failed.  With MSG_FASTOPEN, sendmsg(2)
+ * is another connect(2), to an address that no filter can see.
+ */
+START_TEST(nothing_connects_by_sending)
+{
+	static const enum msg_role senders[] = { ROLE_WORKER, ROLE_KEEPER };
+	struct sockaddr_in service, nobody;
+	struct iovec v = { (void *)(uintptr_t)"x", 1 };
+	struct msghdr h = { .msg_name = &service, .msg_namelen = sizeof service, .msg_iov = &v, .msg_iovlen = 1 };
+	int listen_fd = make_service(&service), fd = socket(AF_INET, SOCK_STREAM, 0), status;
+	pid_t pid;
+
+	close(make_service(&nobody));
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&nobody, sizeof nobody), -1);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		enter(senders[_i], PHASE_LIVE);
+		_exit(sendmsg(fd, &h, MSG_FASTOPEN | MSG_NOSIGNAL) == -1 && errno == ENOSYS &&
+		    sendto(fd, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&service, sizeof service) == -1 &&
+		    errno == ENOSYS ? 0 : 1);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(status == 0, "the call was not refused (status %#x)", (unsigned)status);
+	ck_assert_int_eq(accept(listen_fd, NULL, NULL), -1);
+	close(fd);
+	close(listen_fd);
+}
+END_TEST
+
 static int told;
 
 static void
@@ -245,6 +303,7 @@ main(void)
 	tcase_add_loop_test(t, every_call_in_every_phase, 0, ROLES);
 	tcase_add_loop_test(t, what_must_never_be_possible, 0, (int)(sizeof must / sizeof must[0]));
 	tcase_add_loop_test(t, arguments_decide, 0, 2);
+	tcase_add_loop_test(t, nothing_connects_by_sending, 0, 2);
 	tcase_add_test(t, unknown_calls_are_named_once);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);
