@@ -26,5 +26,5 @@ Try it from another terminal:
   curl --ssl-reqd --cacert $build/demo.crt ftp://demo:demo@127.0.0.1:$port/README
   lftp -u demo,demo -e 'set ssl:ca-file $build/demo.crt; set ftp:ssl-force true; ls' ftp://127.0.0.1:$port
 EOT
-exec "$build/sallyportd" --libexec "$build" serve "$tree" --port "$port" --user demo:demo \
+exec "$build/sallyportd" --libexec "$build" serve "$tree" --address 127.0.0.1 --port "$port" --user demo:demo \
 	--certificate "$build/demo.crt" --private-key "$build/demo.key"

@@ -37,7 +37,7 @@
 
 static const char help[] =
     "Usage: sallyportd [OPTION]...                   serve as the configuration says\n"
-    "       sallyportd serve DIR [--port N] [--user NAME:PASSWORD] [--read-only]\n"
+    "       sallyportd serve DIR [--port N] [--address A] [--user NAME:PASSWORD] [--read-only]\n"
     "                        [--certificate FILE [--private-key FILE]]\n"
     "       sallyportd check-config                  print every mistake of the configuration\n"
     "       sallyportd show-config [--for USER[,ADDRESS]]\n"

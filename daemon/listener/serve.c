@@ -24,7 +24,7 @@
 
 struct share {
 	char root[PATH_MAX];
-	const char *port;
+	const char *port, *address;
 	const char *certificate, *key;	/* NULL: no TLS; the certificate's file may hold the key too */
 	char user[64], password[256];	/* user "": anonymous */
 	bool read_only;
@@ -66,16 +66,18 @@ static int
 parse(struct share *x, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "port", required_argument, NULL, 'p' }, { "user", required_argument, NULL, 'u' },
+		{ "port", required_argument, NULL, 'p' }, { "address", required_argument, NULL, 'a' }, { "user", required_argument, NULL, 'u' },
 		{ "read-only", no_argument, NULL, 'r' }, { "certificate", required_argument, NULL, 'c' },
 		{ "private-key", required_argument, NULL, 'k' }, { NULL, 0, NULL, 0 },
 	};
 	int c, r = 0;
 
 	optind = 0;
-	while (r == 0 && (c = getopt_long(argc, argv, "p:u:rc:k:", options, NULL)) != -1)
+	while (r == 0 && (c = getopt_long(argc, argv, "p:a:u:rc:k:", options, NULL)) != -1)
 		if (c == 'p')
 			x->port = optarg;
+		else if (c == 'a')
+			x->address = optarg;
 		else if (c == 'r')
 			x->read_only = true;
 		else if (c == 'c')
@@ -127,15 +129,15 @@ find_runner(char *text, size_t size, const char *root)
 int
 serve_configuration(struct conf *c, int argc, char **argv)
 {
-	struct share x = { .port = DEFAULT_PORT };
-	char listen[32], password[300] = "", runner[64] = "";
+	struct share x = { .port = DEFAULT_PORT, .address = "*" };
+	char listen[128], password[300] = "", runner[64] = "";
 	const char *account = "anonymous";
 	int r = parse(&x, argc, argv);
 
 	if (r != 0)
 		return r;
-	if (str_format(listen, sizeof listen, "*:%s", x.port) != 0)
-		return complain("not a port", x.port);
+	if (str_format(listen, sizeof listen, strchr(x.address, ':') == NULL ? "%s:%s" : "[%s]:%s", x.address, x.port) != 0)
+		return complain("not an address", x.address);
 	if (x.user[0] != '\0') {
 		account = x.user;
 		(void)str_format(password, sizeof password, "{CLEAR}%s", x.password);

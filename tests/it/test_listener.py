@@ -316,7 +316,8 @@ def test_serve_without_root(tmp_path):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    command = [f"{BUILD}/sallyportd", "--libexec", BUILD, "serve", str(folder), "--port", str(port), "--user", "bob:secret"]
+    command = [f"{BUILD}/sallyportd", "--libexec", BUILD, "serve", str(folder), "--address", "127.0.0.1",
+               "--port", str(port), "--user", "bob:secret"]
     if subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", "test", "-x", command[0]]).returncode != 0:
         pytest.skip("the build is not reachable for other users")
     with subprocess.Popen(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *command],
@@ -328,6 +329,8 @@ def test_serve_without_root(tmp_path):
                     ftp.connect("127.0.0.1", port, 5)
                     break
                 time.sleep(0.05)
+            with pytest.raises(OSError):
+                socket.create_connection(("127.0.0.2", port), 5)
             assert "bob:secret" not in open(f"/proc/{p.pid}/cmdline").read()
             ftp.login("bob", "secret")
             got = []
