@@ -127,19 +127,20 @@ read_range(const char *path, unsigned *low, unsigned *high)
 static bool
 read_socket(char *line, unsigned *port, unsigned *state)
 {
-	const char *p;
-	char *word;
+	unsigned *const wanted[] = { NULL, port, NULL, state };
+	const char *word, *colon;
 	int n = 0;
 
 	*port = *state = 0;
 	while (n < 4 && (word = strsep(&line, " \n")) != NULL) {
 		if (*word == '\0')
 			continue;
-		n++;
-		p = n == 2 ? strchr(word, ':') : word;
-		p += p != NULL && n == 2;
-		if (p == NULL || (n == 2 && !take_number(&p, 16, port)) || (n == 4 && !take_number(&p, 16, state)))
+		colon = strchr(word, ':');
+		if (n == 1 && colon != NULL)
+			word = colon + 1;
+		if (wanted[n] != NULL && !take_number(&word, 16, wanted[n]))
 			return false;
+		n++;
 	}
 	return n == 4;
 }
