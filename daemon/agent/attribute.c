@@ -191,6 +191,7 @@ handle_set_umask(struct agent *a, const struct msg *m)
 {
 	struct msg_text *t = &a->out.text;
 	mode_t old = a->mask;
+	char was[16] = "";
 
 	if (m->set_umask.mask != UMASK_TELL) {
 		if (m->set_umask.mask > 0777)
@@ -198,8 +199,10 @@ handle_set_umask(struct agent *a, const struct msg *m)
 		a->mask = m->set_umask.mask;
 		umask(a->mask);
 	}
-	(void)str_format(t->text, sizeof t->text, "%03o%s", (unsigned)old, has_default_acl(a) ?
-	    "\nThis folder has a default ACL, which new files and folders get instead." : "");
+	if (a->mask != old)
+		(void)str_format(was, sizeof was, " (was %03o)", (unsigned)old);
+	(void)str_format(t->text, sizeof t->text, "The umask is %03o%s.%s", (unsigned)a->mask, was,
+	    has_default_acl(a) ? "\nThis folder has a default ACL, which new files and folders get instead." : "");
 	return agent_answer(a, MSG_TEXT, t, NULL, 0);
 }
 

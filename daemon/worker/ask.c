@@ -9,6 +9,7 @@
 #include "daemon/worker/ask.h"
 #include "daemon/worker/session.h"
 
+/* What makes a name: RFC 959, 5.4 gives these 553 where the others have 550. */
 #define STORING	"STOR STOU APPE RNTO"
 #define DATAWAY	"PASV EPSV PORT EPRT"
 
@@ -24,22 +25,17 @@ static const struct denial {
 	unsigned code;
 	const char *text;
 } denials[] = {
-	{ FAIL_POLICY,	0,	STORING, 553, "Permission denied by policy." },
 	{ FAIL_POLICY,	0,	NULL, 550, "Permission denied by policy." },
 	{ FAIL_SYSTEM,	ENOENT,	NULL, 550, "No such file or folder." },
-	{ FAIL_SYSTEM,	EACCES,	STORING, 553, "Permission denied." },
 	{ FAIL_SYSTEM,	EACCES,	NULL, 550, "Permission denied." },
-	{ FAIL_SYSTEM,	EPERM,	STORING, 553, "Operation not permitted." },
 	{ FAIL_SYSTEM,	EPERM,	NULL, 550, "Operation not permitted." },
-	{ FAIL_SYSTEM,	EROFS,	STORING, 553, "The file system is read-only." },
 	{ FAIL_SYSTEM,	EROFS,	NULL, 550, "The file system is read-only." },
 	{ FAIL_SYSTEM,	EEXIST,	NULL, 550, "It exists already." },
 	{ FAIL_SYSTEM,	ENOTEMPTY, NULL, 550, "The folder is not empty." },
 	{ FAIL_SYSTEM,	ENOTDIR, NULL, 550, "Not a folder." },
-	{ FAIL_SYSTEM,	EISDIR,	STORING, 553, "That is a folder." },
 	{ FAIL_SYSTEM,	EISDIR,	NULL, 550, "That is a folder." },
 	{ FAIL_SYSTEM,	ELOOP,	NULL, 550, "Too many symbolic links." },
-	{ FAIL_SYSTEM,	ENAMETOOLONG, NULL, 553, "The name is too long." },
+	{ FAIL_SYSTEM,	ENAMETOOLONG, NULL, 550, "The name is too long." },
 	{ FAIL_SYSTEM,	EXDEV,	NULL, 550, "Source and target lie in different file systems." },
 	{ FAIL_SYSTEM,	ENOSPC,	NULL, 452, "No space left on the disk." },
 	{ FAIL_SYSTEM,	EDQUOT,	NULL, 552, "The disk quota is used up." },
@@ -52,11 +48,9 @@ static const struct denial {
 	{ FAIL_SYSTEM,	EADDRINUSE, NULL, 425, "The address of the data connection is in use; try again." },
 	{ FAIL_SYSTEM,	0,	DATAWAY, 425, "No data connection can be made." },
 	{ FAIL_SYSTEM,	0,	NULL, 451, "The system could not do that." },
-	{ FAIL_PATH,	0,	STORING, 553, "That name cannot be used here." },
 	{ FAIL_PATH,	0,	NULL, 550, "That name cannot be used here." },
 	{ FAIL_KIND,	0,	"MLSD", 501, "MLSD lists folders; use MLST for a file." },
-	{ FAIL_KIND,	0,	"RETR SIZE HASH XCRC XMD5 XSHA1 XSHA256 XSHA512 DELE", 550, "Not a plain file." },
-	{ FAIL_KIND,	0,	"STOR STOU APPE", 553, "Not a plain file." },
+	{ FAIL_KIND,	0,	"RETR STOR STOU APPE SIZE HASH XCRC XMD5 XSHA1 XSHA256 XSHA512 DELE", 550, "Not a plain file." },
 	{ FAIL_KIND,	0,	"CWD CDUP RMD", 550, "Not a folder." },
 	{ FAIL_KIND,	0,	NULL, 550, "Not of the kind that is needed." },
 	{ FAIL_QUOTA,	0,	"RETR", 550, "A limit of this account is reached." },
@@ -98,9 +92,16 @@ ask_reply_code(const char *verb, const struct msg_failed *f, unsigned flags, con
 		if (d->verbs != NULL && !names_verb(d->verbs, verb))
 			continue;
 		*text = d->text;
-		return d->code;
+		return d->code == 550 && names_verb(STORING, verb) ? 553 : d->code;
 	}
 	return 451;
+}
+
+/* The agent's texts are parts of sentences: here they stand alone. */
+static char
+capital(char c)
+{
+	return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
 }
 
 /* Texts of other processes may lack their full stop. */
@@ -123,7 +124,7 @@ ask_refused(struct session *s, const struct msg_failed *f)
 	else if (f->reason == FAIL_POLICY)
 		reply(s, code, "%.*s: %s%s", (int)strlen(text) - 1, text, f->text, stop_after(f->text));
 	else if (strchr(f->text, '\n') == NULL)
-		reply(s, code, "%s%s", f->text, stop_after(f->text));
+		reply(s, code, "%c%s%s", capital(f->text[0]), f->text + 1, stop_after(f->text));
 	else
 		reply_text(s, code, f->text);
 }

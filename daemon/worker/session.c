@@ -198,7 +198,7 @@ gates_open(struct session *s, const struct verb *v, const char *argument)
 	else if (s->live && (v->states & AFTER) == 0)
 		reply(s, 503, "%s is not possible after the login.", v->name);
 	else if (!session_argument_fits(s, v, argument))
-		reply(s, 501, "Usage: %s%s%s", v->name, *v->syntax == '<' ? " " : "", v->syntax);
+		reply(s, 501, "Usage: %s%s%s", v->name, *v->syntax == '\0' ? "" : " ", v->syntax);
 	else if ((v->states & DATA) != 0 && s->data.way == DATA_NONE)
 		reply(s, 425, "Prepare a data connection first, with EPSV, PASV, EPRT or PORT.");
 	else

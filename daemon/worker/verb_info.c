@@ -116,7 +116,7 @@ help_one(struct session *s, const char *before, const struct verb *v)
 		reply(s, 501, "There is no such command.");
 		return;
 	}
-	reply_begin(s, 214, "Syntax: %s%s%s%s", before, v->name, *v->syntax == '<' ? " " : "", v->syntax);
+	reply_begin(s, 214, "Syntax: %s%s%s%s", before, v->name, *v->syntax == '\0' ? "" : " ", v->syntax);
 	reply_line(s, " %s", v->doc);
 	reply_end(s, "End");
 }

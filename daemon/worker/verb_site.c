@@ -19,7 +19,7 @@
 static void
 usage(struct session *s)
 {
-	reply(s, 501, "Usage: SITE %s%s%s", s->verb->name, *s->verb->syntax == '<' ? " " : "", s->verb->syntax);
+	reply(s, 501, "Usage: SITE %s%s%s", s->verb->name, *s->verb->syntax == '\0' ? "" : " ", s->verb->syntax);
 }
 
 void

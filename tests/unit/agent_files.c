@@ -228,8 +228,9 @@ START_TEST(umask_acts_on_new_files)
 
 	agent_test_begin(EVERYTHING);
 	expect(MSG_SET_UMASK, &tell_it, MSG_TEXT);
-	ck_assert_str_eq(at->reply.text.text, "022");
+	ck_assert_str_eq(at->reply.text.text, "The umask is 022.");
 	expect(MSG_SET_UMASK, &set, MSG_TEXT);
+	ck_assert_str_eq(at->reply.text.text, "The umask is 077 (was 022).");
 	expect_failed(MSG_SET_UMASK, &silly, FAIL_ARGUMENT, 0);
 	ck_assert_int_eq(put_file("f", 0, "x", true), MSG_DONE);
 	snprintf(path, sizeof path, "%s/f", at->dir);
