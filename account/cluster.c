@@ -97,6 +97,15 @@ line_length(const char *line)
 	return strcspn(line, "\n");
 }
 
+/* Without the carriage return that editors of other systems leave. */
+static size_t
+content_length(const char *line)
+{
+	size_t n = line_length(line);
+
+	return n > 0 && line[n - 1] == '\r' ? n - 1 : n;
+}
+
 static bool
 is_counter(const char *line)
 {
@@ -108,10 +117,11 @@ cluster_next(const char **at, unsigned *line, struct cluster_row *row, unsigned 
 {
 	while (**at != '\0') {
 		const char *p = *at;
-		size_t n = line_length(p);
+		size_t n = content_length(p);
 
 		++*line;
-		*at = p + n + (p[n] == '\n');
+		*at = p + line_length(p);
+		*at += **at == '\n';
 		row->line = *line;
 		if (n == 0 || is_counter(p))
 			continue;
@@ -132,6 +142,12 @@ cluster_find(const char *text, const char *name, struct cluster_row *row)
 		if (strlen(name) == row->name_len && memcmp(name, row->name, row->name_len) == 0)
 			return true;
 	return false;
+}
+
+bool
+cluster_is_locked(const struct cluster_row *row)
+{
+	return row->password_len == 1;
 }
 
 /* ---------------------------------------------------------------------- writing */
@@ -156,7 +172,7 @@ cluster_with_password(const char *text, const struct cluster_row *row, const cha
 char *
 cluster_without(const char *text, const struct cluster_row *row)
 {
-	const char *end = row->home + row->home_len;
+	const char *end = row->home + line_length(row->home);
 
 	return replaced(text, row->name, end + (*end == '\n'), "");
 }
@@ -172,7 +188,7 @@ find_counter(const char *text, int64_t *number)
 
 	*number = -1;
 	for (const char *p = text; *p != '\0'; p += line_length(p), p += *p == '\n')
-		if (is_counter(p) && split(p, line_length(p), field, len) >= 3 && (*number = number_of(field[2],
+		if (is_counter(p) && split(p, content_length(p), field, len) >= 3 && (*number = number_of(field[2],
 		    len[2])) >= 0)
 			return p;
 	*number = FIRST_NUMBER;
@@ -190,7 +206,7 @@ cluster_with_account(const char *text, const char *name, const char *password, c
 	bool open_line = at > text && at[-1] != '\n';
 	char *lines = NULL, *out;
 
-	if (asprintf(&lines, "%s%s:%s:%lld:%s\n_:-:%lld%s", open_line ? "\n" : "", name, password, (long long)*number,
+	if (*number > NUMBER_MAX || asprintf(&lines, "%s%s:%s:%lld:%s\n_:-:%lld%s", open_line ? "\n" : "", name, password, (long long)*number,
 	    home,
 	    (long long)*number + 1, counter == NULL ? "\n" : "") < 0)
 		return NULL;

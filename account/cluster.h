@@ -1,7 +1,8 @@
 /*
  * ftpcluster's .passwd: lines name:password:number:home, and one line "_:-:NEXT"
- * that counts numbers.  Used by the source passwd_file.  The file belongs to an
- * administrator but may be wrong in any line: such a line is no account.
+ * that counts numbers.  Used by the source passwd_file; this is the only reader of that format.
+ * The file belongs to an administrator but may be wrong in any line: such a line is no
+ * account.  Texts end with NUL; nothing of them is copied but into what the functions below make.
  */
 #ifndef ACCOUNT_CLUSTER_H
 #define ACCOUNT_CLUSTER_H
@@ -25,6 +26,9 @@ bool cluster_next(const char **at, unsigned *line, struct cluster_row *, unsigne
 /* The first account of that name. */
 bool cluster_find(const char *text, const char *name, struct cluster_row *);
 
+/* A password of one character is how that system locks an account. */
+bool cluster_is_locked(const struct cluster_row *);
+
 /* Letters a to z, digits, dot, plus, minus; not the counter's name. */
 bool cluster_name_ok(const char *);
 /* Can the text stand in a field? */
@@ -32,7 +36,7 @@ bool cluster_field_ok(const char *);
 
 /* The changed text of the file, malloc'ed, to be cleared and freed by the caller; NULL: no memory. */
 char *cluster_with_password(const char *text, const struct cluster_row *, const char *password);
-/* With one more account, which gets the counter's number; the counter counts on. */
+/* With one more account, which gets the counter's number; the counter counts on. NULL also when there is no number left. */
 char *cluster_with_account(const char *text, const char *name, const char *password, const char *home, int64_t *number);
 char *cluster_without(const char *text, const struct cluster_row *);
 

@@ -4,7 +4,6 @@ libcommon_a_SOURCES = \
 	common/arena.c common/arena.h \
 	common/bucket.c common/bucket.h \
 	common/clock.c common/clock.h \
-	common/clusterpasswd.c common/clusterpasswd.h \
 	common/conf.c common/conf.h common/conf_private.h common/config.def common/foreign.def \
 	common/conf_check.c \
 	common/conf_load.c \

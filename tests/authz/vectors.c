@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "account/cluster.h"
 #include "authz/authz.h"
 #include "authz/kernel.h"
 #include "authz/pyftpdlib_file.h"
-#include "common/clusterpasswd.h"
 #include "common/log.h"
 #include "common/str.h"
 #include "tests/authz/posix1e.h"
@@ -317,31 +317,32 @@ run_sftpplus(struct run *r)
 
 /* Hashed fields are accepted beside clear ones. */
 static bool
-cluster_login(const struct clusterpasswd *e, const char *password)
+cluster_login(const struct cluster_row *e, const char *password)
 {
 	static struct crypt_data work;
 	char stored[256];
 	const char *hash;
 
 	if (e->password_len < 4 || e->password[0] != '$')
-		return clusterpasswd_check(e, password);
+		return !cluster_is_locked(e) && strlen(password) == e->password_len &&
+		    memcmp(password, e->password, e->password_len) == 0;
 	snprintf(stored, sizeof(stored), "%.*s", (int)e->password_len, e->password);
 	hash = crypt_rn(password, stored, &work, sizeof(work));
 	return hash && strcmp(hash, stored) == 0;
 }
 
 static int
-cluster_account_command(struct run *r, const char *command, const char *passwd, size_t len)
+cluster_account_command(struct run *r, const char *command, const char *passwd)
 {
 	char args[3][256] = { "", "", "" };
-	struct clusterpasswd other;
+	struct cluster_row other;
 	struct authz_verdict v;
 	int count = sscanf(r->row->path, "%255s %255s %255s", args[0], args[1], args[2]);
-	bool known = clusterpasswd_find(passwd, len, args[0], &other, NULL, NULL);
+	bool known = cluster_find(passwd, args[0], &other);
 
 	if (strcmp(command, "SITE USERADD") == 0)
 		return authz_decide(r->policy, AUTHZ_OP_USERADM, NULL, &v) && count >= 2 && !known &&
-		    clusterpasswd_name_ok(args[0], strlen(args[0]));
+		    cluster_name_ok(args[0]);
 	if (count < 2 || strcmp(args[0], r->row->user) == 0)
 		return authz_decide(r->policy, AUTHZ_OP_PASSWD, NULL, &v);
 	return authz_decide(r->policy, AUTHZ_OP_USERADM, NULL, &v) && known;
@@ -352,26 +353,26 @@ run_ftpcluster(struct run *r)
 {
 	struct authz_source source = { .dialect = "ftpcluster", .text = r->world.policy, .file = "policy", .line = 1 };
 	const char *passwd = r->world.passwd ? r->world.passwd : "", *command = r->row->command;
-	struct clusterpasswd me, other;
+	struct cluster_row me, other;
 	char name[256];
-	bool known = clusterpasswd_find(passwd, strlen(passwd), r->row->user, &me, NULL, NULL);
+	bool known = cluster_find(passwd, r->row->user, &me);
 	const char *last = strrchr(r->row->path, ' ');
 
 	if (strncmp(command, "PASS", 4) == 0)
 		return known && cluster_login(&me, command[4] ? command + 5 : "");
 	if (!known && strcmp(command, "LOAD") != 0)
 		return DENY;
-	if (compile(r, &source, 1, known ? me.uid : AUTHZ_NOBODY, NULL))
+	if (compile(r, &source, 1, known ? (uint32_t)me.number : AUTHZ_NOBODY, NULL))
 		return DENY;
 	if (strcmp(command, "LOAD") == 0)
 		return ALLOW;
 	if (strcmp(command, "SITE USERADD") == 0 || strncmp(command, "SITE PASSW", 10) == 0 ||
 	    strcmp(command, "SITE PSWD") == 0)
-		return cluster_account_command(r, command, passwd, strlen(passwd));
+		return cluster_account_command(r, command, passwd);
 	/* SITE CHOWN name path */
 	if (strncmp(command, "SITE CHOWN", 10) == 0 && last && last[1] == '/' && !strstr(r->row->path, " -> ")) {
 		snprintf(name, sizeof(name), "%.*s", (int)(last - r->row->path), r->row->path);
-		return clusterpasswd_find(passwd, strlen(passwd), name, &other, NULL, NULL) &&
+		return cluster_find(passwd, name, &other) &&
 		       ask_command(r, command, last + 1) == ALLOW;
 	}
 	return ask_command(r, command, r->row->path);

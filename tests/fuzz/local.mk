@@ -1,5 +1,6 @@
 include %D%/authz.mk
 include %D%/common.mk
+include %D%/account.mk
 include %D%/acl.mk
 include %D%/worker.mk
 include %D%/agent.mk

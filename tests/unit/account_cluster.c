@@ -13,7 +13,7 @@ static const char seed[] =
 	"_:-:1002\n";
 
 static const struct { const char *line; bool good; } lines[] = {
-	{ "a:pw:1:/", true }, { "a::1:", true }, { "a:p:4294967294:", true }, { "a+b-c.9:pw:0:", true },
+	{ "a:pw:1:/", true }, { "a:pw:1:/\r\n", true }, { "\r\na:pw:1:\n", true }, { "a::1:", true }, { "a:p:4294967294:", true }, { "a+b-c.9:pw:0:", true },
 	{ "a:pw:1", false }, { "a:pw:1:/:x", false }, { "A:pw:1:", false }, { ":pw:1:", false }, { "a b:pw:1:", false },
 	{ "a:pw::", false }, { "a:pw:-1:", false }, { "a:pw:1x:", false }, { "a:pw:4294967295:", false },
 	{ "a:pw:99999999999999999999:", false }, { "_:-:5", false }, { "_:-:5:", false }, { "", false }, { "..:p:1:",
@@ -45,6 +45,21 @@ START_TEST(finds_the_first)
 }
 END_TEST
 
+START_TEST(ends_of_lines_are_no_part_of_a_home)
+{
+	struct cluster_row row;
+	char *text;
+
+	ck_assert(cluster_find("a:pw:1:/h\r\nb:x:2:\r\n", "a", &row));
+	ck_assert_uint_eq(row.home_len, 2);
+	text = cluster_without("a:pw:1:/h\r\nb:x:2:\r\n", &row);
+	free(text);
+	ck_assert(cluster_find("b:x:2:\r\n", "b", &row));
+	ck_assert_uint_eq(row.home_len, 0);
+	ck_assert(cluster_is_locked(&row));
+}
+END_TEST
+
 /* text before, after adding x, number */
 static const struct { const char *before, *after; int64_t number; } additions[] = {
 	{ "_:-:7\n", "x:pw:7:/h\n_:-:8\n", 7 },
@@ -52,7 +67,9 @@ static const struct { const char *before, *after; int64_t number; } additions[] 
 	{ "a:b:4000:\n", "a:b:4000:\nx:pw:4001:/h\n_:-:4002\n", 4001 },
 	{ "a:b:5:", "a:b:5:\nx:pw:1000:/h\n_:-:1001\n", 1000 },
 	{ "_:-:7:\na:b:1:\n", "x:pw:7:/h\n_:-:8\na:b:1:\n", 7 },
-	{ "_:-:x\n", "_:-:x\nx:pw:1000:/h\n_:-:1001\n", 1000 }
+	{ "_:-:x\n", "_:-:x\nx:pw:1000:/h\n_:-:1001\n", 1000 },
+	{ "_:-:x\na:b:1001:/\n", "_:-:x\na:b:1001:/\nx:pw:1002:/h\n_:-:1003\n", 1002 },
+	{ "a:b:1010:/\n_:-:1005\n", "a:b:1010:/\nx:pw:1005:/h\n_:-:1006\n", 1005 }
 };
 
 START_TEST(adds)
@@ -90,6 +107,7 @@ account_cluster_suite(void)
 
 	tcase_add_loop_test(t, reads_lines, 0, (int)(sizeof lines / sizeof *lines));
 	tcase_add_test(t, finds_the_first);
+	tcase_add_test(t, ends_of_lines_are_no_part_of_a_home);
 	tcase_add_loop_test(t, adds, 0, (int)(sizeof additions / sizeof *additions));
 	tcase_add_test(t, changes_and_removes);
 	suite_add_tcase(s, t);

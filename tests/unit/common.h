@@ -7,7 +7,6 @@
 /* SUITE(name): one suite a module of common/ */
 #define COMMON_SUITES(SUITE)	\
 	SUITE(addr)		\
-	SUITE(clusterpasswd)	\
 	SUITE(conf_read)	\
 	SUITE(conf_resolve)	\
 	SUITE(conf_seal)	\

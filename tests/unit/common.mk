@@ -4,7 +4,6 @@ TESTS += unit-common
 unit_common_SOURCES = \
 	tests/unit/common.h \
 	tests/unit/common_addr.c \
-	tests/unit/common_clusterpasswd.c \
 	tests/unit/common_conf_read.c \
 	tests/unit/common_conf_resolve.c \
 	tests/unit/common_conf_seal.c \
