@@ -175,7 +175,10 @@ struct account_source {
 	enum account_result (*find)(void *state, const struct account_query *, struct account *a,
 	    enum account_reason *why);
 
-	/* For VERIFY_SOURCE: is the password right? Also account management (PAM). NULL: none. */
+	/*
+	 * For VERIFY_SOURCE: is the password right, and may the account be used (PAM's account management)?
+	 * Without a password in the query only the latter: a certificate has taken its place. NULL: none.
+	 */
 	enum account_result (*verify)(void *state, const struct account_query *, struct account *a,
 	    enum account_reason *why);
 
@@ -285,6 +288,12 @@ bool account_certificate_fits(const struct account_query *, const struct setting
  */
 enum account_result account_login(const struct account_sources *, const struct account_query *, struct account *a,
     enum account_reason *why);
+
+/*
+ * Is a password superfluous, because the account takes the certificate that the client has shown in its place
+ * (certificate_login = instead_of_password)?  Asked at USER, with no password in the query.
+ */
+bool account_certificate_admits(const struct account_sources *, const struct account_query *);
 
 /*
  * Merges configuration, class, groups and the source's pairs into

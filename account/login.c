@@ -220,7 +220,10 @@ looks_like_mail(const struct secret *p)
 	return at != NULL && at > p->data && at + 1 < p->data + p->len;
 }
 
-/* A source may find out with the password who the user really is; then the settings are that user's. */
+/*
+ * A source may find out with the password who the user really is; then the settings are that user's.  Without a
+ * password it says whether the account may be used, which is more than whether it is there.
+ */
 static enum account_reason
 ask_source(const struct account_sources *s, const struct account_query *q, struct account *a)
 {
@@ -275,10 +278,12 @@ verify_password(const struct account_sources *s, const struct account_query *q, 
 static void
 upgrade(const struct account_sources *s, const struct account_query *q, const struct account *a)
 {
-	bool old = a->verifier_kind == VERIFY_CLEAR || (a->verifier_kind == VERIFY_HASH && password_outdated(a->verifier));
+	const int wanted = (int)conf_server(s->conf)->upgrade_passwords;
+	bool old = (a->verifier_kind == VERIFY_CLEAR && wanted == CONF_UPGRADE_YES) ||
+	    (a->verifier_kind == VERIFY_HASH && wanted != CONF_UPGRADE_NO && password_outdated(a->verifier));
 	int r;
 
-	if (!old || !conf_server(s->conf)->upgrade_passwords || a->source->set_password == NULL || q->password->len < 2)
+	if (!old || a->source->set_password == NULL || q->password->len < 2)
 		return;
 	r = a->source->set_password(a->source_state, a->name, q->password);
 	log_problem(r == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, r == 0 ? "password-upgraded"
@@ -336,6 +341,35 @@ certificate_is_enough(const struct account_query *q, const struct account *a)
 	return set->certificate_login == CONF_CERTLOGIN_INSTEAD && account_certificate_fits(q, set);
 }
 
+/* The certificate has taken the password's place: what remains for a source such as PAM is the account's state. */
+static enum account_reason
+verify_without_password(const struct account_sources *s, const struct account_query *q, struct account *a)
+{
+	struct account_query bare = *q;
+
+	bare.password = NULL;
+	if (a->verifier_kind == VERIFY_HASH && a->verifier != NULL && a->verifier[0] == '!')
+		return REASON_LOCKED;	/* passwd -l and the like mean the account, whatever it comes with */
+	return a->verifier_kind == VERIFY_SOURCE ? ask_source(s, &bare, a) : REASON_NONE;
+}
+
+bool
+account_certificate_admits(const struct account_sources *s, const struct account_query *q)
+{
+	enum account_reason why = REASON_NONE;
+	struct account a;
+	bool admits;
+
+	if (!account_name_ok(q->user) || q->certificate_len == 0)
+		return false;
+	account_init(&a, q->user);
+	admits = account_find(s, q, &a, &why) == ACCOUNT_FOUND && certificate_is_enough(q, &a) &&
+	    (!(a.flags & ACCOUNT_SYSTEM) || source_system_rules(q, &a) == REASON_NONE) &&
+	    account_check_rules(q, &a, time(NULL)) == REASON_NONE;
+	account_free(&a);
+	return admits;
+}
+
 enum account_result
 account_login(const struct account_sources *s, const struct account_query *q, struct account *a,
     enum account_reason *why)
@@ -355,7 +389,7 @@ account_login(const struct account_sources *s, const struct account_query *q, st
 		if (rule != REASON_NONE && a->verifier_kind == VERIFY_SOURCE)
 			r = ACCOUNT_REFUSED;
 		else if (certificate_is_enough(q, a))
-			*why = REASON_NONE;
+			*why = verify_without_password(s, q, a);
 		else
 			verified = (*why = verify_password(s, q, a)) == REASON_NONE;
 		if (rule == REASON_NONE)

@@ -251,7 +251,7 @@ verify_pam(void *state, const struct account_query *q, struct account *a, enum a
 	p->talk = (struct talk){ .user = a->name, .password = q->password };
 	code = start(p, q, a);
 	r = interpret(code, "start", a, why);
-	if (r == ACCOUNT_FOUND) {
+	if (r == ACCOUNT_FOUND && q->password != NULL) {
 		code = lib.pam_authenticate(p->handle, PAM_DISALLOW_NULL_AUTHTOK | PAM_SILENT);
 		r = interpret(code, "authenticate", a, why);
 	}

@@ -96,16 +96,32 @@ needs_tls(const struct monitor *s, bool tls)
 	return !tls && s->base->tls >= CONF_TLS_CONTROL;
 }
 
+static bool
+certificate_admits(const struct monitor *s, const struct msg_prepare *prepare)
+{
+	const struct account_query q = {
+		.user = prepare->user, .listener = s->listener_name, .base = s->base, .host = prepare->host,
+		.tls = prepare->tls != 0, .peer = &s->peer, .local = &s->local,
+		.certificate = prepare->certificate, .certificate_len = prepare->certificate_len
+	};
+
+	return account_certificate_admits(&monitor_prepared.sources, &q);
+}
+
 int
 monitor_prepare(struct monitor *s, struct msg *m)
 {
 	static struct msg_prepared answer;
 
+	if (s->deciding)
+		return SP_ESTATE;
 	answer.verdict = 0;
 	answer.text[0] = '\0';
 	if (needs_tls(s, m->prepare.tls)) {
 		answer.verdict = 1;
 		(void)str_copy(answer.text, sizeof answer.text, TEXT_TLS);
+	} else if (certificate_admits(s, &m->prepare)) {
+		answer.verdict = 2;
 	}
 	return chan_answer(&s->login, m, MSG_PREPARED, &answer, NULL, 0);
 }

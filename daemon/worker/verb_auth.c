@@ -48,8 +48,9 @@ share_rates(struct session *s, int fd)
 	close(fd);
 }
 
+/* code: 230, or 232 where a certificate was enough: the reply that RFC 2228 and RFC 4217 have for it. */
 static void
-logged_in(struct session *s)
+logged_in(struct session *s, unsigned code)
 {
 	struct msg_login_ok *ok = &s->answer.login_ok;
 
@@ -71,7 +72,7 @@ logged_in(struct session *s)
 	s->convert = ok->ascii == CONF_ASCII_ON;
 	s->data_must_be_secure = s->data_must_be_secure || ok->tls_data != 0;
 	chan_close(&s->login);
-	reply_text(s, 230, ok->message[0] == '\0' ? "Logged in." : ok->message);
+	reply_text(s, code, ok->message[0] == '\0' ? "Logged in." : ok->message);
 }
 
 static void
@@ -86,9 +87,9 @@ refused(struct session *s)
 		session_end(s, SP_EXIT_AUTHFAIL);
 }
 
-/* Asks the monitor. The password is wiped here as soon as it has been sent. */
+/* Asks the monitor. The password is wiped here as soon as it has been sent. code: of the answer when all is well. */
 static void
-log_in(struct session *s, const char *password, size_t len)
+log_in(struct session *s, const char *password, size_t len, unsigned code)
 {
 	struct msg_login *const body = session_request(s);
 	int e;
@@ -115,7 +116,7 @@ log_in(struct session *s, const char *password, size_t len)
 	if (e > 0)
 		session_stop(s, "Logging in is not possible at the moment.", SP_EXIT_NOAUTH);
 	else if (s->answer.type == MSG_LOGIN_OK)
-		logged_in(s);
+		logged_in(s, code);
 	else
 		refused(s);
 }
@@ -162,7 +163,7 @@ prepare(struct session *s)
 		return;
 	}
 	if (p->verdict == 2) {
-		log_in(s, "", 0);
+		log_in(s, "", 0, 232);
 		return;
 	}
 	s->user_given = p->verdict == 0;
@@ -201,7 +202,7 @@ verb_pass(struct session *s, char *argument)
 	else if (!s->user_given)
 		reply(s, 503, "Send USER first.");
 	else
-		log_in(s, argument, strlen(argument));
+		log_in(s, argument, strlen(argument), 230);
 }
 
 /* RFC 959 wants a reply of its own for servers without accounts: superfluous, not unknown. */

@@ -36,6 +36,27 @@ START_TEST(who_gets_in)
 }
 END_TEST
 
+/* A certificate takes the place of the password, not that of account management. */
+START_TEST(certificates)
+{
+	const struct account_sources *s = test_sources(
+	    "[server]\naccounts = pam\nftpusers_file = /none\nrequire_valid_shell = no\npam_service = sallyport\n"
+	    "[tls]\ncertificate = /x\nprivate_key = /y\nclient_certificate = request\nclient_ca = /z\n"
+	    "[account alice]\ncertificate_login = instead_of_password\ncertificate_id = dns:pc7\n"
+	    "[account bob]\ncertificate_login = instead_of_password\ncertificate_id = dns:pc7\n");
+	enum account_reason why;
+	bool admits;
+
+	if (needs_root(__func__))
+		return;
+	ck_assert_int_eq(test_certificate_login(s, "alice", "dns:pc7\n", &admits, &why), ACCOUNT_FOUND);
+	ck_assert_int_eq(test_certificate_login(s, "bob", "dns:pc7\n", &admits, &why), ACCOUNT_REFUSED);
+	ck_assert_int_eq(why, REASON_PAM);
+	ck_assert_int_eq(test_certificate_login(s, "alice", "dns:pc8\n", &admits, &why), ACCOUNT_REFUSED);
+	ck_assert_int_eq(why, REASON_WRONG_PASSWORD);
+}
+END_TEST
+
 START_TEST(missing_service_is_unavailable)
 {
 	const struct account_sources *s = test_sources("[server]\naccounts = pam\nftpusers_file = /none\npam_service = no-such-service\n");
@@ -82,6 +103,7 @@ account_pam_suite(void)
 	return s;
 #endif
 	tcase_add_loop_test(t, who_gets_in, 0, (int)(sizeof logins / sizeof *logins));
+	tcase_add_test(t, certificates);
 	tcase_add_test(t, missing_service_is_unavailable);
 	tcase_add_test(t, sessions_open_and_close);
 	suite_add_tcase(s, t);
