@@ -2,18 +2,16 @@
 
 #include <crypt.h>
 #include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
-#ifdef HAVE_SODIUM
-#include <dlfcn.h>
-#include <sodium.h>
-#endif
-
 #include "account/password.h"
+#include "account/password_library.h"
+#include "account/turn.h"
 #include "common/err.h"
+#include "common/log.h"
 #include "common/str.h"
-
-#define SODIUM_MAJOR "23"	/* of its binary interface since version 1.0.12 */
 
 _Static_assert(sizeof(struct crypt_data) <= PASSWORD_MEMORY, "libcrypt wants more memory than is lent");
 
@@ -21,36 +19,54 @@ _Static_assert(sizeof(struct crypt_data) <= PASSWORD_MEMORY, "libcrypt wants mor
 static struct crypt_data own_memory;
 static struct crypt_data *work = &own_memory;
 
+/* What goes into new hashes: crypt_gensalt(3)'s count, 0 for the system's default. */
+static unsigned long new_count;
+
+/* What a hash asks for: bytes of memory, and work in a measure of its kind. */
+struct demand {
+	uint64_t memory, work;
+};
+
 typedef enum password_verdict check_function(const struct secret *, const char *hash);
+typedef struct demand demand_function(const char *hash);
 
 static check_function check_crypt;
+static demand_function yescrypt_demand, scrypt_demand, bcrypt_demand;
 #ifdef HAVE_SODIUM
-static check_function check_sodium;
+static demand_function argon2_demand;
 #endif
 
-/* Kinds of hashes, as crypt(5) lists them. Of two that fit, the first counts. */
+#define AS_A_NEW_ONE 0
+
+/*
+ * Kinds of hashes, as crypt(5) lists them, and those of other libraries.  Of two that fit, the first counts.
+ * demand NULL: no work of that kind is enough today.  enough: less work than this is outdated.
+ */
 static const struct kind {
 	const char *prefix, *name;
-	bool strong;		/* as good as what password_make() makes */
 	check_function *check;
+	demand_function *demand;
+	uint64_t enough;
 } kinds[] = {
-	{ "$y$",	"yescrypt",	true,	check_crypt },
-	{ "$gy$",	"gost-yescrypt", true,	check_crypt },
-	{ "$7$",	"scrypt",	true,	check_crypt },
+	{ "$y$",	"yescrypt",	check_crypt, yescrypt_demand, AS_A_NEW_ONE },
+	{ "$gy$",	"gost-yescrypt", check_crypt, yescrypt_demand, AS_A_NEW_ONE },
+	{ "$7$",	"scrypt",	check_crypt, scrypt_demand, AS_A_NEW_ONE },
 #ifdef HAVE_SODIUM
-	{ "$argon2id$",	"argon2id",	true,	check_sodium },
-	{ "$argon2i$",	"argon2i",	true,	check_sodium },
+	/* RFC 9106, 4: 64 MiB are the least, and two passes over them what libsodium asks of a login. */
+	{ "$argon2id$",	"argon2id",	password_check_argon2, argon2_demand, 2 * (UINT64_C(64) << 20) },
+	{ "$argon2i$",	"argon2i",	password_check_argon2, argon2_demand, UINT64_MAX },
 #endif
-	{ "$2b$",	"bcrypt",	true,	check_crypt },
-	{ "$2y$",	"bcrypt",	true,	check_crypt },
-	{ "$2a$",	"bcrypt",	false,	check_crypt },
-	{ "$2x$",	"bcrypt",	false,	check_crypt },
-	{ "$6$",	"sha512crypt",	false,	check_crypt },
-	{ "$5$",	"sha256crypt",	false,	check_crypt },
-	{ "$sha1",	"sha1crypt",	false,	check_crypt },
-	{ "$md5",	"sunmd5",	false,	check_crypt },
-	{ "$1$",	"md5crypt",	false,	check_crypt },
-	{ "_",		"bsdicrypt",	false,	check_crypt },
+	{ "$pbkdf2",	"pbkdf2",	password_check_pbkdf2, NULL, 0 },
+	{ "$2b$",	"bcrypt",	check_crypt, bcrypt_demand, 1 << 10 },
+	{ "$2y$",	"bcrypt",	check_crypt, bcrypt_demand, 1 << 10 },
+	{ "$2a$",	"bcrypt",	check_crypt, NULL, 0 },
+	{ "$2x$",	"bcrypt",	check_crypt, NULL, 0 },
+	{ "$6$",	"sha512crypt",	check_crypt, NULL, 0 },
+	{ "$5$",	"sha256crypt",	check_crypt, NULL, 0 },
+	{ "$sha1",	"sha1crypt",	check_crypt, NULL, 0 },
+	{ "$md5",	"sunmd5",	check_crypt, NULL, 0 },
+	{ "$1$",	"md5crypt",	check_crypt, NULL, 0 },
+	{ "_",		"bsdicrypt",	check_crypt, NULL, 0 },
 };
 
 /* Thirteen characters of the crypt alphabet without any prefix. */
@@ -65,7 +81,7 @@ is_descrypt(const char *hash)
 static const struct kind *
 kind_of(const char *hash)
 {
-	static const struct kind des = { "", "descrypt", false, check_crypt };
+	static const struct kind des = { "", "descrypt", check_crypt, NULL, 0 };
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		if (strncmp(hash, kinds[i].prefix, strlen(kinds[i].prefix)) == 0)
@@ -87,34 +103,124 @@ password_is_hash(const char *text)
 	return text[0] == '$' && kind_of(text) != NULL;
 }
 
-/*
- * Is it yescrypt with less work than the system's default of today?  Behind
- * the flavour the parameters name the block count, a character of crypt's
- * own alphabet, whose order is that of the numbers.
- */
-static bool
-is_cheap(const char *hash)
+/* --------------------------------------------------------------------- what they cost */
+
+/* The number that a character of crypt's own alphabet stands for; 0 for any other. */
+static unsigned
+digit(char c)
 {
 	static const char alphabet[] = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
-	const char *mine, *now;
+	const char *at = c == '\0' ? NULL : strchr(alphabet, c);
 
-	if (strncmp(hash, "$y$j", 4) != 0 || crypt_gensalt_rn("$y$", 0, NULL, 0, setting,
-	    (int)sizeof setting) == NULL ||
-	    strncmp(setting, "$y$j", 4) != 0)
-		return false;
-	mine = hash[4] == '\0' ? NULL : strchr(alphabet, hash[4]);
-	now = strchr(alphabet, setting[4]);
-	return mine != NULL && now != NULL && mine < now;
+	return at == NULL ? 0 : (unsigned)(at - alphabet);
+}
+
+/* 128 * r * 2^log, as the papers on scrypt and yescrypt have it. */
+static uint64_t
+block_memory(unsigned log, uint64_t r)
+{
+	return log > 40 || r > UINT32_MAX ? UINT64_MAX : (UINT64_C(128) * r) << log;
+}
+
+/* Behind the prefix a flavour, then the logarithm and the block size, each less one. */
+static struct demand
+yescrypt_demand(const char *hash)
+{
+	const char *p = strchr(hash + 1, '$') + 1;
+	uint64_t memory = strnlen(p, 3) < 3 ? 0 : block_memory(digit(p[1]) + 1, digit(p[2]) + 1);
+
+	return (struct demand){ memory, memory };
+}
+
+/* Five characters, the lowest six bits first. */
+static uint64_t
+thirty_bits(const char *p)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < 5; i++)
+		n |= (uint64_t)digit(p[i]) << (6 * i);
+	return n;
+}
+
+/* The logarithm, the block size, the number of rounds. */
+static struct demand
+scrypt_demand(const char *hash)
+{
+	const char *p = hash + strlen("$7$");
+	uint64_t memory = strnlen(p, 11) < 11 ? 0 : block_memory(digit(p[0]), thirty_bits(p + 1));
+
+	return (struct demand){ memory, memory };
+}
+
+static struct demand
+bcrypt_demand(const char *hash)
+{
+	unsigned long log = strtoul(hash + strlen("$2b$"), NULL, 10);
+
+	return (struct demand){ 0, log > 31 ? UINT64_MAX : UINT64_C(1) << log };
+}
+
+#ifdef HAVE_SODIUM
+/* $argon2id$v=19$m=KIBIBYTES,t=PASSES,p=LANES$ */
+static struct demand
+argon2_demand(const char *hash)
+{
+	const char *m = strstr(hash, "$m="), *t = m == NULL ? NULL : strstr(m, ",t=");
+	uint64_t memory = m == NULL ? 0 : (strtoull(m + 3, NULL, 10) & UINT32_MAX) << 10;
+
+	return (struct demand){ memory, t == NULL ? 0 : memory * (strtoull(t + 3, NULL, 10) & 0xffff) };
+}
+#endif
+
+static struct demand
+demand_of(const struct kind *k, const char *hash)
+{
+	return k == NULL || k->demand == NULL ? (struct demand){ 0, 0 } : k->demand(hash);
+}
+
+static const char *
+preferred(void)
+{
+	const char *prefix = crypt_preferred_method();
+
+	return prefix != NULL ? prefix : "$y$";
+}
+
+/* The beginning of a new hash of that kind: prefix, parameters, salt. 0 or -errno. */
+static int
+new_setting(const char *prefix, char *setting, size_t size)
+{
+	unsigned long count = strcmp(prefix, preferred()) == 0 ? new_count : 0;
+
+	errno = 0;
+	if (crypt_gensalt_rn(prefix, count, NULL, 0, setting, (int)size) != NULL)
+		return 0;
+	return errno != 0 ? -errno : -EINVAL;
+}
+
+void
+password_set_cost(unsigned cost)
+{
+	new_count = cost;
 }
 
 bool
 password_outdated(const char *hash)
 {
 	const struct kind *k = kind_of(hash);
+	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
+	uint64_t enough;
 
-	return k == NULL || !k->strong || is_cheap(hash);
+	if (k == NULL || k->demand == NULL)
+		return true;
+	enough = k->enough;
+	if (enough == AS_A_NEW_ONE && new_setting(k->prefix, setting, sizeof setting) == 0)
+		enough = demand_of(k, setting).work;
+	return demand_of(k, hash).work < enough;
 }
+
+/* ------------------------------------------------------------------------- at work */
 
 bool
 password_same(const char *a, size_t a_len, const char *b, size_t b_len)
@@ -153,38 +259,32 @@ check_crypt(const struct secret *password, const char *hash)
 	return password_same(out, strlen(out), hash, strlen(hash)) ? PASSWORD_RIGHT : PASSWORD_WRONG;
 }
 
-#ifdef HAVE_SODIUM
-/*
- * Opened at the first hash of this kind: each library that the monitor's
- * template maps makes every session dearer, and most servers have no such hash.
- */
-static enum password_verdict
-check_sodium(const struct secret *password, const char *hash)
+/* Waits until there is memory for a hash. false: there will never be, which is logged. */
+static bool
+begin_turn(const struct kind *k, const char *hash)
 {
-	void *library = dlopen("libsodium.so." SODIUM_MAJOR, RTLD_NOW);
-	__typeof__(sodium_init) *init;
-	__typeof__(crypto_pwhash_str_verify) *verify;
+	int r = turn_take(demand_of(k, hash).memory);
 
-	if (library == NULL || strlen(hash) >= crypto_pwhash_STRBYTES)
-		return PASSWORD_UNSUPPORTED;
-	*(void **)&init = dlsym(library, "sodium_init");
-	*(void **)&verify = dlsym(library, "crypto_pwhash_str_verify");
-	if (init == NULL || verify == NULL || init() < 0)
-		return PASSWORD_UNSUPPORTED;
-	return verify(hash, password->data, password->len) == 0 ? PASSWORD_RIGHT : PASSWORD_WRONG;
+	if (r != 0)
+		log_problem(LOG_LEVEL_ERROR, "password-memory-too-small", k->name, r);
+	return r == 0;
 }
-#endif
 
 enum password_verdict
 password_check(const struct secret *password, const char *hash)
 {
 	const struct kind *k;
+	enum password_verdict verdict;
 
 	/* shadow(5): these fit no password. An empty field would fit any: never here. */
 	if (hash[0] == '\0' || hash[0] == '!' || hash[0] == '*')
 		return PASSWORD_LOCKED;
 	k = kind_of(hash);
-	return k == NULL ? PASSWORD_UNSUPPORTED : k->check(password, hash);
+	if (k == NULL || !begin_turn(k, hash))
+		return PASSWORD_UNSUPPORTED;
+	verdict = k->check(password, hash);
+	turn_end();
+	return verdict;
 }
 
 void
@@ -204,24 +304,31 @@ password_mask(char *hash)
 	/* bcrypt has no sign between its 22 characters of salt and the hash. */
 	if (strncmp(hash, "$2", 2) == 0)
 		from += 22;
-	if (from < n)
-		memset(hash + from, '.', n - from);
+	/* A stands in every alphabet, and for zero in base64, whose padding stays. */
+	for (; from < n; from++)
+		if (hash[from] != '=')
+			hash[from] = 'A';
 }
 
 int
 password_make(const struct secret *password, char *hash, size_t size)
 {
 	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
-	const char *preferred = crypt_preferred_method(), *out;
+	const struct kind *k;
+	const char *out;
+	int r;
 
 	if (password->len >= CRYPT_MAX_PASSPHRASE_SIZE)
 		return -EINVAL;
-	if (preferred == NULL)
-		preferred = "$y$";
-	if (crypt_gensalt_rn(preferred, 0, NULL, 0, setting, (int)sizeof setting) == NULL)
-		return -errno;
+	r = new_setting(preferred(), setting, sizeof setting);
+	if (r != 0)
+		return r;
+	k = kind_of(setting);
+	if (k != NULL && !begin_turn(k, setting))
+		return -ENOMEM;
+	errno = 0;
 	out = crypt_rn(password->data, setting, work, (int)sizeof *work);
-	if (out == NULL || out[0] == '*')
-		return errno != 0 ? -errno : -EINVAL;
-	return str_copy(hash, size, out);
+	r = out != NULL && out[0] != '*' ? str_copy(hash, size, out) : errno != 0 ? -errno : -EINVAL;
+	turn_end();
+	return r;
 }

@@ -1,6 +1,7 @@
 /*
  * Password hashes.  Used by the account sources and by sallyctl; runs where it
- * blocks one session only.  password_release() clears what it leaves behind.
+ * blocks one session only, and waits for its turn (account/turn.h) where the budget of memory is shared.
+ * password_release() clears what it leaves behind.
  */
 #ifndef ACCOUNT_PASSWORD_H
 #define ACCOUNT_PASSWORD_H
@@ -16,7 +17,7 @@ enum password_verdict {
 	PASSWORD_RIGHT,
 	PASSWORD_WRONG,
 	PASSWORD_LOCKED,	/* the hash begins with ! or *, or is empty: no password fits */
-	PASSWORD_UNSUPPORTED	/* a hash of a kind that neither we nor the system can compute */
+	PASSWORD_UNSUPPORTED	/* a hash that cannot be computed here: of an unknown kind, or beyond the budget */
 };
 
 /*
@@ -42,10 +43,19 @@ void password_mask(char *hash);
 /* "yescrypt", "sha512crypt", "argon2id"; for an unknown kind NULL. */
 const char *password_kind(const char *hash);
 
-/* Should the hash be made anew, being of a kind weaker than password_make()'s? */
+/*
+ * The work that goes into new hashes: crypt_gensalt(3)'s count for the system's preferred kind (yescrypt: 1 to 11);
+ * 0: the system's default.
+ */
+void password_set_cost(unsigned);
+
+/* Should the hash be made anew, being weaker than password_make()'s: by its kind, or by the work that it asks for? */
 bool password_outdated(const char *hash);
 
-/* Makes a hash of the system's preferred kind (yescrypt where there is no other). 0, -EINVAL or -ENOMEM. */
+/*
+ * Makes a hash of the system's preferred kind (yescrypt where there is no other). 0, -EINVAL, or
+ * -ENOMEM when it would be beyond the budget.
+ */
 int password_make(const struct secret *, char *hash, size_t size);
 
 /* Is text a hash, as opposed to a password in clear? */

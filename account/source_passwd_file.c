@@ -28,7 +28,7 @@
 
 struct passwd_file {
 	const char *path;	/* that of the server, or of the listener of the login that is being decided */
-	bool hash;		/* upgrade_passwords: new passwords are stored as hashes */
+	bool hash;		/* upgrade_passwords = yes: new passwords are stored as hashes */
 };
 
 static int
@@ -38,7 +38,8 @@ open_passwd(const struct conf *conf, void **state)
 
 	if (f == NULL)
 		return -ENOMEM;
-	*f = (struct passwd_file){ conf_server(conf)->passwd_file, conf_server(conf)->upgrade_passwords };
+	*f = (struct passwd_file){ conf_server(conf)->passwd_file,
+		conf_server(conf)->upgrade_passwords == CONF_UPGRADE_YES };
 	*state = f;
 	return 0;
 }
@@ -99,8 +100,8 @@ static void
 take_password(struct account *a, const struct cluster_row *row)
 {
 	a->verifier = field(a, row->password, row->password_len);
-	if (a->verifier == NULL || row->password_len == 1)
-		a->verifier_kind = VERIFY_NEVER;	/* one character is how that system locks an account */
+	if (a->verifier == NULL || cluster_is_locked(row))
+		a->verifier_kind = VERIFY_NEVER;
 	else
 		a->verifier_kind = password_is_hash(a->verifier) ? VERIFY_HASH : VERIFY_CLEAR;
 }
@@ -298,13 +299,28 @@ make_account(const char *text, const void *what, int *code)
 	    &e->number);
 }
 
+/* Does a hash stand in the account's field? Then clear text must not take its place. */
+static bool
+is_hashed(const struct passwd_file *f, const char *name)
+{
+	struct cluster_row row;
+	char *text = NULL;
+	size_t len;
+	bool hashed;
+
+	hashed = read_file(f, &text, &len) == 0 && cluster_find(text, name, &row) && row.password_len > 1 &&
+	    row.password[0] == '$';
+	forget(text);
+	return hashed;
+}
+
 /* The field for a password: itself, as that system has it; a hash where that is wanted or the only way to write it. */
 static int
-password_field(const struct passwd_file *f, const struct secret *password, char *out, size_t size)
+password_field(const struct secret *password, bool hash, char *out, size_t size)
 {
 	if (password->len == 1)
 		return -EINVAL;		/* would lock the account */
-	if (f->hash || password_is_hash(password->data) || !cluster_field_ok(password->data))
+	if (hash || password_is_hash(password->data) || !cluster_field_ok(password->data))
 		return password_make(password, out, size);
 	return str_copy(out, size, password->data) == 0 ? 0 : -EINVAL;
 }
@@ -313,12 +329,13 @@ static int
 add_passwd(void *state, const char *name, const struct secret *password, const char *home, int64_t *id)
 {
 	char text[SECRET_MAX + 1];
+	const struct passwd_file *f = state;
 	struct edit e = { .name = name, .password = text, .home = home };
 	int r;
 
 	if (!cluster_name_ok(name) || !cluster_field_ok(home) || (home[0] != '\0' && home[0] != '/'))
 		return -EINVAL;
-	r = password_field(state, password, text, sizeof text);
+	r = password_field(password, f->hash, text, sizeof text);
 	if (r == 0)
 		r = change(state, make_account, &e);
 	explicit_bzero(text, sizeof text);
@@ -330,8 +347,9 @@ static int
 set_passwd(void *state, const char *name, const struct secret *password)
 {
 	char text[SECRET_MAX + 1];
+	const struct passwd_file *f = state;
 	struct edit e = { .name = name, .password = text };
-	int r = password_field(state, password, text, sizeof text);
+	int r = password_field(password, f->hash || is_hashed(f, name), text, sizeof text);
 
 	if (r == 0)
 		r = change(state, make_password, &e);

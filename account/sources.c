@@ -9,6 +9,7 @@
 #include "account/account.h"
 #include "account/password.h"
 #include "account/source.h"
+#include "account/turn.h"
 #include "account/unix.h"
 #include "common/err.h"
 #include "common/log.h"
@@ -141,7 +142,10 @@ account_sources_open(struct account_sources *s, const struct conf *conf)
 
 	*s = (struct account_sources){ .conf = conf };
 	unix_warm_up();
-	r = unix_forbid_groups(server->refused_groups.v, server->refused_groups.n);
+	password_set_cost((unsigned)server->password_cost);
+	r = turn_open(server->password_memory);
+	if (r == 0)
+		r = unix_forbid_groups(server->refused_groups.v, server->refused_groups.n);
 	if (r == 0)
 		r = open_listed(s, &server->accounts);
 	for (const struct conf_section *l = NULL; r == 0 && (l = conf_section_next(conf, SC_LISTENER, l)) != NULL;) {

@@ -43,6 +43,7 @@ manage_begin(struct manage *m, const struct invocation *inv)
 
 	if (r != CTL_OK)
 		return r;
+	password_set_cost((unsigned)conf_server(m->conf)->password_cost);
 	m->state = NULL;
 	m->source = account_source_named(name);
 	if (m->source == NULL)

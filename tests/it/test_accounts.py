@@ -5,6 +5,7 @@ import os
 import re
 import sqlite3
 import subprocess
+import threading
 import time
 
 import pytest
@@ -280,26 +281,99 @@ def test_administrator_over_ftp(base):
     assert "syscall-refused" not in base.log()
 
 
-def test_old_hash_is_upgraded(serve):
-    s = serve(f"accounts = database\nvirtual_user = {IDENTITY}:{IDENTITY}\nupgrade_passwords = yes\npenalty_failure = 0", accounts=())
-    for name, hash_ in (("old", HASH), ("odd", "$99$no$such")):
-        with_hash = subprocess.run([CTL, "--config", s.conf, "account", "import", "--format", "passwd", "-"], text=True, capture_output=True,
-                                   input=f"{name}:{hash_}:{IDENTITY}:{IDENTITY}::/:/bin/sh\n")
-        assert with_hash.returncode == 0, with_hash.stderr
-    with pytest.raises(ftplib.error_perm):
-        s.ftp("old", "wrong")
-    assert "password: sha512crypt" in ctl(s, "show", "old").stdout
-    s.ftp("old", "secret").quit()
-    assert "password: yescrypt" in ctl(s, "show", "old").stdout
-    s.ftp("old", "secret").quit()
+ARGON2_CHEAP = "$argon2id$v=19$m=8,t=1,p=1$6x8EyMSD+YFy6dbBIur8NA$3QL/qDBqrdMigsV4rCk8j50/UhOTQGlUvyjw5VXeF94"
+ARGON2 = "$argon2id$v=19$m=65536,t=2,p=1$/luBvS0/34ZD8R17gXMU5g$hDfyolBiCLAV6KIX0KEh990+lPAC+8rs61JgjRTQg6M"
+PBKDF2 = "$pbkdf2-sha256$1000$c2FsdHNhbHRzYWx0c2FsdA$dClvKSmj66n6MdMWNv3Go4mvH1Ym2WIGiJvquqa.mfE"
+with open(f"{BUILD}/config.h") as config_h:
+    HAS_SODIUM = "#define HAVE_SODIUM 1" in config_h.read()
+
+
+def stored(server, name):
+    with sqlite3.connect(f"{server.dir}/state/accounts.db") as db:
+        return db.execute("SELECT password FROM sallyport_accounts WHERE name = ?", (name,)).fetchone()[0]
+
+
+def import_hash(server, name, hash_):
+    ctl(server, "import", "--format", "passwd", "-", password=f"{name}:{hash_}:{IDENTITY}:{IDENTITY}::/:/bin/sh\n")
+
+
+def test_old_hashes_are_made_anew(serve):
+    """Of an old kind, of a good kind with too little work, and not those that are as good as new ones."""
+    s = serve(f"accounts = database\nvirtual_user = {IDENTITY}:{IDENTITY}\npenalty_failure = 0", accounts=())
+    old = {"sha": HASH, "pbkdf": PBKDF2, **({"argon": ARGON2_CHEAP} if HAS_SODIUM else {})}
+    good = {"argon-good": ARGON2} if HAS_SODIUM else {}
+    for name, hash_ in {**old, **good, "odd": "$99$no$such"}.items():
+        import_hash(s, name, hash_)
+    for name, hash_ in old.items():
+        with pytest.raises(ftplib.error_perm):
+            s.ftp(name, "wrong")
+        assert stored(s, name) == hash_
+        s.ftp(name, "secret").quit()
+        assert "password: yescrypt" in ctl(s, "show", name).stdout
+        s.ftp(name, "secret").quit()
+    for name, hash_ in good.items():
+        s.ftp(name, "secret").quit()
+        assert stored(s, name) == hash_
     with pytest.raises(ftplib.error_perm):
         s.ftp("odd", "x")
     s.wait_log(r"hash-unsupported.*\$99\$")
+    assert "syscall-refused" not in s.log()
+
+
+def test_hashes_follow_a_higher_cost(serve):
+    s = serve(f"accounts = database\nvirtual_user = {IDENTITY}:{IDENTITY}\npenalty_failure = 0\npassword_cost = 1", accounts=())
+    ctl(s, "add", "rise", "home=/", password="secret\n")
+    first = stored(s, "rise")
+    s.ftp("rise", "secret").quit()
+    assert stored(s, "rise") == first
+    s.stop()
+    with open(s.conf) as f:
+        text = f.read()
+    with open(s.conf, "w") as f:
+        f.write(text.replace("password_cost = 1", "password_cost = 3"))
+    s.start()
+    s.ftp("rise", "secret").quit()
+    second = stored(s, "rise")
+    assert second.split("$")[:2] == first.split("$")[:2] and second.split("$")[2] != first.split("$")[2]
+    s.ftp("rise", "secret").quit()
+    assert stored(s, "rise") == second
+
+
+def test_old_hashes_stay_where_that_is_wanted(serve):
+    s = serve(f"accounts = database\nvirtual_user = {IDENTITY}:{IDENTITY}\nupgrade_passwords = no", accounts=())
+    import_hash(s, "old", HASH)
+    s.ftp("old", "secret").quit()
+    assert stored(s, "old") == HASH
+
+
+def test_hashing_has_a_budget(serve):
+    """Sixteen megabytes for all sessions: they take turns, and a hash that wants more than that is named in the log."""
+    s = serve(f"accounts = database\nvirtual_user = {IDENTITY}:{IDENTITY}\npassword_memory = 16M\nlogin_grace_time = 50s\n"
+              "penalty_failure = 0", accounts=())
+    ctl(s, "add", "many", "home=/", password="secret\n")
+    done = []
+
+    def log_in():
+        s.ftp("many", "secret", timeout=60).quit()
+        done.append(1)
+
+    threads = [threading.Thread(target=log_in) for _ in range(12)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(done) == 12
+    if HAS_SODIUM:
+        import_hash(s, "greedy", ARGON2)
+        with pytest.raises(ftplib.error_perm, match="530"):
+            s.ftp("greedy", "secret")
+        s.wait_log("event=password-memory-too-small .*argon2id")
+    s.ftp("many", "secret").quit()
+    assert "syscall-refused" not in s.log()
 
 
 def test_eight_writers_while_clients_log_in(base):
     add(base, "steady", "pw")
-    import threading
     failed = []
 
     def write(k):

@@ -50,6 +50,29 @@ test_login(const struct account_sources *s, const char *user, const char *passwo
 	return account_login(s, &q, a, why);
 }
 
+enum account_result
+test_certificate_login(const struct account_sources *s, const char *user, const char *certificate, bool *admits,
+    enum account_reason *why)
+{
+	struct secret none = { .len = 0 };
+	struct addr peer;
+	struct account_query q = {
+		.user = user, .listener = "", .base = conf_server(s->conf), .host = "", .peer = &peer, .tls = true,
+		.certificate = (const uint8_t *)certificate, .certificate_len = strlen(certificate)
+	};
+	enum account_result r;
+	struct account a;
+
+	ck_assert_int_eq(addr_parse(&peer, "192.0.2.7:4000", 0), 0);
+	*admits = account_certificate_admits(s, &q);
+	q.password = &none;
+	*why = REASON_NONE;
+	account_init(&a, user);
+	r = account_login(s, &q, &a, why);
+	account_free(&a);
+	return r;
+}
+
 static const char virtual_accounts[] =
 	"[server]\naccounts = config, shadow, anonymous\nanonymous_user = ftp\nuid_min = 1000\n"
 	"ftpusers_file = /nonexistent\n"
@@ -222,7 +245,8 @@ START_TEST(hours_are_the_servers)
 		return;
 	for (int shift = 0; shift <= 3; shift += 3) {
 		snprintf(text, sizeof text, "[server]\naccounts = config\n[account pat]\npassword = " HASH
-		    "\nrun_as = 4000\nhome = /srv\nlogin_hours = %s\n", days[(localtime(&now)->tm_wday + shift) % 7]);
+		    "\nrun_as = 4000\nhome = /srv\nlogin_hours = %s, %s\n", days[(localtime(&now)->tm_wday + shift) % 7],
+		    days[(localtime(&now)->tm_wday + shift + 1) % 7]);	/* midnight may come */
 		test_login(test_sources(text), "pat", "secret", &a, &why);
 		ck_assert_int_eq(why, shift == 0 ? REASON_NONE : REASON_TIME);
 		account_free(&a);
@@ -268,6 +292,51 @@ START_TEST(order_of_sources)
 	    "[account alice]\npassword = *\nrun_as = 4000\nhome = /srv\n");
 	ck_assert_int_eq(test_login(s, "alice", "secret", &a, &why), ACCOUNT_REFUSED);
 	account_free(&a);
+}
+END_TEST
+
+#define BY_CERTIFICATE "run_as = 4000\nhome = /srv\ncertificate_login = instead_of_password\ncertificate_id = dns:pc7\n"
+
+/* user, certificate, is a password superfluous, why not in without one */
+static const struct { const char *user, *certificate; bool admits; enum account_reason why; } certificates[] = {
+	{ "carl", "sha256:00\ndns:pc7\n", true, REASON_NONE },
+	{ "carl", "dns:PC7\n", true, REASON_NONE },
+	{ "carl", "dns:pc8\n", false, REASON_WRONG_PASSWORD },
+	{ "carl", "dns:pc77\n", false, REASON_WRONG_PASSWORD },
+	{ "carl", "", false, REASON_WRONG_PASSWORD },
+	{ "bare", "dns:pc7\n", true, REASON_NONE },		/* has no password at all */
+	{ "shut", "dns:pc7\n", false, REASON_DISABLED },
+	{ "past", "dns:pc7\n", false, REASON_EXPIRED },
+	{ "away", "dns:pc7\n", false, REASON_ADDRESS },
+	{ "both", "dns:pc7\n", false, REASON_WRONG_PASSWORD },
+	{ "nobody-here", "dns:pc7\n", false, REASON_UNKNOWN_USER },
+	{ "../carl", "dns:pc7\n", false, REASON_BAD_NAME },
+	{ "alice", "dns:pc7\n", true, REASON_NONE },		/* of the system */
+	{ "erin", "dns:pc7\n", true, REASON_LOCKED },		/* the shadow file is read at the login only */
+	{ "bob", "dns:pc7\n", false, REASON_SHELL }
+};
+
+START_TEST(certificates_instead_of_passwords)
+{
+	const struct account_sources *s = test_sources(
+	    "[server]\naccounts = shadow, config\nftpusers_file = /none\n"
+	    "[tls]\ncertificate = /x\nprivate_key = /y\nclient_certificate = request\nclient_ca = /z\n"
+	    "[account carl]\npassword = " HASH "\n" BY_CERTIFICATE "[account bare]\n" BY_CERTIFICATE
+	    "[account shut]\nenabled = no\n" BY_CERTIFICATE "[account past]\nexpires = 2001-01-31\n" BY_CERTIFICATE
+	    "[account away]\nallowed_networks = 10.0.0.0/8\n" BY_CERTIFICATE
+	    "[account both]\npassword = " HASH "\nrun_as = 4000\nhome = /srv\ncertificate_login = and_password\n"
+	    "certificate_id = dns:pc7\n"
+	    "[account alice]\ncertificate_login = instead_of_password\ncertificate_id = dns:pc7\n"
+	    "[account erin]\ncertificate_login = instead_of_password\ncertificate_id = dns:pc7\n"
+	    "[account bob]\ncertificate_login = instead_of_password\ncertificate_id = dns:pc7\n");
+	enum account_reason why;
+	bool admits;
+
+	if (needs_root(__func__))
+		return;
+	test_certificate_login(s, certificates[_i].user, certificates[_i].certificate, &admits, &why);
+	ck_assert_msg(admits == certificates[_i].admits && why == certificates[_i].why, "%s: %d, %s", certificates[_i].user,
+	    admits, account_reason_word(why));
 }
 END_TEST
 
@@ -317,6 +386,7 @@ account_login_suite(void)
 	tcase_add_test(t, hours_are_the_servers);
 	tcase_add_test(t, mail_of_anonymous);
 	tcase_add_test(t, order_of_sources);
+	tcase_add_loop_test(t, certificates_instead_of_passwords, 0, (int)(sizeof certificates / sizeof *certificates));
 	tcase_add_test(t, unknown_names_cost_the_same);
 	suite_add_tcase(s, t);
 	return s;
