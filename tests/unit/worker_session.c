@@ -24,7 +24,7 @@ static const struct talk {
 	    { "USER user", 331, NULL }, { "PASS secret", 230, NULL }, { "PWD", 257, "257 \"/\"" } } },
 	{ false, { { "USER nobody", 331, NULL }, { "PASS x", 530, "Login incorrect." }, { "RETR x", 530, NULL } } },
 	{ false, { { "USER tls", 530, "AUTH TLS" }, { "PASS secret", 503, NULL } } },
-	{ false, { { "USER open", 230, NULL }, { "PWD", 257, NULL }, { "USER open", 331, NULL }, { "PASS any", 230, NULL },
+	{ false, { { "USER open", 232, NULL }, { "PWD", 257, NULL }, { "USER open", 331, NULL }, { "PASS any", 230, NULL },
 	    { "USER other", 530, NULL }, { "REIN", 502, NULL } } },
 	{ false, { { "USER user", 331, NULL }, { "REIN", 220, NULL }, { "PASS secret", 503, NULL }, { "ACCT x", 202, NULL } } },
 	{ false, { { "HOST ftp.example.org", 220, NULL }, { "HOST a b", 501, NULL }, { "USER user", 331, NULL }, { "HOST x", 503, NULL } } },
