@@ -32,30 +32,123 @@ is_word(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (c & 0x80);
 }
 
-/* Puts the quoted user in, and writes \Z the way PCRE2 does. */
+/* What Python and PCRE2 write differently, outside of classes or everywhere. */
+static const struct spelling {
+	const char *python, *pcre2;
+	bool in_class;
+} spellings[] = {
+	{ "\\Z", "\\z", false },
+	{ "\\v", "\\x0b", true },
+	{ "{,", "{0,", false },		/* a repeat: at most so many */
+};
+
+/* A pattern being rewritten. */
+struct rewrite {
+	const char *in;
+	size_t len;
+	char *out;
+	bool in_class, first;		/* first: a ']' here would belong to the class */
+};
+
+static void
+put(struct rewrite *w, const char *s, size_t n)
+{
+	memcpy(w->out, s, n);
+	w->out += n;
+}
+
+static void
+skip(struct rewrite *w, size_t n)
+{
+	w->in += n;
+	w->len -= n;
+}
+
+static bool
+take_user(struct rewrite *w, const char *user)
+{
+	size_t n = strlen(USER_MARK);
+
+	if (w->len < n || memcmp(w->in, USER_MARK, n) != 0)
+		return false;
+	for (; *user; user++) {
+		if (!is_word(*user))
+			put(w, "\\", 1);
+		put(w, user, 1);
+	}
+	skip(w, n);
+	return true;
+}
+
+/* Whether the brace at s begins a repeat and not text. */
+static bool
+closes_repeat(const char *s, size_t len)
+{
+	size_t i = 2;
+
+	while (i < len && s[i] >= '0' && s[i] <= '9')
+		i++;
+	return i < len && s[i] == '}';
+}
+
+static bool
+take_spelling(struct rewrite *w)
+{
+	for (size_t i = 0; i < sizeof(spellings) / sizeof(spellings[0]); i++) {
+		const struct spelling *p = &spellings[i];
+		size_t n = strlen(p->python);
+
+		if (w->len < n || memcmp(w->in, p->python, n) != 0 || (w->in_class && !p->in_class) ||
+		    (*w->in == '{' && !closes_repeat(w->in, w->len)))
+			continue;
+		put(w, p->pcre2, strlen(p->pcre2));
+		skip(w, n);
+		return true;
+	}
+	return false;
+}
+
+/* Python knows no names of classes: a '[' within a class stands for itself. */
+static void
+take_character(struct rewrite *w)
+{
+	char c = *w->in;
+	bool opens = c == '[' && !w->in_class, first = w->first;
+
+	if (c == '[' && w->in_class)
+		put(w, "\\", 1);
+	if (opens)
+		w->in_class = true;
+	else if (c == ']' && w->in_class && !first)
+		w->in_class = false;
+	w->first = opens || (first && c == '^' && w->in[-1] == '[');
+	put(w, w->in, 1);
+	skip(w, 1);
+}
+
+/* Puts the quoted user in, and writes what differs the way PCRE2 does. */
 static bool
 expand(struct arena *a, struct span s, const char *user, struct regex *rx)
 {
-	size_t n = strlen(user), mark = strlen(USER_MARK), room = s.len + (s.len / mark + 1) * n * 2;
-	char *out = rx->pattern = arena_alloc(a, room + 1);
+	struct rewrite w = { .in = s.at, .len = s.len };
 
-	if (!out)
+	/* Nothing grows to more than twice its length. */
+	rx->pattern = w.out = arena_alloc(a, s.len * 2 + (s.len / strlen(USER_MARK) + 1) * strlen(user) * 2 + 1);
+	if (!rx->pattern)
 		return false;
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.len - i >= mark && memcmp(s.at + i, USER_MARK, mark) == 0) {
-			for (const char *u = user; *u; u++) {
-				if (!is_word(*u))
-					*out++ = '\\';
-				*out++ = *u;
-			}
-			i += mark - 1;
-		} else if (s.at[i] == '\\' && i + 1 < s.len) {
-			*out++ = s.at[i++];
-			*out++ = (char)(s.at[i] == 'Z' ? 'z' : s.at[i]);
+	while (w.len) {
+		if (take_user(&w, user) || take_spelling(&w)) {
+			w.first = false;
+			continue;
+		}
+		if (*w.in == '\\' && w.len > 1) {
+			put(&w, w.in, 2);
+			skip(&w, 2);
+			w.first = false;
 		} else
-			*out++ = s.at[i];
+			take_character(&w);
 	}
-	rx->len = (size_t)(out - rx->pattern);
+	rx->len = (size_t)(w.out - rx->pattern);
 	return true;
 }
 
@@ -137,11 +230,22 @@ search_literal(const struct regex *rx, const char *s, size_t len)
 
 /* -------------------------------------------------------------------- PCRE2 */
 
+/*
+ * Before it starts, PCRE2 looks for letters that a match must hold; the one of a
+ * lookahead it wants a second time behind the first ("(?=a).*a" on "/a"), and so
+ * misses matches.  Such patterns do without.
+ */
+static uint32_t
+start_option(const struct regex *rx)
+{
+	return memmem(rx->pattern, rx->len, "(?=", 3) ? PCRE2_NO_START_OPTIMIZE : 0;
+}
+
 static int
 make_code(struct regex *rx, size_t *at)
 {
 	uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C |
-	    (rx->caseless ? PCRE2_CASELESS : 0);
+	    (rx->caseless ? PCRE2_CASELESS : 0) | start_option(rx);
 	pcre2_compile_context *cc = pcre2_compile_context_create(NULL);
 	int error = PCRE2_ERROR_NOMEMORY;
 	PCRE2_SIZE offset = 0;
