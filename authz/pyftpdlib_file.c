@@ -412,6 +412,8 @@ check_overridden(struct pyftpdlib_file *f, const struct lines *line, const struc
 		WRONG(f, line, NULL, "anonymous cannot have a password");
 	else if (!user_known(f, a->pub.name))
 		WRONG(f, line, NULL, "the override is for the unknown user %.64s", a->pub.name);
+	else if (a->pub.home && !folder_exists(f, a->pub.home))
+		WRONG(f, line, NULL, "the home of %.64s is not an existing folder", a->pub.name);
 	else if (!shell_valid(f, a->pub.name))
 		WRONG(f, line, NULL, "the overridden user %.64s has no valid shell", a->pub.name);
 }

@@ -252,6 +252,8 @@ mode_item(struct span *mode)
 	return span_trim(item);
 }
 
+#define EXPECTED_ITEM "homedir, unrestricted, subdir-of-homedir=PATH, root=PATH or a permission string"
+
 static bool
 is_place(struct span s)
 {
@@ -264,20 +266,23 @@ static void
 check_mode(struct reader *r, struct span mode)
 {
 	unsigned places = 0;
+	bool more = true;
 
-	if (mode.len == 0)
-		wrong(r, NULL, "u-restrict-mode is empty",
-		    "homedir, unrestricted, subdir-of-homedir=PATH, root=PATH or a permission string");
-	while (mode.len) {
-		struct span item = mode_item(&mode);
+	if (mode.len == 0) {
+		wrong(r, NULL, "u-restrict-mode is empty", EXPECTED_ITEM);
+		return;
+	}
+	while (more) {
+		struct span item;
 
+		more = memchr(mode.at, ',', mode.len) != NULL;
+		item = mode_item(&mode);
 		if (is_place(item)) {
 			if (++places == 2)
 				wrong(r, item.at, "a second place",
 				    "one of homedir, unrestricted, subdir-of-homedir=PATH, root=PATH");
 		} else if (item.len == 0 || (*item.at != '+' && *item.at != '-'))
-			wrong(r, item.at, "unknown item",
-			    "homedir, unrestricted, subdir-of-homedir=PATH, root=PATH or a permission string");
+			wrong(r, item.at, "unknown item", EXPECTED_ITEM);
 		else
 			check(r, item);
 	}
