@@ -49,26 +49,47 @@ world_find(const struct world *w, const char *path)
 	return NULL;
 }
 
+/* Cuts the last word off, when there is more than one; paths may hold blanks. */
+static char *
+last_word(char *args)
+{
+	char *blank = strrchr(args, ' ');
+
+	if (!blank)
+		return NULL;
+	*blank = '\0';
+	return blank + 1;
+}
+
+static bool
+is_number(const char *s)
+{
+	return *s && s[strspn(s, "0123456789")] == '\0';
+}
+
+/* PATH [OWNER] */
 static void
 add_object(struct world *w, char *args, enum authz_kind kind)
 {
-	char *rest = args, *path = strsep(&rest, " ");
-	struct world_object *o = enter(w, path, kind);
+	const char *blank = strrchr(args, ' ');
+	const char *owner = blank && is_number(blank + 1) ? last_word(args) : NULL;
+	struct world_object *o = enter(w, args, kind);
 
 	o->kind = kind;
 	o->declared = true;
-	if (rest && *rest >= '0' && *rest <= '9')
-		o->owner = (uint32_t)strtoul(rest, NULL, 10);
+	if (owner)
+		o->owner = (uint32_t)strtoul(owner, NULL, 10);
 }
 
+/* PATH TARGET */
 static void
 add_link(struct world *w, char *args)
 {
-	char *rest = args, *path = strsep(&rest, " ");
-	struct world_object *o = enter(w, path, AUTHZ_FILE);
+	const char *target = last_word(args);
+	struct world_object *o = enter(w, args, AUTHZ_FILE);
 
 	o->declared = true;
-	o->target = strdup(rest ? rest : "/");
+	o->target = strdup(target ? target : "/");
 }
 
 static void
@@ -76,6 +97,8 @@ add_user(struct world *w, char *args)
 {
 	char *rest = args, *name = strsep(&rest, " "), *password = rest ? strsep(&rest, " ") : NULL;
 
+	if (w->user_count == WORLD_MAX)
+		exit(2);
 	w->users[w->user_count].name = strdup(name);
 	w->users[w->user_count].password = strdup(password ? password : "");
 	w->users[w->user_count++].shell = strdup(rest ? rest : "");
@@ -87,41 +110,88 @@ add_groups(struct world *w, char *args)
 	char *rest = args, *name;
 
 	while ((name = strsep(&rest, ", ")))
-		if (*name)
+		if (*name && w->group_count < WORLD_MAX)
 			w->groups[w->group_count++] = strdup(name);
 }
 
-/* Handles one fixture line; returns where the lines behind it go, or NULL: to the policy. */
-static char **
-fixture(struct world *w, char *line)
+static void
+set_uploaded(struct world *w, char *path)
 {
-	char *rest = line, *word = strsep(&rest, " ");
-	char nothing[1] = "";
+	free(w->uploaded);
+	w->uploaded = strdup(path);
+}
 
-	if (!rest)
-		rest = nothing;
-	if (strcmp(word, "@dir") == 0 || strcmp(word, "@file") == 0)
-		add_object(w, rest, word[1] == 'd' ? AUTHZ_FOLDER : AUTHZ_FILE);
-	else if (strcmp(word, "@link") == 0)
-		add_link(w, rest);
-	else if (strcmp(word, "@sysuser") == 0)
-		add_user(w, rest);
-	else if (strcmp(word, "@groups") == 0)
-		add_groups(w, rest);
-	else if (strcmp(word, "@uploaded") == 0)
-		w->uploaded = strdup(rest);
-	else if (strcmp(word, "@passwd") == 0)
-		return &w->passwd;
-	else if (strcmp(word, "@permissions") == 0) {
-		struct world_file *f = &w->permissions[w->permission_count++];
+static void
+add_folder(struct world *w, char *args)
+{
+	add_object(w, args, AUTHZ_FOLDER);
+}
 
-		f->folder = strdup(rest);
-		f->text = strdup("");
-		if (strcmp(rest, "/") != 0)
-			enter(w, rest, AUTHZ_FOLDER);
-		return &f->text;
+static void
+add_file(struct world *w, char *args)
+{
+	add_object(w, args, AUTHZ_FILE);
+}
+
+static char **
+begin_passwd(struct world *w, char *args)
+{
+	(void)args;
+	return &w->passwd;
+}
+
+static char **
+begin_permissions(struct world *w, char *folder)
+{
+	struct world_file *f;
+
+	if (w->permission_count == WORLD_MAX)
+		exit(2);
+	f = &w->permissions[w->permission_count++];
+	f->folder = strdup(folder);
+	f->text = strdup("");
+	if (strcmp(folder, "/") != 0)
+		enter(w, folder, AUTHZ_FOLDER);
+	return &f->text;
+}
+
+/* A line with a fact, or the beginning of a file whose lines follow. */
+static const struct fixture {
+	const char *word;
+	void (*note)(struct world *, char *args);
+	char **(*begin)(struct world *, char *args);
+} fixtures[] = {
+	{ "@dir", add_folder, NULL },
+	{ "@file", add_file, NULL },
+	{ "@link", add_link, NULL },
+	{ "@sysuser", add_user, NULL },
+	{ "@groups", add_groups, NULL },
+	{ "@uploaded", set_uploaded, NULL },
+	{ "@passwd", NULL, begin_passwd },
+	{ "@permissions", NULL, begin_permissions },
+};
+
+/* Handles a fixture line; *into is where the lines behind it go.  False: the line is none. */
+static bool
+fixture(struct world *w, char *line, char ***into)
+{
+	size_t n = strcspn(line, " ");
+
+	for (size_t i = 0; i < sizeof(fixtures) / sizeof(fixtures[0]); i++) {
+		const struct fixture *f = &fixtures[i];
+		char *args = line + n + (line[n] == ' ');
+
+		if (strlen(f->word) != n || memcmp(line, f->word, n) != 0)
+			continue;
+		if (f->begin) {
+			*into = f->begin(w, args);
+			return true;
+		}
+		*into = NULL;
+		f->note(w, args);
+		return true;
 	}
-	return NULL;
+	return false;
 }
 
 void
@@ -132,12 +202,9 @@ world_read(struct world *w, const char *policy)
 
 	memset(w, 0, sizeof(*w));
 	w->policy = strdup("");
-	while ((line = strsep(&rest, "\n"))) {
-		if (*line == '@')
-			into = fixture(w, line);
-		else
+	while ((line = strsep(&rest, "\n")))
+		if (!fixture(w, line, &into))
 			append(into ? into : &w->policy, line);
-	}
 	free(copy);
 }
 
