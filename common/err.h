@@ -22,6 +22,7 @@
 	SP_ERR(SP_ETRAILING,	"bytes left over at the end of a message") \
 	SP_ERR(SP_ECLOSED,	"peer closed the channel")		\
 	SP_ERR(SP_EREPLY,	"unexpected reply")			\
+	SP_ERR(SP_EUNREAD,	"peer asks for descriptors and does not read the answers") \
 	SP_ERR(SP_EDENIED,	"denied by policy")			\
 	SP_ERR(SP_EVERSION,	"peer is of another version")		\
 	SP_ERR(SP_ENOTDROPPED,	"privileges could not be proved dropped")

@@ -1,7 +1,9 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -13,6 +15,7 @@
 #include "privsep/chan.h"
 
 #define HEADER_SIZE 8		/* type and id, 32 bits each */
+#define UNREAD_MAX 4096		/* bytes, the kernel's own included: room for a word that nobody asked for */
 
 /* One packet at a time, in either direction: a process has one thread. */
 static uint8_t packet[MSG_SIZE_MAX] __attribute__((aligned(4096)));
@@ -278,6 +281,14 @@ chan_answer(struct chan *c, const struct msg *request, enum msg_type type, const
     unsigned count)
 {
 	return chan_send(c, type, request->id, body, fds, count);
+}
+
+bool
+chan_is_read(const struct chan *c)
+{
+	int unread;
+
+	return ioctl(c->fd, SIOCOUTQ, &unread) == 0 && unread <= UNREAD_MAX;
 }
 
 int

@@ -59,6 +59,14 @@ int chan_answer(struct chan *, const struct msg *request, enum msg_type, const v
 /* Answers with FAILED; text may be NULL. */
 int chan_refuse(struct chan *, const struct msg *request, enum fail_reason, int error, const char *text);
 
+/*
+ * Has the peer read what was sent, but for a little?  To be asked before a
+ * descriptor is sent to a peer that is taken to be hostile: the kernel limits
+ * the descriptors that are on their way for each uid, whichever process sent
+ * them, so that a peer which asks without reading would take them from others.
+ */
+bool chan_is_read(const struct chan *);
+
 /* Gives back the memory that packets pass through; for processes that have become idle (common/idle.h). */
 void chan_idle(void);
 

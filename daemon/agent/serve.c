@@ -72,7 +72,8 @@ agent_refuse(struct agent *a, enum fail_reason reason, const char *text)
 int
 agent_answer(struct agent *a, enum msg_type type, const void *body, const int *fds, unsigned count)
 {
-	int r = chan_answer(&a->files, &a->in, type, body, fds, count);
+	int r = count > 0 && !chan_is_read(&a->files) ? SP_EUNREAD
+	    : chan_answer(&a->files, &a->in, type, body, fds, count);
 
 	return r == 0 ? ANSWERED : r;
 }
@@ -152,7 +153,7 @@ serve(struct agent *a)
 		a->states &= ~(unsigned)ST_RENAMING;
 	for (unsigned i = 0; r == AGAIN && i < TRIES; i++)
 		r = attempt(a, s);
-	if (r == SP_ECLOSED)
+	if (r == SP_ECLOSED || r == SP_EUNREAD)
 		return r;
 	return answer(a, r == AGAIN ? -EBUSY : r);
 }

@@ -324,6 +324,8 @@ from_worker(struct agent *a)
 		return 0;
 	if (r == SP_ECLOSED)
 		return 1 + SP_EXIT_OK;
+	if (r == SP_EUNREAD)
+		return 1 + violation(&a->files, r);
 	log_problem(LOG_LEVEL_ERROR, "agent-answer", msg_name(a->in.type), r);
 	return 1 + SP_EXIT_CRASH;
 }
