@@ -29,11 +29,12 @@ enum monitor_stage {
 	STAGE_LIVE	/* logged in */
 };
 
-/* How many lines a peer may still log: some at once, few for long. */
+/* What worker and agent may do some of at once, and little of for long. */
+enum ration { RATION_WORKER_LINE, RATION_REFUSAL, RATION_RECORD, RATION_ADMIN, RATION_NOTE, RATION_COUNT };
+
 struct monitor_budget {
 	int64_t since;		/* when tokens was right, in milliseconds; 0: never used */
 	unsigned tokens;
-	uint64_t dropped;	/* lines not yet told of */
 };
 
 struct monitor {
@@ -68,9 +69,9 @@ struct monitor {
 	bool answers_at_once;		/* the agent asks for things that it waits for: no batches */
 	char guest[65];			/* what an anonymous client gave as its password */
 	char root_path[4096];		/* the folder that the client sees as / */
-	struct monitor_budget worker_lines;
-	int64_t notes_since;		/* ms: notes are counted from there */
-	unsigned notes;
+	struct monitor_budget budgets[RATION_COUNT];
+	uint64_t worker_lines_dropped;	/* not yet told of */
+	int64_t agent_rests_until;	/* ms: its channel is not read before */
 	uint64_t transfers, bytes_in, bytes_out;
 };
 
@@ -146,6 +147,15 @@ monitor_handler monitor_prepare, monitor_login;			/* login.c */
 monitor_handler monitor_worker_log, monitor_agent_log;		/* relay.c */
 monitor_handler monitor_transfer_record;			/* xferlog.c */
 monitor_handler monitor_chown, monitor_bind_low, monitor_quota, monitor_admin, monitor_note;	/* serve.c */
+
+/* ------------------------------------------------------------------- ration.c */
+
+/* Takes one from the ration; false: it is used up for the moment. */
+bool ration_spend(struct monitor *, enum ration);
+/* The same for what the agent did already: when it is used up, the agent is not listened to for a while. */
+void ration_agent(struct monitor *, enum ration);
+/* Milliseconds for which the agent is still not listened to; 0: it is. A session that ends hears all that is left. */
+int64_t ration_rest(const struct monitor *);
 
 /* Tells how many lines were dropped, if any. relay.c */
 void monitor_report_dropped(struct monitor *);

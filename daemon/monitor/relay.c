@@ -1,7 +1,7 @@
 /*
  * Log lines of the worker and the agent.  Both may be in a client's hands:
  * their lines are taken apart and put together again, tagged with the role,
- * and cannot pretend to be the monitor's own.  The worker's are rationed.
+ * and cannot pretend to be the monitor's own.  How many there may be says ration.c.
  */
 #include "config.h"
 
@@ -11,9 +11,6 @@
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/monitor/monitor.h"
-
-#define LINES_AT_ONCE	200	/* of the worker */
-#define LINE_INTERVAL	100	/* ms that one more takes */
 
 /* Events and fields that only the monitor itself may state. */
 static const char *const own_events[] = { "auth", "login", "connect", "session", "protocol" };
@@ -124,48 +121,27 @@ relay(const char *role, unsigned level, const char *text)
 	log_end(&l);
 }
 
-/* May one more line be written? */
-static bool
-spend(struct monitor_budget *b)
-{
-	int64_t now = clock_ms(), earned;
-
-	if (b->since == 0) {
-		b->since = now;
-		b->tokens = LINES_AT_ONCE;
-	}
-	earned = (now - b->since) / LINE_INTERVAL;
-	if (earned > 0) {
-		b->tokens = earned >= LINES_AT_ONCE - (int64_t)b->tokens ? LINES_AT_ONCE : b->tokens + (unsigned)earned;
-		b->since += earned * LINE_INTERVAL;
-	}
-	if (b->tokens == 0) {
-		b->dropped++;
-		return false;
-	}
-	b->tokens--;
-	return true;
-}
-
 void
 monitor_report_dropped(struct monitor *s)
 {
 	struct log_line l;
 
-	if (s->worker_lines.dropped == 0)
+	if (s->worker_lines_dropped == 0)
 		return;
 	log_begin(&l, LOG_LEVEL_WARNING, "log-lines-dropped");
 	log_str(&l, "role", "worker");
-	log_num(&l, "lines", (int64_t)s->worker_lines.dropped);
+	log_num(&l, "lines", (int64_t)s->worker_lines_dropped);
 	log_end(&l);
-	s->worker_lines.dropped = 0;
+	s->worker_lines_dropped = 0;
 }
 
 int
 monitor_worker_log(struct monitor *s, struct msg *m)
 {
-	if (!spend(&s->worker_lines))
+	if (!ration_spend(s, RATION_WORKER_LINE)) {
+		s->worker_lines_dropped++;
 		return 0;
+	}
 	monitor_report_dropped(s);
 	relay("worker", m->log.level, m->log.text);
 	return 0;
@@ -174,7 +150,7 @@ monitor_worker_log(struct monitor *s, struct msg *m)
 int
 monitor_agent_log(struct monitor *s, struct msg *m)
 {
-	(void)s;
+	ration_agent(s, m->agent_log.level <= LOG_LEVEL_NOTICE ? RATION_REFUSAL : RATION_RECORD);
 	relay("agent", m->agent_log.level, m->agent_log.text);
 	return 0;
 }

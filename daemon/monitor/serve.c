@@ -13,15 +13,12 @@
 
 #include "account/ledger.h"
 #include "account/unix.h"
-#include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/monitor/monitor.h"
 
 #define LOW_PORTS 1024
-#define NOTES_MAX 20	/* told to the listener */
-#define NOTES_MS 5000	/* within this time */
 
 static const struct settings *
 settings(const struct monitor *s)
@@ -115,6 +112,7 @@ monitor_chown(struct monitor *s, struct msg *m)
 	struct stat st;
 	int r = settings(s)->chown ? 0 : -EPERM;
 
+	ration_agent(s, r == 0 ? RATION_RECORD : RATION_REFUSAL);
 	if (r == 0 && fstat(m->fd[0], &st) < 0)
 		r = -errno;
 	if (r == 0)
@@ -171,8 +169,11 @@ monitor_bind_low(struct monitor *s, struct msg *m)
 	int64_t port = settings(s)->active_port;
 	int fd, r;
 
+	ration_agent(s, RATION_RECORD);
 	if (port <= 0 || port >= LOW_PORTS)
 		return chan_refuse(&s->agent, m, FAIL_SYSTEM, EPERM, NULL);
+	if (!chan_is_read(&s->agent))
+		return SP_EUNREAD;
 	fd = bind_low(s, m->bind_low.family == 4 ? AF_INET : AF_INET6);
 	if (fd < 0) {
 		log_problem(LOG_LEVEL_WARNING, "active-port-unusable", NULL, fd);
@@ -220,6 +221,7 @@ monitor_quota(struct monitor *s, struct msg *m)
 	struct ledger now = { 0, 0 };
 	int r;
 
+	ration_agent(s, RATION_RECORD);
 	if (limit.bytes == 0 && limit.files == 0) {
 		answer.bytes = answer.files = UINT64_MAX;
 		return chan_answer(&s->agent, m, MSG_QUOTA_LEFT, &answer, NULL, 0);
@@ -309,6 +311,7 @@ monitor_admin(struct monitor *s, struct msg *m)
 
 	if (m->admin.operation > ADMIN_SET_PASSWORD)
 		return SP_ERANGE;
+	ration_agent(s, RATION_ADMIN);
 	ok.text[0] = '\0';
 	r = administer(s, &m->admin, ok.text, sizeof ok.text);
 	secret_clear(&m->admin.password);
@@ -325,25 +328,12 @@ monitor_admin(struct monitor *s, struct msg *m)
 	return chan_refuse(&s->agent, m, FAIL_ARGUMENT, -r > 4095 ? EINVAL : -r, text);
 }
 
-/* The listener serves everybody: no session may keep it busy. An honest worker stays well below. */
-static bool
-may_note(struct monitor *s)
-{
-	int64_t now = clock_ms();
-
-	if (now - s->notes_since >= NOTES_MS) {
-		s->notes_since = now;
-		s->notes = 0;
-	}
-	return s->notes++ < NOTES_MAX;
-}
-
 int
 monitor_note(struct monitor *s, struct msg *m)
 {
 	static struct msg_activity a;
 
-	if (!may_note(s))
+	if (!ration_spend(s, RATION_NOTE))
 		return 0;
 	(void)str_copy(a.what, sizeof a.what, m->agent_note.what);
 	a.bytes_in = m->agent_note.bytes_in;

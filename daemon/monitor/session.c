@@ -316,10 +316,13 @@ turn(struct monitor *s, int64_t milliseconds)
 {
 	struct msg *m = &monitor_scratch.received;
 	struct pollfd p[CHANNELS];
+	int64_t rest = ration_rest(s);
 	int n;
 
 	for (size_t i = 0; i < CHANNELS; i++)
-		p[i] = (struct pollfd){ .fd = channel(s, i)->fd, .events = POLLIN };
+		p[i] = (struct pollfd){ .fd = rest > 0 && channel(s, i) == &s->agent ? -1 : channel(s, i)->fd, .events = POLLIN };
+	if (rest > 0 && (milliseconds < 0 || rest < milliseconds))
+		milliseconds = rest;
 	n = poll(p, CHANNELS, milliseconds > INT32_MAX ? INT32_MAX : (int)milliseconds);
 	for (size_t i = 0; n > 0 && i < CHANNELS && !s->ended; i++) {
 		struct chan *c = channel(s, i);

@@ -78,6 +78,7 @@ monitor_transfer_record(struct monitor *s, struct msg *m)
 	size_t n;
 	int r;
 
+	ration_agent(s, RATION_RECORD);
 	s->transfers++;
 	if (t->direction == TRANSFER_IN)
 		s->bytes_in += t->bytes;

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/str.h"
 #include "tests/unit/monitor.h"
@@ -76,6 +77,33 @@ START_TEST(a_flood_is_rationed_and_counted)
 }
 END_TEST
 
+/* What the agent says is evidence: too much of it is delayed, and none of it lost. */
+START_TEST(refusals_are_delayed_and_kept)
+{
+	static struct msg_agent_log m = { .level = LOG_LEVEL_NOTICE };
+	int64_t began = clock_ms();
+
+	rig_start(&r, "");
+	rig_live(&r, "alice", "secret");
+	for (int i = 0; i < 560; i++) {
+		(void)str_format(m.text, sizeof m.text, "event=access n=%d", i);
+		ck_assert_int_eq(chan_tell(&r.agent, MSG_AGENT_LOG, &m), 0);
+	}
+	while (!rig_logged(&r, "n=559\n")) {
+		ck_assert_int_lt(clock_ms() - began, 15000);
+		(void)poll(NULL, 0, 20);
+	}
+	/* Sixty more than may come at once, a hundred of them in a second. */
+	ck_assert_int_ge(clock_ms() - began, 400);
+	for (int i = 0; i < 560; i += 50) {
+		(void)str_format(m.text, sizeof m.text, "role=agent n=%d\n", i);
+		ck_assert_msg(rig_logged(&r, m.text), "%s", m.text);
+	}
+	ck_assert_int_eq(rig_end(&r), 0);
+	rig_remove(&r);
+}
+END_TEST
+
 Suite *
 monitor_relay_suite(void)
 {
@@ -86,6 +114,7 @@ monitor_relay_suite(void)
 	tcase_add_loop_test(t, lines_of_the_worker, 0, (int)(sizeof lines / sizeof *lines));
 	tcase_add_test(t, lines_of_the_agent);
 	tcase_add_test(t, a_flood_is_rationed_and_counted);
+	tcase_add_test(t, refusals_are_delayed_and_kept);
 	suite_add_tcase(s, t);
 	return s;
 }

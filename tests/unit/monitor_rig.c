@@ -281,7 +281,7 @@ rig_end(struct rig *r)
 bool
 rig_logged(struct rig *r, const char *text)
 {
-	static char content[65536];
+	static char content[1 << 18];
 	FILE *f = fopen(r->log_path, "r");
 	size_t n;
 
