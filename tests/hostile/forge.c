@@ -147,6 +147,30 @@ forge_right(struct packet *p, unsigned type, bool full)
 	p->error = 0;
 }
 
+void
+forge_with(struct packet *p, unsigned type, const char *path, uint64_t number)
+{
+	const char *text = path == NULL ? "" : path;
+	struct wr w;
+
+	forge_right(p, type, false);
+	p->what = "right, with a path";
+	wr_init(&w, p->bytes, sizeof p->bytes);
+	wr_u32(&w, type);
+	wr_u32(&w, 7);
+	for (size_t i = 0; i < field_count(type); i++) {
+		const struct field *f = &fields_of[type][i];
+
+		if (f->kind == PATH || f->kind == TEXT)
+			wr_str(&w, text, sizeof p->bytes);
+		else if (counted(f))
+			wr_u32(&w, 0);
+		else	/* the machine's order is little end first on all that the sandbox knows */
+			wr_raw(&w, &number, f->max);
+	}
+	p->len = w.len;
+}
+
 /* ------------------------------------------------------------------- wrong ones */
 
 /* Each changes a right packet; false: this row cannot be wrong in this way. */

@@ -30,6 +30,9 @@ bool forge(struct packet *, unsigned type, unsigned way);
 /* A row as it should be: every field at its bound, or with minimal fields. */
 void forge_right(struct packet *, unsigned type, bool full);
 
+/* A row with this path (NULL: an empty one) wherever a path or text stands, and this number in every number. */
+void forge_with(struct packet *, unsigned type, const char *path, uint64_t number);
+
 /* Makes a descriptor of a kind (a letter of messages.def). Aborts the test when it cannot. */
 int forge_fd(char kind);
 

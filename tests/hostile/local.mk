@@ -13,3 +13,8 @@ hostile_chan_LDADD = libforge.a libprivsep.a libcommon.a $(CHECK_LIBS)
 check_PROGRAMS += hostile-monitor
 hostile_monitor_SOURCES = tests/hostile/monitor.c
 hostile_monitor_LDADD = libforge.a $(PRIVSEP_LIBS) $(INIH_LIBS)
+
+# Stands in for sallyport-worker there: a worker that has been taken over, and does what the client says.
+check_PROGRAMS += hostile-worker
+hostile_worker_SOURCES = tests/hostile/worker.c
+hostile_worker_LDADD = libforge.a $(PRIVSEP_LIBS) $(INIH_LIBS)

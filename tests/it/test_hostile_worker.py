@@ -1,0 +1,271 @@
+"""A worker that has been taken over, against a real monitor, a real agent and the sessions of others.
+
+tests/hostile/worker.c runs in the worker's sandbox and does what the test tells it over the control connection.
+"""
+import os
+import re
+import socket
+import time
+
+import pytest
+
+from conftest import BUILD, HASHES, TOP, UIDS, alive
+
+pytestmark = pytest.mark.skipif(not os.path.exists(f"{BUILD}/hostile-worker"), reason="hostile-worker is not built")
+SECRET = b"SECRET OF ANOTHER TENANT"
+
+
+def rows():
+    """The messages that a worker sends."""
+    with open(f"{TOP}/privsep/messages.def") as f:
+        return re.findall(r"^MSG\((\w+), \w+, CH_\w+, ROLE_WORKER,", f.read(), re.M)
+
+
+ROWS = rows()
+
+
+class Hostile:
+    """The client's end of a session whose worker obeys."""
+
+    def __init__(self, server, user=None):
+        self.sock = socket.create_connection(("127.0.0.1", server.port), 30)
+        self.file = self.sock.makefile("rb")
+        assert self.file.readline() == b"220 at your service\n"
+        if user:
+            assert self.do(f"login {user} {user}") == "LOGIN_OK"
+
+    def do(self, line):
+        """The answer to an order; empty when the worker has gone."""
+        try:
+            self.sock.sendall(line.encode() + b"\n")
+            return self.file.readline().decode(errors="replace").rstrip("\n")
+        except OSError:
+            return ""
+
+    def ask(self, message, number=0, path=""):
+        raw = path if isinstance(path, bytes) else os.fsencode(path)
+        if not self.do(f"with {message} {number} {raw.hex()}".rstrip()).startswith("sent 1"):
+            return "closed"
+        return self.do("read")
+
+    def close(self):
+        self.file.close()
+        self.sock.close()
+
+
+class Host:
+    """A server whose sessions, from now on, have hostile workers; honest ones that began before stay."""
+
+    def __init__(self, server, libexec):
+        self.server = server
+        self.honest = server.ftp("bob")
+        os.unlink(libexec / "sallyport-worker")
+        os.symlink(f"{BUILD}/hostile-worker", libexec / "sallyport-worker")
+        server.process.send_signal(1)
+        server.wait_log("event=reloaded", 20)
+        for _ in range(200):
+            with socket.create_connection(("127.0.0.1", server.port), 20) as s:
+                if b"at your service" in s.recv(100):
+                    return
+            time.sleep(0.05)
+        pytest.fail("no hostile worker appears")
+
+    def session(self, user=None):
+        return Hostile(self.server, user)
+
+    def check(self):
+        """The server and the session of somebody else have not suffered."""
+        assert self.server.process.poll() is None, self.server.errors()
+        assert self.honest.voidcmd("NOOP").startswith("200")
+        assert self.honest.nlst() is not None
+        assert not re.search(r"event=process-killed[^\n]*signal=(11|6|7|8|4)\b", self.server.log()), self.server.log()[-3000:]
+
+
+@pytest.fixture
+def host(serve, tmp_path):
+    os.chmod(tmp_path, 0o755)
+    for name in ("worker", "monitor", "agent", "keeper"):
+        os.symlink(f"{BUILD}/sallyport-{name}", tmp_path / f"sallyport-{name}")
+    os.symlink(f"{BUILD}/sallyctl", tmp_path / "sallyctl")
+
+    def start(server="", sections="", **options):
+        s = serve("never_ban = 127.0.0.0/8\n" + server, sections, args=("--libexec", str(tmp_path)), **options)
+        with open(f"{s.dir}/secret", "wb") as f:
+            f.write(SECRET)
+        return Host(s, tmp_path)
+
+    return start
+
+
+STATES = {
+    "before the login": [],
+    "logged in": ["login"],
+    "in an upload": ["login", ("STORE", 0, "up")],
+    "in a download": ["login", ("RETRIEVE", 0, "{name}")],
+    "in a listing": ["login", ("NAMES_OPEN", 0, ".")],
+    "in a rename": ["login", ("RENAME_FROM", 0, "{name}")],
+}
+
+
+def in_state(host, steps, name):
+    """A session in that state, with a file of its own: what the one before began may still go on."""
+    if steps:
+        with open(f"{host.server.homes['alice']}/{name}", "w") as f:
+            f.write("content")
+    h = host.session("alice" if steps else None)
+    for message, number, path in steps[1:]:
+        answer = h.ask(message, number, path.format(name=name))
+        assert answer in ("WRITING", "READING", "DONE"), answer
+    return h
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_message_in_every_state(host, state):
+    host = host()
+    h, lasting = None, len(STATES[state]) < 2
+    for name in ROWS:
+        for size in ("full", "small") if lasting else ("small",):
+            h = h or in_state(host, STATES[state], f"down-{name}")
+            h.do(f"{size} {name} 1")
+            if not lasting or h.do("read 20")[:6] in ("closed", ""):
+                h.close()
+                h = None
+    host.check()
+    with open(f"{host.server.dir}/secret", "rb") as f:
+        assert f.read() == SECRET
+
+
+PATHS = ["../secret", "/../secret", "../../../../../../../../etc/passwd", "/proc/self/environ", "/proc/self/root/etc/passwd",
+         "link/secret", "absolute", "up/../../secret", "./././..//secret", "..", "/", "\udcff\udcfe/../../secret",
+         "x" * 4096, "a/" * 2047 + "b", "link", "up\n../secret", ".sallyport-0000", "CON", " ", "-rf", "%s%n", "link/"]
+
+
+def test_no_path_leads_out(host):
+    host = host()
+    home, outside = host.server.homes["alice"], host.server.dir
+    os.symlink(outside, f"{home}/link")
+    os.symlink(f"{outside}/secret", f"{home}/absolute")
+    before = {name: os.stat(f"{outside}/{name}").st_mtime_ns for name in ("secret", "sallyport.conf")}
+    listed = sorted(os.listdir(outside))
+    h = host.session("alice")
+    for path in PATHS:
+        for message in ("RETRIEVE", "DIGEST", "STORE", "APPEND", "MAKE_DIR", "DELETE", "REMOVE_DIR", "CHANGE_DIR", "SET_TIME",
+                        "CHANGE_MODE", "LIST_OPEN", "MAKE_LINK", "RENAME_FROM", "STORE_UNIQUE"):
+            answer = h.ask(message, 0, path)
+            if answer.startswith("closed"):
+                h = host.session("alice")
+            if answer == "READING":
+                assert path not in ("../secret", "/../secret", "absolute", "link/secret"), (message, path)
+            if answer in ("WRITING", "READING"):
+                h.do("with FINISH 0")
+                if message != "RETRIEVE":
+                    h.do("read 200")
+            if message == "RENAME_FROM" and answer == "DONE":
+                h.ask("RENAME_TO", 0, f"../moved-{len(path)}")
+    with open(f"{outside}/secret", "rb") as f:
+        assert f.read() == SECRET
+    assert before == {name: os.stat(f"{outside}/{name}").st_mtime_ns for name in before}
+    assert [n for n in sorted(os.listdir(outside)) if n not in listed] == []
+    host.check()
+
+
+def test_nothing_is_reached_but_the_descriptors(host):
+    """No call of a worker reaches another process, another file, or an address that the agent did not choose."""
+    host = host()
+    service = socket.create_server(("127.0.0.1", 0))
+    service.setblocking(False)
+    nobody = socket.create_server(("127.0.0.1", 0))
+    closed = nobody.getsockname()[1]
+    nobody.close()
+    h = host.session("alice")
+    victim = next(p for p, name in host.server.pids().items() if name == "sallyport-worke")
+    assert h.ask("CONNECT", closed) == "CONNECTING"
+    assert h.do(f"fastopen {service.getsockname()[1]}").startswith("error ")
+    with pytest.raises(BlockingIOError):
+        service.accept()
+    assert h.do(f"limit {victim}") == "error ENOSYS"
+    assert h.do("reopen") == "error EACCES"
+    assert h.do("login x y").startswith("closed")
+    for deadly in (f"trace {victim}", f"kill {victim}"):
+        assert host.session("alice").do(deadly) == "", deadly
+    assert alive(victim)
+    host.check()
+
+
+def test_no_other_port_or_address(host):
+    host = host()
+    h = host.session("alice")
+    for port in (0, 1, 22, 80, 1023):
+        assert h.ask("CONNECT", port).startswith("FAILED 6"), port
+    assert h.ask("CONNECT", 65536 + 21).startswith("FAILED 6")
+    for family in (3, 5, 6, 255):
+        assert h.ask("LISTEN", family).startswith("FAILED")
+    port = int(h.ask("LISTEN", 0).split()[1])
+    assert 20000 <= port <= 45000
+    assert h.ask("LISTEN", 0) == f"LISTENING {port}", "one passive socket a session"
+    h.close()
+    host.check()
+
+
+SHARED = f"""[account eve]
+password = {HASHES['alice']}
+home = {{dir}}
+run_as = {UIDS['bob']}:{UIDS['bob']}
+layer = pyftpdlib elradfmwMT
+"""
+
+
+def test_descriptors_on_their_way_are_few(host):
+    """The kernel counts them for each uid, and accounts may share one: nobody else is refused his."""
+    host = host(sections=SHARED)
+    greedy = []
+    for _ in range(3):
+        h = host.session()
+        assert h.do("login eve alice") == "LOGIN_OK"
+        for _ in range(100):
+            h.do("with LISTEN 0")
+        greedy.append(h)
+    for _ in range(5):
+        host.honest.nlst()
+        assert host.honest.voidcmd("NOOP").startswith("200")
+    host.check()
+
+
+def test_a_transfer_ends_once(host):
+    host = host("quota_directory = {dir}/quota".replace("{dir}", "/tmp"))
+    h = host.session("alice")
+    assert h.ask("STORE", 0, "once") == "WRITING"
+    assert h.do("write content") == "ok 7"
+    assert h.ask("FINISH", 1) == "DONE"
+    assert h.ask("FINISH", 1).startswith("closed"), "there was nothing to finish"
+    with open(f"{host.server.homes['alice']}/once") as f:
+        assert f.read() == "content"
+    host.server.wait_log("event=violation [^\n]*message=FINISH")
+    host.check()
+
+
+def test_attempts_are_counted_by_the_monitor(host):
+    host = host("login_attempts = 3\nlogin_delay = 1")
+    h = host.session()
+    assert [h.do("login alice wrong") for _ in range(3)] == ["LOGIN_REFUSED 530 0", "LOGIN_REFUSED 530 0", "LOGIN_REFUSED 530 1"]
+    assert h.do("login alice alice") in ("closed login", "")
+    # Two at once: the second is not one more attempt but the end.
+    h = host.session()
+    h.do("small LOGIN 2")
+    assert h.do("read") in ("closed login", "closed files", "")
+    host.server.wait_log("event=protocol-violation [^\n]*message=LOGIN")
+    host.check()
+
+
+def test_logs_are_rationed(host):
+    host = host()
+    h = host.session("alice")
+    h.do("log login 5000")
+    h.do("log anything 5000")
+    h.close()
+    m = host.server.wait_log(r"event=log-lines-dropped [^\n]*lines=(\d+)")
+    assert int(m[1]) > 1000
+    log = host.server.log()
+    assert len(re.findall(r"event=\S*anything", log)) < 1000
+    assert not re.search(r"event=login (?!rhost|session)", log), "a worker states a login"
+    host.check()
