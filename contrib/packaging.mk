@@ -5,7 +5,10 @@ EXTRA_DIST += \
 	contrib/debian/control \
 	contrib/debian/copyright \
 	contrib/debian/rules \
+	contrib/debian/sallyport.docs \
 	contrib/debian/sallyport.examples \
+	contrib/debian/sallyport.lintian-overrides \
+	contrib/debian/sallyport.postrm \
 	contrib/debian/source/format \
 	contrib/debian/tests/control \
 	contrib/debian/tests/login \

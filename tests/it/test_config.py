@@ -46,6 +46,30 @@ def test_the_sample_is_right():
     assert r.returncode == 0 and r.stdout.endswith("ok\n"), r.stdout
 
 
+def examples():
+    """Every block of settings in the documents."""
+    for path in ("README.md", "man/sallyport.conf.5.in", "man/sallyport-policy.5.in", "man/sallyport-quickstart.7.in"):
+        with open(f"{TOP}/{path}") as f:
+            text = f.read()
+        for block in re.findall(r"^(?:\.Bd -literal.*|```ini)\n(\[(?:.*\n)*?)(?:\.Ed|```)$", text, re.M):
+            yield pytest.param(block, id=f"{path}:{text[:text.index(block)].count(chr(10)) + 1}")
+
+
+@pytest.mark.parametrize("block", examples())
+def test_examples_can_be_pasted(tmp_path, block):
+    pem, key = tmp_path / "pem", tmp_path / "key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x",
+                    "-keyout", key, "-out", pem], capture_output=True, check=True)
+    path = tmp_path / "example.conf"
+    text = re.sub(r"^certificate = .*$", f"certificate = {pem}", re.sub(r"^private_key = .*$", f"private_key = {key}", block, flags=re.M), flags=re.M)
+    if "implicit_tls" in text and "certificate" not in text:
+        text += f"[tls]\ncertificate = {pem}\nprivate_key = {key}\n"
+    path.write_text(text)
+    path.chmod(0o640)
+    r = run(path, "check-config")
+    assert r.returncode == 0 and r.stdout == "ok\n", r.stdout
+
+
 def test_effective_values_and_origins(tmp_path):
     path = tmp_path / "good.conf"
     path.write_text("[server]\numask = 027\n[class inside]\nmembers = all\nfrom = 10.0.0.0/8\nrate_up = 1M\n"
@@ -95,6 +119,16 @@ def test_unit_has_the_listeners_capabilities():
         unit = open(f"{BUILD}/etc/{name}").read()
         want = set(" ".join(re.findall(r"^CapabilityBoundingSet=(.*)$", unit, re.M)).split())
         assert want == have, name
+
+
+@pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="no systemd")
+def test_the_users_can_be_made(tmp_path):
+    (tmp_path / "etc").mkdir()
+    r = subprocess.run(["systemd-sysusers", f"--root={tmp_path}", f"{TOP}/etc/sallyport.sysusers"], capture_output=True, text=True, timeout=60)
+    assert r.returncode == 0, r.stderr
+    users = (tmp_path / "etc/passwd").read_text()
+    for name in ("sallyport", "sallyport-monitor", "sallyport-keeper"):
+        assert re.search(rf"^{name}:.*:/usr/sbin/nologin$", users, re.M), users
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd")
