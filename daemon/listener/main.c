@@ -101,7 +101,7 @@ same_file(int a, int b)
 
 /* Descriptors 0 to 2 exist, so that no socket is taken for one of them; inetd's client is not a log. */
 static int
-tidy_descriptors(bool inetd)
+tidy_descriptors(struct options *o)
 {
 	int fd;
 
@@ -110,7 +110,8 @@ tidy_descriptors(bool inetd)
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd < 0)
 		return -errno;
-	for (int std = STDOUT_FILENO; inetd && std <= STDERR_FILENO; std++)
+	o->no_stderr = o->inetd && same_file(STDERR_FILENO, STDIN_FILENO);
+	for (int std = STDOUT_FILENO; o->inetd && std <= STDERR_FILENO; std++)
 		if (same_file(std, STDIN_FILENO) && dup2(fd, std) < 0)
 			return -errno;
 	close(fd);
@@ -139,6 +140,9 @@ server_override(const struct server *s, struct conf *c)
 {
 	char why[128];
 
+	/* What inetd starts has nowhere else to speak to. */
+	if (s->options->no_stderr && strncmp(conf_server(c)->log, "std", 3) == 0 && access("/dev/log", F_OK) == 0)
+		(void)conf_set(c, SC_SERVER, NULL, "log", "syslog", why, sizeof why);
 	if (!s->options->debug)
 		return;
 	(void)conf_set(c, SC_SERVER, NULL, "log", "stderr", why, sizeof why);
@@ -281,7 +285,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "sallyportd: %s: no such command. Try sallyportd --help.\n", argv[optind]);
 		return SP_EXIT_USAGE;
 	}
-	if (tidy_descriptors(line.options.inetd) != 0 || (conf = conf_new()) == NULL)
+	if (tidy_descriptors(&line.options) != 0 || (conf = conf_new()) == NULL)
 		return SP_EXIT_OS;
 	if (line.options.serve)
 		r = serve_configuration(conf, argc - optind, argv + optind);

@@ -32,6 +32,7 @@ struct options {
 	const char *libexec;		/* folder of the programs */
 	bool debug;			/* log to stderr, everything */
 	bool inetd;			/* one client, on descriptor 0 */
+	bool no_stderr;			/* and that descriptor was standard error too */
 	bool serve;			/* sallyportd serve DIR */
 };
 

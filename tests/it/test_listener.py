@@ -306,6 +306,39 @@ def test_inetd(serve):
             assert p.wait(10) == 0
 
 
+# A /dev of its own for the command that follows, with a log socket in it.
+OWN_DEV = """mount -t tmpfs none "$0/dev" && ln -s "$0/log" "$0/dev/log" || exit
+for d in null urandom; do touch "$0/dev/$d" && mount --bind "/dev/$d" "$0/dev/$d" || exit; done
+mount --move "$0/dev" /dev && exec "$@" """
+
+
+def test_inetd_logs_to_syslog(serve, tmp_path):
+    """What inetd starts has its client as standard error: lines for it must not get lost, nor to the client."""
+    server = serve("log = stderr")
+    server.stop()
+    (tmp_path / "dev").mkdir()
+    with socket.socket() as listener, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(tmp_path / "log"))
+        log.settimeout(20)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        client = socket.create_connection(listener.getsockname(), 10)
+        conn, _ = listener.accept()
+        command = [a for a in server.command if a != "-d"] + ["-i"]
+        with subprocess.Popen(["unshare", "-m", "sh", "-c", OWN_DEV, str(tmp_path), *command],
+                              stdin=conn, stdout=conn, stderr=conn) as p:
+            conn.close()
+            with client, client.makefile("rb") as f:
+                assert f.readline().startswith(b"220")
+                client.sendall(b"QUIT\r\n")
+                assert f.readline().startswith(b"221") and f.readline() == b""
+            assert p.wait(20) == 0
+        lines = b""
+        while b"event=session-end" not in lines:
+            lines += log.recv(4096)
+        assert b"sallyport" in lines
+
+
 def test_serve_without_root(tmp_path):
     folder = tmp_path / "share"
     folder.mkdir()
