@@ -71,8 +71,13 @@ default_signals(void)
 static void
 run(const char *path, char *const *argv, const int *fds, unsigned n, int output_fd)
 {
-	static char search[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", locale[] = "LC_ALL=C";
-	char *const environment[] = { search, locale, NULL };
+	/*
+	 * Restartable sequences are of use to programs with threads on many processors.  Here the kernel's note of
+	 * the processor costs each session process a page, and some time whenever it is moved.
+	 */
+	static char search[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", locale[] = "LC_ALL=C",
+	    tunables[] = "GLIBC_TUNABLES=glibc.pthread.rseq=0";
+	char *const environment[] = { search, locale, tunables, NULL };
 	int r;
 
 	default_signals();
