@@ -112,12 +112,22 @@ addr_parse(struct addr *a, const char *text, in_port_t default_port)
 	return parse_host(a, host, default_port);
 }
 
+/* As inet_ntop() does, without what it takes to print. */
+static void
+put_ipv4(char *dst, const uint8_t byte[4])
+{
+	for (int i = 0; i < 4; i++) {
+		dst += str_number(dst, byte[i], 10);
+		*dst++ = i < 3 ? '.' : '\0';
+	}
+}
+
 const char *
 addr_host(char dst[ADDR_TEXT_MAX], const struct addr *a)
 {
-	const void *p = a->sa.sa_family == AF_INET ? (const void *)&a->in.sin_addr : (const void *)&a->in6.sin6_addr;
-
-	if (addr_len(a) == 0 || inet_ntop(a->sa.sa_family, p, dst, ADDR_TEXT_MAX) == NULL)
+	if (a->sa.sa_family == AF_INET)
+		put_ipv4(dst, (const uint8_t *)&a->in.sin_addr);
+	else if (addr_len(a) == 0 || inet_ntop(AF_INET6, &a->in6.sin6_addr, dst, ADDR_TEXT_MAX) == NULL)
 		(void)str_copy(dst, ADDR_TEXT_MAX, "-");
 	return dst;
 }

@@ -66,8 +66,11 @@ conf_free(struct conf *c)
 	if (c == NULL)
 		return;
 	conf_resolved_free(&c->server);
-	for (size_t i = 0; i < c->n; i++)
+	for (size_t i = 0; i < c->n; i++) {
+		if (c->sections[i]->resolved != NULL)
+			conf_resolved_free(c->sections[i]->resolved);
 		free(c->sections[i]->v);
+	}
 	free(c->sections);
 	free(c->buckets);
 	free(c->problems);

@@ -277,6 +277,14 @@ int conf_unpack(const struct conf *, const char *listener, const char *packed, s
 const struct settings *conf_server(const struct conf *);
 
 /*
+ * Resolves what holds for each [listener] while nobody's account is known,
+ * so that the sessions of a template find it done.  0 or -ENOMEM.
+ */
+int conf_prepare_listeners(struct conf *);
+/* That; what holds for the server where there is no such section, or nothing was prepared. Lives as long as the configuration. */
+const struct settings *conf_listener(const struct conf *, const char *name);
+
+/*
  * Sets one key from text: for account databases, --option and tests.  kind and
  * name say where (the section is made when there is none).  0, SP_EFORMAT,
  * SP_ERANGE or -ENOMEM; why, when not NULL, gets what was wrong.

@@ -30,6 +30,7 @@ struct conf_section {
 	size_t n, size;
 	struct conf_value *v;
 	struct conf_section *same_bucket, *next_of_kind;
+	struct conf_resolved *resolved;	/* of a listener, conf_prepare_listeners(); NULL: not yet */
 };
 
 struct conf {

@@ -383,6 +383,34 @@ conf_server(const struct conf *c)
 }
 
 int
+conf_prepare_listeners(struct conf *c)
+{
+	for (struct conf_section *s = c->first[__builtin_ctz((unsigned)SC_LISTENER)]; s != NULL; s = s->next_of_kind) {
+		struct conf_subject who = { .listener = s->name };
+		int e;
+
+		if (s->resolved == NULL)
+			s->resolved = arena_alloc(c->arena, sizeof *s->resolved);
+		else
+			conf_resolved_free(s->resolved);
+		if (s->resolved == NULL)
+			return -ENOMEM;
+		e = conf_resolve(c, &who, s->resolved);
+		if (e != 0)
+			return e;
+	}
+	return 0;
+}
+
+const struct settings *
+conf_listener(const struct conf *c, const char *name)
+{
+	const struct conf_section *s = conf_section_find(c, SC_LISTENER, name);
+
+	return s == NULL || s->resolved == NULL ? &c->server.s : &s->resolved->s;
+}
+
+int
 conf_refresh(struct conf *c)
 {
 	static const struct conf_subject nobody;

@@ -1,6 +1,5 @@
 #include "config.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -135,10 +134,13 @@ log_fields(struct log_line *l, const char *text, size_t len)
 void
 log_num(struct log_line *l, const char *key, int64_t value)
 {
-	char text[32];
+	char text[1 + STR_NUMBER_MAX] = "-";
+	size_t sign = value < 0 ? 1 : 0;
 
-	if (str_format(text, sizeof text, "%" PRId64, value) == 0)
-		log_str(l, key, text);
+	if (!wanted(l))
+		return;
+	str_number(text + sign, sign > 0 ? 0 - (uint64_t)value : (uint64_t)value, 10);
+	log_str(l, key, text);
 }
 
 void

@@ -32,6 +32,22 @@ str_format(char *dst, size_t size, const char *fmt, ...)
 	return n < 0 || (size_t)n >= size ? SP_ETRUNC : 0;
 }
 
+size_t
+str_number(char *dst, uint64_t number, unsigned base)
+{
+	char reversed[STR_NUMBER_MAX];
+	size_t n = 0;
+
+	do {
+		reversed[n++] = "0123456789abcdef"[number % base];
+		number /= base;
+	} while (number > 0);
+	for (size_t i = 0; i < n; i++)
+		dst[i] = reversed[n - 1 - i];
+	dst[n] = '\0';
+	return n;
+}
+
 /* Length of the valid UTF-8 sequence of two or more bytes at p, or 0 (RFC 3629, section 4). */
 static size_t
 utf8_sequence(const unsigned char *p, size_t left)

@@ -61,9 +61,10 @@ settle_child(void)
 	close(me.channel.fd);
 	if ((me.row->flags & ROLE_STDERR) == 0 && dup2(STDOUT_FILENO, STDERR_FILENO) < 0)
 		return -errno;
-	if (prctl(PR_SET_PDEATHSIG, me.kind->death_signal, 0, 0, 0) < 0)
+	/* Directly: the page of the C library that has syscall() is at hand, those of its functions are not. */
+	if (syscall(SYS_prctl, PR_SET_PDEATHSIG, me.kind->death_signal, 0, 0, 0) < 0)
 		return -errno;
-	if (getppid() != me.listener)
+	if (syscall(SYS_getppid) != me.listener)
 		return -ESRCH;
 	return sandbox_enter(PHASE_SPARE);
 }
@@ -195,6 +196,8 @@ start(void)
 		me.lax = conf_server(conf)->sandbox == CONF_SANDBOX_BEST_EFFORT;
 		r = geteuid() == 0 ? own_user(conf, &id) : 0;
 	}
+	if (r == 0)
+		r = conf_prepare_listeners(conf);
 	if (r == 0)
 		r = me.t->warm_up(conf);
 	if (r != 0) {

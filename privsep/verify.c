@@ -35,13 +35,15 @@ static int
 read_status(pid_t pid, struct status *s)
 {
 	static char long_text[STATUS_MAX];
-	char path[40];
+	char path[6 + STR_NUMBER_MAX + 8] = "/proc/";
+	size_t k = strlen(path);
 	ssize_t n;
 	int fd;
 
 	s->at = s->usual;
 	s->usual[0] = '\0';
-	(void)str_format(path, sizeof path, "/proc/%ld/status", (long)pid);
+	k += str_number(path + k, (uint64_t)pid, 10);
+	(void)str_copy(path + k, sizeof path - k, "/status");
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;

@@ -73,7 +73,6 @@ struct agent {
 	struct root root;
 	struct conf *conf;
 	const struct settings *set;
-	struct conf_resolved *resolved;
 
 	/* identity, from the profile */
 	uint64_t session;

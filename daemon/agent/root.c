@@ -332,7 +332,10 @@ look(const struct root *root, struct place *p, enum root_last last)
 static bool
 names_reserved(const char *path)
 {
-	return strstr(path, "/" ROOT_RESERVED) != NULL;
+	for (const char *p = strchr(path, '/'); p != NULL; p = strchr(p + 1, '/'))
+		if (strncmp(p + 1, ROOT_RESERVED, sizeof ROOT_RESERVED - 1) == 0)
+			return true;
+	return false;
 }
 
 int

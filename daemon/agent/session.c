@@ -72,20 +72,15 @@ apply_line(struct agent *a, char *line)
 static int
 apply_settings(struct agent *a, char *text)
 {
-	static const struct conf_subject nobody;
-	static struct conf_resolved resolved;
-	char *line, *rest = text;
+	char *line, *rest = *text == '\0' ? NULL : text;
 	int r = 0;
 
 	while (r == 0 && (line = strsep(&rest, "\n")) != NULL)
 		if (*line != '\0')
 			r = apply_line(a, line);
-	if (r == 0)
-		r = conf_resolve(a->conf, &nobody, &resolved);
 	if (r != 0)
 		return r;
-	a->resolved = &resolved;
-	a->set = &resolved.s;
+	a->set = conf_server(a->conf);
 	log_set_level((enum log_level)a->set->log_level);
 	return 0;
 }

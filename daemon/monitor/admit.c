@@ -247,12 +247,16 @@ log_login(const struct monitor *s, bool tls)
 static void
 set_context(struct monitor *s)
 {
-	char user[4 * ACCOUNT_NAME_MAX + 1];
-	bool quote = strpbrk(s->account.name, " =\\\"") != NULL;
+	const char *name = s->account.name;
+	bool quote = false;
 	size_t n = strlen(s->context);
 
-	str_escape(user, sizeof user, s->account.name, strlen(s->account.name));
-	(void)str_format(s->context + n, sizeof s->context - n, quote ? " user=\"%s\"" : " user=%s", user);
+	for (const char *p = name; *p != '\0'; p++)
+		quote = quote || strchr(" =\\\"", *p) != NULL;
+	(void)str_copy(s->context + n, sizeof s->context - n, quote ? " user=\"" : " user=");
+	n = strlen(s->context);
+	n += str_escape(s->context + n, sizeof s->context - n, name, strlen(name));
+	(void)str_copy(s->context + n, sizeof s->context - n, quote ? "\"" : "");
 }
 
 /* The ledger of an account with a quota, while it can be opened. 0 or a negative code. */

@@ -10,9 +10,8 @@
 #include "common/log.h"
 #include "daemon/monitor/monitor.h"
 
-/* A signal and a timer of our own: PAM modules use alarm(2) for themselves. */
-#define GRACE_SIGNAL (SIGRTMIN + 3)
-
+/* A signal and a timer of our own: PAM modules use alarm(2) for themselves. 0: not prepared. */
+static int grace_signal;
 static struct monitor *session;
 static timer_t timer;
 static bool armed;
@@ -38,19 +37,29 @@ expire(int signal_number)
 }
 
 int
-grace_start(struct monitor *s, unsigned seconds)
+grace_prepare(void)
 {
-	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = GRACE_SIGNAL };
-	/* Again and again, should a module have blocked the signal for a while. */
-	const struct itimerspec when = { .it_value = { .tv_sec = seconds }, .it_interval = { .tv_sec = 1 } };
 	struct sigaction action = { .sa_handler = expire };
 	sigset_t set;
 
-	session = s;
+	grace_signal = SIGRTMIN + 3;
 	sigemptyset(&set);
-	sigaddset(&set, GRACE_SIGNAL);
-	if (sigaction(GRACE_SIGNAL, &action, NULL) < 0 || sigprocmask(SIG_UNBLOCK, &set, NULL) < 0)
-		return -errno;
+	sigaddset(&set, grace_signal);
+	return sigaction(grace_signal, &action, NULL) < 0 || sigprocmask(SIG_UNBLOCK, &set, NULL) < 0 ? -errno : 0;
+}
+
+int
+grace_start(struct monitor *s, unsigned seconds)
+{
+	/* Again and again, should a module have blocked the signal for a while. */
+	const struct itimerspec when = { .it_value = { .tv_sec = seconds }, .it_interval = { .tv_sec = 1 } };
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL };
+	int r = grace_signal == 0 ? grace_prepare() : 0;
+
+	if (r != 0)
+		return r;
+	session = s;
+	event.sigev_signo = grace_signal;
 	if (timer_create(CLOCK_MONOTONIC, &event, &timer) < 0)
 		return -errno;
 	armed = true;

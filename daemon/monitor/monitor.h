@@ -205,6 +205,8 @@ bool pamsession_terminated(void);
  * prepared here and exits.  0 or -errno.
  */
 int grace_start(struct monitor *, unsigned seconds);
+/* In the template: what all sessions have alike. Without it grace_start() does it. 0 or -errno. */
+int grace_prepare(void);
 void grace_stop(void);
 
 /* -------------------------------------------------------------------- clerk.c */

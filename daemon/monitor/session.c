@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <grp.h>
-#include <inttypes.h>
 #include <malloc.h>
 #include <poll.h>
 #include <stddef.h>
@@ -57,18 +56,6 @@ agent_ready(struct monitor *s, struct msg *m)
 	return count_ready(s, &s->agent_ready);
 }
 
-/* What holds for a listener, before anybody is known: resolved once, kept for the session. */
-static const struct settings *
-listener_settings(const char *name)
-{
-	static struct conf_resolved resolved;
-	struct conf_subject subject = { .listener = name };
-
-	if (conf_section_find(monitor_prepared.conf, SC_LISTENER, name) == NULL)
-		return conf_server(monitor_prepared.conf);
-	return conf_resolve(monitor_prepared.conf, &subject, &resolved) == 0 ? &resolved.s : NULL;
-}
-
 static void
 log_connect(const struct monitor *s)
 {
@@ -96,11 +83,10 @@ client(struct monitor *s, struct msg *m)
 	(void)str_copy(s->listener_name, sizeof s->listener_name, c->listener);
 	(void)str_copy(serve.listener, sizeof serve.listener, c->listener);
 	addr_host(s->peer_text, &s->peer);
-	(void)str_format(s->context, sizeof s->context, "session=%" PRIx64, s->session);
+	(void)str_copy(s->context, sizeof s->context, "session=");
+	str_number(s->context + strlen(s->context), s->session, 16);
 	log_set_context(s->context);
-	s->base = listener_settings(s->listener_name);
-	if (s->base == NULL)
-		return -ENOMEM;
+	s->base = conf_listener(monitor_prepared.conf, s->listener_name);
 	memcpy(serve.peer, c->peer, serve.peer_len = c->peer_len);
 	memcpy(serve.local, c->local, serve.local_len = c->local_len);
 	s->stage = STAGE_LOGIN;
@@ -485,6 +471,8 @@ monitor_warm_up(const struct conf *conf)
 	monitor_prepared.lax = server->sandbox == CONF_SANDBOX_BEST_EFFORT;
 	if (r == 0 && geteuid() == 0)
 		r = setgroups(0, NULL) < 0 ? -errno : role_find_user(server->monitor_user, &monitor_prepared.id);
+	if (r == 0)
+		r = grace_prepare();
 	if (r == 0)
 		r = account_sources_open(&monitor_prepared.sources, conf);
 	if (r == 0)

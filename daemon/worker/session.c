@@ -105,11 +105,20 @@ skip_synch(const char *line, size_t len)
 	return i;
 }
 
+/* Up to the first blank or the end. */
+static size_t
+word_length(const char *text, size_t len)
+{
+	const char *blank = memchr(text, ' ', len);
+
+	return blank == NULL ? len : (size_t)(blank - text);
+}
+
 /* Takes the line apart: the argument begins after exactly one blank and keeps all others. */
 static const struct verb *
 take_apart(char *line, size_t len, const char **name, size_t *name_len, char **argument)
 {
-	size_t start = skip_synch(line, len), n = strcspn(line + start, " ");
+	size_t start = skip_synch(line, len), n = word_length(line + start, len - start);
 
 	*name = line + start;
 	*name_len = n;
@@ -120,7 +129,7 @@ take_apart(char *line, size_t len, const char **name, size_t *name_len, char **a
 bool
 session_urgent(const char *line, size_t len)
 {
-	size_t start = skip_synch(line, len), n = strcspn(line + start, " ");
+	size_t start = skip_synch(line, len), n = word_length(line + start, len - start);
 	const struct verb *v = verb_find(line + start, n);
 
 	if (v == NULL || (v->states & NOW) == 0)
@@ -148,7 +157,9 @@ unknown_verb(struct session *s, const char *name, size_t n)
 static bool
 all_blank(const char *text)
 {
-	return text[strspn(text, " \t")] == '\0';
+	while (*text == ' ' || *text == '\t')
+		text++;
+	return *text == '\0';
 }
 
 /* A decimal number of at most 63 bits and what follows it. */

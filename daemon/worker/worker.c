@@ -64,29 +64,6 @@ worker_warm_up(const struct conf *c)
 	return e;
 }
 
-/* Can anything but [server] hold for a client whose account is not known? */
-static bool
-settings_vary(void)
-{
-	return conf_section_next(conf, SC_LISTENER, NULL) != NULL || conf_section_next(conf, SC_CLASS, NULL) != NULL;
-}
-
-/* The settings of this listener and this client's network. */
-static int
-choose_settings(struct session *s)
-{
-	static struct conf_resolved r;
-	struct conf_subject who = { .listener = s->listener, .peer = &s->peer };
-	int e;
-
-	if (!settings_vary())
-		return 0;
-	e = conf_resolve(conf, &who, &r);
-	if (e == 0)
-		s->set = &r.s;
-	return e;
-}
-
 /* Takes the client over from the monitor. */
 static int
 take_client(struct session *s)
@@ -124,12 +101,11 @@ worker_session(const int *fds, unsigned n)
 		e = take_client(s);
 	if (e == SP_ECLOSED)
 		return SP_EXIT_OK;	/* a spare that nobody needed */
-	if (e == 0)
-		e = choose_settings(s);
 	if (e != 0) {
 		log_problem(LOG_LEVEL_ERROR, "session-start", "worker", e);
 		return SP_EXIT_PROTOCOL;
 	}
+	s->set = conf_listener(conf, s->listener);
 	session_settle(s);
 	session_serve(s);
 	return s->exit_code;

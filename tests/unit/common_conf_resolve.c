@@ -212,6 +212,23 @@ START_TEST(unix_groups_choose_the_class)
 }
 END_TEST
 
+START_TEST(listeners_are_prepared)
+{
+	struct conf *c = load();
+
+	/* Before, and for what is no section, the server's. */
+	ck_assert_uint_eq(conf_listener(c, "inside")->idle_timeout, 100);
+	for (int again = 0; again < 2; again++) {
+		ck_assert_int_eq(conf_prepare_listeners(c), 0);
+		ck_assert_uint_eq(conf_listener(c, "inside")->idle_timeout, 90);
+		ck_assert_uint_eq(conf_listener(c, "inside")->umask, 012);
+		ck_assert_ptr_eq(conf_listener(c, "outside"), conf_server(c));
+		ck_assert_ptr_eq(conf_listener(c, ""), conf_server(c));
+	}
+	conf_free(c);
+}
+END_TEST
+
 START_TEST(tls_is_the_strictest)
 {
 	static const char tls[] =
@@ -331,4 +348,4 @@ START_TEST(many_accounts)
 END_TEST
 
 COMMON_SUITE(conf_resolve, order, groups_in_order, layers_gather, restrict_mode, databases,
-    unix_groups_choose_the_class, tls_is_the_strictest, default_layer, packing, setting_single_keys, many_accounts)
+    unix_groups_choose_the_class, listeners_are_prepared, tls_is_the_strictest, default_layer, packing, setting_single_keys, many_accounts)

@@ -34,10 +34,11 @@ START_TEST(fields)
 	log_str(&l, "empty", "");
 	log_str(&l, "evil", "a\r\nevent=forged user=root");
 	log_num(&l, "n", -7);
+	log_num(&l, "least", INT64_MIN);
 	log_code(&l, SP_EDENIED);
 	log_end(&l);
 	ck_assert_str_eq(last, "event=login role=test user=bob text=\"two words\" empty=\"\" "
-	    "evil=\"a\\x0d\\x0aevent=forged user=root\" n=-7 error=\"denied by policy\"");
+	    "evil=\"a\\x0d\\x0aevent=forged user=root\" n=-7 least=-9223372036854775808 error=\"denied by policy\"");
 	log_set_context(NULL);
 }
 END_TEST

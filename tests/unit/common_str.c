@@ -84,4 +84,20 @@ START_TEST(same)
 }
 END_TEST
 
-COMMON_SUITE(str, copies, escaping, escaping_bounded, same)
+START_TEST(numbers)
+{
+	static const struct { uint64_t n; unsigned base; const char *text; } rows[] = {
+		{ 0, 10, "0" }, { 9, 10, "9" }, { 10, 10, "10" }, { 255, 10, "255" }, { 255, 16, "ff" }, { 16, 16, "10" },
+		{ UINT64_MAX, 10, "18446744073709551615" }, { UINT64_MAX, 16, "ffffffffffffffff" },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char dst[STR_NUMBER_MAX];
+
+		ck_assert_uint_eq(str_number(dst, rows[i].n, rows[i].base), strlen(rows[i].text));
+		ck_assert_str_eq(dst, rows[i].text);
+	}
+}
+END_TEST
+
+COMMON_SUITE(str, copies, numbers, escaping, escaping_bounded, same)
