@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/exitcode.h"
+#include "common/str.h"
 #include "tests/unit/agent.h"
 
 START_TEST(folders_are_entered)
