@@ -115,6 +115,15 @@ is_socket(int fd, int type, int listening)
 	return listening < 0 || (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &len) == 0 && value == listening);
 }
 
+/* Memory that cannot be cut below whoever has mapped it. Plain files of a tmpfs have seals too, but never these. */
+static bool
+has_fixed_size(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & F_SEAL_SHRINK) != 0 && (seals & F_SEAL_GROW) != 0;
+}
+
 static bool
 is_file(int fd, char kind)
 {
@@ -131,7 +140,7 @@ is_file(int fd, char kind)
 	case 'd':
 		return S_ISDIR(st.st_mode);
 	case 'm':
-		return S_ISREG(st.st_mode) && fcntl(fd, F_GET_SEALS) > 0;
+		return S_ISREG(st.st_mode) && has_fixed_size(fd);
 	case 'f':
 		return true;
 	}

@@ -24,6 +24,7 @@
 #include "privsep/drop.h"
 
 #define LOW_PORTS	1024
+#define END_WAIT	2000	/* ms that one process of a session may outlive another */
 
 struct monitor_scratch monitor_scratch;
 static struct monitor_scratch *const scratch = &monitor_scratch;
@@ -34,7 +35,7 @@ leave_root(uint64_t caps)
 	return drop_monitor(&monitor_prepared.id, caps);
 }
 
-static const struct monitor_system real_system = { monitor_verify_agent, leave_root, pamsession_start_agent };
+static const struct monitor_system real_system = { monitor_verify_agent, leave_root, pamsession_start_agent, END_WAIT };
 const struct monitor_system *monitor_system = &real_system;
 
 /* ------------------------------------------------------------------ the folder */

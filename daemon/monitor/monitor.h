@@ -80,6 +80,7 @@ struct monitor_system {
 	int (*verify_agent)(const struct monitor *);
 	int (*leave_root)(uint64_t caps);
 	int (*start_agent)(struct monitor *, int files_fd);	/* a fresh one: sets own_agent and the channel */
+	int end_wait;	/* ms that one process of a session may outlive another */
 };
 extern const struct monitor_system *monitor_system;
 

@@ -20,7 +20,6 @@
 #include "privsep/sandbox.h"
 #include "privsep/template.h"
 
-#define END_WAIT	2000	/* ms that one process of a session may outlive another */
 #define STOP_WAIT	10000	/* ms that a session whose time is over may still need */
 #define BURST_GAP	2	/* ms: messages that follow so closely are taken in batches */
 #define BURST_WAIT	2	/* ms that a batch is gathered for */
@@ -223,7 +222,7 @@ channel_closed(struct monitor *s, struct chan *c)
 		monitor_end(s, SP_EXIT_OK);
 	} else {
 		/* The others follow at once, or they hang. */
-		s->deadline = clock_ms() + END_WAIT;
+		s->deadline = clock_ms() + monitor_system->end_wait;
 		s->stopping = true;
 	}
 }

@@ -31,8 +31,10 @@ drain(struct data *d)
 {
 	int fd;
 
-	while ((fd = accept4(d->listen_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
-		close(fd);
+	/* One that was reset while it waited does not hide those behind it. */
+	while ((fd = accept4(d->listen_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0 || errno == ECONNABORTED || errno == EINTR)
+		if (fd >= 0)
+			close(fd);
 }
 
 static bool

@@ -13,6 +13,7 @@
 
 #include "common/err.h"
 #include "tests/hostile/forge.h"
+#include "tests/unit/run.h"
 
 static struct packet packet;
 static struct msg m;
@@ -147,23 +148,25 @@ START_TEST(wrong_bodies_are_not_sent)
 }
 END_TEST
 
-int
-main(void)
+static Suite *
+hostile_suite(void)
 {
 	Suite *s = suite_create("hostile");
 	TCase *t = tcase_create("chan_receive");
-	SRunner *r = srunner_create(s);
-	int failed;
 
-	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, right_ones_arrive, MSG_NONE + 1, MSG_COUNT);
 	tcase_add_loop_test(t, forged_ones_are_refused, MSG_NONE + 1, MSG_COUNT);
 	tcase_add_loop_test(t, optional_descriptors_may_be_absent, MSG_NONE + 1, MSG_COUNT);
 	tcase_add_test(t, replayed_answers_are_refused);
 	tcase_add_test(t, wrong_bodies_are_not_sent);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return s;
+}
+
+int
+main(void)
+{
+	static Suite *(*const suites[])(void) = { hostile_suite };
+
+	return tests_run(suites, 1);
 }

@@ -467,6 +467,7 @@ forge_fd(char kind)
 	case 'l': fd = stream_socket(true); break;
 	case 'c': fd = seqpacket_end(); break;
 	case 'm': fd = sealed_memory(); break;
+	case 's': fd = memfd_create("test", MFD_CLOEXEC); break;	/* as a file of a tmpfs: sealed against seals */
 	case 'p': fd = (int)syscall(SYS_pidfd_open, getpid(), 0); break;
 	case 'x': fd = pipe_end(); break;
 	case 'u': fd = open("/dev/null", O_RDWR | O_CLOEXEC); break;

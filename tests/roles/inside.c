@@ -22,6 +22,7 @@
 
 #include "common/log.h"
 #include "privsep/sandbox.h"
+#include "tests/unit/run.h"
 
 #define CALLS 470
 
@@ -291,23 +292,25 @@ START_TEST(unknown_calls_are_named_once)
 }
 END_TEST
 
-int
-main(void)
+static Suite *
+inside_suite(void)
 {
 	Suite *s = suite_create("roles-inside");
 	TCase *t = tcase_create("filters");
-	SRunner *r = srunner_create(s);
-	int failed;
 
-	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, every_call_in_every_phase, 0, ROLES);
 	tcase_add_loop_test(t, what_must_never_be_possible, 0, (int)(sizeof must / sizeof must[0]));
 	tcase_add_loop_test(t, arguments_decide, 0, 2);
 	tcase_add_loop_test(t, nothing_connects_by_sending, 0, 2);
 	tcase_add_test(t, unknown_calls_are_named_once);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return s;
+}
+
+int
+main(void)
+{
+	static Suite *(*const suites[])(void) = { inside_suite };
+
+	return tests_run(suites, 1);
 }

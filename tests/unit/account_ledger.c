@@ -139,7 +139,6 @@ account_ledger_suite(void)
 	Suite *s = suite_create("account/ledger");
 	TCase *t = tcase_create("ledger");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, counts);
 	tcase_add_test(t, survives_torn_writes);
 	tcase_add_test(t, is_shared);

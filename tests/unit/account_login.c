@@ -348,7 +348,7 @@ cpu_of_login(const struct account_sources *s, const char *user)
 	struct account a;
 
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 5; i++) {
 		test_login(s, user, "not the password", &a, &why);
 		account_free(&a);
 	}
@@ -363,14 +363,19 @@ START_TEST(unknown_names_cost_the_same)
 	    "[server]\naccounts = config\n"
 	    "[account pat]\npassword = $6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1\n"
 	    "run_as = 4000\nhome = /srv\n");
-	int64_t known, unknown;
+	int64_t known = INT64_MAX, unknown = INT64_MAX;
+	bool same = false;
 
 	ck_assert_uint_eq(s->dummy_count, 1);
-	cpu_of_login(s, "pat");
-	known = cpu_of_login(s, "pat");
-	unknown = cpu_of_login(s, "patricia");
-	ck_assert_msg(unknown > known / 2 && unknown < known * 2, "known %lld us, unknown %lld us", (long long)known,
-	    (long long)unknown);
+	/* The shortest of several rounds; a busy machine gets more of them. */
+	for (int round = 0; round < 100 && !same; round++) {
+		int64_t k = cpu_of_login(s, "pat"), u = cpu_of_login(s, "patricia");
+
+		known = k < known ? k : known;
+		unknown = u < unknown ? u : unknown;
+		same = round >= 2 && unknown > known / 2 && unknown < known * 2;
+	}
+	ck_assert_msg(same, "known %lld us, unknown %lld us", (long long)known, (long long)unknown);
 }
 END_TEST
 

@@ -7,6 +7,7 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 
 #include "common/str.h"
 #include "tests/unit/account.h"
+#include "tests/unit/run.h"
 
 char test_dir[256];
 
@@ -140,26 +142,26 @@ wrap(char **argv)
 	abort();
 }
 
+static int
+remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+	(void)st, (void)kind, (void)at;
+	return remove(path);
+}
+
 static void
 remove_files(void)
 {
-	static const char *const names[] = {
-		"passwd", "group", "shadow", "matrix", "hosts", "ftpusers", "pam.d/sallyport", "pam.d/other", "pam.d", "list"
-	};
-	char path[512];
-
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		(void)str_format(path, sizeof path, "%s/%s", test_dir, names[i]);
-		(void)remove(path);
-	}
-	(void)rmdir(test_dir);
+	(void)nftw(test_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 int
 main(int argc, char **argv)
 {
-	SRunner *r;
-	int failed;
+#define SUITE(name) account_##name##_suite,
+	static Suite *(*const suites[])(void) = { ACCOUNT_SUITES(SUITE) };
+#undef SUITE
+	int code;
 
 	(void)argc;
 	if (getenv("ACCOUNT_TEST_DIR") == NULL) {
@@ -170,13 +172,7 @@ main(int argc, char **argv)
 		wrap(argv);
 	}
 	(void)str_copy(test_dir, sizeof test_dir, getenv("ACCOUNT_TEST_DIR"));
-	r = srunner_create(NULL);
-#define SUITE(name) srunner_add_suite(r, account_##name##_suite());
-	ACCOUNT_SUITES(SUITE)
-#undef SUITE
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
+	code = tests_run(suites, sizeof suites / sizeof suites[0]);
 	remove_files();
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return code;
 }

@@ -30,6 +30,8 @@ AGENT_SUITES(SUITE)
 
 #define TEST_UID	65534	/* whom the agent becomes when the tests run as root */
 #define EVERYTHING	"elradfmwMT"
+#define ACL_ATTRIBUTE	"system.posix_acl_access"
+#define USER_ATTRIBUTE	"user.sallyport.owner"
 
 struct agent_test {
 	struct chan files, monitor;
@@ -56,12 +58,16 @@ extern struct agent_test *at;
 
 /* Makes an empty folder and a session with all rights in it that has not begun. */
 void agent_test_make(void);
+/* True, said and ended, where the file system of the folder has no such extended attributes. */
+bool agent_test_lacks(const char *test, const char *attribute);
 /* Starts the agent; it is ready and waits for a profile. */
 void agent_test_spawn(void);
 /* Starts the agent and logs it in. */
 void agent_test_start(void);
 /* Both, with pyftpdlib letters as policy. */
 void agent_test_begin(const char *letters);
+/* Waits until the agent has ended by itself; agent_test_end() follows. */
+void agent_test_await(void);
 /* Ends the agent, which must end with that exit code, and removes the folder. */
 void agent_test_end(int code);
 

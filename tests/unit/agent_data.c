@@ -14,6 +14,9 @@
 #include "tests/unit/agent.h"
 #include "tests/unit/root.h"
 
+/* Wide, and below the ports that the system gives away: others run here, too. */
+#define RANGE "20000-30000"
+
 static struct sockaddr_in
 told(void)
 {
@@ -40,11 +43,11 @@ START_TEST(passive_sockets_are_in_the_range_and_used_again)
 	in_port_t first;
 
 	agent_test_make();
-	at->settings = "passive_ports=3210-3219\n";
+	at->settings = "passive_ports=" RANGE "\n";
 	agent_test_start();
 	expect(MSG_LISTEN, &m, MSG_LISTENING);
 	first = at->reply.listening.port;
-	ck_assert(first >= 3210 && first <= 3219);
+	ck_assert(first >= 20000 && first <= 30000);
 	ck_assert_uint_eq(port_of(at->reply.fd[0]), first);
 	ck_assert_uint_eq(told().sin_addr.s_addr, htonl(INADDR_LOOPBACK));
 	ck_assert_int_ne(fcntl(at->reply.fd[0], F_GETFL) & O_NONBLOCK, 0);
@@ -64,7 +67,7 @@ START_TEST(clients_are_told_the_address_of_their_network)
 	struct msg_listen m = { .family = 4 };
 
 	agent_test_make();
-	at->settings = "passive_address=10.0.0.0/8 = 10.1.1.1, 127.0.0.0/8 = 192.0.2.7\npassive_ports=3210-3219\n";
+	at->settings = "passive_address=10.0.0.0/8 = 10.1.1.1, 127.0.0.0/8 = 192.0.2.7\npassive_ports=" RANGE "\n";
 	agent_test_start();
 	expect(MSG_LISTEN, &m, MSG_LISTENING);
 	ck_assert_str_eq(inet_ntoa(told().sin_addr), "192.0.2.7");
@@ -79,7 +82,7 @@ START_TEST(unreachable_addresses_are_warned_of)
 
 	agent_test_make();
 	at->peer = "198.51.100.7";
-	at->settings = "passive_ports=3210-3219\n";
+	at->settings = "passive_ports=" RANGE "\n";
 	agent_test_start();
 	expect(MSG_LISTEN, &m, MSG_LISTENING);
 	ck_assert_ptr_nonnull(strstr(at->log[0], "private-passive-address"));
@@ -89,24 +92,61 @@ START_TEST(unreachable_addresses_are_warned_of)
 }
 END_TEST
 
-START_TEST(exhausted_ranges_are_said_so)
+/* A socket at any port: nobody else gets that by chance, but who asks for it can share it. */
+static int
+hold_port(void)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(3220), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	struct msg_listen m = { .family = 4 };
-	int fd, on = 1;
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
 
-	agent_test_make();
-	at->settings = "passive_ports=3220-3220\n";
-	agent_test_start();
-	fd = socket(AF_INET, SOCK_STREAM, 0);
 	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, sizeof in), 0);
-	ck_assert_int_eq(listen(fd, 1), 0);
+	return fd;
+}
+
+#define FEW 4
+
+/* So many free ports in a row, with somebody listening at each; the first one. */
+static unsigned
+take_ports(int fd[FEW])
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	unsigned first = 20000 + (unsigned)getpid() % 10000;
+	int taken = 0;
+
+	for (unsigned port = first; taken < FEW; port = port < 30000 ? port + 1 : 20000) {
+		in.sin_port = htons((in_port_t)port);
+		fd[taken] = socket(AF_INET, SOCK_STREAM, 0);
+		if (bind(fd[taken], (struct sockaddr *)&in, sizeof in) == 0 && listen(fd[taken], 1) == 0) {
+			first = taken++ == 0 ? port : first;
+			continue;
+		}
+		for (; taken >= 0; taken--)
+			close(fd[taken]);
+		taken = 0;
+	}
+	return first;
+}
+
+START_TEST(exhausted_ranges_are_said_so)
+{
+	struct msg_listen m = { .family = 4 };
+	char settings[64];
+	int fd[FEW];
+	unsigned first = take_ports(fd);
+
+	agent_test_make();
+	(void)str_format(settings, sizeof settings, "passive_ports=%u-%u\n", first, first + FEW - 1);
+	at->settings = settings;
+	agent_test_start();
 	expect_failed(MSG_LISTEN, &m, FAIL_BUSY, 0);
 	ck_assert_ptr_nonnull(strstr(at->log[0], "passive-ports-exhausted"));
-	close(fd);
+	/* Several, because somebody else may need one of them just now. */
+	for (int i = 0; i < FEW; i++)
+		close(fd[i]);
 	expect(MSG_LISTEN, &m, MSG_LISTENING);
-	ck_assert_uint_eq(at->reply.listening.port, 3220);
+	ck_assert_uint_ge(at->reply.listening.port, first);
+	ck_assert_uint_lt(at->reply.listening.port, first + FEW);
 	agent_test_end(SP_EXIT_OK);
 }
 END_TEST
@@ -139,21 +179,24 @@ START_TEST(active_connections_go_to_the_peer)
 	struct sockaddr_in from;
 	socklen_t len = sizeof from;
 	in_port_t port;
-	int fd = listener(&port), in;
+	int fd = listener(&port), in, held = hold_port();
+	char settings[64];
 
 	agent_test_make();
-	at->settings = "active_port=3230\n";
+	(void)str_format(settings, sizeof settings, "active_port=%u\n", port_of(held));
+	at->settings = settings;
 	agent_test_start();
 	m.port = port;
 	expect(MSG_CONNECT, &m, MSG_CONNECTING);
 	in = accept(fd, (struct sockaddr *)&from, &len);
 	ck_assert_int_ge(in, 0);
-	ck_assert_uint_eq(ntohs(from.sin_port), 3230);
+	ck_assert_uint_eq(ntohs(from.sin_port), port_of(held));
 	close(in);
 	claim(&m, "127.0.0.1", port);
 	expect(MSG_CONNECT, &m, MSG_CONNECTING);
 	agent_test_end(SP_EXIT_OK);
 	close(fd);
+	close(held);
 }
 END_TEST
 

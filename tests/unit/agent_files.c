@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "common/exitcode.h"
 #include "common/str.h"
 #include "tests/unit/agent.h"
+#include "tests/unit/root.h"
 
 START_TEST(folders_are_entered)
 {
@@ -121,8 +123,11 @@ START_TEST(modes_of_unreadable_files_can_be_changed)
 	struct stat st;
 	char path[96];
 
-	agent_test_begin(EVERYTHING);
+	agent_test_make();
+	if (agent_test_lacks(__func__, ACL_ATTRIBUTE))
+		return;
 	make_file("f", "x");
+	agent_test_start();
 	expect(MSG_CHANGE_MODE, &shut, MSG_DONE);
 	expect_path_failed(MSG_RETRIEVE, "f", FAIL_SYSTEM, EACCES);
 	expect(MSG_CHANGE_MODE, &open_it, MSG_DONE);
@@ -208,6 +213,8 @@ START_TEST(acls_are_shown_and_set)
 	struct msg_acl_set set = { .path = "f", .acl = "u::rw,u:12345:r,g::-,m::r,o::-" }, bad = { .path = "f", .acl = "u::rw,q::r" };
 
 	agent_test_make();
+	if (agent_test_lacks(__func__, ACL_ATTRIBUTE))
+		return;
 	make_file("f", "x");
 	agent_test_start();
 	expect(MSG_ACL_GET, &get, MSG_TEXT);
@@ -259,9 +266,17 @@ END_TEST
 
 START_TEST(space_is_what_quota_leaves)
 {
+	struct statvfs fs;
+
 	agent_test_make();
 	at->flags |= PROFILE_QUOTA;
 	at->quota_bytes = 1234;
+	ck_assert_int_eq(statvfs(at->dir, &fs), 0);
+	if (fs.f_bavail == 0) {
+		ck_assert_int_eq(rmdir(at->dir), 0);
+		skip(__func__, "the file system of /tmp does not tell what is free");
+		return;
+	}
 	agent_test_start();
 	expect_path(MSG_SPACE, ".", MSG_OBJECT);
 	ck_assert_uint_eq(at->reply.object.size, 1234);

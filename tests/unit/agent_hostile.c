@@ -198,7 +198,7 @@ START_TEST(the_monitors_end_ends_the_agent)
 {
 	reach(ST_TRANSFER);
 	chan_close(&at->monitor);
-	usleep(500000);
+	agent_test_await();
 	agent_test_end(SP_EXIT_ORPHAN);
 }
 END_TEST

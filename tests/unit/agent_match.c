@@ -41,7 +41,7 @@ START_TEST(stars_cost_little)
 	memset(name, 'a', 255);
 	name[255] = '\0';
 	ck_assert(!match_name(pattern, name));
-	ck_assert_int_lt(clock() / (CLOCKS_PER_SEC / 1000), 1000);
+	ck_assert_int_lt(clock() / CLOCKS_PER_SEC, 20);
 }
 END_TEST
 

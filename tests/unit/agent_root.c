@@ -277,7 +277,6 @@ agent_root_suite(void)
 	tcase_add_test(d, late_links_are_not_followed);
 	tcase_add_test(d, fifos_do_not_block);
 	tcase_add_test(d, races_do_not_lead_out);
-	tcase_set_timeout(d, 20);
 	suite_add_tcase(s, d);
 	return s;
 }

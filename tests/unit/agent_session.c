@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "authz/authz.h"
@@ -20,6 +22,8 @@
 #include "daemon/agent/agent.h"
 #include "privsep/sandbox.h"
 #include "tests/unit/agent.h"
+#include "tests/unit/root.h"
+#include "tests/unit/run.h"
 
 struct agent_test *at;
 
@@ -191,7 +195,7 @@ wait_for_files(void)
 	for (;;) {
 		struct pollfd p[2] = { { at->files.fd, POLLIN, 0 }, { at->monitor.fd, POLLIN, 0 } };
 
-		ck_assert_int_gt(poll(p, 2, 10000), 0);
+		ck_assert_int_gt(poll(p, 2, PATIENCE_MS), 0);
 		if (p[1].revents != 0)
 			serve_monitor();
 		if (p[0].revents != 0)
@@ -340,12 +344,35 @@ agent_test_make(void)
 	give(at->dir);
 }
 
+bool
+agent_test_lacks(const char *test, const char *attribute)
+{
+	if (getxattr(at->dir, attribute, NULL, 0) >= 0 || errno != EOPNOTSUPP)
+		return false;
+	ck_assert_int_eq(rmdir(at->dir), 0);
+	skip(test, "the file system of /tmp lacks ACLs or extended attributes");
+	return true;
+}
+
+/* As an executed program would, it holds its two channels and nothing of the test's. */
+static void
+close_others(const int fds[2])
+{
+	unsigned low = (unsigned)(fds[0] < fds[1] ? fds[0] : fds[1]), high = (unsigned)(fds[0] < fds[1] ? fds[1] : fds[0]);
+
+	(void)close_range(STDERR_FILENO + 1, low - 1, 0);
+	if (high - low > 1)
+		(void)close_range(low + 1, high - 1, 0);
+	(void)close_range(high + 1, ~0u, 0);
+}
+
 static void
 run_agent(int monitor_fd, int files_fd)
 {
 	int fds[2] = { monitor_fd, files_fd };
 	struct conf *conf = conf_new();
 
+	close_others(fds);
 	/* The filter of the real program. Sanitizers need calls of their own: an empty one. */
 #ifdef __SANITIZE_ADDRESS__
 	static const struct sandbox_programs none = { .role = ROLE_AGENT };
@@ -445,6 +472,20 @@ agent_test_begin(const char *letters)
 }
 
 void
+agent_test_await(void)
+{
+	siginfo_t end;
+
+	do {
+		drain_monitor();
+		usleep(200);
+		end.si_pid = 0;
+		ck_assert_int_eq(waitid(P_PID, (id_t)at->pid, &end, WEXITED | WNOHANG | WNOWAIT), 0);
+	} while (end.si_pid == 0);
+	drain_monitor();
+}
+
+void
 agent_test_end(int code)
 {
 	char command[128];
@@ -452,11 +493,8 @@ agent_test_end(int code)
 
 	msg_close(&at->reply);
 	chan_close(&at->files);
-	while (waitpid(at->pid, &status, WNOHANG) == 0) {
-		drain_monitor();
-		usleep(200);
-	}
-	drain_monitor();
+	agent_test_await();
+	ck_assert_int_eq(waitpid(at->pid, &status, 0), at->pid);
 	chan_close(&at->monitor);
 	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == code, "the agent ended with status %#x (%s); last log: %s",
 	    (unsigned)status, sp_exit_word(WEXITSTATUS(status)), at->log[(at->log_count + 15) % 16]);

@@ -409,7 +409,6 @@ authz_languages_suite(void)
 	tcase_add_test(t, permissions_file);
 	tcase_add_test(t, edits_act_at_once);
 	tcase_add_test(t, administrator_by_number);
-	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	return s;
 }

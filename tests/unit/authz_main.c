@@ -3,18 +3,14 @@
 #include <stdlib.h>
 
 #include "tests/unit/authz.h"
+#include "tests/unit/run.h"
 
 int
 main(void)
 {
-	SRunner *r = srunner_create(NULL);
-	int failed;
-
-#define SUITE(name) srunner_add_suite(r, authz_##name##_suite());
-	AUTHZ_SUITES(SUITE)
+#define SUITE(name) authz_##name##_suite,
+	static Suite *(*const suites[])(void) = { AUTHZ_SUITES(SUITE) };
 #undef SUITE
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+
+	return tests_run(suites, sizeof suites / sizeof suites[0]);
 }

@@ -249,7 +249,6 @@ authz_match_suite(void)
 	tcase_add_loop_test(t, exploding_expression_is_bounded, 0, 5);
 	tcase_add_test(t, costly_rule_denies);
 	tcase_add_test(t, index_agrees_with_trying_all);
-	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -436,7 +436,6 @@ authz_policy_suite(void)
 	tcase_add_test(t, last_upload_may_be_stamped);
 	tcase_add_test(t, perm_facts);
 	tcase_add_test(t, tables_fit);
-	tcase_set_timeout(t, 120);
 	suite_add_tcase(s, t);
 	return s;
 }

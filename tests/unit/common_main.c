@@ -3,20 +3,16 @@
 #include <stdlib.h>
 
 #include "tests/unit/common.h"
+#include "tests/unit/run.h"
 
 int
 main(void)
 {
-	SRunner *r = srunner_create(NULL);
-	int failed;
+#define SUITE(name) common_##name##_suite,
+	static Suite *(*const suites[])(void) = { COMMON_SUITES(SUITE) };
+#undef SUITE
 
 	/* Dates are read in the server's time zone. */
 	setenv("TZ", "UTC", 1);
-#define SUITE(name) srunner_add_suite(r, common_##name##_suite());
-	COMMON_SUITES(SUITE)
-#undef SUITE
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return tests_run(suites, sizeof suites / sizeof suites[0]);
 }

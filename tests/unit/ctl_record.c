@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/logsink.h"
 #include "ctl/record.h"
+#include "tests/unit/run.h"
 
 static const struct { const char *line; bool ok; const char *user, *path, *verdict;
 } rows[] = {
@@ -92,20 +93,22 @@ START_TEST(every_byte_comes_back)
 }
 END_TEST
 
-int
-main(void)
+static Suite *
+record_suite(void)
 {
 	Suite *s = suite_create("record");
 	TCase *t = tcase_create("lines");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(t, lines, 0, sizeof(rows) / sizeof(rows[0]));
 	tcase_add_test(t, every_byte_comes_back);
 	suite_add_tcase(s, t);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return s;
+}
+
+int
+main(void)
+{
+	static Suite *(*const suites[])(void) = { record_suite };
+
+	return tests_run(suites, 1);
 }

@@ -198,7 +198,6 @@ keeper_keyring_suite(void)
 	Suite *s = suite_create("keeper_keyring");
 	TCase *t = tcase_create("keys");
 
-	tcase_set_timeout(t, 30);
 	tcase_add_loop_test(t, signs_only_what_fits, 0, sizeof combinations / sizeof combinations[0]);
 	tcase_add_test(t, facts_of_the_certificate);
 	tcase_add_test(t, bad_files_are_explained);

@@ -3,17 +3,12 @@
 #include <stdlib.h>
 
 #include "tests/unit/keeper.h"
+#include "tests/unit/run.h"
 
 int
 main(void)
 {
-	SRunner *r = srunner_create(keeper_tbs_suite());
-	int failed;
+	static Suite *(*const suites[])(void) = { keeper_tbs_suite, keeper_keyring_suite, keeper_serve_suite };
 
-	srunner_add_suite(r, keeper_keyring_suite());
-	srunner_add_suite(r, keeper_serve_suite());
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return tests_run(suites, sizeof suites / sizeof suites[0]);
 }

@@ -15,12 +15,15 @@
 START_TEST(the_manager_is_told)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	char name[64], text[64];
+	char folder[] = "/tmp/sallyport-notify-XXXXXX", name[64], text[64];
 	socklen_t len;
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	ssize_t n;
 
-	snprintf(name, sizeof name, _i == 0 ? "/tmp/sallyport-notify-%d" : "@sallyport-notify-%d", (int)getpid());
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	snprintf(name, sizeof name, "%s/socket", folder);
+	if (_i == 1)
+		name[0] = '@';
 	memcpy(a.sun_path, name, strlen(name));
 	if (_i == 1)
 		a.sun_path[0] = '\0';
@@ -32,6 +35,7 @@ START_TEST(the_manager_is_told)
 	ck_assert_int_eq((int)n, 23);
 	ck_assert_int_eq(memcmp(text, "READY=1\nSTATUS=Serving.", 23), 0);
 	unlink(name);
+	rmdir(folder);
 	close(fd);
 }
 END_TEST

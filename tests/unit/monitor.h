@@ -34,6 +34,8 @@ struct rig {
 /* The setting login_delay of monitors started from now on. */
 extern const char *rig_login_delay;
 
+/* How long monitors started from now on wait for the last process of a session: PATIENCE_MS, if not said otherwise. */
+void rig_survivors(int milliseconds);
 /* Starts one with these lines of configuration besides those that all tests need. */
 void rig_start(struct rig *, const char *config);
 /* Worker and agent report ready; the monitor says so. */
@@ -49,7 +51,7 @@ void rig_live(struct rig *, const char *user, const char *password);
 
 /* Next message of a channel, which must be of that type. */
 void rig_expect(struct rig *, struct chan *, enum msg_type);
-/* Closes all channels and returns the monitor's exit code; fails the test if it needs longer than five seconds. */
+/* Closes all channels and returns the monitor's exit code; fails the test if it hangs. */
 int rig_end(struct rig *);
 /* The exit code without closing anything first. */
 int rig_wait(struct rig *);

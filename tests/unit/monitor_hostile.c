@@ -14,6 +14,7 @@
 
 #include "common/exitcode.h"
 #include "tests/unit/monitor.h"
+#include "tests/unit/run.h"
 
 enum forged_state { IN_START, IN_SPARE, IN_LOGIN, IN_LIVE, FORGED_STATES };
 
@@ -76,7 +77,7 @@ START_TEST(every_message_in_every_state)
 			send_raw(peers[p], packet, w.len);
 			closed = (struct pollfd){ .fd = peers[p]->fd, .events = 0 };
 			if (!welcome) {
-				ck_assert_msg(poll(&closed, 1, 3000) == 1, "%s in state %d on channel %zu was not refused",
+				ck_assert_msg(poll(&closed, 1, PATIENCE_MS) == 1, "%s in state %d on channel %zu was not refused",
 				    row->name, state, p);
 				ck_assert_int_eq(rig_wait(&r), SP_EXIT_PROTOCOL);
 				ck_assert(rig_logged(&r, "event=protocol-violation"));
@@ -200,7 +201,6 @@ monitor_hostile_suite(void)
 	Suite *s = suite_create("monitor/hostile");
 	TCase *t = tcase_create("hostile");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, every_message_in_every_state, 1, MSG_COUNT);
 	tcase_add_loop_test(t, packets_that_are_no_messages, 0, (int)(sizeof packets / sizeof *packets));
 	tcase_add_test(t, oversized_packet);

@@ -7,7 +7,9 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/exitcode.h"
+#include "common/str.h"
 #include "tests/unit/monitor.h"
+#include "tests/unit/root.h"
 
 static struct rig r;
 
@@ -157,19 +159,29 @@ time_of_refusal(const char *user)
 	return clock_ms() - began;
 }
 
+/*
+ * Never sooner than the delay, whoever it is.  What comes on top is the
+ * machine's: of several rounds the shortest is compared, and there are more
+ * rounds for as long as the machine is too busy to tell.
+ */
 START_TEST(failures_take_the_same_time)
 {
-	int64_t known, unknown, difference;
+	int64_t known = INT64_MAX, unknown = INT64_MAX, difference = INT64_MAX;
 
 	rig_login_delay = "1s";
-	rig_start(&r, "login_attempts = 10");
+	rig_start(&r, "login_attempts = 100\nlogin_grace_time = 1h");
 	rig_login_delay = "0";
 	rig_ready(&r);
 	rig_client(&r);
-	known = time_of_refusal("alice");
-	unknown = time_of_refusal("mallory");
-	difference = known > unknown ? known - unknown : unknown - known;
-	ck_assert_msg(known >= 1000 && unknown >= 1000 && difference < 200, "%d ms, %d ms", (int)known, (int)unknown);
+	for (int i = 0; i < 40 && difference >= 200; i++) {
+		int64_t t[] = { time_of_refusal("alice"), time_of_refusal("mallory") };
+
+		ck_assert_msg(t[0] >= 1000 && t[1] >= 1000, "%d ms, %d ms", (int)t[0], (int)t[1]);
+		known = t[0] < known ? t[0] : known;
+		unknown = t[1] < unknown ? t[1] : unknown;
+		difference = known > unknown ? known - unknown : unknown - known;
+	}
+	ck_assert_msg(difference < 200, "%d ms, %d ms", (int)known, (int)unknown);
 	rig_end(&r);
 	rig_remove(&r);
 }
@@ -178,7 +190,7 @@ END_TEST
 /* A taken-over worker does not wait for the answer: it gets no attempts beyond the ones counted. */
 START_TEST(a_second_login_before_the_answer_ends_the_session)
 {
-	rig_login_delay = "1s";
+	rig_login_delay = "60s";
 	rig_start(&r, "login_attempts = 3");
 	rig_login_delay = "0";
 	rig_ready(&r);
@@ -298,14 +310,28 @@ START_TEST(layers_travel_in_order_with_their_place)
 }
 END_TEST
 
+/* Does a session with so much time for its login come as far as the claim? On a busy machine it may not. */
+static bool
+claims_within(const char *config)
+{
+	static struct msg_login login = { .user = "alice" };
+
+	rig_start(&r, config);
+	rig_ready(&r);
+	rig_client(&r);
+	ck_assert_int_eq(secret_set(&login.password, "secret", 6), 0);
+	(void)chan_send(&r.login, MSG_LOGIN, 77, &login, NULL, 0);
+	return chan_receive(&r.listener, &r.m, ~0u) == 0 && r.m.type == MSG_CLAIM;
+}
+
 /* The timer works although nobody is in the loop: the listener does not answer the claim. */
 START_TEST(grace_ends_a_login_that_hangs)
 {
-	rig_start(&r, "login_grace_time = 1");
-	rig_ready(&r);
-	rig_client(&r);
-	rig_login(&r, "alice", "secret");
-	rig_expect(&r, &r.listener, MSG_CLAIM);
+	if (!claims_within("login_grace_time = 1s")) {
+		(void)rig_end(&r);
+		rig_remove(&r);
+		ck_assert(claims_within("login_grace_time = 30s"));
+	}
 	rig_expect(&r, &r.login, MSG_END_SESSION);
 	ck_assert_int_eq(rig_wait(&r), SP_EXIT_GRACE);
 	ck_assert(rig_logged(&r, "event=login-grace-exceeded"));
@@ -313,11 +339,31 @@ START_TEST(grace_ends_a_login_that_hangs)
 }
 END_TEST
 
+/* Its timer is gone with the login: /proc says so, nothing has to be waited for. */
 START_TEST(grace_does_not_end_a_live_session)
 {
-	rig_start(&r, "login_grace_time = 1");
-	rig_live(&r, "alice", "secret");
-	sleep(2);
+	char name[64], line[256] = "";
+	FILE *f;
+
+	rig_start(&r, "login_grace_time = 1h");
+	rig_ready(&r);
+	rig_client(&r);
+	(void)str_format(name, sizeof name, "/proc/%d/timers", (int)r.pid);
+	for (int live = 0; live <= 1; live++) {
+		f = fopen(name, "r");
+		if (f == NULL) {
+			skip(__func__, "this kernel does not tell a process's timers");
+			break;
+		}
+		ck_assert_int_eq(fgets(line, sizeof line, f) != NULL, !live);
+		fclose(f);
+		if (live)
+			break;
+		rig_login(&r, "alice", "secret");
+		rig_admit(&r, NULL, NULL);
+		msg_close(&r.m);
+		chan_close(&r.login);
+	}
 	ck_assert_int_eq(rig_end(&r), SP_EXIT_OK);
 	ck_assert(!rig_logged(&r, "grace"));
 	rig_remove(&r);
@@ -330,7 +376,6 @@ monitor_login_suite(void)
 	Suite *s = suite_create("monitor/login");
 	TCase *t = tcase_create("login");
 
-	tcase_set_timeout(t, 20);
 	tcase_add_test(t, the_agent_gets_the_whole_profile);
 	tcase_add_test(t, limits_are_claimed);
 	tcase_add_test(t, without_jail_the_root_is_the_systems);

@@ -3,18 +3,14 @@
 #include <stdlib.h>
 
 #include "tests/unit/monitor.h"
+#include "tests/unit/run.h"
 
 int
 main(void)
 {
-	SRunner *r = srunner_create(NULL);
-	int failed;
-
-#define SUITE(name) srunner_add_suite(r, monitor_##name##_suite());
-	MONITOR_SUITES(SUITE)
+#define SUITE(name) monitor_##name##_suite,
+	static Suite *(*const suites[])(void) = { MONITOR_SUITES(SUITE) };
 #undef SUITE
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+
+	return tests_run(suites, sizeof suites / sizeof suites[0]);
 }

@@ -66,7 +66,7 @@ START_TEST(a_flood_is_rationed_and_counted)
 
 	rig_start(&r, "");
 	rig_live(&r, "alice", "secret");
-	for (int i = 0; i < 1000; i++)
+	for (int i = 0; i < 20000; i++)
 		ck_assert_int_eq(chan_tell(&r.log, MSG_LOG, &m), 0);
 	chan_close(&r.log);
 	chan_close(&r.agent);
@@ -110,7 +110,6 @@ monitor_relay_suite(void)
 	Suite *s = suite_create("monitor/relay");
 	TCase *t = tcase_create("relay");
 
-	tcase_set_timeout(t, 20);
 	tcase_add_loop_test(t, lines_of_the_worker, 0, (int)(sizeof lines / sizeof *lines));
 	tcase_add_test(t, lines_of_the_agent);
 	tcase_add_test(t, a_flood_is_rationed_and_counted);

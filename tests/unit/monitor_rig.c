@@ -16,8 +16,7 @@
 #include "common/str.h"
 #include "daemon/monitor/monitor.h"
 #include "tests/unit/monitor.h"
-
-#define PATIENCE 5000	/* ms */
+#include "tests/unit/run.h"
 
 /* "secret" */
 #define HASH "$1$saltsalt$9xy1btjgzLYfb7hivXtC//"
@@ -85,7 +84,14 @@ stay(uint64_t caps)
 	return 0;
 }
 
-static const struct monitor_system no_system = { nothing_to_verify, stay, NULL };
+/* What outlives the rest of its session has the time a slow test needs, but where this very time is tested. */
+static struct monitor_system no_system = { nothing_to_verify, stay, NULL, PATIENCE_MS };
+
+void
+rig_survivors(int milliseconds)
+{
+	no_system.end_wait = milliseconds;
+}
 
 static void
 make_files(struct rig *r)
@@ -161,7 +167,7 @@ rig_expect(struct rig *r, struct chan *c, enum msg_type type)
 	struct pollfd p = { .fd = c->fd, .events = POLLIN };
 	int e;
 
-	ck_assert_msg(poll(&p, 1, PATIENCE) == 1, "no %s came", msg_name(type));
+	ck_assert_msg(poll(&p, 1, PATIENCE_MS) == 1, "no %s came", msg_name(type));
 	e = chan_receive(c, &r->m, ~0u);
 	ck_assert_msg(e == 0, "instead of %s: error %d", msg_name(type), e);
 	ck_assert_str_eq(msg_name(r->m.type), msg_name(type));
@@ -253,7 +259,7 @@ rig_live(struct rig *r, const char *user, const char *password)
 int
 rig_wait(struct rig *r)
 {
-	int64_t end = clock_ms() + PATIENCE;
+	int64_t end = clock_ms() + PATIENCE_MS;
 	int status;
 
 	while (waitpid(r->pid, &status, WNOHANG) == 0) {

@@ -174,7 +174,6 @@ monitor_serve_suite(void)
 	Suite *s = suite_create("monitor/serve");
 	TCase *t = tcase_create("serve");
 
-	tcase_set_timeout(t, 20);
 	tcase_add_loop_test(t, chown_files, 0, (int)(sizeof chowns / sizeof *chowns));
 	tcase_add_test(t, kinds_of_descriptors);
 	tcase_add_test(t, low_port_only_where_configured);

@@ -19,13 +19,6 @@
 PRIVSEP_SUITES(SUITE)
 #undef SUITE
 
-/* What a sanitizer does in a process, a filter does not allow: tests inside filters are for the real programs. */
-#ifdef __SANITIZE_ADDRESS__
-#define PRIVSEP_FILTERS	false
-#else
-#define PRIVSEP_FILTERS	true
-#endif
-
 /* Runs f in a child, because it gives privileges up; its exit code, or 1000 + signal. */
 int privsep_in_child(int (*f)(void));
 

@@ -123,7 +123,7 @@ END_TEST
 START_TEST(kinds_of_descriptors)
 {
 	static const struct { char made; const char *fits; } kinds[] = {
-		{ 'r', "rf" }, { 'w', "wf" }, { 'd', "df" }, { 't', "tf" }, { 'l', "lf" }, { 'c', "cf" }, { 'm', "mwf" },
+		{ 'r', "rf" }, { 'w', "wf" }, { 'd', "df" }, { 't', "tf" }, { 'l', "lf" }, { 'c', "cf" }, { 'm', "mwf" }, { 's', "wf" },
 		{ 'x', "f" }, { 'u', "f" },
 	};
 	static const char letters[] = "rwdtlcmf";
@@ -150,7 +150,7 @@ privsep_chan_suite(void)
 	tcase_add_test(t, closed_channels_say_so);
 	tcase_add_test(t, a_full_channel_does_not_block_who_must_not);
 	tcase_add_test(t, received_descriptors_close_on_exec);
-	tcase_add_loop_test(k, kinds_of_descriptors, 0, 9);
+	tcase_add_loop_test(k, kinds_of_descriptors, 0, 10);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, k);
 	return s;

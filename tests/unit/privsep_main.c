@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "tests/unit/privsep.h"
+#include "tests/unit/run.h"
 
 int
 privsep_in_child(int (*f)(void))
@@ -22,14 +23,9 @@ privsep_in_child(int (*f)(void))
 int
 main(void)
 {
-	SRunner *r = srunner_create(NULL);
-	int failed;
-
-#define SUITE(name) srunner_add_suite(r, privsep_##name##_suite());
-	PRIVSEP_SUITES(SUITE)
+#define SUITE(name) privsep_##name##_suite,
+	static Suite *(*const suites[])(void) = { PRIVSEP_SUITES(SUITE) };
 #undef SUITE
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+
+	return tests_run(suites, sizeof suites / sizeof suites[0]);
 }

@@ -12,21 +12,33 @@
 
 #include "privsep/spawn.h"
 #include "tests/unit/privsep.h"
+#include "tests/unit/run.h"
+
+/* A script in the working folder: where the tests were built programs may be executed, in /tmp perhaps not. */
+static void
+make_script(char path[static 20], const char *text)
+{
+	int fd;
+
+	memcpy(path, "./spawn-XXXXXX", 15);
+	fd = mkstemp(path);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_gt(dprintf(fd, "#!/bin/sh\n%s\n", text), 0);
+	ck_assert_int_eq(fchmod(fd, 0700), 0);
+	close(fd);
+}
 
 /* Runs a shell script that looks around; its exit code. */
 static int
 look(const char *script, const int *fds, unsigned n)
 {
-	char path[] = "/tmp/spawn-XXXXXX";
-	int fd = mkstemp(path), status;
+	char path[20];
+	int status;
 	struct spawned child;
 
-	ck_assert_int_ge(fd, 0);
-	dprintf(fd, "#!/bin/sh\n%s\n", script);
-	fchmod(fd, 0700);
-	close(fd);
+	make_script(path, script);
 	ck_assert_int_eq(spawn_program(path, "looker", fds, n, &child), 0);
-	ck_assert_int_eq(poll(&(struct pollfd){ .fd = child.pid_fd, .events = POLLIN }, 1, 10000), 1);
+	ck_assert_int_eq(poll(&(struct pollfd){ .fd = child.pid_fd, .events = POLLIN }, 1, PATIENCE_MS), 1);
 	ck_assert_int_eq(waitpid(child.pid, &status, 0), child.pid);
 	ck_assert_int_eq(fcntl(child.pid_fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
 	close(child.pid_fd);
@@ -52,6 +64,8 @@ START_TEST(nothing_is_inherited)
 END_TEST
 
 /* Descriptors that stand where others must go are not lost on the way. In a child: the numbers are taken here. */
+static char swap_script[20];
+
 static int
 swap_places(void)
 {
@@ -63,7 +77,7 @@ swap_places(void)
 		return 1;
 	dup2(31, 4);
 	dup2(30, 3);
-	if (spawn_program("/tmp/sallyport-swap.sh", "x", (int[]){ 4, 3 }, 2, &child) != 0)
+	if (spawn_program(swap_script, "x", (int[]){ 4, 3 }, 2, &child) != 0)
 		return 2;
 	if (waitpid(child.pid, &status, 0) != child.pid || status != 0)
 		return 3;
@@ -72,12 +86,9 @@ swap_places(void)
 
 START_TEST(descriptors_swap_places)
 {
-	int fd = open("/tmp/sallyport-swap.sh", O_WRONLY | O_CREAT | O_TRUNC, 0700);
-
-	dprintf(fd, "#!/bin/sh\nprintf x >&3\n");
-	close(fd);
+	make_script(swap_script, "printf x >&3");
 	ck_assert_int_eq(privsep_in_child(swap_places), 0);
-	unlink("/tmp/sallyport-swap.sh");
+	unlink(swap_script);
 }
 END_TEST
 

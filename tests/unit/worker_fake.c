@@ -19,9 +19,10 @@
 #include "common/str.h"
 #include "daemon/worker/session.h"
 #include "privsep/chan.h"
+#include "tests/unit/run.h"
 #include "tests/unit/worker_fake.h"
 
-#define WAIT_MS 10000	/* longer than anything here may take */
+#define LONG_S 300	/* a time limit of the session that no test waits for */
 
 /* ------------------------------------------------------------------ agent and monitor */
 
@@ -353,6 +354,8 @@ serve_one(struct chan *c, unsigned states)
 		serve_files(&m);
 	else
 		serve_login(&m);
+	if (peers.o->end_after != MSG_NONE && peers.o->end_after == m.type)
+		end_after();
 	msg_close(&m);
 	return true;
 }
@@ -360,8 +363,6 @@ serve_one(struct chan *c, unsigned states)
 static void
 serve_peers(int login, int files, const struct fake_options *o)
 {
-	int64_t end = clock_ms() + o->end_after_ms;
-
 	peers.o = o;
 	peers.stored = -1;
 	peers.states = ST_LIVE;
@@ -370,11 +371,7 @@ serve_peers(int login, int files, const struct fake_options *o)
 	for (;;) {
 		struct pollfd p[2] = { { .fd = peers.login.fd, .events = POLLIN }, { .fd = files, .events = POLLIN } };
 
-		poll(p, 2, o->end_after_ms > 0 && end > clock_ms() ? (int)(end - clock_ms()) : 100);
-		if (o->end_after_ms > 0 && clock_ms() >= end) {
-			end += 1000000;
-			end_after();
-		}
+		poll(p, 2, -1);
 		if (p[1].revents != 0 && !serve_one(&peers.files, peers.states))
 			_exit(0);
 		if (p[0].revents != 0 && !serve_one(&peers.login, ST_LOGIN))
@@ -413,15 +410,14 @@ serve_session(int control, const int fds[3], const struct fake_options *o)
 void
 fake_start(struct fake *f, const struct fake_options *given)
 {
-	struct fake_options o = { .idle_s = 60, .stall_s = 60, .data_s = 5 };
+	struct fake_options o = { 0 };
 	int control[2], login[2], logs[2], files[2];
 
-	if (given != NULL) {
+	if (given != NULL)
 		o = *given;
-		o.idle_s = o.idle_s == 0 ? 60 : o.idle_s;
-		o.stall_s = o.stall_s == 0 ? 60 : o.stall_s;
-		o.data_s = o.data_s == 0 ? 5 : o.data_s;
-	}
+	o.idle_s = o.idle_s == 0 ? LONG_S : o.idle_s;
+	o.stall_s = o.stall_s == 0 ? LONG_S : o.stall_s;
+	o.data_s = o.data_s == 0 ? LONG_S : o.data_s;
 	f->have = 0;
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control), 0);
 	ck_assert(chan_pair(login) == 0 && chan_pair(logs) == 0 && chan_pair(files) == 0);
@@ -448,11 +444,9 @@ reap(pid_t pid)
 {
 	int status;
 
-	for (int i = 0; i < WAIT_MS / 10; i++) {
+	for (int64_t end = clock_ms() + PATIENCE_MS; clock_ms() < end; usleep(1000))
 		if (waitpid(pid, &status, WNOHANG) == pid)
 			return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-		usleep(10000);
-	}
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
 	return -1;
@@ -511,7 +505,7 @@ take_line(struct fake *f, char *dst, size_t size)
 	int e;
 
 	while ((lf = memchr(f->buffer, '\n', f->have)) == NULL)
-		if ((e = more(f, WAIT_MS)) != 1)
+		if ((e = more(f, PATIENCE_MS)) != 1)
 			return e;
 	n = (size_t)(lf - f->buffer);
 	if (n == 0 || lf[-1] != '\r' || n > size)

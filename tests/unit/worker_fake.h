@@ -53,7 +53,7 @@ struct fake_options {
 	enum forgery forgery;
 	enum msg_type forged;		/* of FORGE_TYPE */
 	enum msg_type at;		/* the request that is answered so */
-	int end_after_ms;		/* the agent sends END_AFTER then; 0: never */
+	enum msg_type end_after;	/* this request is answered, and then the agent sends END_AFTER; MSG_NONE: never */
 };
 
 /* options NULL: defaults. Reads the greeting. */

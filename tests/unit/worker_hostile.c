@@ -90,7 +90,6 @@ worker_hostile_suite(void)
 	Suite *s = suite_create("worker/hostile");
 	TCase *t = tcase_create("hostile");
 
-	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, wrong_type, 0, ROWS);
 	tcase_add_loop_test(t, broken_message, 0, ROWS);
 	tcase_add_test(t, wrong_fds);

@@ -222,18 +222,18 @@ END_TEST
 /* The server wants the session to end: at once when it is idle, after the transfer otherwise. */
 START_TEST(end_after)
 {
-	struct fake_options o = { .end_after_ms = 300 };
+	struct fake_options at_rest = { .end_after = MSG_LOGIN }, busy = { .end_after = MSG_RETRIEVE };
 	struct fake f;
 	int data;
 
-	fake_login(&f, &o);
+	fake_login(&f, &at_rest);
 	ck_assert_int_eq(fake_reply(&f), 421);
 	ck_assert_ptr_nonnull(strstr(f.text, "Maintenance."));
 	ck_assert_int_eq(fake_stop(&f), SP_EXIT_OK);
-	fake_login(&f, &o);
+	fake_login(&f, &busy);
 	data = fake_data(&f);
 	ck_assert_int_eq(fake_ask(&f, "RETR big"), 150);
-	ck_assert(fake_silent(&f, 600));
+	ck_assert(fake_silent(&f, 100));
 	ck_assert_int_eq(fake_drain(data, NULL, 0), FAKE_BIG);
 	ck_assert_int_eq(fake_reply(&f), 226);
 	ck_assert_int_eq(fake_reply(&f), 421);
@@ -247,7 +247,6 @@ worker_session_suite(void)
 	Suite *s = suite_create("worker/session");
 	TCase *t = tcase_create("session");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, conversation, 0, (int)(sizeof talks / sizeof talks[0]));
 	tcase_add_test(t, endings);
 	tcase_add_test(t, user_alone);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/log.h"
+#include "tests/unit/run.h"
 #include "tests/unit/worker_tls.h"
 
 /* The tests provoke failures on purpose. */
@@ -15,16 +16,10 @@ say_nothing(void *context, enum log_level level, const char *text, size_t len)
 int
 main(void)
 {
-	SRunner *r = srunner_create(worker_tls_provider_suite());
-	int failed;
+	static Suite *(*const suites[])(void) = {
+		worker_tls_provider_suite, worker_tls_memory_suite, worker_tls_reuse_suite, worker_tls_session_suite, worker_tls_stream_suite
+	};
 
 	log_set_sink(say_nothing, NULL);
-	srunner_add_suite(r, worker_tls_memory_suite());
-	srunner_add_suite(r, worker_tls_reuse_suite());
-	srunner_add_suite(r, worker_tls_session_suite());
-	srunner_add_suite(r, worker_tls_stream_suite());
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return tests_run(suites, sizeof suites / sizeof suites[0]);
 }

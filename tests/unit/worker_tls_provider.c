@@ -191,7 +191,6 @@ worker_tls_provider_suite(void)
 	Suite *s = suite_create("worker_tls_provider");
 	TCase *t = tcase_create("provider");
 
-	tcase_set_timeout(t, 30);
 	tcase_add_loop_test(t, handshakes, 0, sizeof cases / sizeof cases[0]);
 	tcase_add_loop_test(t, refusal_fails_the_handshake, 0, 3);
 	tcase_add_test(t, private_half_cannot_be_exported);

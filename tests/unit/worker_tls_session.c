@@ -191,7 +191,6 @@ worker_tls_session_suite(void)
 	Suite *s = suite_create("worker_tls_session");
 	TCase *t = tcase_create("resumption");
 
-	tcase_set_timeout(t, 30);
 	tcase_add_loop_test(t, data_resumes_control, 0, 2);
 	tcase_add_loop_test(t, one_ticket_many_times, 0, 2);
 	tcase_add_test(t, single_use_tickets);

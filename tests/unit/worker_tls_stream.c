@@ -455,7 +455,6 @@ worker_tls_stream_suite(void)
 	Suite *s = suite_create("worker_tls_stream");
 	TCase *t = tcase_create("streams");
 
-	tcase_set_timeout(t, 30);
 	tcase_add_loop_test(t, both_ways, 0, 2);
 	tcase_add_test(t, too_old_version_is_refused);
 	tcase_add_loop_test(t, foreign_protocols_are_refused, 0, sizeof alpn / sizeof alpn[0]);

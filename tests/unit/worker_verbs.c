@@ -254,7 +254,6 @@ worker_verbs_suite(void)
 	tcase_add_test(t, gates);
 	tcase_add_test(t, facts);
 	suite_add_tcase(s, t);
-	tcase_set_timeout(w, 60);
 	tcase_add_loop_test(w, walk, 0, VERB_COUNT);
 	tcase_add_loop_test(w, walk_in_transfer, 0, VERB_COUNT);
 	tcase_add_loop_test(w, walk_site, 0, SITE_COUNT);
