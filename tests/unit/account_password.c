@@ -229,7 +229,6 @@ account_password_suite(void)
 	Suite *s = suite_create("account/password");
 	TCase *t = tcase_create("password");
 
-	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, kinds, 0, (int)(sizeof hashes / sizeof *hashes));
 	tcase_add_test(t, no_password_fits);
 	tcase_add_test(t, unsupported_is_not_wrong);
