@@ -47,7 +47,7 @@ START_TEST(certificates)
 	enum account_reason why;
 	bool admits;
 
-	if (needs_root(__func__))
+	if (needs_root(__func__) || needs_plain_build(__func__))
 		return;
 	ck_assert_int_eq(test_certificate_login(s, "alice", "dns:pc7\n", &admits, &why), ACCOUNT_FOUND);
 	ck_assert_int_eq(test_certificate_login(s, "bob", "dns:pc7\n", &admits, &why), ACCOUNT_REFUSED);
