@@ -391,6 +391,8 @@ agent_session(const int *fds, unsigned n)
 	msg_close(&a->in);
 	if (r != 0)
 		return r - 1;
+	/* No request is as long as a profile. */
+	idle_give_back(&a->in, sizeof a->in);
 	r = serve_all(a);
 	transfer_abandon(a);
 	listing_close(a);

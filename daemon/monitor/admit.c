@@ -300,7 +300,7 @@ go_live(struct monitor *s, const struct msg *login)
 	s->answers_at_once = (monitor_profile_flags(s) & (PROFILE_QUOTA | PROFILE_BIND_LOW)) != 0;
 	if (set->session_timeout != 0)
 		s->deadline = clock_ms() + (int64_t)set->session_timeout * 1000;
-	s->slim_at = clock_ms() + IDLE_AFTER_MS;
+	s->slim_at = SLIM_AT_ONCE;
 	return true;
 }
 

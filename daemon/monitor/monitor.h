@@ -22,6 +22,8 @@
 #include "privsep/chan.h"
 #include "privsep/role.h"
 
+#define SLIM_AT_ONCE 1
+
 enum monitor_stage {
 	STAGE_START,	/* worker and agent have not both reported ready */
 	STAGE_SPARE,	/* nobody is served yet */
@@ -55,7 +57,7 @@ struct monitor {
 	unsigned attempts;		/* failed ones */
 	bool deciding;			/* a LOGIN has not been answered yet: another one breaks the protocol */
 	int64_t deadline;		/* of the stage, in milliseconds; 0: none */
-	int64_t slim_at;		/* when memory of the login is given back; 0: done */
+	int64_t slim_at;		/* when memory of the login is given back, or SLIM_AT_ONCE; 0: done */
 	bool stopping;			/* the agent was told to end */
 	int rate_fd;			/* shared rate buckets, on their way to the worker; -1 */
 

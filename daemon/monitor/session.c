@@ -329,12 +329,19 @@ monitor_wait(struct monitor *s, int64_t milliseconds)
 		(void)turn(s, end - now);
 }
 
-/* A session that idles gives back what its login needed; a short one is rid of it by its end. */
+/*
+ * What a login needed is given back: the large part as soon as it is over, the rest, which costs more
+ * calls, when the session idles; a short one is rid of it by its end.
+ */
 static void
-slim(struct monitor *s)
+slim(struct monitor *s, int64_t now)
 {
-	s->slim_at = 0;
+	bool first = s->slim_at == SLIM_AT_ONCE;
+
+	s->slim_at = first ? now + IDLE_AFTER_MS : 0;
 	idle_give_back(&monitor_scratch, sizeof monitor_scratch);
+	if (first)
+		return;
 	chan_idle();
 	(void)malloc_trim(0);
 	idle_give_back_stack();
@@ -399,7 +406,7 @@ run(struct monitor *s)
 		else if (s->deadline != 0 && now >= s->deadline)
 			deadline_passed(s);
 		else if (s->slim_at != 0 && now >= s->slim_at)
-			slim(s);
+			slim(s, now);
 		else if (turn(s, time_left(s, now)))
 			gather(s, &last);
 	}
