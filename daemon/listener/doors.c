@@ -356,6 +356,29 @@ open_wildcard_too(struct addr *a)
 	return fd;
 }
 
+/* What to do about the usual reasons. */
+static void
+log_cannot_listen(const char *text, int code)
+{
+	static const struct {
+		int code;
+		const char *hint;
+	} hints[] = {
+		{ -EADDRINUSE, "another server has this port (ss -ltnp shows which): stop it, or set another port in listen" },
+		{ -EACCES, "ports below 1024 need root, or the capability cap_net_bind_service" },
+		{ -EADDRNOTAVAIL, "this machine does not have the address: correct listen, or start after the network" },
+	};
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_ERROR, "cannot-listen");
+	log_str(&l, "about", text);
+	for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++)
+		if (hints[i].code == code)
+			log_str(&l, "hint", hints[i].hint);
+	log_code(&l, code);
+	log_end(&l);
+}
+
 static int
 open_listed(struct server *s, const char *name)
 {
@@ -373,7 +396,7 @@ open_listed(struct server *s, const char *name)
 		fd = open_wildcard_too(&a);
 		r = fd < 0 ? fd : add_door(s, n, fd, &a);
 		if (r != 0)
-			log_problem(LOG_LEVEL_ERROR, "cannot-listen", text, r);
+			log_cannot_listen(text, r);
 	}
 	return r;
 }

@@ -15,6 +15,7 @@
 #include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -116,6 +117,22 @@ tidy_descriptors(struct options *o)
 			return -errno;
 	close(fd);
 	return 0;
+}
+
+/* What inetd hands over is a connection, not a terminal, a pipe or a socket that listens. */
+static bool
+has_client(void)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof peer, size = sizeof(int);
+	int listening = 0;
+
+	if (getsockopt(STDIN_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && !listening &&
+	    (getpeername(STDIN_FILENO, (struct sockaddr *)&peer, &len) == 0 || errno == ENOTCONN))
+		return true;
+	fputs("sallyportd: --inetd: standard input is not a client's connection. inetd (nowait), xinetd (wait = no) and\n"
+	    "systemd (Accept=yes) start sallyportd with one; to serve without them, leave --inetd out.\n", stderr);
+	return false;
 }
 
 static int
@@ -285,6 +302,8 @@ main(int argc, char **argv)
 		fprintf(stderr, "sallyportd: %s: no such command. Try sallyportd --help.\n", argv[optind]);
 		return SP_EXIT_USAGE;
 	}
+	if (line.options.inetd && !has_client())
+		return SP_EXIT_USAGE;
 	if (tidy_descriptors(&line.options) != 0 || (conf = conf_new()) == NULL)
 		return SP_EXIT_OS;
 	if (line.options.serve)

@@ -75,9 +75,11 @@ serve_now(struct server *s)
 	log_str(&l, "version", PACKAGE_VERSION);
 	log_num(&l, "spares", pool_spares(s));
 	log_end(&l);
-	if (s->options->inetd)
+	if (s->options->inetd) {
 		doors_admit(s, 0, "");
-	else
+		/* He may be gone again, or have been turned away. */
+		server_check_stopped(s);
+	} else
 		doors_begin(s);
 	systemd_notify("READY=1\nSTATUS=Serving.");
 }

@@ -52,15 +52,19 @@ see_as(const struct account *a, bool own)
 	setfsuid(own ? 0 : a->uid);
 }
 
+/* It must be possible to enter the folder, not only to see it. */
 static int
 open_as(const struct account *a, const char *path)
 {
-	int fd, error;
+	int fd, seen, error;
 
 	see_as(a, false);
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	seen = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = seen < 0 ? -1 : openat(seen, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	error = errno;
 	see_as(a, true);
+	if (seen >= 0)
+		close(seen);
 	return fd < 0 ? -error : fd;
 }
 
@@ -84,12 +88,13 @@ make_home(const struct account *a, const char *path)
 }
 
 static void
-log_home(const char *path, int code)
+log_home(const struct account *a, const char *path, int code)
 {
 	struct log_line l;
 
 	log_begin(&l, LOG_LEVEL_ERROR, "home-unusable");
 	log_str(&l, "path", path);
+	log_num(&l, "uid", a->uid);
 	log_code(&l, code);
 	log_end(&l);
 }
@@ -120,14 +125,14 @@ open_root(struct monitor *s)
 	int r = text == NULL ? -ENOENT : account_expand(a, text, home, sizeof s->root_path), fd, root_fd;
 
 	if (r != 0 || home[0] != '/') {
-		log_home(text == NULL ? "(none is set)" : text, r != 0 ? r : SP_EFORMAT);
+		log_home(a, text == NULL ? "(none is set)" : text, r != 0 ? r : SP_EFORMAT);
 		return -ENOENT;
 	}
 	fd = open_as(a, home);
 	if (fd == -ENOENT && set->create_home)
 		fd = (r = make_home(a, home)) == 0 ? open_as(a, home) : r;
 	if (fd < 0) {
-		log_home(home, fd);
+		log_home(a, home, fd);
 		return fd;
 	}
 	root_fd = place_root(s, fd);

@@ -385,3 +385,20 @@ def test_errors_at_start_say_what_to_do(serve):
     assert "worker_user" in r.stderr and "useradd" in r.stderr
     rewrite(server, "worker_user = nobody-of-that-name", "worker_user = root")
     assert subprocess.run(server.command, capture_output=True, timeout=20).returncode == 78
+    rewrite(server, "worker_user = root", "worker_user = 64101:64101")
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", server.port))
+        other.listen()
+        r = subprocess.run(server.command, capture_output=True, text=True, timeout=20)
+    assert r.returncode == 71 and re.search(rf'event=cannot-listen about=127.0.0.1:{server.port} hint="another server', r.stderr), r.stderr
+
+
+def test_inetd_without_a_client(serve):
+    server = serve("")
+    server.stop()
+    with socket.socket() as listener:
+        listener.listen()
+        for stdin in (subprocess.DEVNULL, subprocess.PIPE, listener):
+            r = subprocess.run([*server.command, "-i"], stdin=stdin, capture_output=True, text=True, timeout=20)
+            assert r.returncode == 64 and "not a client's connection" in r.stderr, r.stderr

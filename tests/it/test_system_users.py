@@ -211,6 +211,18 @@ def test_missing_home(serve, users):
     server.wait_log("event=home-unusable")
 
 
+def test_home_that_may_not_be_entered(serve):
+    """Said for what it is, and no crash: neither the address nor the template is to blame."""
+    server = serve("penalty_crash = 1h")
+    os.chown(server.homes["alice"], 0, 0)
+    os.chmod(server.homes["alice"], 0o700)
+    with pytest.raises(ftplib.error_perm, match="530 The home folder"):
+        server.ftp("alice")
+    server.wait_log(f'event=home-unusable .*path={server.homes["alice"]} uid=64111 error="Permission denied"')
+    server.ftp("bob").quit()
+    assert "process-failed" not in server.log()
+
+
 def test_anonymous(serve, users):
     server = serve(listener=f"accounts = anonymous\nanonymous_user = {users['plain']}\nanonymous_email = yes\n"
                             "layer = pyftpdlib elradfmwMT")
