@@ -142,7 +142,7 @@ lint_user_in_glob(const struct authz_policy *p, const char **file, unsigned *lin
 		for (uint32_t k = 0; k < s->rule_count; k++) {
 			const struct path_rule *r = &s->rules[k];
 
-			if (r->method != METHOD_GLOB || !memmem(r->expression.at, r->expression.len, "${USER}", 7))
+			if (r->regex || !memmem(r->expression.at, r->expression.len, "${USER}", 7))
 				continue;
 			*file = r->set.source->file;
 			*line = r->set.source->line + r->set.line;

@@ -177,7 +177,7 @@ lint_sftpplus(struct layer *l, const struct lint_run *run)
 		look_for_hopeless(r, run);
 		look_for_shadows(s, i, run);
 		look_for_folder(l, r, run);
-		if (r->method != METHOD_GLOB)
+		if (r->regex)
 			look_at_regex(r, run);
 		lint_contradiction(run, r->set.source, r->set.line, r->set.rights, quoted(r->expression, q));
 	}

@@ -3,6 +3,7 @@ libauthz_a_CPPFLAGS = $(AM_CPPFLAGS) $(PCRE2_CFLAGS) $(ACL_CFLAGS)
 libauthz_a_SOURCES = \
 	authz/authz.h authz/layer.h authz/settings.h \
 	authz/choices.def authz/commands.def authz/ops.def authz/rights.def \
+	authz/dateglob.c authz/dateglob.h \
 	authz/explain.c \
 	authz/ftpcluster.c authz/ftpcluster.h authz/ftpcluster_parse.c \
 	authz/glob.c authz/glob.h \

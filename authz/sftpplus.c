@@ -104,7 +104,7 @@ read_source(struct sftpplus *s, struct compiler *c, const struct source *src)
 				complain(c, src, line.number, 1, true, "one line of global permissions, the first",
 				    "a later line that begins with a permission is a rule for a path of that name");
 		} else
-			regex_free(s->rules[s->rule_count].regex);
+			sftpplus_free_rule(&s->rules[s->rule_count]);
 	}
 	if (!globals)
 		complain(
@@ -145,7 +145,7 @@ build_index(struct sftpplus *s, struct arena *a)
 
 		if (r->method == METHOD_GLOB)
 			glob_pairs(&r->glob, &r->pairs);
-		else
+		else if (r->regex)
 			regex_pairs(r->regex, &r->pairs);
 		if (index_rule(s, a, i) != 0)
 			return -ENOMEM;
@@ -187,12 +187,20 @@ sftpplus_release(struct layer *l)
 	struct sftpplus *s = l->state;
 
 	for (uint32_t i = 0; s->rules && i < s->rule_count; i++)
-		regex_free(s->rules[i].regex);
+		sftpplus_free_rule(&s->rules[i]);
 }
 
 /* ----------------------------------------------------------------- decision */
 
 enum { BY_GLOBALS, BY_RULE, BY_LIMIT };
+
+static enum regex_answer
+date_matches(const struct path_rule *r, const char *folded, size_t len)
+{
+	int matches = dateglob_match(r->date, time(NULL), folded, len);
+
+	return matches < 0 ? REGEX_LIMIT : matches ? REGEX_YES : REGEX_NO;
+}
 
 static enum regex_answer
 rule_matches(const struct path_rule *r, const char *path, const char *folded, size_t len, bool ascii)
@@ -201,6 +209,8 @@ rule_matches(const struct path_rule *r, const char *path, const char *folded, si
 
 	if (r->method == METHOD_GLOB)
 		return glob_match(&r->glob, folded, len) ? REGEX_YES : REGEX_NO;
+	if (r->method == METHOD_DATE)
+		return date_matches(r, folded, len);
 	a = regex_search(r->regex, path, len, ascii);
 	if (a == REGEX_LIMIT || r->method == METHOD_REGEX)
 		return a;

@@ -2,11 +2,12 @@
 #ifndef AUTHZ_SFTPPLUS_H
 #define AUTHZ_SFTPPLUS_H
 
+#include "authz/dateglob.h"
 #include "authz/glob.h"
 #include "authz/regex.h"
 #include "authz/ruleindex.h"
 
-enum method { METHOD_GLOB, METHOD_REGEX, METHOD_NOT_REGEX };
+enum method { METHOD_GLOB, METHOD_REGEX, METHOD_NOT_REGEX, METHOD_DATE };
 
 /* A set of permissions: the globals, or what one rule gives. */
 struct permission_set {
@@ -22,6 +23,7 @@ struct path_rule {
 	enum method method;
 	struct glob glob;
 	struct regex *regex;
+	struct dateglob *date;
 	struct pairs_needed pairs;	/* of the pattern, before any negation */
 };
 
@@ -44,6 +46,9 @@ bool sftpplus_parse_set(
     struct compiler *, const struct source *, const struct lines *, struct span, struct permission_set *);
 /* Whether the words begin like a list of permissions. */
 bool sftpplus_is_permission(struct span);
+
+/* Frees what a rule has outside of the arena. */
+void sftpplus_free_rule(struct path_rule *);
 
 /* Names of permissions, in the documents' order, with their rights (without CHDIR). */
 struct permission_row {

@@ -197,27 +197,68 @@ compile_regex(struct compiler *c, const struct source *src, const struct lines *
 }
 
 static bool
+compile_date(struct compiler *c, const struct source *src, const struct lines *line, struct path_rule *r,
+    const struct expression *e)
+{
+	const char *at, *wrong = dateglob_compile(c->layer->policy->arena, e->body, e->modifiers,
+	    c->layer->policy->subject.user, &r->date, &at);
+
+	r->method = METHOD_DATE;
+	if (wrong)
+		complain(c, src, line->number, at ? (unsigned)(at - line->start) + 1 : 0, false,
+		    "a glob with parts such as {year.decimal}, {month.padded}, {day.padded}, then / and an offset "
+		    "such as -1d",
+		    "%s", wrong[0] ? wrong : "out of memory");
+	return !wrong;
+}
+
+static bool
+compile_plain(struct compiler *c, const struct source *src, const struct lines *line, struct path_rule *r,
+    const struct expression *e)
+{
+	return compile_glob(c, src, line, r, e->body);
+}
+
+/* The ways to write an expression; none: as a plain glob. */
+static const struct method_row {
+	char letter;
+	const char *modifier;		/* the one it takes, NULL: reads them itself */
+	bool (*compile)(struct compiler *, const struct source *, const struct lines *, struct path_rule *,
+	    const struct expression *);
+} methods[] = {
+	{ '\0', "", compile_plain },
+	{ 'g', "", compile_plain },
+	{ 'm', "i", compile_regex },
+	{ 'e', "i", compile_regex },
+	{ 't', NULL, compile_date },
+};
+
+static bool
 compile_expression(struct compiler *c, const struct source *src, const struct lines *line, struct path_rule *r,
     const struct expression *e)
 {
-	bool regex = e->method == 'm' || e->method == 'e';
+	const struct method_row *row = methods;
 	struct span where = { e->body.at - 2, 1 };
 
-	if (e->method == 't') {
-		mistake(c, src, line, where, false, "date expressions are not part of this server",
-		    "a glob, g/GLOB/, m/REGEX/ or e/REGEX/");
+	while (row < methods + sizeof(methods) / sizeof(methods[0]) && row->letter != e->method)
+		row++;
+	if (row == methods + sizeof(methods) / sizeof(methods[0])) {
+		mistake(c, src, line, where, false, "unknown method", "g/GLOB/, m/REGEX/, e/REGEX/ or t/GLOB/");
 		return false;
 	}
-	if (e->method && e->method != 'g' && !regex) {
-		mistake(c, src, line, where, false, "unknown method", "g/GLOB/, m/REGEX/ or e/REGEX/");
-		return false;
-	}
-	if (e->modifiers.len && !(regex && span_is(e->modifiers, "i"))) {
+	if (e->modifiers.len && row->modifier && !(row->modifier[0] && span_is(e->modifiers, row->modifier))) {
 		mistake(c, src, line, e->modifiers, false, "unknown modifier",
-		    regex ? "i, or nothing" : "nothing after g/GLOB/");
+		    row->modifier[0] ? "i, or nothing" : "nothing after g/GLOB/");
 		return false;
 	}
-	return regex ? compile_regex(c, src, line, r, e) : compile_glob(c, src, line, r, e->body);
+	return row->compile(c, src, line, r, e);
+}
+
+void
+sftpplus_free_rule(struct path_rule *r)
+{
+	regex_free(r->regex);
+	dateglob_free(r->date);
 }
 
 bool

@@ -5,6 +5,7 @@
 
 /* SUITE(name) : one suite a module of authz/ */
 #define AUTHZ_SUITES(SUITE)	\
+	SUITE(dateglob)		\
 	SUITE(kernel)		\
 	SUITE(languages)	\
 	SUITE(lint)		\
