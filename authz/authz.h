@@ -247,7 +247,8 @@ bool authz_decide(struct authz_policy *, enum authz_op, const struct authz_objec
 /*
  * The deciding rule in one line, without the layer's number:
  * `ups: d removed by "-W +c" (account partner, sallyport.conf:14)`.
- * For an allowed request "all layers allow". Returns dst.
+ * For an allowed request the rule by which each layer granted it, separated by
+ * "; ".  To be called before the next decision. Returns dst.
  */
 char *authz_reason(
     struct authz_policy *, const struct authz_object *, const struct authz_verdict *, char *dst, size_t size);

@@ -48,6 +48,35 @@ cite(struct layer *l, const struct request *r, const struct authz_hit *hit, uint
 		l->dialect->cite(l, r, hit, missing, t);
 }
 
+/* What every layer that speaks here granted by, at the decision just made. */
+static void
+cite_all(struct authz_policy *p, const struct authz_object *o, enum authz_op op, struct text *t)
+{
+	bool session = authz_op_session(op);
+	struct request r;
+
+	if (p->layer_count == 0) {
+		text_add(t, "no layer: accounts without one may look and fetch");
+		return;
+	}
+	if (!session) {
+		bool resolved = o->resolved && !(p->subject.choices & AUTHZ_LINKS_TYPED);
+
+		make_request(&r, op, o, resolved ? o->resolved : o->path);
+		r.brief = true;
+	}
+	for (size_t i = 0; i < p->layer_count; i++) {
+		struct layer *l = &p->layers[i];
+
+		if (l->prefix && (session || !path_within(r.path, r.len, l->prefix, l->prefix_len)))
+			continue;
+		text_add(t, "%s%s: ", t->len ? "; " : "", l->dialect->name);
+		cite(l, session ? NULL : &r, &p->hits[i], 0, t);
+	}
+	if (t->len == 0)
+		text_add(t, "no layer is attached here");
+}
+
 char *
 authz_reason(
     struct authz_policy *p, const struct authz_object *o, const struct authz_verdict *v, char *dst, size_t size)
@@ -57,7 +86,7 @@ authz_reason(
 
 	text_begin(&t, dst, size);
 	if (v->allow) {
-		text_add(&t, "all layers allow");
+		cite_all(p, o, v->op, &t);
 		return dst;
 	}
 	if (v->layer < 0) {

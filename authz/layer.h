@@ -76,6 +76,7 @@ struct authz_policy {
 	struct authz_tree tree;
 	struct layer *layers;
 	size_t layer_count;
+	struct authz_hit *hits;		/* what made each layer answer at the last decision */
 	char *last_upload;		/* malloc'ed */
 	uint32_t listing;		/* number of the listing being made, 0: none */
 	uint32_t listings;		/* how many there were */
@@ -89,6 +90,7 @@ struct request {
 	enum authz_kind kind;
 	bool self;			/* a folder is judged on itself */
 	uint32_t want;			/* rights that matter; others may be left out */
+	bool brief;			/* to be explained: the rule alone, no search for others */
 };
 
 /* What a compiler says about a text. */

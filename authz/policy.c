@@ -163,7 +163,8 @@ static int
 add_sources(struct authz_policy *p, const struct authz_source *list, size_t n, struct authz_problems *problems)
 {
 	p->layers = arena_alloc(p->arena, (n + 1) * sizeof(*p->layers));
-	if (!p->layers)
+	p->hits = arena_alloc(p->arena, (n + 1) * sizeof(*p->hits));
+	if (!p->layers || !p->hits)
 		return -ENOMEM;
 	for (int scope = AUTHZ_SCOPE_SERVER; scope <= AUTHZ_SCOPE_LOGIN; scope++)
 		for (size_t i = 0; i < n; i++)
@@ -344,13 +345,11 @@ op_judges_self(enum authz_op op)
 static void
 fold(struct authz_policy *p, const struct request *r, const struct authz_need *need, struct authz_verdict *v)
 {
-	struct authz_hit hit;
-
 	for (size_t i = 0; i < p->layer_count; i++) {
-		v->granted &= layer_rights(&p->layers[i], r, &hit);
+		v->granted &= layer_rights(&p->layers[i], r, &p->hits[i]);
 		if (v->layer < 0 && !satisfied(need, v->granted)) {
 			v->layer = (int)i;
-			v->hit = hit;
+			v->hit = p->hits[i];
 			v->allow = false;
 			v->missing = missing_of(need, v->granted);
 			return;
@@ -363,14 +362,14 @@ fold_session(struct authz_policy *p, const struct authz_need *need, struct authz
 {
 	for (size_t i = 0; i < p->layer_count; i++) {
 		struct layer *l = &p->layers[i];
-		struct authz_hit hit = { 0 };
 
 		if (l->prefix)
 			continue;
-		v->granted &= l->error ? 0 : l->dialect->session(l, &hit);
+		memset(&p->hits[i], 0, sizeof(p->hits[i]));
+		v->granted &= l->error ? 0 : l->dialect->session(l, &p->hits[i]);
 		if (v->layer < 0 && !satisfied(need, v->granted)) {
 			v->layer = (int)i;
-			v->hit = hit;
+			v->hit = p->hits[i];
 		}
 	}
 	v->missing = missing_of(need, v->granted);

@@ -317,7 +317,7 @@ cite_shadowed(const struct sftpplus *s, const struct request *r, uint32_t after,
 	char folded[INDEX_PATH_MAX], q[QUOTED_MAX];
 	bool ascii;
 
-	if (!r || r->len > sizeof(folded))
+	if (!r || r->brief || r->len > sizeof(folded))
 		return;
 	ascii = text_fold(folded, r->path, r->len);
 	for (uint32_t i = after + 1; i < s->rule_count; i++)

@@ -55,6 +55,12 @@ gate_rights(struct agent *a, const char *path, enum authz_kind kind)
 	return authz_rights(a->policy, &o);
 }
 
+static bool
+is_audited(const struct agent *a, enum authz_op op)
+{
+	return !a->verdict.allow || a->set->audit || !(looks >> op & 1);
+}
+
 /* "access op=DELE path=/x kind=file verdict=deny rule=..."; sallyctl replay reads it. */
 static void
 audit(struct agent *a, enum authz_op op, const struct place *p, const char *reason)
@@ -63,8 +69,6 @@ audit(struct agent *a, enum authz_op op, const struct place *p, const char *reas
 	bool allow = a->verdict.allow;
 	struct log_line l;
 
-	if (allow && !a->set->audit && (looks >> op & 1))
-		return;
 	log_begin(&l, allow ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE, "access");
 	log_str(&l, "op", authz_op_name(op));
 	if (p != NULL) {
@@ -81,21 +85,21 @@ audit(struct agent *a, enum authz_op op, const struct place *p, const char *reas
 static int __attribute__((nonnull(1)))
 decide(struct agent *a, enum authz_op op, const struct place *p)
 {
-	char reason[sizeof a->refusal_text];
+	char reason[sizeof a->refusal_text] = "";
 	struct authz_object o;
+	bool allow;
 
 	if (p != NULL) {
 		o.path = p->typed;
 		o.resolved = gate_resolved(a, p);
 		o.kind = gate_kind(p);
 	}
-	if (authz_decide(a->policy, op, p == NULL ? NULL : &o, &a->verdict)) {
-		audit(a, op, p, "all layers allow");
-		return 0;
+	allow = authz_decide(a->policy, op, p == NULL ? NULL : &o, &a->verdict);
+	if (is_audited(a, op)) {
+		authz_reason(a->policy, p == NULL ? NULL : &o, &a->verdict, reason, sizeof reason);
+		audit(a, op, p, reason);
 	}
-	authz_reason(a->policy, p == NULL ? NULL : &o, &a->verdict, reason, sizeof reason);
-	audit(a, op, p, reason);
-	return agent_refuse(a, FAIL_POLICY, a->set->explain_denials ? reason : NULL);
+	return allow ? 0 : agent_refuse(a, FAIL_POLICY, a->set->explain_denials ? reason : NULL);
 }
 
 int

@@ -229,6 +229,15 @@ def test_denials_name_their_rule_in_the_log(server):
     assert "pyftpdlib" in m.group(1) and "sallyport.conf" in m.group(1)
 
 
+def test_allowed_requests_name_their_rules_in_the_log(server):
+    write(server, "audited", b"x", "reader")
+    with server.ftp("reader") as f:
+        f.voidcmd("TYPE I")
+        assert f.size("audited") == 1
+    m = server.wait_log(r"event=access .*op=STAT path=/audited .*verdict=allow rule=(.*)")
+    assert "pyftpdlib" in m.group(1) and "sallyport.conf" in m.group(1)
+
+
 def test_a_killed_agent_ends_its_session_only(server):
     folder(server, "killed")
     write(server, "killed/f", b"old")

@@ -340,6 +340,10 @@ START_TEST(why_names_layer_rule_and_place)
 	step.object.kind = AUTHZ_MISSING;
 	ck_assert_int_eq(authz_explain(p, &step, 1, false, &text), AUTHZ_ALLOW);
 	free(text);
+	ck_assert(authz_decide(p, AUTHZ_OP_STOR, &step.object, &v));
+	ck_assert_str_eq(authz_reason(p, &step.object, &v, why, sizeof(why)),
+	    "ups: state: -* +rcLCu; sftpplus: rule 1 \"/inbox/*\": allow-full-control (account partner, sallyport.conf:16); "
+	    "pyftpdlib: base letters \"elrw\" (account partner, sallyport.conf:18)");
 	step.kernel.allow = false;
 	ck_assert_int_eq(authz_explain(p, &step, 1, false, &text), AUTHZ_DENY);
 	ck_assert_ptr_nonnull(strstr(text, "decided by the kernel"));
