@@ -175,11 +175,12 @@ do_read(char *ms, char *unused)
 	int r;
 
 	(void)unused;
-	if (poll(p, 2, ms == NULL ? 5000 : atoi(ms)) <= 0) {
+	if (poll(p, 2, ms == NULL ? 30000 : atoi(ms)) <= 0) {
 		say("nothing");
 		return;
 	}
-	c = p[0].revents != 0 ? &files : &login;
+	/* What the monitor said last counts before the end of the agent, which follows it. */
+	c = p[1].revents != 0 ? &login : &files;
 	r = chan_receive(c, &m, ~0u);
 	if (r != 0) {
 		chan_close(c);
