@@ -29,13 +29,9 @@ set_option(int fd, int level, int option, int value)
 	(void)setsockopt(fd, level, option, &value, sizeof value);
 }
 
-static int
-new_socket(sa_family_t family)
+static void
+set_options(int fd, sa_family_t family)
 {
-	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
-
-	if (fd < 0)
-		return -errno;
 	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);	/* ports with old connections that linger are free */
 	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
@@ -43,6 +39,16 @@ new_socket(sa_family_t family)
 	set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 128 * 1024);
 	if (family == AF_INET6)
 		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+}
+
+static int
+new_socket(sa_family_t family)
+{
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+
+	if (fd < 0)
+		return -errno;
+	set_options(fd, family);
 	return fd;
 }
 
@@ -206,29 +212,43 @@ choose_target(struct agent *a, const struct msg_connect *q, struct addr *to)
 	return 0;
 }
 
+/* A socket that the monitor has bound, for connections to that host. A descriptor or a negative code. */
+static int
+low_socket(struct agent *a, const struct addr *to)
+{
+	struct msg_bind_low ask = { .target_len = addr_len(to) };
+	int fd, r;
+
+	memcpy(ask.target, &to->sa, ask.target_len);
+	if ((r = agent_ask(a, MSG_BIND_LOW, &ask, NULL, 0, MSG_BOUND)) != 0)
+		return r;
+	fd = msg_take_fd(&a->reply, 0);
+	msg_close(&a->reply);
+	if (!chan_fd_is(fd, 't')) {
+		close(fd);
+		return SP_EFDS;
+	}
+	set_options(fd, to->sa.sa_family);
+	return fd;
+}
+
 /* A socket that is bound to the port where active connections come from. A descriptor or a negative code. */
 static int
-bound_socket(struct agent *a, sa_family_t family, in_port_t port)
+bound_socket(struct agent *a, const struct addr *to, in_port_t port)
 {
-	struct msg_bind_low ask = { .family = family == AF_INET6 ? 6 : 4 };
 	struct addr from = a->local;
 	int r, fd;
 
-	if (port != 0 && port < IPPORT_RESERVED && (a->flags & PROFILE_BIND_LOW) != 0) {
-		if ((r = agent_ask(a, MSG_BIND_LOW, &ask, NULL, 0, MSG_BOUND)) != 0)
-			return r;
-		fd = msg_take_fd(&a->reply, 0);
-		msg_close(&a->reply);
-		return chan_fd_is(fd, 't') ? fd : (close(fd), SP_EFDS);
-	}
-	fd = new_socket(family);
+	if (port != 0 && port < IPPORT_RESERVED && (a->flags & PROFILE_BIND_LOW) != 0)
+		return low_socket(a, to);
+	fd = new_socket(to->sa.sa_family);
 	if (fd < 0)
 		return fd;
 	/* The client expects the data to come from the address that it speaks to. */
 	addr_set_port(&from, port < IPPORT_RESERVED ? 0 : port);
 	if (addr_port(&from) == 0)
 		set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
-	if (from.sa.sa_family == family && bind(fd, &from.sa, addr_len(&from)) < 0) {
+	if (from.sa.sa_family == to->sa.sa_family && bind(fd, &from.sa, addr_len(&from)) < 0) {
 		r = -errno;
 		close(fd);
 		return r;
@@ -255,11 +275,11 @@ handle_connect(struct agent *a, const struct msg *m)
 		return agent_refuse(a, FAIL_ARGUMENT, "active mode is switched off, use passive mode");
 	if ((r = choose_target(a, &m->connect, &to)) != 0)
 		return r;
-	fd = bound_socket(a, to.sa.sa_family, (in_port_t)a->set->active_port);
+	fd = bound_socket(a, &to, (in_port_t)a->set->active_port);
 	if (fd >= 0 && (r = begin_connect(fd, &to)) == -EADDRNOTAVAIL) {
 		/* An old connection between the same two ports lingers: any other port will do. */
 		close(fd);
-		fd = bound_socket(a, to.sa.sa_family, 0);
+		fd = bound_socket(a, &to, 0);
 		r = fd < 0 ? fd : begin_connect(fd, &to);
 	}
 	if (fd < 0)

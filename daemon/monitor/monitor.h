@@ -149,7 +149,8 @@ typedef int monitor_handler(struct monitor *, struct msg *);
 monitor_handler monitor_prepare, monitor_login;			/* login.c */
 monitor_handler monitor_worker_log, monitor_agent_log;		/* relay.c */
 monitor_handler monitor_transfer_record;			/* xferlog.c */
-monitor_handler monitor_chown, monitor_bind_low, monitor_quota, monitor_admin, monitor_note;	/* serve.c */
+monitor_handler monitor_chown, monitor_quota, monitor_admin, monitor_note;	/* serve.c */
+monitor_handler monitor_bind_low;				/* lowport.c */
 
 /* ------------------------------------------------------------------- ration.c */
 

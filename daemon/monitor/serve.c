@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,7 +17,6 @@
 #include "common/str.h"
 #include "daemon/monitor/monitor.h"
 
-#define LOW_PORTS 1024
 
 static const struct settings *
 settings(const struct monitor *s)
@@ -136,52 +134,6 @@ monitor_chown(struct monitor *s, struct msg *m)
 		return chan_refuse(&s->agent, m, FAIL_ARGUMENT, -r, r == -ENOENT
 		    ? "There is no account of that name." : NULL);
 	return chan_refuse(&s->agent, m, FAIL_SYSTEM, -r > 4095 ? EINVAL : -r, NULL);
-}
-
-/* ------------------------------------------------------------------------ BIND_LOW */
-
-/* The socket that the configuration allows: on the address that the client is connected to. */
-static int
-bind_low(const struct monitor *s, int family)
-{
-	struct addr a = s->local;
-	int fd, on = 1, error;
-
-	if (a.sa.sa_family != family)
-		return -EAFNOSUPPORT;
-	addr_set_port(&a, (in_port_t)settings(s)->active_port);
-	fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	/* Many connections leave from this one port, each to another client. */
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 && bind(fd, &a.sa, addr_len(&a)) == 0)
-		return fd;
-	error = errno;
-	close(fd);
-	return -error;
-}
-
-int
-monitor_bind_low(struct monitor *s, struct msg *m)
-{
-	static const struct msg_bound bound;
-	int64_t port = settings(s)->active_port;
-	int fd, r;
-
-	ration_agent(s, RATION_RECORD);
-	if (port <= 0 || port >= LOW_PORTS)
-		return chan_refuse(&s->agent, m, FAIL_SYSTEM, EPERM, NULL);
-	if (!chan_is_read(&s->agent))
-		return SP_EUNREAD;
-	fd = bind_low(s, m->bind_low.family == 4 ? AF_INET : AF_INET6);
-	if (fd < 0) {
-		log_problem(LOG_LEVEL_WARNING, "active-port-unusable", NULL, fd);
-		return chan_refuse(&s->agent, m, FAIL_SYSTEM, -fd, NULL);
-	}
-	r = chan_answer(&s->agent, m, MSG_BOUND, &bound, &fd, 1);
-	close(fd);
-	return r;
 }
 
 /* --------------------------------------------------------------- QUOTA, ADMIN, notes */

@@ -712,3 +712,30 @@ def test_globs_and_empty_listings(server, raw):
     assert raw.fetch("NLST none-*.x")[1] in (226, 550)
     assert raw.fetch("LIST missing")[1] in (450, 550)
     assert raw.fetch("MLSD glob-1.c")[1] == 501
+
+
+def test_active_from_a_low_port(serve):
+    """The monitor, which is not root any more, binds it; more than one session at a time uses it."""
+    low = next(p for p in range(1023, 600, -1) if not_in_use(p))
+    server = serve(f"active_port = {low}")
+    first, second = server.raw().login(), server.raw().login()
+    for r in (first, second, first):
+        with socket.create_server(("127.0.0.1", 0)) as s:
+            assert r.cmd(f"EPRT |1|127.0.0.1|{s.getsockname()[1]}|")[0] == 200
+            s.settimeout(10)
+            r.send("NLST\r\n")
+            data, (host, port) = s.accept()
+            assert (host, port) == ("127.0.0.1", low)
+            data.close()
+            assert r.reply()[0] == 150
+            assert r.reply()[0] in (226, 426)
+    assert "syscall-refused" not in server.log()
+
+
+def not_in_use(port):
+    with socket.socket() as s:
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -148,8 +148,10 @@ answer_bind_low(struct msg *m)
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(1022) };
 	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
 	static const struct msg_bound bound;
+	struct addr target;
 
-	ck_assert_uint_eq(m->bind_low.family, 4);
+	ck_assert_int_eq(addr_from(&target, m->bind_low.target, m->bind_low.target_len), 0);
+	ck_assert_uint_eq(target.sa.sa_family, AF_INET);
 	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, sizeof in), 0);
 	ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);

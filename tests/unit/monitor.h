@@ -31,8 +31,8 @@ struct rig {
 	char log_path[96];
 };
 
-/* The setting login_delay of monitors started from now on. */
-extern const char *rig_login_delay;
+/* The setting login_delay of monitors started from now on, and the addresses of their clients. */
+extern const char *rig_login_delay, *rig_peer, *rig_local;
 
 /* How long monitors started from now on wait for the last process of a session: PATIENCE_MS, if not said otherwise. */
 void rig_survivors(int milliseconds);

@@ -69,7 +69,7 @@ static const char base[] =
 	"administrator = yes\n"
 	"chown = yes\n";
 
-const char *rig_login_delay = "0";
+const char *rig_login_delay = "0", *rig_peer = "192.0.2.7:40000", *rig_local = "192.0.2.1:21";
 
 static int
 nothing_to_verify(const struct monitor *s)
@@ -192,8 +192,8 @@ rig_client(struct rig *r)
 	struct addr peer, local;
 	int pair[2];
 
-	ck_assert_int_eq(addr_parse(&peer, "192.0.2.7:40000", 0), 0);
-	ck_assert_int_eq(addr_parse(&local, "192.0.2.1:21", 0), 0);
+	ck_assert_int_eq(addr_parse(&peer, rig_peer, 0), 0);
+	ck_assert_int_eq(addr_parse(&local, rig_local, 0), 0);
 	client.session = 0x4f2a;
 	client.agent_pid = 1234;
 	client.listener[0] = '\0';

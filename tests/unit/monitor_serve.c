@@ -2,10 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/addr.h"
 #include "common/exitcode.h"
 #include "common/str.h"
 #include "tests/unit/monitor.h"
@@ -105,15 +108,81 @@ START_TEST(kinds_of_descriptors)
 }
 END_TEST
 
+static void
+ask_low(const char *target, enum msg_type answer)
+{
+	static struct msg_bind_low b;
+	struct addr to;
+
+	ck_assert_int_eq(addr_parse(&to, target, 0), 0);
+	memcpy(b.target, &to.sa, b.target_len = addr_len(&to));
+	ck_assert_int_eq(chan_send(&r.agent, MSG_BIND_LOW, 1, &b, NULL, 0), 0);
+	rig_expect(&r, &r.agent, answer);
+}
+
 START_TEST(low_port_only_where_configured)
 {
-	static const struct msg_bind_low b = { .family = 4 };
-
 	rig_start(&r, "active_port = 0");
 	rig_live(&r, "alice", "secret");
-	ck_assert_int_eq(chan_send(&r.agent, MSG_BIND_LOW, 1, &b, NULL, 0), 0);
-	rig_expect(&r, &r.agent, MSG_FAILED);
+	ask_low("192.0.2.7:4000", MSG_FAILED);
 	ck_assert_uint_eq(r.m.failed.error, EPERM);
+	rig_end(&r);
+	rig_remove(&r);
+}
+END_TEST
+
+START_TEST(low_port_for_the_peer_only)
+{
+	rig_start(&r, "active_port = 1021\ndata_peer = 198.51.100.0/24");
+	rig_live(&r, "alice", "secret");
+	ask_low("192.0.2.8:4000", MSG_FAILED);
+	ck_assert_uint_eq(r.m.failed.error, EPERM);
+	ask_low("[2001:db8::1]:4000", MSG_FAILED);
+	/* A trusted one is not refused by us, but by the kernel: this is not our address. */
+	ask_low("198.51.100.9:4000", MSG_FAILED);
+	ck_assert_uint_eq(r.m.failed.error, EADDRNOTAVAIL);
+	rig_end(&r);
+	rig_remove(&r);
+}
+END_TEST
+
+/* A connection from that address, begun and given a moment: is it there? */
+static bool
+reaches(const char *from, const char *to, int patience)
+{
+	struct addr a, b;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error = -1;
+	socklen_t len = sizeof error;
+
+	ck_assert_int_eq(addr_parse(&a, from, 0) | addr_parse(&b, to, 0), 0);
+	ck_assert_int_eq(bind(fd, &a.sa, addr_len(&a)), 0);
+	(void)connect(fd, &b.sa, addr_len(&b));
+	if (poll(&(struct pollfd){ .fd = fd, .events = POLLOUT }, 1, patience) == 1)
+		(void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	close(fd);
+	return error == 0;
+}
+
+/* What a hostile agent would do with the port of the system that it got. */
+START_TEST(low_port_serves_nobody_else)
+{
+	int fd, zero = 0;
+
+	if (geteuid() != 0)
+		return;
+	rig_peer = "127.0.0.2:40000";
+	rig_local = "127.0.0.1:21";
+	rig_start(&r, "active_port = 1021");
+	rig_live(&r, "alice", "secret");
+	ask_low("127.0.0.2:4000", MSG_BOUND);
+	fd = msg_take_fd(&r.m, 0);
+	ck_assert_int_ne(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &zero, sizeof zero), -1);
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &zero, sizeof zero), -1);
+	ck_assert_int_eq(listen(fd, 8), 0);
+	ck_assert(reaches("127.0.0.2", "127.0.0.1:1021", 5000));
+	ck_assert(!reaches("127.0.0.3", "127.0.0.1:1021", 300));
+	close(fd);
 	rig_end(&r);
 	rig_remove(&r);
 }
@@ -177,6 +246,8 @@ monitor_serve_suite(void)
 	tcase_add_loop_test(t, chown_files, 0, (int)(sizeof chowns / sizeof *chowns));
 	tcase_add_test(t, kinds_of_descriptors);
 	tcase_add_test(t, low_port_only_where_configured);
+	tcase_add_test(t, low_port_for_the_peer_only);
+	tcase_add_test(t, low_port_serves_nobody_else);
 	tcase_add_test(t, no_quota_is_no_limit);
 	tcase_add_test(t, accounts_are_not_everybodys_business);
 	tcase_add_test(t, sources_that_cannot_be_changed_say_so);
