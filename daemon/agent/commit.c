@@ -85,23 +85,44 @@ take_name(struct transfer *t, bool complete)
 	return r == 0 && unlinkat(t->dir_fd, t->temp, 0) < 0 ? -errno : r;
 }
 
+/* The temporary file for reading, which the worker could not do with its descriptor. Or -errno. */
+static int
+open_temp(const struct transfer *t)
+{
+	int fd = root_open_entry(t->dir_fd, t->temp, O_RDONLY);
+	struct stat written, found;
+
+	if (fd < 0 || (fstat(t->fd, &written) == 0 && fstat(fd, &found) == 0 && written.st_dev == found.st_dev &&
+	    written.st_ino == found.st_ino))
+		return fd;
+	/* Somebody else who may write to the folder has put another one in its place. */
+	close(fd);
+	return -ESTALE;
+}
+
 /* Writes the temporary file's content over that of the file that keeps its owner and its links. */
 static int
 copy_over(struct transfer *t, uint64_t size)
 {
+	int fd = open_temp(t), r = 0;
 	off_t in = 0, out = 0;
 	ssize_t n = 1;
 
+	if (fd < 0)
+		return fd;
 	while ((uint64_t)in < size && n > 0) {
-		n = copy_file_range(t->fd, &in, t->victim_fd, &out, (size_t)(size - (uint64_t)in), 0);
+		n = copy_file_range(fd, &in, t->victim_fd, &out, (size_t)(size - (uint64_t)in), 0);
 		if (n < 0 && errno == EINTR)
 			n = 1;
 	}
 	if (n < 0)
-		return -errno;
-	if ((uint64_t)in < size)
-		return -EIO;
-	return ftruncate(t->victim_fd, (off_t)size) < 0 ? -errno : 0;
+		r = -errno;
+	else if ((uint64_t)in < size)
+		r = -EIO;
+	close(fd);
+	if (r == 0 && ftruncate(t->victim_fd, (off_t)size) < 0)
+		r = -errno;
+	return r;
 }
 
 /* In place: what lies behind the last byte is cut off, once a byte has arrived. */
@@ -229,6 +250,18 @@ refuse_excess(struct agent *a, uint64_t size)
 	return agent_refuse(a, FAIL_QUOTA, "the file is larger than this account may store");
 }
 
+/*
+ * The worker's descriptor cannot be taken back, but it is this same open file:
+ * from now on it writes to the end only.  What the reply of 226 speaks of cannot
+ * be changed by it any more; it cannot be mapped, because it was never open for
+ * reading, and the worker's filter has no other way to write at a place.
+ */
+static void
+seal_written(const struct transfer *t)
+{
+	(void)fcntl(t->fd, F_SETFL, O_APPEND | O_NONBLOCK);
+}
+
 /* 0, or why the upload is not what the client thinks it is. */
 static int
 end_upload(struct agent *a, bool complete, bool ascii)
@@ -239,6 +272,7 @@ end_upload(struct agent *a, bool complete, bool ascii)
 	uint64_t size, received;
 	int r = 0;
 
+	seal_written(t);
 	if (at < 0 || fstat(t->fd, &st) < 0)
 		return transfer_give_up(a, -errno);
 	size = (uint64_t)st.st_size;

@@ -402,7 +402,7 @@ root_open_entry(int dir_fd, const char *name, int flags)
 int
 root_create_entry(int dir_fd, const char *name, mode_t mode)
 {
-	return open_below(dir_fd, name, O_RDWR | O_CREAT | O_EXCL, mode);
+	return open_below(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL, mode);
 }
 
 int

@@ -89,7 +89,7 @@ int root_open(const struct place *, int flags, mode_t mode);
  */
 int root_open_entry(int dir_fd, const char *name, int flags);
 
-/* Makes a new file of that name, readable and writable by us, in a folder. A descriptor or -errno. */
+/* Makes a new file of that name in a folder, open for writing and nothing else. A descriptor or -errno. */
 int root_create_entry(int dir_fd, const char *name, mode_t mode);
 
 /* A descriptor of the place's folder that outlives root_leave(). It or -errno. */

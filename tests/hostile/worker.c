@@ -296,11 +296,12 @@ do_memory(char *mib, char *unused)
 		munmap(p, size);
 }
 
-/* Takes O_APPEND from the file that came last, or maps it to write where it likes. */
+/* Goes to the beginning of the file that came last, takes O_APPEND from it, or maps it to write where it likes. */
 static void
 do_append(char *unused, char *unused_too)
 {
 	(void)unused, (void)unused_too;
+	(void)lseek(kept, 0, SEEK_SET);
 	if (fcntl(kept, F_SETFL, 0) == 0)
 		say("ok flags");
 	else if (mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, kept, 0) != MAP_FAILED)

@@ -247,6 +247,32 @@ def test_a_transfer_ends_once(host):
     host.check()
 
 
+@pytest.mark.parametrize("before", ["missing", "existing", "restarted", "linked"])
+def test_what_was_stored_stays_as_it_is(host, before):
+    """A descriptor cannot be taken back; but what 226 was said for is not changed through it any more."""
+    host = host()
+    path = f"{host.server.homes['alice']}/file"
+    if before != "missing":
+        with open(path, "w") as f:
+            f.write("an older content of it")
+        os.chown(path, UIDS["alice"], UIDS["alice"])
+    if before == "linked":
+        os.link(path, f"{path}-too")
+    h = host.session("alice")
+    assert h.ask("STORE", 3 if before == "restarted" else 0, "file") == "WRITING"
+    assert h.do("write content") == "ok 7"
+    assert h.ask("FINISH", 1) == "DONE"
+    with open(path) as f:
+        stored = f.read()
+    assert stored == ("an content" if before == "restarted" else "content")
+    assert h.do("append").startswith("error")
+    h.do("write late")
+    with open(path) as f:
+        assert f.read() in (stored, stored + "late")
+    h.close()
+    host.check()
+
+
 def test_attempts_are_counted_by_the_monitor(host):
     host = host("login_attempts = 3\nlogin_delay = 1")
     h = host.session()
