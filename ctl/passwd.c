@@ -36,12 +36,13 @@ ask(const char *prompt, struct secret *secret)
 
 	if (!isatty(STDIN_FILENO))
 		return read_line(secret);
-	fprintf(stderr, "%s: ", prompt);
 	if (tcgetattr(STDIN_FILENO, &before) < 0)
 		return -errno;
 	silent = before;
 	silent.c_lflag &= ~(tcflag_t)ECHO;
+	/* Silent before anybody is asked: who types quickly must not see it. */
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+	fprintf(stderr, "%s: ", prompt);
 	error = read_line(secret);
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
 	fputc('\n', stderr);

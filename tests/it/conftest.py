@@ -10,6 +10,7 @@ reader may read only.
 import contextlib
 import ftplib
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -27,15 +28,35 @@ BUILD = os.environ.get("SALLYPORT_BUILD", f"{TOP}/build")
 ROLE_USERS = {"worker_user": "64101:64101", "monitor_user": "64102:64102", "keeper_user": "64103:64103"}
 UIDS = {"alice": 64111, "bob": 64112, "reader": 64113}
 ALL = "elradfmwMT"
+# Seconds that anything which must happen may take. Only what hangs is ended by it: machines are slow at times.
+PATIENCE = 120
 
 if os.geteuid() != 0:
     collect_ignore_glob = ["test_*.py"]
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+held_ports = []
+
+
+def free_port(host="127.0.0.1"):
+    """A port that the server can listen at. It is held, so that nobody else is given it; who asks for it shares it."""
+    s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind((host, 0))
+    held_ports.append(s)
+    return s.getsockname()[1]
+
+
+def wait_for(condition, what="it did not happen in time"):
+    """Waits until the condition holds; its value. What it raises of the network counts as not yet."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        with contextlib.suppress(OSError, EOFError, ftplib.Error):
+            value = condition()
+            if value:
+                return value
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
 
 
 def password_hash(password):
@@ -51,6 +72,17 @@ def alive(pid):
             return f.read().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+def assert_same_time(known, unknown, ratio):
+    """Two ways to be refused take as long as each other.  A busy machine only ever adds to a time, so of many rounds the
+    shortest are compared; and there are more rounds while those differ, because then the shortest may not have come."""
+    least = [PATIENCE, PATIENCE]
+    for rounds in range(1, 401):
+        least = [min(t, refuse()) for t, refuse in zip(least, (known, unknown))]
+        if rounds >= 10 and ratio < least[0] / least[1] < 1 / ratio:
+            return
+    pytest.fail(f"{least[0]:.6f} s for a known name, {least[1]:.6f} s for an unknown one")
 
 
 class Server:
@@ -95,14 +127,30 @@ class Server:
         self.wait_ready()
 
     def wait_ready(self):
-        for _ in range(200):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
             if self.process.poll() is not None:
                 pytest.fail(f"sallyportd ended with {self.process.returncode}:\n{self.errors()}")
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5) as s:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), PATIENCE) as s:
                 if s.recv(4).startswith(b"220"):
-                    return
+                    break
             time.sleep(0.05)
-        pytest.fail(f"sallyportd does not answer:\n{self.errors()}")
+        else:
+            pytest.fail(f"sallyportd does not answer:\n{self.errors()}")
+        self.wait_quiet()
+
+    def ctl(self, *words):
+        """What sallyctl says, in JSON."""
+        with open(self.conf) as f:
+            control = re.search(r"^control_socket = (.*)$", f.read(), re.M)[1]
+        r = subprocess.run([f"{BUILD}/sallyctl", "--socket", control, "--json", *words], capture_output=True, text=True,
+                           timeout=PATIENCE)
+        assert r.returncode == 0, r.stdout + r.stderr
+        return json.loads(r.stdout)
+
+    def wait_quiet(self):
+        """Until no session is left, neither the one before the test nor that which asked whether the server is there."""
+        wait_for(lambda: self.ctl("status")["sessions"] == 0, "the sessions do not end")
 
     def errors(self):
         with open(self.stderr_path, errors="replace") as f:
@@ -116,9 +164,9 @@ class Server:
                 text += f.read()
         return text
 
-    def wait_log(self, pattern, seconds=5):
+    def wait_log(self, pattern):
         """The first match of a pattern in the log, waiting for it."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             m = re.search(pattern, self.log())
             if m:
@@ -126,14 +174,14 @@ class Server:
             time.sleep(0.05)
         pytest.fail(f"no log line matches {pattern}:\n{self.log()[-3000:]}")
 
-    def ftp(self, user="alice", password=None, timeout=20):
+    def ftp(self, user="alice", password=None, timeout=PATIENCE):
         f = ftplib.FTP(timeout=timeout)
         f.connect("127.0.0.1", self.port)
         if user is not None:
             f.login(user, user if password is None else password)
         return f
 
-    def raw(self, timeout=20):
+    def raw(self, timeout=PATIENCE):
         return Raw(self.port, timeout)
 
     def url(self, path="/", user="alice"):
@@ -161,11 +209,11 @@ class Server:
             # What is still being transferred belongs to a test that failed: the second signal ends it.
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(15)
+                self.process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-                pytest.fail("sallyportd did not stop on SIGTERM within 15 seconds")
+                pytest.fail("sallyportd did not stop on SIGTERM")
         self.stderr.close()
 
     def clean(self):
@@ -176,7 +224,7 @@ class Server:
 class Raw:
     """A control connection that speaks bytes."""
 
-    def __init__(self, port, timeout=20):
+    def __init__(self, port, timeout=PATIENCE):
         self.sock = socket.create_connection(("127.0.0.1", port), timeout)
         self.file = self.sock.makefile("rb")
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from conftest import BUILD, Server
+from conftest import BUILD, PATIENCE, Server
 
 SHARED = 64130
 PASSWD = """admin:secret-password:0:/u/admin
@@ -152,7 +152,7 @@ def test_management(cluster):
 
     def ctl(*args, password=None):
         p = subprocess.run([f"{BUILD}/sallyctl", "--config", s.conf, "account", *args, "--source", "passwd_file"], input=password,
-                           capture_output=True, text=True, timeout=60)
+                           capture_output=True, text=True, timeout=PATIENCE)
         return p.returncode, p.stdout
 
     assert ctl("add", "made", password="by-ctl\n")[0] == 0

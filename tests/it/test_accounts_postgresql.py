@@ -5,11 +5,10 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 
 import pytest
 
-from conftest import BUILD
+from conftest import BUILD, PATIENCE
 
 BIN = next(iter(sorted(glob.glob("/usr/lib/postgresql/*/bin"))), None)
 IDENTITY = 64150
@@ -29,7 +28,7 @@ class Database:
 
     def run(self, *command):
         p = subprocess.run(command, user=65534, group=65534, extra_groups=[], cwd=self.dir, capture_output=True, text=True,
-                           env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": self.dir}, timeout=60)
+                           env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": self.dir}, timeout=PATIENCE)
         assert p.returncode == 0, p.stderr + p.stdout
 
     def start(self):
@@ -63,7 +62,7 @@ def pg(serve, database):
 
 def ctl(server, *args, password=None, code=0):
     p = subprocess.run([f"{BUILD}/sallyctl", "--config", server.conf, "account", *args], input=password, capture_output=True, text=True,
-                       timeout=120)
+                       timeout=PATIENCE)
     assert p.returncode == code, (args, p.stdout, p.stderr)
     return p.stdout
 
@@ -117,10 +116,8 @@ def test_lost_database(pg, database):
     f.mkd("goes-on")
     with s.ftp("alice") as g:       # stands in the configuration
         g.pwd()
-    start = time.monotonic()
     with pytest.raises(ftplib.error_temp, match="421"):
         s.ftp("pat", "pw")
-    assert time.monotonic() - start < 10
     f.rmd("goes-on")
     database.start()
     s.ftp("pat", "pw").quit()

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from conftest import BUILD
+from conftest import BUILD, PATIENCE
 
 
 
@@ -24,7 +24,7 @@ def start(serve, limits):
 
 
 def ctl(server, *args):
-    p = subprocess.run([f"{BUILD}/sallyctl", "--config", server.conf, "quota", *args, "--json"], capture_output=True, text=True, timeout=60)
+    p = subprocess.run([f"{BUILD}/sallyctl", "--config", server.conf, "quota", *args, "--json"], capture_output=True, text=True, timeout=PATIENCE)
     return json.loads(p.stdout) if p.stdout else p.returncode
 
 

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import UIDS, tree_digest
+from conftest import PATIENCE, UIDS, tree_digest
 
 ODD_NAMES = ["plain.txt", "with space", " leading", "trailing ", "ünï-cödé", "-rf", "#hash", "[x]", "a*b", "semi;colon", "quote'",
              'double"quote', "back\\slash", "per%cent", "dollar$x", "dots..", ".hidden", "x" * 200]
@@ -36,13 +36,13 @@ def fill(server, folder, count=40, names=ODD_NAMES):
 
 
 def run(*command, **options):
-    options.setdefault("timeout", 120)
+    options.setdefault("timeout", PATIENCE)
     return subprocess.run(command, capture_output=True, **options)
 
 
 def lftp(server, script):
     need("lftp")
-    return run("lftp", "-c", f"set ssl:verify-certificate no; set net:max-retries 1; set net:timeout 15; set cmd:fail-exit yes; "
+    return run("lftp", "-c", f"set ssl:verify-certificate no; set net:max-retries 1; set net:timeout 60; set cmd:fail-exit yes; "
                f"open -u alice,alice -p {server.port} 127.0.0.1; {script}")
 
 

@@ -8,13 +8,13 @@ import subprocess
 
 import pytest
 
-from conftest import BUILD, TOP
+from conftest import BUILD, PATIENCE, TOP
 
 SALLYPORTD = f"{BUILD}/sallyportd"
 
 
 def run(config, *words):
-    return subprocess.run([SALLYPORTD, "-f", str(config), *words], capture_output=True, text=True, timeout=30)
+    return subprocess.run([SALLYPORTD, "-f", str(config), *words], capture_output=True, text=True, timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -95,14 +95,14 @@ def test_fail2ban_filter(tmp_path):
                    head + '2001:db8::7 user="x reason=internal rhost=10.0.0.1 y" reason=unknown-user attempt=1 tls=0\n' +
                    head + "192.0.2.8 user=bob reason=source-unavailable attempt=1 tls=0\n" +
                    head + '192.0.2.9 user="a\\" reason=wrong-password " reason=internal attempt=1\n')
-    r = subprocess.run(["fail2ban-regex", str(log), f"{TOP}/contrib/fail2ban/filter.conf"], capture_output=True, text=True, timeout=60)
+    r = subprocess.run(["fail2ban-regex", str(log), f"{TOP}/contrib/fail2ban/filter.conf"], capture_output=True, text=True, timeout=PATIENCE)
     assert re.search(r"Lines: 4 lines, 0 ignored, 2 matched, 2 missed", r.stdout), r.stdout
 
 
 def test_the_filter_knows_a_real_line(server):
     with pytest.raises(ftplib.error_perm):
         f = ftplib.FTP()
-        f.connect("127.0.0.1", server.port, timeout=20)
+        f.connect("127.0.0.1", server.port, timeout=PATIENCE)
         f.login("bob", "wrong")
     line = server.wait_log(r".*event=auth-failure.*").group(0)
     pattern = re.search(r"^failregex = (.*)$", open(f"{TOP}/contrib/fail2ban/filter.conf").read(), re.M).group(1)
@@ -112,7 +112,7 @@ def test_the_filter_knows_a_real_line(server):
 
 
 def test_unit_has_the_listeners_capabilities():
-    roles = subprocess.run([SALLYPORTD, "print-roles"], capture_output=True, text=True, timeout=30).stdout
+    roles = subprocess.run([SALLYPORTD, "print-roles"], capture_output=True, text=True, timeout=PATIENCE).stdout
     listener = roles.split("\n\n")[0]
     have = set(re.search(r"spare .*capabilities: (.*)", listener).group(1).upper().split())
     for name in ("sallyport.service", "sallyport@.service"):
@@ -124,7 +124,7 @@ def test_unit_has_the_listeners_capabilities():
 @pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="no systemd")
 def test_the_users_can_be_made(tmp_path):
     (tmp_path / "etc").mkdir()
-    r = subprocess.run(["systemd-sysusers", f"--root={tmp_path}", f"{TOP}/etc/sallyport.sysusers"], capture_output=True, text=True, timeout=60)
+    r = subprocess.run(["systemd-sysusers", f"--root={tmp_path}", f"{TOP}/etc/sallyport.sysusers"], capture_output=True, text=True, timeout=PATIENCE)
     assert r.returncode == 0, r.stderr
     users = (tmp_path / "etc/passwd").read_text()
     for name in ("sallyport", "sallyport-monitor", "sallyport-keeper"):
@@ -138,5 +138,5 @@ def test_units_are_valid(tmp_path):
         text = re.sub(r"=\S*/(sallyportd|sallyctl)\b", rf"={BUILD}/\1", text)
         (tmp_path / name).write_text(re.sub(r"^Documentation=.*\n", "", text, flags=re.M))
     r = subprocess.run(["systemd-analyze", "verify", *(str(tmp_path / n) for n in ("sallyport.service", "sallyport@.service", "sallyport.socket"))],
-                       capture_output=True, text=True, timeout=60)
+                       capture_output=True, text=True, timeout=PATIENCE)
     assert r.returncode == 0, r.stderr

@@ -5,10 +5,9 @@ import os
 import socket
 import subprocess
 import threading
-import time
 
 import pytest
-from conftest import UIDS, read_all
+from conftest import UIDS, read_all, wait_for
 
 
 def own(path, user="alice"):
@@ -34,11 +33,9 @@ def read(server, name):
         return f.read()
 
 
-def wait_for(condition, seconds=5):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
+def partial_size(top):
+    """Bytes of what is being uploaded into an otherwise empty folder."""
+    return sum(os.stat(f"{top}/{n}").st_size for n in os.listdir(top))
 
 
 def test_an_upload_has_its_name_only_when_complete(server):
@@ -47,7 +44,7 @@ def test_an_upload_has_its_name_only_when_complete(server):
     data = r.passive()
     assert r.cmd("STOR atomic/f")[0] == 150
     data.sendall(b"half")
-    time.sleep(0.2)
+    wait_for(lambda: partial_size(top) == 4)
     assert "f" not in os.listdir(top)
     with server.ftp() as other:
         assert other.nlst("atomic") == []
@@ -67,7 +64,7 @@ def test_a_client_that_vanishes_leaves_the_old_file(server):
     data = r.passive()
     assert r.cmd("STOR vanish/f")[0] == 150
     data.sendall(b"new")
-    time.sleep(0.1)
+    wait_for(lambda: partial_size(top) == len("old content") + 3)
     data.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     data.close()
     r.close()
@@ -76,14 +73,14 @@ def test_a_client_that_vanishes_leaves_the_old_file(server):
 
 
 def test_a_broken_off_new_file_can_be_resumed(server):
-    folder(server, "resume")
+    top = folder(server, "resume")
     content = os.urandom(1 << 20)
     r = server.raw().login()
     r.cmd("TYPE I")
     data = r.passive()
     assert r.cmd("STOR resume/f")[0] == 150
     data.sendall(content[:500000])
-    time.sleep(0.2)
+    wait_for(lambda: partial_size(top) > 0)
     r.send("ABOR\r\n")
     assert r.reply()[0] == 426 and r.reply()[0] == 226
     data.close()
@@ -180,7 +177,7 @@ def test_a_hundred_thousand_entries(server):
     for i in range(count):
         os.close(os.open(f"entry-{i:06d}", os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=fd))
     os.close(fd)
-    with server.ftp(timeout=60) as f:
+    with server.ftp() as f:
         names = [name for name, facts in f.mlsd("many") if facts["type"] == "file"]
         assert len(names) == count == len(set(names))
         lines = []

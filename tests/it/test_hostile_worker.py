@@ -5,11 +5,10 @@ tests/hostile/worker.c runs in the worker's sandbox and does what the test tells
 import os
 import re
 import socket
-import time
 
 import pytest
 
-from conftest import BUILD, HASHES, TOP, UIDS, alive
+from conftest import BUILD, HASHES, PATIENCE, TOP, UIDS, alive, wait_for
 
 pytestmark = pytest.mark.skipif(not os.path.exists(f"{BUILD}/hostile-worker"), reason="hostile-worker is not built")
 SECRET = b"SECRET OF ANOTHER TENANT"
@@ -28,19 +27,18 @@ class Hostile:
     """The client's end of a session whose worker obeys."""
 
     def __init__(self, server, user=None):
-        for _ in range(100):
-            self.sock = socket.create_connection(("127.0.0.1", server.port), 60)
-            self.file = self.sock.makefile("rb")
-            greeting = self.file.readline()
-            if greeting == b"220 at your service\n":
-                break
-            # A spare of the generation before, or none yet.
-            self.close()
-            time.sleep(0.1)
-        else:
-            pytest.fail(f"no hostile worker serves: {greeting}")
+        wait_for(lambda: self.served(server), "no hostile worker serves")
         if user:
             assert self.do(f"login {user} {user}") == "LOGIN_OK"
+
+    def served(self, server):
+        self.sock = socket.create_connection(("127.0.0.1", server.port), PATIENCE)
+        self.file = self.sock.makefile("rb")
+        if self.file.readline() == b"220 at your service\n":
+            return True
+        # A spare of the generation before, or none yet.
+        self.close()
+        return False
 
     def do(self, line):
         """The answer to an order; empty when the worker has gone."""
@@ -70,7 +68,7 @@ class Host:
         os.unlink(libexec / "sallyport-worker")
         os.symlink(f"{BUILD}/hostile-worker", libexec / "sallyport-worker")
         server.process.send_signal(1)
-        server.wait_log("event=reloaded", 20)
+        server.wait_log("event=reloaded")
         self.session().close()
 
     def session(self, user=None):

@@ -10,7 +10,7 @@ import tempfile
 
 import pytest
 
-from conftest import BUILD, TOP, Server, password_hash
+from conftest import BUILD, PATIENCE, Server, TOP, password_hash
 
 CTL = f"{BUILD}/sallyctl"
 UID = 64121
@@ -333,7 +333,7 @@ def test_import_of_pyftpdlib(tmp_path):
     source = tmp_path / "authorizer"
     source.write_text("user bob secret /srv/bob elr msg_login=Hello there\noverride bob in elradfmwMT recursive\n"
                       "anonymous /srv/pub\nhook deny-prefix /restricted/\n")
-    r = subprocess.run([CTL, "import", "pyftpdlib", str(source), "--json"], capture_output=True, text=True, timeout=60)
+    r = subprocess.run([CTL, "import", "pyftpdlib", str(source), "--json"], capture_output=True, text=True, timeout=PATIENCE)
     text = json.loads(r.stdout)["configuration"]
     assert r.returncode == 0 and "accounts = config, anonymous" in text and "login_message = Hello there" in text
     conf = tmp_path / "c.conf"
@@ -343,7 +343,7 @@ def test_import_of_pyftpdlib(tmp_path):
     for command, path, code in (("STOR", "/in/x", 0), ("STOR", "/x", 1), ("RETR", "/restricted/x", 1)):
         assert ctl(conf, "why", "bob", command, path).returncode == code
     source.write_text("user bob secret /srv/bob elx\n")
-    assert subprocess.run([CTL, "import", "pyftpdlib", str(source)], capture_output=True, timeout=60).returncode == 78
+    assert subprocess.run([CTL, "import", "pyftpdlib", str(source)], capture_output=True, timeout=PATIENCE).returncode == 78
 
 
 def test_diff(conf, tmp_path):

@@ -10,7 +10,7 @@ import zlib
 
 import pytest
 
-from conftest import UIDS, Raw, read_all
+from conftest import PATIENCE, Raw, UIDS, free_port, read_all
 
 IAC_IP_DM = b"\xff\xf4\xff\xf2"
 BIG = 64 << 20
@@ -34,13 +34,6 @@ def read(server, name):
 def sparse(server, name, size):
     write(server, name, b"")
     os.truncate(home(server, name), size)
-
-
-def wait_for(condition, seconds=5):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -194,14 +187,15 @@ def test_an_over_long_line_is_refused_once_and_no_part_is_executed(server, raw):
 
 def test_an_endless_line_does_not_grow_the_worker(server):
     r = server.raw().login()
-    before = sum(memory(p) for p in server.pids())
-    r.sock.settimeout(5)
+    peer = "%s:%d" % r.sock.getsockname()
+    mine = next(w["pids"] for w in server.ctl("who") if w["peer"] == peer).values()
+    before = sum(memory(p) for p in mine)
     try:
         for _ in range(160):
             r.send(b"A" * 65536)
     except OSError:
         pass
-    assert sum(memory(p) for p in server.pids()) - before < 4 << 20
+    assert sum(memory(p) for p in mine) - before < 4 << 20
     r.close()
 
 
@@ -360,7 +354,6 @@ def test_a_closed_control_connection_breaks_the_transfer_off(server):
     assert r.cmd("STOR kept")[0] == 150
     data.sendall(b"part")
     r.close()
-    data.settimeout(5)
     try:
         data.recv(1)
     except ConnectionError:
@@ -568,8 +561,7 @@ def test_bounce_is_refused(server, line):
 def test_data_from_a_stranger_is_not_taken(server, raw):
     write(server, "secret", b"secret")
     address = pasv(raw)
-    stranger = socket.create_connection(address, 5, ("127.0.0.2", 0))
-    stranger.settimeout(0.3)
+    stranger = socket.create_connection(address, PATIENCE, ("127.0.0.2", 0))
     raw.send("RETR secret\r\n")
     got = b""
     try:
@@ -577,7 +569,7 @@ def test_data_from_a_stranger_is_not_taken(server, raw):
     except OSError:
         pass
     assert got == b""
-    with socket.create_connection(address, 5) as data:
+    with socket.create_connection(address, PATIENCE) as data:
         assert raw.reply()[0] == 150 and data.recv(100) == b"secret"
     assert raw.reply()[0] == 226
     stranger.close()
@@ -587,7 +579,7 @@ def test_data_from_a_stranger_is_not_taken(server, raw):
 def test_active_mode(server, raw, form):
     write(server, "f", b"content")
     with socket.create_server(("127.0.0.1", 0)) as s:
-        s.settimeout(5)
+        s.settimeout(PATIENCE)
         port = s.getsockname()[1]
         line = f"PORT 127,0,0,1,{port >> 8},{port & 255}" if form == "PORT" else f"EPRT |1|127.0.0.1|{port}|"
         assert raw.cmd(line)[0] == 200
@@ -603,9 +595,7 @@ def test_active_mode(server, raw, form):
 
 def six():
     try:
-        with socket.socket(socket.AF_INET6) as s:
-            s.bind(("::1", 0))
-            return s.getsockname()[1]
+        return free_port("::1")
     except OSError:
         return 0
 
@@ -617,18 +607,18 @@ def test_ipv6(serve):
     server = serve(sections=f"[listener six]\nlisten = [::1]:{port}\n")
     write(server, "f", b"content")
     r = Raw.__new__(Raw)
-    r.sock = socket.create_connection(("::1", port), 10)
+    r.sock = socket.create_connection(("::1", port), PATIENCE)
     r.file = r.sock.makefile("rb")
     r.login()
     code, text = r.cmd("PASV")
     assert code == 425 and "EPSV" in text, text
     assert r.cmd("EPSV 1")[0] == 522
     data_port = int(re.search(r"\|\|\|(\d+)\|", r.cmd("EPSV 2")[1]).group(1))
-    with socket.create_connection(("::1", data_port), 5) as data:
+    with socket.create_connection(("::1", data_port), PATIENCE) as data:
         assert r.cmd("RETR f")[0] == 150 and data.recv(100) == b"content"
     assert r.reply()[0] == 226
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as s:
-        s.settimeout(5)
+        s.settimeout(PATIENCE)
         assert r.cmd(f"EPRT |2|::1|{s.getsockname()[1]}|")[0] == 200
         r.send("RETR f\r\n")
         with s.accept()[0] as data:

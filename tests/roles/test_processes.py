@@ -1,6 +1,5 @@
 """Every process of a running server is what privsep/roles.def says, seen from /proc."""
 import contextlib
-import json
 import os
 import re
 import signal
@@ -9,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import BUILD, ROLE_USERS, UIDS
+from conftest import BUILD, ROLE_USERS, UIDS, wait_for
 
 PROGRAMS = {"sallyport-monit": "monitor", "sallyport-worke": "worker", "sallyport-agent": "agent",
             "sallyport-keepe": "keeper"}
@@ -109,14 +108,15 @@ def check(pid, role, phase):
 
 def wait_for_spares(server):
     """The processes, once nothing changes any more: no session is ending or starting."""
-    before = None
-    for _ in range(100):
+    def settled():
+        status = server.ctl("status")
         now = processes(server)
-        if now == before and len(now.get("worker", [])) >= 3:
-            return now
-        before = now
+        if status["sessions"] or status["waiting"] or len(now.get("worker", [])) < 3:
+            return None
         time.sleep(0.1)
-    pytest.fail("there are no spares")
+        return now if now == processes(server) else None
+
+    return wait_for(settled, "there are no spares")
 
 
 def test_table_is_complete():
@@ -181,7 +181,6 @@ def test_limits_and_dumps(server):
 def test_after_login_nobody_is_root(server):
     ftp = server.ftp("alice")
     ftp.voidcmd("NOOP")
-    time.sleep(0.3)
     pids = session_of(server, ftp)
     for role in ("worker", "monitor", "agent"):
         check(pids[role], role, "live")
@@ -198,21 +197,13 @@ def test_groups_of_the_user_and_no_others(server):
 
 
 def wait_gone(pids):
-    for _ in range(120):
-        if not any(os.path.exists(f"/proc/{p}") for p in pids):
-            return
-        time.sleep(0.05)
-    pytest.fail(f"still there: {[p for p in pids if os.path.exists(f'/proc/{p}')]}")
+    wait_for(lambda: not any(os.path.exists(f"/proc/{p}") for p in pids), f"still there, of {pids}")
 
 
 def session_of(server, raw):
     """role -> pid of the session that serves this connection, as the listener knows it."""
-    with open(server.conf) as f:
-        control = re.search(r"^control_socket = (.*)$", f.read(), re.M)[1]
-    text = subprocess.run([f"{BUILD}/sallyctl", "--socket", control, "--json", "who"], capture_output=True, text=True,
-                          check=True).stdout
     port = raw.sock.getsockname()[1]
-    return next(w["pids"] for w in json.loads(text) if w["peer"] == f"127.0.0.1:{port}")
+    return next(w["pids"] for w in server.ctl("who") if w["peer"] == f"127.0.0.1:{port}")
 
 
 @pytest.mark.parametrize("victim", ["worker", "monitor", "agent"])
@@ -230,11 +221,7 @@ def test_one_killed_takes_the_session_and_nothing_else(server, victim):
 def test_killed_template_is_replaced(server):
     old = wait_for_spares(server)["worker"][0]
     os.kill(old, signal.SIGKILL)
-    for _ in range(200):
-        pids = processes(server)["worker"]
-        if old not in pids and len(pids) >= 3:
-            break
-        time.sleep(0.05)
+    wait_for(lambda: old not in processes(server)["worker"] and len(processes(server)["worker"]) >= 3)
     assert server.ftp("alice").voidcmd("NOOP").startswith("200")
 
 
