@@ -164,9 +164,9 @@ class Server:
                 text += f.read()
         return text
 
-    def wait_log(self, pattern):
-        """The first match of a pattern in the log, waiting for it."""
-        end = time.monotonic() + PATIENCE
+    def wait_log(self, pattern, seconds=PATIENCE):
+        """The first match of a pattern in the log, waiting for it; seconds: where PATIENCE is too short."""
+        end = time.monotonic() + max(seconds, PATIENCE)
         while time.monotonic() < end:
             m = re.search(pattern, self.log())
             if m:
