@@ -81,6 +81,7 @@ role_json(struct json *j, const struct role_row *r)
 	json_bool(j, "empty_root", (r->flags & ROLE_EMPTY_ROOT) != 0);
 	json_bool(j, "empty_network", (r->flags & ROLE_EMPTY_NET) != 0);
 	json_unsigned(j, "files", r->files);
+	json_unsigned(j, "memory_mib", r->memory);
 	json_open(j, "phases", '[');
 	for (int p = 0; p < PHASE_COUNT; p++) {
 		json_open(j, NULL, '{');

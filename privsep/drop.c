@@ -277,20 +277,31 @@ drop_monitor(const struct role_id *id, uint64_t caps)
 	return r != 0 ? r : sandbox_enter(PHASE_LIVE);
 }
 
+/* Whoever started the server may have set a lower one, which stays. */
+static int
+limit_to(__rlimit_resource_t what, rlim_t most)
+{
+	struct rlimit l;
+
+	if (getrlimit(what, &l) < 0)
+		return -errno;
+	if (l.rlim_max > most)
+		l.rlim_max = most;
+	if (l.rlim_cur > l.rlim_max)
+		l.rlim_cur = l.rlim_max;
+	return setrlimit(what, &l) < 0 ? -errno : 0;
+}
+
 int
 drop_limits(const struct role_row *row)
 {
-	struct rlimit none = { 0, 0 };
+	int r = limit_to(RLIMIT_CORE, 0);
 
-	if (setrlimit(RLIMIT_CORE, &none) < 0)
-		return -errno;
-	if (row->files != 0) {
-		struct rlimit files = { row->files, row->files };
-
-		if (setrlimit(RLIMIT_NOFILE, &files) < 0)
-			return -errno;
-	}
-	return 0;
+	if (r == 0 && row->files != 0)
+		r = limit_to(RLIMIT_NOFILE, row->files);
+	if (r == 0 && row->memory != 0)
+		r = limit_to(RLIMIT_DATA, (rlim_t)row->memory << 20);
+	return r;
 }
 
 static int

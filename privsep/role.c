@@ -24,8 +24,8 @@
 #define FILTERS(...)	{ __VA_ARGS__ }
 
 static const struct role_row rows[] = {
-#define ROLE(role, name, program, users, caps, filters, flags, files, doc) \
-	{ role, name, program, users, caps, filters, flags, files, doc },
+#define ROLE(role, name, program, users, caps, filters, flags, files, memory, doc) \
+	{ role, name, program, users, caps, filters, flags, files, memory, doc },
 #include "privsep/roles.def"
 #undef ROLE
 };

@@ -56,6 +56,7 @@ struct role_row {
 	enum role_filter filter[PHASE_COUNT];
 	unsigned flags;		/* enum role_flag */
 	unsigned files;		/* RLIMIT_NOFILE from the template on, 0: unchanged */
+	unsigned memory;	/* RLIMIT_DATA in MiB from the template on, 0: unchanged */
 	const char *doc;
 };
 

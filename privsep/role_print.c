@@ -42,8 +42,8 @@ role_print(FILE *out)
 			print_caps(out, r->caps[p]);
 			putc('\n', out);
 		}
-		fprintf(out, "    %s%sdescriptors: %u%s\n\n", (r->flags & ROLE_EMPTY_ROOT) != 0 ? "empty root; " : "",
+		fprintf(out, "    %s%sdescriptors: %u%s; memory: %u%s\n\n", (r->flags & ROLE_EMPTY_ROOT) != 0 ? "empty root; " : "",
 		    (r->flags & ROLE_EMPTY_NET) != 0 ? "empty network namespace; " : "", r->files,
-		    r->files == 0 ? " (as the server's)" : "");
+		    r->files == 0 ? " (as the server's)" : "", r->memory, r->memory == 0 ? " (as the server's)" : " MiB");
 	}
 }

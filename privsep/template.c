@@ -213,7 +213,7 @@ start(void)
 static void
 ignore_signals(void)
 {
-	static const int ignored[] = { SIGINT, SIGHUP, SIGPIPE, SIGQUIT };
+	static const int ignored[] = { SIGINT, SIGHUP, SIGPIPE, SIGQUIT, SIGXFSZ };
 
 	for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
 		(void)signal(ignored[i], SIG_IGN);

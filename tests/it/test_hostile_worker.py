@@ -186,6 +186,8 @@ def test_nothing_is_reached_but_the_descriptors(host):
         service.accept()
     assert h.do(f"limit {victim}") == "error ENOSYS"
     assert h.do("reopen") == "error EACCES"
+    assert h.do("memory 100") == "ok 0"
+    assert h.do("memory 300") == "error ENOMEM"
     assert h.do("login x y").startswith("closed")
     for deadly in (f"trace {victim}", f"kill {victim}"):
         assert host.session("alice").do(deadly) == "", deadly

@@ -189,12 +189,15 @@ landlock_writing(void)
 static int
 limits_of_a_role(void)
 {
-	struct rlimit core, files;
+	struct rlimit core, files, memory;
 
 	if (drop_limits(role_row(ROLE_WORKER)) != 0)
 		return 1;
 	getrlimit(RLIMIT_CORE, &core);
 	getrlimit(RLIMIT_NOFILE, &files);
+	getrlimit(RLIMIT_DATA, &memory);
+	if (memory.rlim_max != (rlim_t)role_row(ROLE_WORKER)->memory << 20 || memory.rlim_max == 0)
+		return 3;
 	return core.rlim_max == 0 && files.rlim_max == role_row(ROLE_WORKER)->files ? 0 : 2;
 }
 
