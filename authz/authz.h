@@ -206,6 +206,8 @@ void authz_free(struct authz_policy *);
 size_t authz_layer_count(const struct authz_policy *);
 /* "ups", "sftpplus", ... */
 const char *authz_layer_name(const struct authz_policy *, size_t layer);
+/* Whether any layer's answer depends on the path. */
+bool authz_judges_paths(const struct authz_policy *);
 /* Whether any layer needs struct authz_tree: saves its preparation otherwise. */
 bool authz_needs_tree(const struct authz_policy *);
 
@@ -270,15 +272,9 @@ uint32_t authz_child_rights(struct authz_policy *, const struct authz_object *fo
 
 /* ---------------------------------------------------------------- listings */
 
-/*
- * A listing decides 20,000 members at the price of a few: where no rule tells
- * members of this folder apart, the answer is computed once.
- */
-struct authz_listing {
-	struct authz_policy *policy;
-	const char *path;		/* of the folder */
-	bool folders_only;		/* only TRAVERSE is held */
-	bool hide_control;		/* .passwd and .permissions are not shown */
+/* One path of the folder. */
+struct authz_listing_view {
+	const char *path;
 	uint8_t uniform;		/* bit of enum authz_kind: cached below */
 	uint8_t known;			/* bit of enum authz_kind: computed already */
 	uint32_t rights[AUTHZ_KINDS], inside[AUTHZ_KINDS];
@@ -286,8 +282,24 @@ struct authz_listing {
 	char buffer[4096 + 256 + 32];	/* not initialised beyond what is used */
 };
 
-/* Begins: granted is authz_verdict.granted of the LIST or NLST. The path is kept by reference. */
-void authz_listing_begin(struct authz_listing *, struct authz_policy *, const char *path, uint32_t granted);
+/*
+ * A listing decides 20,000 members at the price of a few: where no rule tells
+ * members of this folder apart, the answer is computed once.
+ */
+struct authz_listing {
+	struct authz_policy *policy;
+	bool folders_only;		/* only TRAVERSE is held */
+	bool hide_control;		/* .passwd and .permissions are not shown */
+	unsigned count;			/* of views: two when the folder was reached over a link and both paths count */
+	struct authz_listing_view views[2];
+};
+
+/*
+ * Begins: granted is authz_verdict.granted of the LIST or NLST; path and
+ * resolved are those of its object and are kept by reference.
+ */
+void authz_listing_begin(struct authz_listing *, struct authz_policy *, const char *path, const char *resolved,
+    uint32_t granted);
 /* Whether the member is shown at all. */
 bool authz_listing_shows(const struct authz_listing *, const char *name, bool folder);
 /* Rights of a member, and (folders) of a new member in it; inside may be NULL. */

@@ -94,8 +94,10 @@ authz_reason(
 			text_add(&t, "no layer: accounts without one may only look and fetch (%s is missing)",
 			    authz_right_word(v->missing));
 		else
-			text_add(&t, v->missing & AUTHZ_PASSWD ? "this account may not change its password"
-							       : "the path cannot be judged");
+			text_add(&t, v->missing & AUTHZ_PASSWD ? "this account may not change its password" :
+			    v->missing & AUTHZ_SYMLINK ? "with link_policy = typed those whom rules about paths bind "
+							 "may not make links" :
+							 "the path cannot be judged");
 		return dst;
 	}
 	if (o && !authz_op_session(v->op)) {

@@ -441,6 +441,12 @@ cluster_uniform(struct layer *l, const char *folder, enum authz_kind kind, uint3
 	return true;
 }
 
+static bool
+cluster_judges_paths(const struct layer *l)
+{
+	return !is_administrator(l->policy);
+}
+
 const struct dialect dialect_ftpcluster = {
 	.name = "ftpcluster",
 	.compile = cluster_compile,
@@ -448,5 +454,6 @@ const struct dialect dialect_ftpcluster = {
 	.session = cluster_session,
 	.cite = cluster_cite,
 	.uniform = cluster_uniform,
+	.judges_paths = cluster_judges_paths,
 	.release = cluster_release,
 };

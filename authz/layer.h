@@ -76,6 +76,7 @@ struct authz_policy {
 	struct authz_tree tree;
 	struct layer *layers;
 	size_t layer_count;
+	uint32_t base;			/* what the account may have at most, whatever the layers say */
 	struct authz_hit *hits;		/* what made each layer answer at the last decision */
 	char *last_upload;		/* malloc'ed */
 	uint32_t listing;		/* number of the listing being made, 0: none */
@@ -131,6 +132,8 @@ struct dialect {
 	 * of a new member in them.  NULL: yes, and rights() of any member tells.
 	 */
 	bool (*uniform)(struct layer *, const char *folder, enum authz_kind, uint32_t *rights, uint32_t *inside);
+	/* Whether the rules tell paths apart; NULL: never. */
+	bool (*judges_paths)(const struct layer *);
 	/* Frees what is not in the arena; may be NULL. */
 	void (*release)(struct layer *);
 };

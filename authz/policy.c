@@ -189,6 +189,32 @@ compile_layers(struct authz_policy *p, struct authz_problems *problems)
 	return 0;
 }
 
+bool
+authz_judges_paths(const struct authz_policy *p)
+{
+	for (size_t i = 0; i < p->layer_count; i++) {
+		const struct layer *l = &p->layers[i];
+
+		if (l->prefix || (!l->error && l->dialect->judges_paths && l->dialect->judges_paths(l)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Without any layer an account may look and fetch.  Where links are judged by
+ * their own path only, nobody who is bound by rules about paths can make them.
+ */
+static uint32_t
+base_rights(const struct authz_policy *p)
+{
+	uint32_t rights = p->layer_count ? AUTHZ_ALL : AUTHZ_READ_ONLY | AUTHZ_PASSWD;
+
+	if ((p->subject.choices & AUTHZ_LINKS_TYPED) && authz_judges_paths(p))
+		rights &= ~(uint32_t)AUTHZ_SYMLINK;
+	return p->subject.may_change_password ? rights : rights & ~(uint32_t)AUTHZ_PASSWD;
+}
+
 struct authz_policy *
 authz_compile(const struct authz_source *list, size_t n, const struct authz_subject *subject,
     const struct authz_tree *tree, struct authz_problems *problems)
@@ -202,8 +228,10 @@ authz_compile(const struct authz_source *list, size_t n, const struct authz_subj
 	if (tree)
 		p->tree = *tree;
 	if (copy_subject(p, subject) == 0 && add_sources(p, list, n, problems) == 0 &&
-	    compile_layers(p, problems) == 0)
+	    compile_layers(p, problems) == 0) {
+		p->base = base_rights(p);
 		return p;
+	}
 	authz_free(p);
 	return NULL;
 }
@@ -306,15 +334,6 @@ missing_of(const struct authz_need *need, uint32_t held)
 	return best;
 }
 
-/* Without any layer an account may look and fetch. */
-static uint32_t
-base_rights(const struct authz_policy *p)
-{
-	uint32_t rights = p->layer_count ? AUTHZ_ALL : AUTHZ_READ_ONLY | AUTHZ_PASSWD;
-
-	return p->subject.may_change_password ? rights : rights & ~(uint32_t)AUTHZ_PASSWD;
-}
-
 /* What any state of the target may need: the system call, not an earlier look, shows which one it was. */
 static uint32_t
 wanted(enum authz_op op)
@@ -360,6 +379,8 @@ fold(struct authz_policy *p, const struct request *r, const struct authz_need *n
 static bool
 fold_session(struct authz_policy *p, const struct authz_need *need, struct authz_verdict *v)
 {
+	bool may = satisfied(need, v->granted);
+
 	for (size_t i = 0; i < p->layer_count; i++) {
 		struct layer *l = &p->layers[i];
 
@@ -367,7 +388,7 @@ fold_session(struct authz_policy *p, const struct authz_need *need, struct authz
 			continue;
 		memset(&p->hits[i], 0, sizeof(p->hits[i]));
 		v->granted &= l->error ? 0 : l->dialect->session(l, &p->hits[i]);
-		if (v->layer < 0 && !satisfied(need, v->granted)) {
+		if (may && v->layer < 0 && !satisfied(need, v->granted)) {
 			v->layer = (int)i;
 			v->hit = p->hits[i];
 		}
@@ -393,7 +414,7 @@ authz_decide(struct authz_policy *p, enum authz_op op, const struct authz_object
 	memset(v, 0, sizeof(*v));
 	v->layer = -1;
 	v->op = op;
-	v->granted = base_rights(p);
+	v->granted = p->base;
 	p->listing = 0;
 	if (authz_op_session(op))
 		return fold_session(p, need, v);
@@ -404,6 +425,8 @@ authz_decide(struct authz_policy *p, enum authz_op op, const struct authz_object
 	}
 	v->allow = satisfied(need, v->granted);
 	v->missing = missing_of(need, v->granted);
+	if (!v->allow)
+		return false;
 	r.path = r.typed = o->path;
 	r.len = strlen(r.path);
 	r.kind = o->kind;
@@ -424,7 +447,7 @@ authz_decide(struct authz_policy *p, enum authz_op op, const struct authz_object
 static uint32_t
 rights_on(struct authz_policy *p, struct request *r)
 {
-	uint32_t rights = base_rights(p);
+	uint32_t rights = p->base;
 	struct authz_hit hit;
 
 	for (size_t i = 0; i < p->layer_count; i++) {
@@ -465,7 +488,7 @@ authz_session_rights(struct authz_policy *p)
 
 	memset(&v, 0, sizeof(v));
 	v.layer = -1;
-	v.granted = base_rights(p);
+	v.granted = p->base;
 	fold_session(p, authz_need(AUTHZ_OP_UMASK, AUTHZ_MISSING), &v);
 	return v.granted & (AUTHZ_UMASK | AUTHZ_PASSWD | AUTHZ_USERADM);
 }

@@ -528,6 +528,14 @@ folders_pyftpdlib(const struct layer *l, lint_folder_found *found, void *context
 	}
 }
 
+static bool
+letters_judge_paths(const struct layer *l)
+{
+	const struct letters *s = l->state;
+
+	return s->override_count || s->hook_count;
+}
+
 const struct dialect dialect_pyftpdlib = {
 	.name = "pyftpdlib",
 	.compile = letters_compile,
@@ -535,4 +543,5 @@ const struct dialect dialect_pyftpdlib = {
 	.session = letters_session,
 	.cite = letters_cite,
 	.uniform = letters_uniform,
+	.judges_paths = letters_judge_paths,
 };

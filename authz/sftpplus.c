@@ -423,6 +423,12 @@ sftpplus_uniform(struct layer *l, const char *folder, enum authz_kind kind, uint
 	return true;
 }
 
+static bool
+sftpplus_judges_paths(const struct layer *l)
+{
+	return ((const struct sftpplus *)l->state)->rule_count > 0;
+}
+
 const struct dialect dialect_sftpplus = {
 	.name = "sftpplus",
 	.joins = sftpplus_joins,
@@ -432,5 +438,6 @@ const struct dialect dialect_sftpplus = {
 	.session = sftpplus_session,
 	.cite = sftpplus_cite,
 	.uniform = sftpplus_uniform,
+	.judges_paths = sftpplus_judges_paths,
 	.release = sftpplus_release,
 };

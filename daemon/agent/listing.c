@@ -45,8 +45,10 @@ struct listing {
 	struct format format_state;
 	char owner[33];
 	size_t top_len;		/* of the path of the listing's first folder */
+	size_t typed_len;	/* the same, as the client named it */
 	size_t prefix_len;
 	char path[ROOT_PATH_MAX + 1];	/* of the folder being read */
+	char typed[ROOT_PATH_MAX + 1];	/* the same, over the links of the first folder */
 	char pattern[ROOT_NAME_MAX + 1];
 	char prefix[ROOT_PATH_MAX + 2];	/* of NLST: as typed */
 	struct authz_listing rules;
@@ -295,6 +297,20 @@ key_size(int fd, const char *name)
 	return (int64_t)st.stx_size;
 }
 
+/* How the client reaches a folder of the listing. Below the first one no link is followed. */
+static int
+set_typed(struct listing *l, const struct place *p)
+{
+	const char *below = p->path + l->top_len;
+
+	if (l->top_len == 0) {
+		l->typed_len = p->typed_len;
+		return str_copy(l->typed, sizeof l->typed, p->typed);
+	}
+	return str_format(l->typed + l->typed_len, sizeof l->typed - l->typed_len, "%s%s", l->typed_len > 1 ? "/" : "",
+	    below + (*below == '/')) != 0 ? -ENAMETOOLONG : 0;
+}
+
 /* Begins with the folder at a place that was found and decided. */
 static int
 enter(struct listing *l, const struct place *p, uint32_t granted, struct authz_policy *policy)
@@ -314,7 +330,7 @@ enter(struct listing *l, const struct place *p, uint32_t granted, struct authz_p
 	l->self = p->st;
 	if (l->format == LIST_FACTS && (l->facts & FACT_PERM) != 0)
 		l->can_change = listing_may_change(fd);
-	authz_listing_begin(&l->rules, policy, l->path, granted);
+	authz_listing_begin(&l->rules, policy, l->typed, l->path, granted);
 	l->tail = &l->pending;
 	return entries_open(&l->entries, fd, key, (l->options & LIST_REVERSE) != 0);
 }
@@ -334,9 +350,9 @@ next_folder(struct agent *a, struct listing *l)
 		l->depth = f->depth;
 		r = root_find(&a->root, "/", f->path, ROOT_NAME, p);
 		free(f);
-		if (r != 0 || p->error != 0 || !root_is_folder(p))
-			continue;	/* it has changed in the meantime */
-		granted = gate_rights(a, p->path, AUTHZ_FOLDER);
+		if (r != 0 || p->error != 0 || !root_is_folder(p) || set_typed(l, p) != 0)
+			continue;	/* it has changed in the meantime, or no client can name it */
+		granted = authz_rights(a->policy, &(struct authz_object){ l->typed, p->path, AUTHZ_FOLDER });
 		if ((granted & wanted) != 0) {
 			r = enter(l, p, granted, a->policy);
 			policy_list(a, l->path, l->entries.fd);
@@ -367,7 +383,7 @@ static char *
 put_head(struct agent *a, struct listing *l, char *p, bool parent)
 {
 	struct format_entry e = { .name = parent ? ".." : ".", .name_len = parent ? 2 : 1, .st = &l->self };
-	struct authz_object o = { .path = l->path, .kind = AUTHZ_FOLDER };
+	struct authz_object o = { .path = l->typed, .resolved = l->path, .kind = AUTHZ_FOLDER };
 	struct place *up = &a->place;
 
 	if (l->format == LIST_FACTS)
@@ -376,7 +392,7 @@ put_head(struct agent *a, struct listing *l, char *p, bool parent)
 		if (root_find(&a->root, l->path, "..", ROOT_NAME, up) != 0 || up->error != 0 || !up->found)
 			goto out;
 		e.st = &up->st;
-		o.path = up->path;
+		o = (struct authz_object){ .path = up->path, .kind = AUTHZ_FOLDER };
 	}
 	if (l->format == LIST_FACTS && (l->facts & FACT_PERM) != 0)
 		e.perm = listing_perm(a, e.st, authz_rights(a->policy, &o), authz_child_rights(a->policy, &o), false, false);
@@ -481,7 +497,7 @@ open_listing(struct agent *a, enum list_format format, unsigned options, uint32_
 		r = -ENOTDIR;
 	else if (!root_is_folder(p) || (l->options & LIST_SELF) != 0)
 		r = open_single(a, l, path);
-	else if ((r = set_prefix(l, path)) == 0)
+	else if ((r = set_prefix(l, path)) == 0 && (r = set_typed(l, p)) == 0)
 		r = enter(l, p, a->verdict.granted, a->policy);
 	if (r != 0) {
 		listing_close(a);

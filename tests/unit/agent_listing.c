@@ -61,6 +61,29 @@ START_TEST(names_are_as_typed)
 }
 END_TEST
 
+/* With link_policy=typed a denied folder is open through a link, all the way down, and says so. */
+START_TEST(folders_over_links_are_judged_as_typed)
+{
+	agent_test_make();
+	at->settings = "link_policy=typed\n";
+	at->dialect = "sftpplus";
+	at->rules = "allow-full-control\n/real*, deny-full-control\n/l/sub/hidden, allow-traverse";
+	make_folder("real", 0755);
+	make_folder("real/sub", 0755);
+	make_folder("real/sub/hidden", 0755);
+	make_file("real/sub/f", "x");
+	make_file("real/sub/hidden/f", "x");
+	make_link("l", "real");
+	agent_test_start();
+	ck_assert_int_eq(list(LIST_NAMES, "l", LIST_RECURSIVE, 0, text, sizeof text), MSG_LINES);
+	ck_assert_str_eq(text, "l/sub\r\nl/sub/f\r\nl/sub/hidden\r\n");
+	ck_assert_int_eq(list(LIST_FACTS, "l/sub", 0, FACT_PERM, text, sizeof text), MSG_LINES);
+	ck_assert_ptr_nonnull(strstr(text, "perm=adfrw; f\r\n"));
+	ck_assert_ptr_nonnull(strstr(text, "perm=celmp; hidden\r\n"));
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
 START_TEST(long_lines_are_exact)
 {
 	char want[512], date[32], path[96];
@@ -308,6 +331,7 @@ agent_listing_suite(void)
 	TCase *c = tcase_create("listings");
 
 	tcase_add_loop_test(c, names_are_as_typed, 0, sizeof name_rows / sizeof name_rows[0]);
+	tcase_add_test(c, folders_over_links_are_judged_as_typed);
 	tcase_add_test(c, long_lines_are_exact);
 	tcase_add_test(c, links_are_shown_as_what_they_lead_to);
 	tcase_add_test(c, link_targets_are_shown_where_granted);

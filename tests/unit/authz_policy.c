@@ -184,7 +184,7 @@ START_TEST(listings_equal_single_decisions)
 				struct authz_policy *p = policy(both, 2, b % 2 ? "/a/b" : NULL);
 				struct authz_listing *l = malloc(sizeof(*l));
 
-				authz_listing_begin(l, p, paths[i], AUTHZ_LIST);
+				authz_listing_begin(l, p, paths[i], NULL, AUTHZ_LIST);
 				for (size_t k = 0; k < 12; k++) {
 					enum authz_kind kind = k % 2 ? AUTHZ_FILE : AUTHZ_FOLDER;
 					char path[64];
@@ -209,15 +209,77 @@ START_TEST(listings_hide)
 	struct authz_policy *p = policy(&cluster, 1, NULL);
 	struct authz_listing *l = malloc(sizeof(*l));
 
-	authz_listing_begin(l, p, "/a", AUTHZ_LIST | AUTHZ_TRAVERSE);
+	authz_listing_begin(l, p, "/a", NULL, AUTHZ_LIST | AUTHZ_TRAVERSE);
 	ck_assert(authz_listing_shows(l, "x", false));
 	ck_assert(!authz_listing_shows(l, ".permissions", false));
 	ck_assert(!authz_listing_shows(l, ".passwd", false));
-	authz_listing_begin(l, p, "/a", AUTHZ_TRAVERSE);
+	authz_listing_begin(l, p, "/a", NULL, AUTHZ_TRAVERSE);
 	ck_assert(!authz_listing_shows(l, "x", false));
 	ck_assert(authz_listing_shows(l, "x", true));
 	free(l);
 	authz_free(p);
+}
+END_TEST
+
+/* What is listed over a link is judged on both paths, or as the client sees it when so configured. */
+START_TEST(listings_over_links)
+{
+	static const struct authz_source sources[] = {
+		{ "sftpplus", "allow-full-control\n/l/x, allow-list\n/real/y, allow-list", NULL, "c", 1, AUTHZ_SCOPE_ACCOUNT, NULL },
+		{ "ftpcluster", "", "/l", "c", 9, AUTHZ_SCOPE_ACCOUNT, NULL },
+	};
+	static const struct {
+		uint32_t choices;
+		const char *name;
+		bool readable;
+	} rows[] = { { 0, "x", false }, { 0, "y", false }, { 0, "z", true }, { AUTHZ_LINKS_TYPED, "x", false },
+		{ AUTHZ_LINKS_TYPED, "y", true } };
+	struct authz_listing *l = malloc(sizeof(*l));
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct authz_subject subject = who;
+		struct authz_policy *p;
+
+		subject.choices = rows[i].choices;
+		p = authz_compile(sources, 2, &subject, NULL, NULL);
+		authz_listing_begin(l, p, "/l", "/real", AUTHZ_LIST);
+		ck_assert_int_eq((authz_listing_rights(l, rows[i].name, AUTHZ_FILE, NULL) & AUTHZ_READ) != 0, rows[i].readable);
+		ck_assert(!authz_listing_shows(l, ".permissions", false));
+		authz_free(p);
+	}
+	free(l);
+}
+END_TEST
+
+/* A link that is judged by its own path only would open what rules about its target deny. */
+START_TEST(no_links_are_made_where_only_their_path_is_judged)
+{
+	static const struct {
+		const char *dialect, *text, *prefix;
+		bool may;
+	} rows[] = {
+		{ "ups", "+*", NULL, true }, { "ups", "+*", "/a", false }, { "posix1e", "", NULL, true },
+		{ "sftpplus", "allow-full-control", NULL, true }, { "sftpplus", "allow-full-control\n/b, allow-read", NULL, false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct authz_source source = { rows[i].dialect, rows[i].text, rows[i].prefix, "c", 1, AUTHZ_SCOPE_ACCOUNT, NULL };
+		struct authz_object o = { .path = "/x", .kind = AUTHZ_MISSING };
+		struct authz_subject subject = who;
+		struct authz_policy *p;
+		struct authz_verdict v;
+		char why[256];
+
+		p = authz_compile(&source, 1, &subject, NULL, NULL);
+		ck_assert(authz_decide(p, AUTHZ_OP_SYMLINK, &o, &v));
+		authz_free(p);
+		subject.choices = AUTHZ_LINKS_TYPED;
+		p = authz_compile(&source, 1, &subject, NULL, NULL);
+		ck_assert_int_eq(authz_decide(p, AUTHZ_OP_SYMLINK, &o, &v), rows[i].may);
+		if (!rows[i].may)
+			ck_assert_ptr_nonnull(strstr(authz_reason(p, &o, &v, why, sizeof(why)), "link_policy"));
+		authz_free(p);
+	}
 }
 END_TEST
 
@@ -431,6 +493,8 @@ authz_policy_suite(void)
 	tcase_add_test(t, folders_above_an_attached_layer_keep_their_names);
 	tcase_add_test(t, listings_equal_single_decisions);
 	tcase_add_test(t, listings_hide);
+	tcase_add_test(t, listings_over_links);
+	tcase_add_test(t, no_links_are_made_where_only_their_path_is_judged);
 	tcase_add_test(t, no_layer_reads_only);
 	tcase_add_test(t, odd_paths_are_denied);
 	tcase_add_test(t, ups_record_modifies_class);
