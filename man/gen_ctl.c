@@ -121,9 +121,29 @@ print_checks(void)
 	mdoc_list_end();
 }
 
+static void
+print_metrics(void)
+{
+	static const struct { const char *name, *type, *doc; } rows[] = {
+#define METRIC(name, type, value, doc) { name, #type, doc },
+#define SERIES(name, type, each, doc) { name, #type, doc },
+#include "daemon/listener/metrics.def"
+#undef METRIC
+#undef SERIES
+	};
+
+	mdoc_list_begin("Ds");
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		printf(".It sallyport_%s Pq %s\n", rows[i].name, rows[i].type);
+		mdoc_text(rows[i].doc);
+	}
+	mdoc_list_end();
+}
+
 const struct generator ctl_generators[] = {
 	{ "CTL_EXITS", print_exits },
 	{ "DOCTOR", print_checks },
+	{ "METRICS", print_metrics },
 	{ "COMMANDS", print_commands },
 	{ "OPTIONS", print_options },
 	{ NULL, NULL },

@@ -7,6 +7,7 @@ liblistener_a_SOURCES = \
 	daemon/listener/control.c daemon/listener/control.h \
 	daemon/listener/doors.c daemon/listener/doors.h \
 	daemon/listener/keeper.c daemon/listener/keeper.h \
+	daemon/listener/metrics.c daemon/listener/metrics.h daemon/listener/metrics.def \
 	daemon/listener/pool.c daemon/listener/pool.h \
 	daemon/listener/reaper.c daemon/listener/reaper.h \
 	daemon/listener/reload.c daemon/listener/reload.h \

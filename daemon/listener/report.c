@@ -15,6 +15,7 @@
 #include "common/str.h"
 #include "daemon/listener/doors.h"
 #include "daemon/listener/keeper.h"
+#include "daemon/listener/metrics.h"
 #include "daemon/listener/pool.h"
 #include "daemon/listener/reload.h"
 #include "daemon/listener/report.h"
@@ -123,6 +124,16 @@ do_status(struct request *q)
 	keeper_each(s, status_certificate, q);
 	json_close(&q->doc);
 	json_close(&q->doc);
+	return STATUS_DONE;
+}
+
+static int
+do_metrics(struct request *q)
+{
+	if (q->json)
+		metrics_json(q->server, &q->doc);
+	else
+		metrics_text(q->server, q->out);
 	return STATUS_DONE;
 }
 
@@ -271,13 +282,21 @@ ban_line(void *context, const struct srclimit_ban *b)
 	json_close(&q->doc);
 }
 
+struct srclimit_rules
+report_ban_rules(const struct server *s)
+{
+	struct srclimit_rules rules = server_rules(s, "");
+
+	if (rules.penalty_threshold == 0)
+		rules.penalty_threshold = (int64_t)s->settings->penalty_threshold * 1000;
+	return rules;
+}
+
 static int
 do_bans(struct request *q)
 {
-	struct srclimit_rules rules = server_rules(q->server, "");
+	struct srclimit_rules rules = report_ban_rules(q->server);
 
-	if (rules.penalty_threshold == 0)
-		rules.penalty_threshold = (int64_t)q->server->settings->penalty_threshold * 1000;
 	if (q->json)
 		json_open(&q->doc, NULL, '[');
 	else
@@ -386,6 +405,7 @@ static const struct verb {
 	bool changes;		/* worth a log line */
 } verbs[] = {
 	{ "status", do_status, false },
+	{ "metrics", do_metrics, false },
 	{ "who", do_who, false },
 	{ "kick", do_kick, true },
 	{ "ban", do_ban, true },

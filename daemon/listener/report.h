@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "daemon/listener/srclimit.h"
+
 struct server;
 
 struct answer {
@@ -19,5 +21,7 @@ struct answer {
 
 /* Carries out a command. arguments: one a line. */
 void report_answer(struct server *, const char *verb, const char *arguments, bool json, struct answer *);
+/* The rules by which an address counts as refused, for lists of bans. */
+struct srclimit_rules report_ban_rules(const struct server *);
 
 #endif

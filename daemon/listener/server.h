@@ -48,6 +48,9 @@ struct server {
 	int64_t started;		/* clock_ms() */
 	struct role_id self, worker, monitor, keeper_id;
 	uint64_t sessions_served, sessions_refused, crashes;
+	struct {
+		uint64_t logins, login_failures, transfers, bytes_in, bytes_out;
+	} total;			/* since the start */
 
 	struct srclimit *sources;
 	struct claim_table *claims;

@@ -196,22 +196,31 @@ session_stop(struct session *n, const char *text)
 	(void)chan_tell(&n->channel, MSG_STOP, &m);
 }
 
-void
-session_end(struct session *n)
+static void
+forget_channel(struct session *n)
 {
 	if (n->channel.fd >= 0)
 		event_del(&n->readable);
 	chan_close(&n->channel);
-	if (n->state == SESSION_ENDING)
-		return;
-	n->deadline = clock_ms() + KILL_AFTER;
-	pool_session_ended(n);
 }
 
 static bool
 is_running(const struct process *p)
 {
 	return p->pid_fd >= 0;
+}
+
+void
+session_end(struct session *n)
+{
+	if (n->channel.fd >= 0 && n->service != NULL && is_running(&n->process[MEMBER_MONITOR]))
+		(void)shutdown(n->channel.fd, SHUT_WR);
+	else
+		forget_channel(n);
+	if (n->state == SESSION_ENDING)
+		return;
+	n->deadline = clock_ms() + KILL_AFTER;
+	pool_session_ended(n);
 }
 
 void
@@ -239,9 +248,7 @@ session_is_gone(const struct session *n)
 void
 session_free(struct session *n)
 {
-	if (n->channel.fd >= 0)
-		event_del(&n->readable);
-	chan_close(&n->channel);
+	forget_channel(n);
 	free(n->service);
 	free(n);
 }
@@ -278,34 +285,6 @@ is_crash(const siginfo_t *end)
 	if (end->si_code == CLD_EXITED)
 		return end->si_status == SP_EXIT_CRASH || end->si_status == SP_EXIT_PROTOCOL;
 	return end->si_status != SIGKILL && end->si_status != SIGTERM;
-}
-
-void
-session_process_gone(void *context)
-{
-	struct process *p = context;
-	struct session *n = p->session;
-	siginfo_t end = { 0 };
-
-	if (waitid(P_PIDFD, (id_t)p->pid_fd, &end, WEXITED | WNOHANG) < 0 || end.si_pid == 0)
-		return;
-	reaper_forget(n->server, p->pid_fd);
-	close(p->pid_fd);
-	p->pid_fd = -1;
-	if (is_crash(&end))
-		n->crashed = true;
-	if (is_crash(&end) || (end.si_code == CLD_EXITED && end.si_status == SP_EXIT_SANDBOX) ||
-	    (end.si_code != CLD_EXITED && !n->killed))
-		log_bad_end(n, p, &end);
-	/* The monitor's word counts most: it knows how the login went. */
-	if (end.si_code == CLD_EXITED && end.si_status != 0 && (n->exit_code == 0 || p == &n->process[MEMBER_MONITOR]))
-		n->exit_code = end.si_status;
-	p->pid = 0;
-	/* The monitor has another agent, a child of its own, and said so before. */
-	if (p == &n->process[MEMBER_AGENT] && n->agent_replaced && n->state == SESSION_BUSY)
-		return;
-	session_end(n);
-	pool_session_changed(n);
 }
 
 void
@@ -354,6 +333,7 @@ got_claim(struct session *n, struct msg *m)
 	answer.verdict = (uint8_t)r;
 	if (r == 0) {
 		v->claimed = true;
+		n->server->total.logins++;
 		(void)str_copy(v->user, sizeof v->user, c->user);
 		(void)str_copy(v->class, sizeof v->class, c->class);
 		if (c->rate_up != 0 || c->rate_down != 0)
@@ -369,8 +349,26 @@ got_login_failed(struct session *n, struct msg *m)
 	struct srclimit_rules rules = server_rules(s, n->service->listener);
 
 	(void)m;
+	s->total.login_failures++;
 	srclimit_penalise(s->sources, &rules, &n->service->peer, (int64_t)s->settings->penalty_failure * 1000, clock_ms());
 	return 0;
+}
+
+/* A session's count has reached now; whatever monitors say, a total never shrinks. */
+static void
+count_up(uint64_t *count, uint64_t now, uint64_t *total)
+{
+	if (now > *count) {
+		*total += now - *count;
+		*count = now;
+	}
+}
+
+static void
+count_bytes(struct session *n, uint64_t in, uint64_t out)
+{
+	count_up(&n->service->bytes_in, in, &n->server->total.bytes_in);
+	count_up(&n->service->bytes_out, out, &n->server->total.bytes_out);
 }
 
 static int
@@ -379,9 +377,16 @@ got_activity(struct session *n, struct msg *m)
 	struct service *v = n->service;
 
 	(void)str_copy(v->what, sizeof v->what, m->activity.what);
-	v->bytes_in = m->activity.bytes_in;
-	v->bytes_out = m->activity.bytes_out;
 	v->last_report = clock_ms();
+	count_bytes(n, m->activity.bytes_in, m->activity.bytes_out);
+	return 0;
+}
+
+static int
+got_totals(struct session *n, struct msg *m)
+{
+	n->server->total.transfers += m->totals.transfers;
+	count_bytes(n, m->totals.bytes_in, m->totals.bytes_out);
 	return 0;
 }
 
@@ -399,46 +404,85 @@ handle(struct session *n, struct msg *m)
 	static const struct {
 		enum msg_type type;
 		int (*f)(struct session *, struct msg *);
+		bool late;	/* of interest when the session is ending, too */
 	} handlers[] = {
-		{ MSG_SESSION_READY, got_ready },
-		{ MSG_CLAIM, got_claim },
-		{ MSG_LOGIN_FAILED, got_login_failed },
-		{ MSG_ACTIVITY, got_activity },
-		{ MSG_AGENT_REPLACED, got_agent_replaced },
+		{ MSG_SESSION_READY, got_ready, false },
+		{ MSG_CLAIM, got_claim, false },
+		{ MSG_LOGIN_FAILED, got_login_failed, true },
+		{ MSG_ACTIVITY, got_activity, true },
+		{ MSG_TOTALS, got_totals, true },
+		{ MSG_AGENT_REPLACED, got_agent_replaced, false },
 	};
 
 	for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++)
 		if (handlers[i].type == m->type)
-			return handlers[i].f(n, m);
+			return n->state == SESSION_ENDING && !handlers[i].late ? 0 : handlers[i].f(n, m);
 	return SP_ETYPE;
+}
+
+/* One message. 0, -EAGAIN, or why nothing more is heard: SP_ECLOSED, or what the monitor did wrong, logged. */
+static int
+hear(struct session *n)
+{
+	static struct msg m;
+	unsigned states = n->service != NULL ? ST_LOGIN | ST_LIVE : ST_START;
+	struct log_line l;
+	int r = chan_receive(&n->channel, &m, states);
+
+	if (r == 0) {
+		r = handle(n, &m);
+		msg_close(&m);
+	}
+	if (r == 0 || r == -EAGAIN || r == -EINTR || r == SP_ECLOSED)
+		return r == -EINTR ? -EAGAIN : r;
+	log_begin(&l, LOG_LEVEL_WARNING, "monitor-channel");
+	log_num(&l, "session", n->service != NULL ? (int64_t)n->service->number : 0);
+	log_str(&l, "message", msg_name(n->channel.bad_type));
+	log_code(&l, r);
+	log_end(&l);
+	n->protocol_broken = true;
+	return r;
 }
 
 static void
 on_message(evutil_socket_t fd, short what, void *arg)
 {
-	static struct msg m;
 	struct session *n = arg;
-	unsigned states = n->state == SESSION_BUSY ? ST_LOGIN | ST_LIVE : ST_START;
-	int r = chan_receive(&n->channel, &m, states);
+	int r = hear(n);
 
 	(void)fd, (void)what;
-	if (r == -EAGAIN || r == -EINTR)
+	if (r == 0 || r == -EAGAIN)
 		return;
-	if (r == 0) {
-		r = handle(n, &m);
-		msg_close(&m);
-	}
-	if (r == 0)
-		return;
-	if (r != SP_ECLOSED) {
-		struct log_line l;
-
-		log_begin(&l, LOG_LEVEL_WARNING, "monitor-channel");
-		log_num(&l, "session", n->service != NULL ? (int64_t)n->service->number : 0);
-		log_str(&l, "message", msg_name(n->channel.bad_type));
-		log_code(&l, r);
-		log_end(&l);
-		n->protocol_broken = true;
-	}
+	forget_channel(n);
 	session_end(n);
+}
+
+void
+session_process_gone(void *context)
+{
+	struct process *p = context;
+	struct session *n = p->session;
+	siginfo_t end = { 0 };
+
+	if (waitid(P_PIDFD, (id_t)p->pid_fd, &end, WEXITED | WNOHANG) < 0 || end.si_pid == 0)
+		return;
+	reaper_forget(n->server, p->pid_fd);
+	close(p->pid_fd);
+	p->pid_fd = -1;
+	if (is_crash(&end))
+		n->crashed = true;
+	if (is_crash(&end) || (end.si_code == CLD_EXITED && end.si_status == SP_EXIT_SANDBOX) ||
+	    (end.si_code != CLD_EXITED && !n->killed))
+		log_bad_end(n, p, &end);
+	/* The monitor's word counts most: it knows how the login went. */
+	if (end.si_code == CLD_EXITED && end.si_status != 0 && (n->exit_code == 0 || p == &n->process[MEMBER_MONITOR]))
+		n->exit_code = end.si_status;
+	p->pid = 0;
+	while (p == &n->process[MEMBER_MONITOR] && n->channel.fd >= 0 && hear(n) == 0)
+		;
+	/* The monitor has another agent, a child of its own, and said so before. */
+	if (p == &n->process[MEMBER_AGENT] && n->agent_replaced && n->state == SESSION_BUSY)
+		return;
+	session_end(n);
+	pool_session_changed(n);
 }

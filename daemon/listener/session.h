@@ -71,7 +71,10 @@ int session_serve(struct session *, int fd, uint64_t number, const char *listene
 
 /* Asks for an end in order. */
 void session_stop(struct session *, const char *text);
-/* Closes the channel, which ends the session's processes; the rest is killed after a while. */
+/*
+ * Closes our direction of the channel, which ends the session's processes; the
+ * rest is killed after a while.  What the monitor still says is heard.
+ */
 void session_end(struct session *);
 void session_kill(struct session *);
 /* A template has forked one of its processes; pid_fd is taken over. */

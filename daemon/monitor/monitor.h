@@ -75,6 +75,7 @@ struct monitor {
 	uint64_t worker_lines_dropped;	/* not yet told of */
 	int64_t agent_rests_until;	/* ms: its channel is not read before */
 	uint64_t transfers, bytes_in, bytes_out;
+	struct chan last_word;		/* the listener's channel once the listener has closed its direction */
 };
 
 /* What a test replaces: it has no root, or no agent in a process of its own. */

@@ -215,7 +215,11 @@ closed_early(struct monitor *s, struct chan *c)
 static void
 channel_closed(struct monitor *s, struct chan *c)
 {
-	chan_close(c);
+	if (c == &s->listener) {
+		s->last_word = *c;
+		c->fd = -1;
+	} else
+		chan_close(c);
 	if (s->stage != STAGE_LIVE) {
 		closed_early(s, c);
 	} else if (s->agent.fd < 0 && s->log.fd < 0) {
@@ -430,6 +434,16 @@ log_end_of_session(const struct monitor *s)
 	log_end(&l);
 }
 
+/* The listener counts over all sessions; it waits for this while it has no word but the end to say itself. */
+static void
+tell_totals(struct monitor *s)
+{
+	struct msg_totals t = { .transfers = s->transfers, .bytes_in = s->bytes_in, .bytes_out = s->bytes_out };
+
+	if (s->transfers > 0)
+		(void)chan_tell(s->listener.fd >= 0 ? &s->listener : &s->last_word, MSG_TOTALS, &t);
+}
+
 int
 monitor_session(const int *fds, unsigned n)
 {
@@ -438,6 +452,7 @@ monitor_session(const int *fds, unsigned n)
 	if (n != CHANNELS)
 		return SP_EXIT_PROTOCOL;
 	s.rate_fd = -1;
+	s.last_word.fd = -1;
 	chan_init(&s.listener, fds[0], CH_SESSION, ROLE_MONITOR);
 	chan_init(&s.login, fds[1], CH_LOGIN, ROLE_MONITOR);
 	chan_init(&s.log, fds[2], CH_LOG, ROLE_MONITOR);
@@ -445,6 +460,7 @@ monitor_session(const int *fds, unsigned n)
 	run(&s);
 	monitor_report_dropped(&s);
 	log_end_of_session(&s);
+	tell_totals(&s);
 	/* The others see the end before a PAM module takes its time. */
 	for (size_t i = 0; i < CHANNELS; i++)
 		if (channel(&s, i) != &s.listener)

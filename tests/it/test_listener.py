@@ -1,6 +1,8 @@
 """The listener: limits before a session is spent, reload, stop, control, socket activation, inetd."""
 import contextlib
 import ftplib
+import io
+import json
 import os
 import re
 import signal
@@ -99,7 +101,6 @@ def test_a_burst_is_served(server):
 # ----------------------------------------------------------------------------- control
 
 def test_status_and_who(server):
-    import json
     ftp = server.ftp("alice")
     status = json.loads(ctl(server, "--json", "status").stdout)
     assert status["pid"] == server.process.pid and status["sessions"] >= 1
@@ -108,6 +109,46 @@ def test_status_and_who(server):
     assert len(mine) == 1 and set(mine[0]["pids"]) == {"monitor", "worker", "agent"}
     assert all(os.path.exists(f"/proc/{p}") for p in mine[0]["pids"].values())
     ftp.quit()
+
+
+def metrics(server):
+    return json.loads(ctl(server, "--json", "metrics").stdout)
+
+
+def test_metrics(serve):
+    server = serve()
+    before = metrics(server)
+    ftp = server.ftp("alice")
+    ftp.storbinary("STOR f", io.BytesIO(b"x" * 100_000))
+    with pytest.raises(ftplib.error_perm):
+        server.ftp("bob", "wrong")
+    during = metrics(server)
+    assert during["sessions_logged_in"] == 1 and during["sessions"] >= 1 and during["logins_total"] == before["logins_total"] + 1
+    assert during["login_failures_total"] == before["login_failures_total"] + 1
+    for _ in range(20):
+        ftp.retrbinary("RETR f", lambda block: None)
+    ftp.quit()
+    # A session tells its totals at its end, and none gets lost.
+    for _ in range(30):
+        with server.ftp("alice") as other:
+            other.retrbinary("RETR f", lambda block: None)
+    end = time.monotonic() + 20
+    while metrics(server)["sessions"] > 0 and time.monotonic() < end:
+        time.sleep(0.05)
+    while metrics(server)["transfers_total"] < 51 and time.monotonic() < end:
+        time.sleep(0.05)
+    after = metrics(server)
+    assert (after["transfers_total"], after["received_bytes_total"], after["sent_bytes_total"]) == (51, 100_000, 5_000_000)
+
+
+def test_metrics_have_the_form_of_openmetrics(server):
+    text = ctl(server, "metrics").stdout
+    assert text.endswith("# EOF\n")
+    families = re.findall(r"^# TYPE (\S+) (counter|gauge)\n# HELP \1 .+\.\n((?:\1(?:_total)?(?:\{\w+=\".*\"\})? \d+\n)*)", text, re.M)
+    assert "".join(f"# TYPE {name} {kind}\n" for name, kind, _ in families) == "".join(re.findall(r"# TYPE .*\n", text))
+    for name, kind, samples in families:
+        assert all((kind == "counter") == (line.split("{")[0].split(" ")[0] == name + "_total") for line in samples.splitlines()), samples
+    assert re.search(r"^sallyport_start_time_seconds \d{10}$", text, re.M)
 
 
 def test_kick(server):
