@@ -122,7 +122,7 @@ def test_metrics(serve):
     ftp.storbinary("STOR f", io.BytesIO(b"x" * 100_000))
     with pytest.raises(ftplib.error_perm):
         server.ftp("bob", "wrong")
-    during = metrics(server)
+    during = wait_for(lambda: (m := metrics(server))["login_failures_total"] > before["login_failures_total"] and m)
     assert during["sessions_logged_in"] == 1 and during["sessions"] >= 1 and during["logins_total"] == before["logins_total"] + 1
     assert during["login_failures_total"] == before["login_failures_total"] + 1
     for _ in range(20):
@@ -132,11 +132,7 @@ def test_metrics(serve):
     for _ in range(30):
         with server.ftp("alice") as other:
             other.retrbinary("RETR f", lambda block: None)
-    end = time.monotonic() + 20
-    while metrics(server)["sessions"] > 0 and time.monotonic() < end:
-        time.sleep(0.05)
-    while metrics(server)["transfers_total"] < 51 and time.monotonic() < end:
-        time.sleep(0.05)
+    wait_for(lambda: metrics(server)["transfers_total"] >= 51)
     after = metrics(server)
     assert (after["transfers_total"], after["received_bytes_total"], after["sent_bytes_total"]) == (51, 100_000, 5_000_000)
 
