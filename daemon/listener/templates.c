@@ -133,34 +133,6 @@ give_up_next(struct templates *t)
 	t->all_due = true;
 }
 
-static void
-on_gone(evutil_socket_t fd, short what, void *arg)
-{
-	struct program *p = arg;
-	struct server *s = p->server;
-	struct templates *t = s->templates;
-	siginfo_t end = { 0 };
-	bool wanted = !p->retired, was_next = t->next[p->member] == p;
-
-	(void)what;
-	if (waitid(P_PIDFD, (id_t)fd, &end, WEXITED | WNOHANG) < 0 || end.si_pid == 0)
-		return;
-	log_end_of(p, &end);
-	if (was_next)
-		t->next[p->member] = NULL;
-	if (t->now[p->member] == p)
-		t->now[p->member] = NULL;
-	free_program(p);
-	if (!wanted || t->stopped)
-		return;
-	if (was_next) {
-		give_up_next(t);
-		server_templates_failed(s, end.si_code == CLD_EXITED ? end.si_status : -1);
-	}
-	if (!t->stopped && !evtimer_pending(&t->retry, NULL))
-		arm_retry(t);
-}
-
 /* The fresh ones take over together, so that a session is never made of two configurations. */
 static void
 take_over(struct server *s)
@@ -229,6 +201,37 @@ take_message(struct program *p)
 		return false;
 	}
 	return true;
+}
+
+static void
+on_gone(evutil_socket_t fd, short what, void *arg)
+{
+	struct program *p = arg;
+	struct server *s = p->server;
+	struct templates *t = s->templates;
+	siginfo_t end = { 0 };
+	bool wanted = !p->retired, was_next = t->next[p->member] == p;
+
+	(void)what;
+	if (waitid(P_PIDFD, (id_t)fd, &end, WEXITED | WNOHANG) < 0 || end.si_pid == 0)
+		return;
+	log_end_of(p, &end);
+	/* What it forked is ours to wait for: no answer that it still gave may be lost. */
+	while (p->ready && p->channel.fd >= 0 && take_message(p))
+		;
+	if (was_next)
+		t->next[p->member] = NULL;
+	if (t->now[p->member] == p)
+		t->now[p->member] = NULL;
+	free_program(p);
+	if (!wanted || t->stopped)
+		return;
+	if (was_next) {
+		give_up_next(t);
+		server_templates_failed(s, end.si_code == CLD_EXITED ? end.si_status : -1);
+	}
+	if (!t->stopped && !evtimer_pending(&t->retry, NULL))
+		arm_retry(t);
 }
 
 static void
