@@ -321,11 +321,10 @@ check_removal(struct question *q, const struct kernel_node *folder, const struct
 	return 0;
 }
 
+/* What stands in the way of changing an inode, whoever asks. */
 static int
-check_owner(struct question *q, const struct kernel_node *n)
+check_changeable(struct question *q, const struct kernel_node *n)
 {
-	char owner[64];
-
 	if ((n->flags & KERNEL_READ_ONLY) != 0) {
 		say(q, "%s: mounted read-only", n->path);
 		return -EROFS;
@@ -334,6 +333,17 @@ check_owner(struct question *q, const struct kernel_node *n)
 		say(q, "%s: immutable or append-only (chattr)", n->path);
 		return -EPERM;
 	}
+	return 0;
+}
+
+static int
+check_owner(struct question *q, const struct kernel_node *n)
+{
+	int error = check_changeable(q, n);
+	char owner[64];
+
+	if (error != 0)
+		return error;
 	name_of(q, PACL_USER, n->uid, owner, sizeof(owner));
 	if (!is_owner(q, n)) {
 		say(q, "%s: only its owner %s may do this", n->path, owner);
@@ -349,16 +359,11 @@ check_chown(struct question *q, const struct kernel_node *n)
 {
 	const struct kernel_request *r = q->request;
 	bool capable_here = (q->cred->caps & KERNEL_CHOWN) != 0, owner = q->cred->uid == n->uid;
+	int error = check_changeable(q, n);
 	char name[64];
 
-	if ((n->flags & KERNEL_READ_ONLY) != 0) {
-		say(q, "%s: mounted read-only", n->path);
-		return -EROFS;
-	}
-	if ((n->flags & (KERNEL_IMMUTABLE | KERNEL_APPEND_ONLY)) != 0) {
-		say(q, "%s: immutable or append-only (chattr)", n->path);
-		return -EPERM;
-	}
+	if (error != 0)
+		return error;
 	if (r->new_uid != (uid_t)-1 && !capable_here && !(owner && r->new_uid == n->uid)) {
 		say(q, "%s: only CAP_CHOWN may change the owner", n->path);
 		return -EPERM;

@@ -237,28 +237,24 @@ pacl_valid(const struct pacl *acl)
 	return acl_valid(acl->acl) == 0;
 }
 
+static const struct {
+	const char *word, *text;
+} faults[] = {
+#define PACL_FAULT(NAME, word, text) { word, text },
+	PACL_FAULTS(PACL_FAULT)
+#undef PACL_FAULT
+};
+
 const char *
 pacl_fault_word(enum pacl_fault fault)
 {
-	static const char *const word[] = {
-#define PACL_FAULT(NAME, w, t) w,
-		PACL_FAULTS(PACL_FAULT)
-#undef PACL_FAULT
-	};
-
-	return word[fault];
+	return faults[fault].word;
 }
 
 const char *
 pacl_fault_text(enum pacl_fault fault)
 {
-	static const char *const text[] = {
-#define PACL_FAULT(NAME, w, t) t,
-		PACL_FAULTS(PACL_FAULT)
-#undef PACL_FAULT
-	};
-
-	return text[fault];
+	return faults[fault].text;
 }
 
 bool

@@ -19,6 +19,7 @@ struct acl_job {
 	 * the path; answer may be set to CTL_NO.
 	 */
 	int (*one)(struct acl_job *, struct pacl_place, const char *path, const struct stat *);
+	int (*edit)(struct acl_job *, struct pacl *);	/* changes a list that was read; NULL: not this command */
 	struct pacl *acl;		/* for set, modify, copy; the job's */
 	enum pacl_tag tag;		/* for remove, perm, test, clone */
 	uint32_t id;

@@ -27,179 +27,32 @@ change(struct acl_job *job, struct pacl_place at, const char *path, const struct
 	return error;
 }
 
+/* --------------------------------------------------------- words of a command */
+
 static int
-set_one(struct acl_job *job, struct pacl_place at, const char *path, const struct stat *st)
+read_text(struct acl_job *job, char *word)
 {
-	(void)st;
-	return change(job, at, path, job->acl);
+	return (job->acl = acl_text_argument(job->inv, word)) != NULL ? 0 : CTL_USAGE;
 }
 
-int
-acl_set_command(struct invocation *inv)
+static int
+read_entries(struct acl_job *job, char *word)
 {
-	struct acl_job job = { .one = set_one };
-	const char *octal = inv->value[OPT_MODE];
-	unsigned long mode;
-	char *end;
-
-	if (octal != NULL) {
-		mode = strtoul(octal, &end, 8);
-		if (*octal == '\0' || *end != '\0' || mode > 0777)
-			return ctl_fail(inv, CTL_USAGE, "--mode %s: three octal digits were expected", octal);
-		if (pacl_from_mode((mode_t)mode, &job.acl) != 0)
-			return ctl_fail_code(inv, CTL_FAILED, octal, -ENOMEM);
-		return acl_run(&job, inv, inv->argv, inv->argc);
-	}
-	if (inv->argc < 2)
-		return ctl_fail(inv, CTL_USAGE, "an ACL text (or --mode) and a path are needed");
-	if ((job.acl = acl_text_argument(inv, inv->argv[0])) == NULL)
+	if (read_text(job, word) != 0)
 		return CTL_USAGE;
-	if (inv->count[OPT_MASK] > 0)
-		(void)pacl_calc_mask(job.acl);
-	return acl_run(&job, inv, inv->argv + 1, inv->argc - 1);
-}
-
-/* The default ACL of a folder that has none begins with the folder's mode, so that it is valid. */
-static int
-get_for_change(struct acl_job *job, struct pacl_place at, const struct stat *st, struct pacl **acl)
-{
-	int error = pacl_get(at, job->type, acl);
-
-	if (error == 0 && job->type == PACL_DEFAULT && pacl_count(*acl) == 0) {
-		pacl_free(*acl);
-		error = pacl_from_mode(st->st_mode, acl);
-	}
-	return error;
+	return pacl_count(job->acl) > 0 ? 0 : ctl_fail(job->inv, CTL_USAGE, "there is no entry in this text");
 }
 
 static int
-merge(struct pacl *acl, const struct pacl *with)
+read_entry(struct acl_job *job, char *word)
 {
-	struct pacl_entry e, has;
-	uint32_t id;
-	int error = 0;
-
-	for (size_t i = 0; error == 0 && pacl_entry_at(with, i, &e) == 0; i++) {
-		if (pacl_entry_id(&e, &id) != 0)
-			id = PACL_NO_ID;
-		if (pacl_entry_find(acl, pacl_entry_tag(&e), id, &has) == 0)
-			error = pacl_entry_set_perm(&has, pacl_entry_perm(&e));
-		else
-			error = pacl_append(acl, &e, NULL);
-	}
-	return error;
-}
-
-/* The mask follows, unless it was given itself, is not needed, or was not to be touched. */
-static int
-renew_mask(const struct acl_job *job, struct pacl *acl, bool given)
-{
-	mode_t mode;
-
-	if (given || job->inv->count[OPT_NO_MASK] > 0 || pacl_equiv_mode(acl, &mode) != 1)
-		return 0;
-	return pacl_calc_mask(acl);
+	return acl_entry_argument(job->inv, word, &job->tag, &job->id);
 }
 
 static int
-modify_one(struct acl_job *job, struct pacl_place at, const char *path, const struct stat *st)
+read_second_entry(struct acl_job *job, char *word)
 {
-	struct pacl_entry e;
-	struct pacl *acl;
-	int error = get_for_change(job, at, st, &acl);
-
-	if (error == 0)
-		error = merge(acl, job->acl);
-	if (error == 0)
-		error = renew_mask(job, acl, pacl_entry_find(job->acl, PACL_MASK, 0, &e) == 0);
-	if (error == 0)
-		error = change(job, at, path, acl);
-	pacl_free(acl);
-	return error;
-}
-
-int
-acl_modify_command(struct invocation *inv)
-{
-	struct acl_job job = { .one = modify_one };
-
-	if ((job.acl = acl_text_argument(inv, inv->argv[0])) == NULL)
-		return CTL_USAGE;
-	if (pacl_count(job.acl) == 0) {
-		pacl_free(job.acl);
-		return ctl_fail(inv, CTL_USAGE, "there is no entry in this text");
-	}
-	return acl_run(&job, inv, inv->argv + 1, inv->argc - 1);
-}
-
-static int
-remove_one(struct acl_job *job, struct pacl_place at, const char *path, const struct stat *st)
-{
-	struct pacl_entry e;
-	struct pacl *acl;
-	int error = pacl_get(at, job->type, &acl);
-
-	(void)st;
-	if (error == 0 && pacl_entry_find(acl, job->tag, job->id, &e) == 0 && (error = pacl_delete(acl, &e)) == 0) {
-		error = renew_mask(job, acl, job->tag == PACL_MASK);
-		if (error == 0)
-			error = change(job, at, path, acl);
-	}
-	pacl_free(acl);
-	return error;
-}
-
-int
-acl_remove_command(struct invocation *inv)
-{
-	struct acl_job job = { .one = remove_one };
-
-	if (acl_entry_argument(inv, inv->argv[0], &job.tag, &job.id) != 0)
-		return CTL_USAGE;
-	return acl_run(&job, inv, inv->argv + 1, inv->argc - 1);
-}
-
-static int
-drop_one(struct acl_job *job, struct pacl_place at, const char *path, const struct stat *st)
-{
-	int error = S_ISDIR(st->st_mode) ? pacl_drop_default(at) : 0;
-
-	if (error == 0 && job->inv->json && S_ISDIR(st->st_mode)) {
-		json_open(&job->json, NULL, '{');
-		json_str(&job->json, "path", path);
-		json_close(&job->json);
-	}
-	return error;
-}
-
-int
-acl_drop_command(struct invocation *inv)
-{
-	struct acl_job job = { .one = drop_one };
-
-	return acl_run(&job, inv, inv->argv, inv->argc);
-}
-
-static int
-mask_one(struct acl_job *job, struct pacl_place at, const char *path, const struct stat *st)
-{
-	struct pacl *acl;
-	int error = get_for_change(job, at, st, &acl);
-
-	if (error == 0)
-		error = pacl_calc_mask(acl);
-	if (error == 0)
-		error = change(job, at, path, acl);
-	pacl_free(acl);
-	return error;
-}
-
-int
-acl_mask_command(struct invocation *inv)
-{
-	struct acl_job job = { .one = mask_one };
-
-	return acl_run(&job, inv, inv->argv, inv->argc);
+	return acl_entry_argument(job->inv, word, &job->to_tag, &job->to_id);
 }
 
 /* Permissions of a command line: any of r w x -, or nothing. */
@@ -219,6 +72,138 @@ read_perm(const struct invocation *inv, const char *text, unsigned *perm)
 	return 0;
 }
 
+/* u:bob=rw, u:bob+w, u:bob-w, u:bob=. A name may contain - or +: the sign is the last one. */
+static int
+read_perm_change(struct acl_job *job, char *word)
+{
+	char *sign = strrchr(word, ':');
+
+	sign = sign == NULL ? word : sign;
+	for (char *p = sign; *p != '\0'; p++)
+		if (strchr("+-=", *p) != NULL && strspn(p + 1, "rwx-") == strlen(p + 1) && strchr("+-=", *sign) == NULL)
+			sign = p;
+	if (strchr("+-=", *sign) == NULL || *sign == '\0')
+		return ctl_fail(job->inv, CTL_USAGE, "an entry with =, + or - and permissions was expected: u:bob=rw");
+	job->sign = *sign;
+	*sign = '\0';
+	return read_perm(job->inv, sign + 1, &job->perm) != 0 ? CTL_USAGE : read_entry(job, word);
+}
+
+/* u:bob:rw */
+static int
+read_perm_test(struct acl_job *job, char *word)
+{
+	char *perm = strrchr(word, ':');
+
+	if (perm == NULL)
+		return ctl_fail(job->inv, CTL_USAGE, "an entry with permissions was expected: u:bob:rw");
+	*perm++ = '\0';
+	return read_perm(job->inv, perm, &job->perm) != 0 ? CTL_USAGE : read_entry(job, word);
+}
+
+/* --------------------------------------------------------------------- editing */
+
+/* What an edit may answer beside 0 and negative codes. */
+enum { UNCHANGED = 1, NO_ENTRY };
+
+static int
+edit_merge(struct acl_job *job, struct pacl *acl)
+{
+	struct pacl_entry e, has;
+	uint32_t id;
+	int error = 0;
+
+	for (size_t i = 0; error == 0 && pacl_entry_at(job->acl, i, &e) == 0; i++) {
+		if (pacl_entry_id(&e, &id) != 0)
+			id = PACL_NO_ID;
+		if (pacl_entry_find(acl, pacl_entry_tag(&e), id, &has) == 0)
+			error = pacl_entry_set_perm(&has, pacl_entry_perm(&e));
+		else
+			error = pacl_append(acl, &e, NULL);
+	}
+	return error;
+}
+
+static int
+edit_remove(struct acl_job *job, struct pacl *acl)
+{
+	struct pacl_entry e;
+
+	return pacl_entry_find(acl, job->tag, job->id, &e) == 0 ? pacl_delete(acl, &e) : UNCHANGED;
+}
+
+static int
+edit_mask(struct acl_job *job, struct pacl *acl)
+{
+	(void)job;
+	return pacl_calc_mask(acl);
+}
+
+static int
+edit_perm(struct acl_job *job, struct pacl *acl)
+{
+	struct pacl_permset set;
+	struct pacl_entry e;
+	int error;
+
+	if (pacl_entry_find(acl, job->tag, job->id, &e) != 0)
+		return NO_ENTRY;
+	error = pacl_entry_permset(&e, &set);
+	if (error == 0 && job->sign == '=')
+		error = pacl_perm_clear(&set);
+	if (error == 0 && job->perm != 0)
+		error = job->sign == '-' ? pacl_perm_delete(&set, job->perm) : pacl_perm_add(&set, job->perm);
+	return error;
+}
+
+static int
+edit_clone(struct acl_job *job, struct pacl *acl)
+{
+	struct pacl_entry from, to;
+	int error = 0;
+
+	if (pacl_entry_find(acl, job->tag, job->id, &from) != 0)
+		return NO_ENTRY;
+	if (pacl_entry_find(acl, job->to_tag, job->to_id, &to) != 0)
+		error = pacl_append(acl, &from, &to);
+	if (error == 0)
+		error = pacl_entry_copy(&to, &from);
+	if (error == 0)
+		error = pacl_entry_set_tag(&to, job->to_tag);
+	if (error == 0 && job->to_id != PACL_NO_ID)
+		error = pacl_entry_set_id(&to, job->to_id);
+	return error;
+}
+
+/* -------------------------------------------------------------------- one path */
+
+/* The default ACL of a folder that has none begins with the folder's mode, so that it is valid. */
+static int
+get_for_change(struct acl_job *job, struct pacl_place at, const struct stat *st, struct pacl **acl)
+{
+	int error = pacl_get(at, job->type, acl);
+
+	if (error == 0 && job->type == PACL_DEFAULT && pacl_count(*acl) == 0 && job->edit != edit_remove) {
+		pacl_free(*acl);
+		error = pacl_from_mode(st->st_mode, acl);
+	}
+	return error;
+}
+
+/* The mask follows, unless it was changed itself, is not needed, or was not to be touched. */
+static int
+renew_mask(const struct acl_job *job, struct pacl *acl)
+{
+	enum pacl_tag changed = job->edit == edit_clone ? job->to_tag : job->tag;
+	struct pacl_entry e;
+	mode_t mode;
+
+	if (changed == PACL_MASK || (job->acl != NULL && pacl_entry_find(job->acl, PACL_MASK, 0, &e) == 0) ||
+	    job->inv->count[OPT_NO_MASK] > 0 || pacl_equiv_mode(acl, &mode) != 1)
+		return 0;
+	return pacl_calc_mask(acl);
+}
+
 /* The object has no entry of that kind: the answer is no, for this path. */
 static int
 no_entry(struct acl_job *job, const char *path)
@@ -230,52 +215,39 @@ no_entry(struct acl_job *job, const char *path)
 }
 
 static int
-perm_one(struct acl_job *job, struct pacl_place at, const char *path, const struct stat *st)
+edit_one(struct acl_job *job, struct pacl_place at, const char *path, const struct stat *st)
 {
-	struct pacl_permset set;
-	struct pacl_entry e;
 	struct pacl *acl;
 	int error = get_for_change(job, at, st, &acl);
 
-	if (error == 0 && pacl_entry_find(acl, job->tag, job->id, &e) != 0) {
-		pacl_free(acl);
-		return no_entry(job, path);
-	}
 	if (error == 0)
-		error = pacl_entry_permset(&e, &set);
-	if (error == 0 && job->sign == '=')
-		error = pacl_perm_clear(&set);
-	if (error == 0 && job->perm != 0)
-		error = job->sign == '-' ? pacl_perm_delete(&set, job->perm) : pacl_perm_add(&set, job->perm);
+		error = job->edit(job, acl);
 	if (error == 0)
-		error = renew_mask(job, acl, job->tag == PACL_MASK);
+		error = renew_mask(job, acl);
 	if (error == 0)
 		error = change(job, at, path, acl);
 	pacl_free(acl);
-	return error;
+	return error == NO_ENTRY ? no_entry(job, path) : error == UNCHANGED ? 0 : error;
 }
 
-/* u:bob=rw, u:bob+w, u:bob-w, u:bob= */
-int
-acl_perm_command(struct invocation *inv)
+static int
+set_one(struct acl_job *job, struct pacl_place at, const char *path, const struct stat *st)
 {
-	struct acl_job job = { .one = perm_one };
-	char *sign = strrchr(inv->argv[0], ':');
+	(void)st;
+	return change(job, at, path, job->acl);
+}
 
-	/* A name may contain - or +: the sign is the last one. */
-	sign = sign == NULL ? inv->argv[0] : sign;
-	for (char *p = sign; *p != '\0'; p++)
-		sign =
-		    strchr("+-=", *p) != NULL && strspn(p + 1, "rwx-") == strlen(p + 1) && strchr("+-=", *sign) == NULL
-			? p
-			: sign;
-	if (strchr("+-=", *sign) == NULL || *sign == '\0')
-		return ctl_fail(inv, CTL_USAGE, "an entry with =, + or - and permissions was expected: u:bob=rw");
-	job.sign = *sign;
-	*sign = '\0';
-	if (read_perm(inv, sign + 1, &job.perm) != 0 || acl_entry_argument(inv, inv->argv[0], &job.tag, &job.id) != 0)
-		return CTL_USAGE;
-	return acl_run(&job, inv, inv->argv + 1, inv->argc - 1);
+static int
+drop_one(struct acl_job *job, struct pacl_place at, const char *path, const struct stat *st)
+{
+	int error = S_ISDIR(st->st_mode) ? pacl_drop_default(at) : 0;
+
+	if (error == 0 && job->inv->json && S_ISDIR(st->st_mode)) {
+		json_open(&job->json, NULL, '{');
+		json_str(&job->json, "path", path);
+		json_close(&job->json);
+	}
+	return error;
 }
 
 static int
@@ -302,56 +274,72 @@ test_one(struct acl_job *job, struct pacl_place at, const char *path, const stru
 	return 0;
 }
 
-int
-acl_test_command(struct invocation *inv)
-{
-	struct acl_job job = { .one = test_one };
-	char *perm = strrchr(inv->argv[0], ':');
+/* -------------------------------------------------------------------- commands */
 
-	if (perm == NULL)
-		return ctl_fail(inv, CTL_USAGE, "an entry with permissions was expected: u:bob:rw");
-	*perm++ = '\0';
-	if (read_perm(inv, perm, &job.perm) != 0 || acl_entry_argument(inv, inv->argv[0], &job.tag, &job.id) != 0)
-		return CTL_USAGE;
-	return acl_run(&job, inv, inv->argv + 1, inv->argc - 1);
-}
+/*
+ * COMMAND(verb, what is done with each path, how its list is edited, what the
+ * first words of the command line are); the words behind them are paths.
+ */
+#define COMMANDS(COMMAND)                                                \
+	COMMAND(modify, edit_one, edit_merge, read_entries, NULL)        \
+	COMMAND(remove, edit_one, edit_remove, read_entry, NULL)         \
+	COMMAND(drop, drop_one, NULL, NULL, NULL)                        \
+	COMMAND(mask, edit_one, edit_mask, NULL, NULL)                   \
+	COMMAND(perm, edit_one, edit_perm, read_perm_change, NULL)       \
+	COMMAND(test, test_one, NULL, read_perm_test, NULL)              \
+	COMMAND(clone, edit_one, edit_clone, read_entry, read_second_entry)
+
+typedef int word_reader(struct acl_job *, char *word);
 
 static int
-clone_one(struct acl_job *job, struct pacl_place at, const char *path, const struct stat *st)
+run(struct invocation *inv, struct acl_job *job, word_reader *first, word_reader *second)
 {
-	struct pacl_entry from, to;
-	struct pacl *acl;
-	int error = get_for_change(job, at, st, &acl);
+	word_reader *const readers[] = { first, second };
+	int n = 0;
 
-	if (error == 0 && pacl_entry_find(acl, job->tag, job->id, &from) != 0) {
-		pacl_free(acl);
-		return no_entry(job, path);
-	}
-	if (error == 0 && pacl_entry_find(acl, job->to_tag, job->to_id, &to) != 0)
-		error = pacl_append(acl, &from, &to);
-	if (error == 0)
-		error = pacl_entry_copy(&to, &from);
-	if (error == 0)
-		error = pacl_entry_set_tag(&to, job->to_tag);
-	if (error == 0 && job->to_id != PACL_NO_ID)
-		error = pacl_entry_set_id(&to, job->to_id);
-	if (error == 0)
-		error = renew_mask(job, acl, false);
-	if (error == 0)
-		error = change(job, at, path, acl);
-	pacl_free(acl);
-	return error;
+	job->inv = inv;
+	for (; n < 2 && readers[n] != NULL; n++)
+		if (readers[n](job, inv->argv[n]) != 0) {
+			pacl_free(job->acl);
+			return CTL_USAGE;
+		}
+	return acl_run(job, inv, inv->argv + n, inv->argc - n);
 }
 
-int
-acl_clone_command(struct invocation *inv)
-{
-	struct acl_job job = { .one = clone_one };
+#define COMMAND(verb, one_path, edit_list, first, second)                               \
+	int                                                                             \
+	acl_##verb##_command(struct invocation *inv)                                    \
+	{                                                                               \
+		struct acl_job job = { .one = (one_path), .edit = (edit_list) };        \
+                                                                                        \
+		return run(inv, &job, first, second);                                   \
+	}
+COMMANDS(COMMAND)
+#undef COMMAND
 
-	if (acl_entry_argument(inv, inv->argv[0], &job.tag, &job.id) != 0 ||
-	    acl_entry_argument(inv, inv->argv[1], &job.to_tag, &job.to_id) != 0)
+int
+acl_set_command(struct invocation *inv)
+{
+	struct acl_job job = { .inv = inv, .one = set_one };
+	const char *octal = inv->value[OPT_MODE];
+	unsigned long mode;
+	char *end;
+
+	if (octal != NULL) {
+		mode = strtoul(octal, &end, 8);
+		if (*octal == '\0' || *end != '\0' || mode > 0777)
+			return ctl_fail(inv, CTL_USAGE, "--mode %s: three octal digits were expected", octal);
+		if (pacl_from_mode((mode_t)mode, &job.acl) != 0)
+			return ctl_fail_code(inv, CTL_FAILED, octal, -ENOMEM);
+		return run(inv, &job, NULL, NULL);
+	}
+	if (inv->argc < 2)
+		return ctl_fail(inv, CTL_USAGE, "an ACL text (or --mode) and a path are needed");
+	if (read_text(&job, inv->argv[0]) != 0)
 		return CTL_USAGE;
-	return acl_run(&job, inv, inv->argv + 2, inv->argc - 2);
+	if (inv->count[OPT_MASK] > 0)
+		(void)pacl_calc_mask(job.acl);
+	return acl_run(&job, inv, inv->argv + 1, inv->argc - 1);
 }
 
 int
