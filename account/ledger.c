@@ -60,6 +60,30 @@ file_name(const char *account, char *out, size_t size)
 		(void)str_format(out + n, size - n, "=%016llx", (unsigned long long)h);
 }
 
+static int
+lock(int fd, short how)
+{
+	struct flock l = { .l_type = how, .l_whence = SEEK_SET };
+
+	while (fcntl(fd, F_OFD_SETLKW, &l) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+/* Takes the room of both places from the disk now: later it may be full, and what is removed must still be noted. */
+static void
+reserve(int fd)
+{
+	struct stat st;
+
+	if (lock(fd, F_WRLCK) != 0)
+		return;
+	if (fstat(fd, &st) == 0 && st.st_size < 2 * PAGE)
+		(void)posix_fallocate(fd, 0, 2 * PAGE);	/* where it fails, changes will say so */
+	(void)lock(fd, F_UNLCK);
+}
+
 int
 ledger_open(const char *directory, const char *account)
 {
@@ -75,18 +99,10 @@ ledger_open(const char *directory, const char *account)
 	fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	error = errno;
 	close(dir_fd);
-	return fd < 0 ? -error : fd;
-}
-
-static int
-lock(int fd, short how)
-{
-	struct flock l = { .l_type = how, .l_whence = SEEK_SET };
-
-	while (fcntl(fd, F_OFD_SETLKW, &l) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return 0;
+	if (fd < 0)
+		return -error;
+	reserve(fd);
+	return fd;
 }
 
 /* The newer of the whole entries; an empty file says zero. *older: the place for the next. */

@@ -6,7 +6,8 @@
  *
  * The file has two places, a page each, and a change goes to the one that is
  * older, with a number and a check sum, and to the disk before it counts:
- * whatever is killed or loses power in between, one of the two is whole.
+ * whatever is killed or loses power in between, one of the two is whole.  Their
+ * room is taken when the file is made, so that a full disk keeps no change from being noted.
  */
 #ifndef ACCOUNT_LEDGER_H
 #define ACCOUNT_LEDGER_H

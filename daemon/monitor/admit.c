@@ -1,16 +1,12 @@
 /*
- * From a right password to a live session: the folder, the limits, the PAM
+ * From a right password to a live session: the limits, the PAM
  * session, the agent under the account's identity, and root given up.
  */
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
 #include <linux/capability.h>
 #include <string.h>
-#include <sys/fsuid.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "account/ledger.h"
@@ -37,109 +33,6 @@ leave_root(uint64_t caps)
 
 static const struct monitor_system real_system = { monitor_verify_agent, leave_root, pamsession_start_agent, END_WAIT };
 const struct monitor_system *monitor_system = &real_system;
-
-/* ------------------------------------------------------------------ the folder */
-
-/* Looks at the file system with the account's eyes for the time of one call; own: with our own again, which has no groups. */
-static void
-see_as(const struct account *a, bool own)
-{
-	if (geteuid() != 0)
-		return;
-	if (a->group_count > 0)
-		(void)setgroups(own ? 0 : a->group_count, a->groups);
-	setfsgid(own ? 0 : a->gid);
-	setfsuid(own ? 0 : a->uid);
-}
-
-/* It must be possible to enter the folder, not only to see it. */
-static int
-open_as(const struct account *a, const char *path)
-{
-	int fd, seen, error;
-
-	see_as(a, false);
-	seen = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	fd = seen < 0 ? -1 : openat(seen, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	error = errno;
-	see_as(a, true);
-	if (seen >= 0)
-		close(seen);
-	return fd < 0 ? -error : fd;
-}
-
-/* Makes a missing home, parents must be there. The name is made by root, who owns the parent; then it is given away. */
-static int
-make_home(const struct account *a, const char *path)
-{
-	int fd, r = 0;
-
-	if (mkdir(path, 0700) < 0)
-		return -errno;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (geteuid() == 0 && fchown(fd, a->uid, a->gid) < 0)
-		r = -errno;
-	if (r == 0 && fchmod(fd, 0755 & ~(mode_t)a->resolved->s.umask) < 0)
-		r = -errno;
-	close(fd);
-	return r;
-}
-
-static void
-log_home(const struct account *a, const char *path, int code)
-{
-	struct log_line l;
-
-	log_begin(&l, LOG_LEVEL_ERROR, "home-unusable");
-	log_str(&l, "path", path);
-	log_num(&l, "uid", a->uid);
-	log_code(&l, code);
-	log_end(&l);
-}
-
-/* A jail's root is the home; without one it is the system's, and the home is where the session starts. */
-static int
-place_root(struct monitor *s, int home_fd)
-{
-	const struct settings *set = &s->account.resolved->s;
-	bool own_start = set->start != NULL && strcmp(set->start, "/") != 0;
-	int r = str_copy(scratch->start, sizeof scratch->start, own_start ? set->start : set->jail ? "/" : s->root_path);
-
-	if (r != 0 || set->jail)
-		return r != 0 ? SP_ERANGE : home_fd;
-	(void)str_copy(s->root_path, sizeof s->root_path, "/");
-	home_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return home_fd < 0 ? -errno : home_fd;
-}
-
-/* Opens what the client will see as /. A descriptor or a negative code. */
-static int
-open_root(struct monitor *s)
-{
-	const struct account *a = &s->account;
-	const struct settings *set = &a->resolved->s;
-	const char *text = set->home != NULL ? set->home : a->home;
-	char *home = s->root_path;
-	int r = text == NULL ? -ENOENT : account_expand(a, text, home, sizeof s->root_path), fd, root_fd;
-
-	if (r != 0 || home[0] != '/') {
-		log_home(a, text == NULL ? "(none is set)" : text, r != 0 ? r : SP_EFORMAT);
-		return -ENOENT;
-	}
-	fd = open_as(a, home);
-	if (fd == -ENOENT && set->create_home)
-		fd = (r = make_home(a, home)) == 0 ? open_as(a, home) : r;
-	if (fd < 0) {
-		log_home(a, home, fd);
-		return fd;
-	}
-	root_fd = place_root(s, fd);
-	if (root_fd != fd)
-		close(fd);
-	return root_fd;
-}
 
 /* ------------------------------------------------------------------- the limits */
 
@@ -313,7 +206,7 @@ go_live(struct monitor *s, const struct msg *login)
 static bool
 begin_session(struct monitor *s, enum account_reason *why)
 {
-	int root_fd = open_root(s);
+	int root_fd = monitor_open_root(s);
 	bool ok;
 
 	if (root_fd < 0) {
@@ -336,7 +229,7 @@ begin_pam_session(struct monitor *s, enum account_reason *why)
 	*why = REASON_PAM;
 	if (!send_claim(s) || !await_claim(s, why) || !pamsession_open(s))
 		return false;
-	root_fd = open_root(s);
+	root_fd = monitor_open_root(s);
 	if (root_fd < 0) {
 		*why = REASON_HOME;
 		return false;

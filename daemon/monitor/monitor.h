@@ -175,6 +175,14 @@ bool monitor_admit(struct monitor *, const struct msg *login, enum account_reaso
 /* Forgets the account of a failed attempt. */
 void monitor_forget_account(struct monitor *);
 
+/* ---------------------------------------------------------------------- home.c */
+
+/*
+ * Opens what the client will see as /, as the account sees it, and sets root_path and the start folder in
+ * monitor_scratch; makes a home that is missing, if it may.  A descriptor, or a negative code, logged.
+ */
+int monitor_open_root(struct monitor *);
+
 /* ------------------------------------------------------------------- profile.c */
 
 /* The real verify_agent of struct monitor_system: looks at the agent in /proc. 0 or a negative code, logged. */

@@ -251,6 +251,49 @@ def test_broken_database_is_not_a_wrong_password(serve):
     s.wait_log("accounts-database")
 
 
+def test_links_on_the_way_to_a_home(serve):
+    """Those of root lead on; what an account has planted does not lead another one, or a folder that is made, elsewhere."""
+    s = serve(f"accounts = database\nvirtual_user = {IDENTITY}:{IDENTITY}\ndefault_layer = posix1e\npenalty_failure = 0", accounts=())
+    top = f"{s.dir}/tree"
+    for folder in ("", "/tenant", "/tenant/real", "/elsewhere", "/mine"):
+        os.mkdir(top + folder)
+    for folder in ("/tenant", "/tenant/real", "/mine"):
+        os.chown(top + folder, IDENTITY, IDENTITY)
+    os.symlink(f"{top}/elsewhere", f"{top}/tenant/planted")
+    os.symlink(f"{top}/tenant", f"{top}/by-root")
+    os.symlink("tenant/real", f"{top}/relative")
+    os.symlink("loop", f"{top}/loop")
+    os.lchown(f"{top}/tenant/planted", IDENTITY, IDENTITY)
+    homes = {"plain": ("tenant/real", True), "root": ("by-root/real/", True), "relative": ("relative", True), "planted": ("tenant/planted", False),
+             "below": ("tenant/planted/sub", False), "via": ("by-root/planted", False), "loop": ("loop", False), "dots": ("tenant/../tenant/real", True)}
+    os.mkdir(f"{top}/elsewhere/sub")
+    for name, (home, good) in homes.items():
+        ctl(s, "add", name, f"home={top}/{home}", password="pw\n")
+        if good:
+            s.ftp(name, "pw").quit()
+        else:
+            with pytest.raises(ftplib.error_perm, match="530 The home folder"):
+                s.ftp(name, "pw")
+    s.wait_log("event=home-unusable .*planted.* hint=.*must belong to root")
+    made = {"new": ("tenant/made", True), "new-root": ("made", True), "new-link": ("tenant/planted/made", False)}
+    for name, (home, good) in made.items():
+        ctl(s, "add", name, f"home={top}/{home}", "create_home=yes", password="pw\n")
+        if good:
+            s.ftp(name, "pw").quit()
+            assert os.stat(f"{top}/{home}").st_uid == IDENTITY
+        else:
+            with pytest.raises(ftplib.error_perm, match="530 The home folder"):
+                s.ftp(name, "pw")
+    assert os.listdir(f"{top}/elsewhere") == ["sub"]
+    os.chown(f"{top}/mine", IDENTITY + 1, IDENTITY + 1)
+    ctl(s, "add", "foreign", f"home={top}/mine/made", "create_home=yes", password="pw\n")
+    with pytest.raises(ftplib.error_perm, match="530 The home folder"):
+        s.ftp("foreign", "pw")
+    assert os.listdir(f"{top}/mine") == []
+    s.wait_log("event=home-unusable .*the folder above must belong to root")
+    assert "syscall-refused" not in s.log()
+
+
 def test_administrator_over_ftp(base):
     add(base, "chief", "pw", "administrator=yes", "change_password=yes", "layer=posix1e")
     add(base, "plain", "pw", "change_password=yes", "layer=posix1e")
@@ -270,6 +313,12 @@ def test_administrator_over_ftp(base):
             f.sendcmd("SITE USERADD more x /")
         with pytest.raises(ftplib.error_perm):
             f.sendcmd("SITE PASSWD chief x")
+    # A link in place of the folder, made by whoever may write there, leads the new account nowhere.
+    os.rename(f"{base.shared}/sub", f"{base.shared}/moved")
+    os.symlink("/etc", f"{base.shared}/sub")
+    os.lchown(f"{base.shared}/sub", IDENTITY, IDENTITY)
+    with pytest.raises(ftplib.error_perm, match="530 The home folder"):
+        base.ftp("made-here", "other")
     ctl(base, "remove", "chief", "plain", "made-here")
     assert "syscall-refused" not in base.log()
 
@@ -277,8 +326,7 @@ def test_administrator_over_ftp(base):
 ARGON2_CHEAP = "$argon2id$v=19$m=8,t=1,p=1$6x8EyMSD+YFy6dbBIur8NA$3QL/qDBqrdMigsV4rCk8j50/UhOTQGlUvyjw5VXeF94"
 ARGON2 = "$argon2id$v=19$m=65536,t=2,p=1$/luBvS0/34ZD8R17gXMU5g$hDfyolBiCLAV6KIX0KEh990+lPAC+8rs61JgjRTQg6M"
 PBKDF2 = "$pbkdf2-sha256$1000$c2FsdHNhbHRzYWx0c2FsdA$dClvKSmj66n6MdMWNv3Go4mvH1Ym2WIGiJvquqa.mfE"
-with open(f"{BUILD}/config.h") as config_h:
-    HAS_SODIUM = "#define HAVE_SODIUM 1" in config_h.read()
+HAS_SODIUM = subprocess.run(["grep", "-q", "^#define HAVE_SODIUM 1", f"{BUILD}/config.h"], stderr=subprocess.DEVNULL).returncode == 0
 
 
 def stored(server, name):

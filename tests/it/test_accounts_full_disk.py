@@ -136,22 +136,26 @@ def test_quota(full):
         with full.ftp("dbquota") as f:
             put(f, "a", 300)
         fill(full)
-        for user, have in (("dbquota", ["a"]), ("dblater", [])):
-            for _ in range(3):
-                with full.ftp(user) as f:
-                    with pytest.raises(ftplib.error_temp, match="452"):
-                        put(f, "b", 200)
-                    assert f.nlst() == have
-                put(other, "on", 100)
+        with full.ftp("dbquota") as f:      # its ledger has its room already
+            put(f, "b", 200)
+            assert used(full, "dbquota") == (500, 2)
+            f.delete("a")
+            assert used(full, "dbquota") == (200, 1)
+        for _ in range(3):
+            with full.ftp("dblater") as f:   # has none, and there is no room for one
+                with pytest.raises(ftplib.error_temp, match="452"):
+                    put(f, "b", 200)
+                assert f.nlst() == []
+            put(other, "on", 100)
         full.wait_log("event=quota-ledger .*No space left on device")
-        assert used(full, "dbquota") == (300, 1) and used(full, "dblater") == (0, 0)
+        assert used(full, "dblater") == (0, 0)
         works(full)
         os.unlink(f"{full.disk}/filler")
-        for user, want in (("dbquota", (500, 2)), ("dblater", (200, 1))):
+        for user, want in (("dbquota", (400, 2)), ("dblater", (200, 1))):
             with full.ftp(user) as f:
-                put(f, "b", 200)
+                put(f, "c", 200)
                 assert used(full, user) == want
                 with pytest.raises(ftplib.error_perm, match="552"):
-                    put(f, "c", 900)
+                    put(f, "d", 900)
         put(other, "on", 100)
     assert "syscall-refused" not in full.log()

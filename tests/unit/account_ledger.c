@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -98,6 +99,27 @@ START_TEST(is_shared)
 }
 END_TEST
 
+/* A ledger that is there needs nothing more of the disk. */
+START_TEST(keeps_its_room)
+{
+	struct stat before, after;
+	struct ledger now;
+	int fd = opened("roomy");
+
+	close(fd);
+	fd = ledger_open(folder, "roomy");
+	ck_assert_int_eq(fstat(fd, &before), 0);
+	ck_assert_int_ge(before.st_blocks, 2 * 4096 / 512);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(ledger_change(fd, &(struct ledger){ 7, 1 }, &nothing, &nothing, &now), 0);
+	ck_assert_int_eq(fstat(fd, &after), 0);
+	ck_assert_int_eq(before.st_size, after.st_size);
+	ck_assert_int_eq(before.st_blocks, after.st_blocks);
+	ck_assert_uint_eq(now.bytes, 28);
+	close(fd);
+}
+END_TEST
+
 START_TEST(tells_names_apart)
 {
 	static const char *const names[] = { "a", "A", "a/b", "a.b", "..", "%2F", "ä", " " };
@@ -142,6 +164,7 @@ account_ledger_suite(void)
 	tcase_add_test(t, counts);
 	tcase_add_test(t, survives_torn_writes);
 	tcase_add_test(t, is_shared);
+	tcase_add_test(t, keeps_its_room);
 	tcase_add_test(t, tells_names_apart);
 	suite_add_tcase(s, t);
 	return s;
