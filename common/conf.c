@@ -224,6 +224,16 @@ conf_section_sets(const struct conf_section *s, enum conf_key_id key)
 	return conf_section_get(s, key) != NULL;
 }
 
+bool
+conf_section_value(const struct conf_section *s, size_t i, enum conf_key_id *key, const char **text)
+{
+	if (i >= s->n)
+		return false;
+	*key = s->v[i].key;
+	*text = s->v[i].text;
+	return true;
+}
+
 int
 conf_section_put(struct conf *c, struct conf_section *s, const struct conf_value *v)
 {

@@ -217,6 +217,12 @@ unsigned conf_section_line(const struct conf_section *);
 /* Does the section itself set the key? */
 bool conf_section_sets(const struct conf_section *, enum conf_key_id);
 
+/*
+ * The i-th key that the section itself sets, in the order in which they stand there, and its value as it was
+ * written, without the indentation of continuation lines. False: there are not so many.
+ */
+bool conf_section_value(const struct conf_section *, size_t i, enum conf_key_id *, const char **text);
+
 /* A key and its text from elsewhere, such as an account database. */
 struct conf_pair {
 	const char *key, *value;

@@ -59,20 +59,42 @@ own_value(const struct conf_value *pairs, size_t pair_count, const struct conf_s
 	return v == NULL ? NULL : v->data;
 }
 
-static size_t
-find_groups(const struct conf *c, const struct conf_subject *who, const struct conf_list *named,
-    const struct conf_section **dst)
+/*
+ * A section that an account names and that is not there might have taken something away: what is
+ * left is not decided on.
+ */
+static int
+no_section(struct conf_resolved *r, const struct conf_subject *who, const char *kind, const char *name)
+{
+	char shown[128];
+
+	str_escape(shown, sizeof shown, name, strlen(name));
+	(void)str_format(r->error, sizeof r->error, "%s: there is no section [%s %s]",
+	    who->pairs_origin != NULL ? who->pairs_origin : "account", kind, shown);
+	return SP_EFORMAT;
+}
+
+/* 0, SP_EFORMAT or -E2BIG. */
+static int
+find_groups(const struct conf *c, const struct conf_subject *who, const struct conf_list *named, struct conf_resolved *r,
+    struct chain *dst)
 {
 	const char *const *names = who->groups != NULL ? who->groups : named != NULL ? named->v : NULL;
-	size_t count = who->groups != NULL ? who->group_count : named != NULL ? named->n : 0, n = 0;
+	size_t count = who->groups != NULL ? who->group_count : named != NULL ? named->n : 0;
 
-	for (size_t i = 0; i < count && n < GROUPS_MAX; i++) {
+	dst->n = 0;
+	if (count > GROUPS_MAX) {
+		(void)str_format(r->error, sizeof r->error, "groups: more than %d are named", GROUPS_MAX);
+		return -E2BIG;
+	}
+	for (size_t i = 0; i < count; i++) {
 		const struct conf_section *s = conf_section_find(c, SC_GROUP, names[i]);
 
-		if (s != NULL)
-			dst[n++] = s;
+		if (s == NULL)
+			return no_section(r, who, "group", names[i]);
+		dst->v[dst->n++] = s;
 	}
-	return n;
+	return 0;
 }
 
 static bool
@@ -104,23 +126,26 @@ is_member(const struct conf_section *class, const struct conf_subject *who, cons
 	return found && (from == NULL || (who->peer != NULL && addr_nets_have(from->data, who->peer)));
 }
 
-static const struct conf_section *
-find_class(const struct conf *c, const struct conf_subject *who, const char *named,
-    const struct conf_section *const *groups, size_t n)
+/* Sets r->class. 0 or SP_EFORMAT. */
+static int
+find_class(const struct conf *c, const struct conf_subject *who, const char *named, const struct chain *groups,
+    struct conf_resolved *r)
 {
 	const struct conf_section *s = NULL;
 	const struct conf_value *v;
 
-	for (size_t i = 0; i < n && named == NULL; i++)
-		if ((v = conf_section_get(groups[i], K_class)) != NULL)
+	for (size_t i = 0; i < groups->n && named == NULL; i++)
+		if ((v = conf_section_get(groups->v[i], K_class)) != NULL)
 			named = *(const char *const *)v->data;
-	if (named != NULL)
-		return conf_section_find(c, SC_CLASS, named);
+	if (named != NULL) {
+		r->class = conf_section_find(c, SC_CLASS, named);
+		return r->class != NULL ? 0 : no_section(r, who, "class", named);
+	}
 	if (who->user != NULL)
-		while ((s = conf_section_next(c, SC_CLASS, s)) != NULL)
-			if (is_member(s, who, groups, n))
-				return s;
-	return NULL;
+		while ((s = conf_section_next(c, SC_CLASS, s)) != NULL && !is_member(s, who, groups->v, groups->n))
+			;
+	r->class = s;
+	return 0;
 }
 
 /* ------------------------------------------------------------------------- layers */
@@ -329,9 +354,11 @@ resolve(const struct conf *c, const struct conf_subject *who, struct conf_resolv
 		return -ENOMEM;
 	if ((e = parse_pairs(r, who, pairs)) != 0)
 		return e;
-	groups.n = find_groups(c, who, own_value(pairs, who->pair_count, account, K_groups), groups.v);
+	if ((e = find_groups(c, who, own_value(pairs, who->pair_count, account, K_groups), r, &groups)) != 0)
+		return e;
 	class_name = own_value(pairs, who->pair_count, account, K_class);
-	r->class = find_class(c, who, class_name == NULL ? NULL : *(const char *const *)class_name, groups.v, groups.n);
+	if ((e = find_class(c, who, class_name == NULL ? NULL : *(const char *const *)class_name, &groups, r)) != 0)
+		return e;
 	add_link(&chain, conf_section_find(c, SC_SERVER, NULL));
 	add_link(&chain, listener);
 	add_link(&chain, r->class);

@@ -173,6 +173,16 @@ json_bool(struct json *j, const char *key, bool value)
 	add(j, value ? "true" : "false", value ? 4 : 5);
 }
 
+void
+json_put(struct json *j, const char *key, const struct json *other)
+{
+	begin(j, key);
+	if (other->error != 0)
+		j->error = other->error;
+	else
+		add(j, other->text, other->len);
+}
+
 const char *
 json_text(const struct json *j)
 {

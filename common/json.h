@@ -48,6 +48,9 @@ void json_num(struct json *, const char *key, int64_t value);
 void json_unsigned(struct json *, const char *key, uint64_t value);
 void json_bool(struct json *, const char *key, bool value);
 
+/* What another writer has written, which is closed; its error becomes this one's. */
+void json_put(struct json *, const char *key, const struct json *other);
+
 /* The text so far, ended by NUL; NULL after an error. It stays the writer's. */
 const char *json_text(const struct json *);
 

@@ -6,6 +6,8 @@
 #ifndef CTL_ACCOUNT_H
 #define CTL_ACCOUNT_H
 
+#include <stdio.h>
+
 #include "account/account.h"
 #include "ctl/ctl.h"
 
@@ -24,34 +26,58 @@ int manage_fail(const struct invocation *, const char *name, int code);
 /* For a function of the source that is NULL. */
 int manage_cannot(const struct invocation *, const struct manage *);
 
-/* Is the setting right for an account? CTL_OK, or CTL_USAGE after a message. */
-int manage_check(const struct invocation *, const char *key, const char *value);
+/*
+ * Is the value right for the key of an account?  It must be what a configuration file could hold, and a class or group
+ * that it names must be in the configuration.  Else why says what is wrong.
+ */
+bool manage_value_ok(const struct manage *, const char *key, const char *value, char *why, size_t size);
+/* Does a value of the key layer compile? Else why says what is wrong. */
+bool manage_layer_ok(const char *value, char *why, size_t size);
+/* May a new account be called that? What clients may send, without blanks at the ends, which a section's name would lose. */
+bool manage_name_ok(const char *name);
+/* --json: which accounts were changed; otherwise nothing is printed. CTL_OK or an exit code. */
+int manage_report(const struct invocation *, const struct manage *, int argc, char **names);
 
 /* ---------------------------------------------------------------------- import */
 
-#define IMPORTED_SETTINGS_MAX	24
-
-/* One account of a foreign file. Texts live until the next line is read. */
+/* One account of a foreign file. Everything lives in the pool of a, until imported_end(). */
 struct imported {
-	const char *name;
+	struct account a;		/* name, and what it sets: pairs */
 	const char *verifier;		/* a hash; NULL: none */
-	char hash[512];			/* room for one that had to be made */
-	struct conf_pair settings[IMPORTED_SETTINGS_MAX];
-	size_t count;
-	char text[IMPORTED_SETTINGS_MAX][1100];
-	char why[256];			/* what is wrong */
-	char remark[256];		/* what could not be taken over; "" */
+	char why[300];			/* what is wrong */
+	char remark[300];		/* what could not be taken over; "" */
 };
 
+void imported_begin(struct imported *);
+void imported_end(struct imported *);
+/* Takes the name. 0 or -1: none can be called that. */
+int imported_name(struct imported *, const char *name);
+/* Adds a setting; an empty one is left out. */
+void imported_set(struct imported *, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Takes a hash; a sign that no password fits stands for none. 0 or -1: clear text. */
+int imported_hash(struct imported *, const char *hash);
+/* Makes a hash of a password in clear. 0 or -1. */
+int imported_password(struct imported *, const char *clear);
+/* Says what is wrong; returns -1. */
+int imported_wrong(struct imported *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Adds a remark. */
+void imported_remark(struct imported *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /*
- * A format: takes one line apart, in place.  1: an account; 0: nothing to
+ * A format of lines: takes one line apart, in place.  1: an account; 0: nothing to
  * import (a comment, a counter); -1: wrong, why says what.
  */
 typedef int account_format(struct imported *, char *line);
 
 /* The format of a name, or NULL. */
 account_format *import_format(const char *name);
-/* Adds a setting; what does not fit or is empty is left out. */
-void imported_set(struct imported *, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/*
+ * A table with a heading (RFC 4180): names of columns, which are keys, and rows.  record() is called for the
+ * heading and for every row with the number of its first line; a value ends with NUL.  It returns false to end.
+ * 0, -errno, or SP_EFORMAT with *line: a row that is not whole.
+ */
+typedef bool csv_record(void *context, unsigned long line, size_t n, char **field);
+int csv_read(FILE *, csv_record *, void *context, unsigned long *line);
 
 #endif

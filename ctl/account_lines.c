@@ -6,13 +6,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "account/password.h"
-#include "common/str.h"
 #include "ctl/account.h"
 
 #define FIELDS_MAX 24
@@ -37,34 +35,6 @@ split(char *line, char *field[FIELDS_MAX])
 	return line == NULL ? n : FIELDS_MAX + 1;
 }
 
-static int __attribute__((format(printf, 2, 3)))
-wrong(struct imported *a, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(a->why, sizeof(a->why), fmt, ap);
-	va_end(ap);
-	return -1;
-}
-
-void
-imported_set(struct imported *a, const char *key, const char *fmt, ...)
-{
-	va_list ap;
-	int n;
-
-	if (a->count == IMPORTED_SETTINGS_MAX)
-		return;
-	va_start(ap, fmt);
-	n = vsnprintf(a->text[a->count], sizeof(a->text[0]), fmt, ap);
-	va_end(ap);
-	if (n <= 0 || (size_t)n >= sizeof(a->text[0]))
-		return;
-	a->settings[a->count] = (struct conf_pair){ key, a->text[a->count] };
-	a->count++;
-}
-
 /* A number, all of the text. -1: it is none. */
 static int64_t
 number(const char *text)
@@ -77,26 +47,11 @@ number(const char *text)
 	return text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 ? -1 : n;
 }
 
-/*
- * A hash, or a sign that no password fits. A hash of a kind that we do not know is kept: the log
- * names it at a login.
- */
-static int
-take_hash(struct imported *a, const char *field)
-{
-	if (field[0] == '*' || field[0] == '!' || strcmp(field, "x") == 0 || field[0] == '\0')
-		return 0;
-	if (field[0] != '$' && field[0] != '_' && password_kind(field) == NULL)
-		return wrong(a, "the password field holds no hash");
-	a->verifier = field;
-	return 0;
-}
-
 static int
 take_identity(struct imported *a, const char *uid, const char *gid)
 {
 	if (number(uid) < 0 || number(gid) < 0 || number(uid) >= UINT32_MAX || number(gid) >= UINT32_MAX)
-		return wrong(a, "user and group ids must be numbers");
+		return imported_wrong(a, "user and group ids must be numbers");
 	imported_set(a, "run_as", "%s:%s", uid, gid);
 	return 0;
 }
@@ -113,7 +68,7 @@ take_home(struct imported *a, char *home)
 			imported_set(a, "start", "/%s", mark + 3);
 	}
 	if (home[0] != '/' && mark != home)
-		return wrong(a, "the home folder must be an absolute path");
+		return imported_wrong(a, "the home folder must be an absolute path");
 	imported_set(a, "home", "%s", home[0] == '\0' ? "/" : home);
 	return 0;
 }
@@ -126,9 +81,9 @@ passwd_line(struct imported *a, char *line)
 	size_t n = split(line, field);
 
 	if (n != 7)
-		return wrong(a, "seven fields were expected");
-	a->name = field[0];
-	if (take_hash(a, field[1]) != 0 || take_identity(a, field[2], field[3]) != 0 || take_home(a, field[5]) != 0)
+		return imported_wrong(a, "seven fields were expected");
+	if (imported_name(a, field[0]) != 0 || imported_hash(a, field[1]) != 0 ||
+	    take_identity(a, field[2], field[3]) != 0 || take_home(a, field[5]) != 0)
 		return -1;
 	imported_set(a, "comment", "%s", field[4]);
 	return 1;
@@ -159,15 +114,35 @@ take_hours(struct imported *a, const char *text)
 		return 0;
 	second = take_time(text, '-', &from);
 	if (second == NULL || take_time(second, '\0', &to) == NULL)
-		return wrong(a, "the time of day must look like 0830-1745");
+		return imported_wrong(a, "the time of day must look like 0830-1745");
 	imported_set(a, "login_hours", "%02u:%02u-%02u:%02u", from / 100, from % 100, to / 100, to % 100);
 	return 0;
 }
 
-/* The limits of pure-ftpd's password file: field, key. Empty and 0 mean none there. */
-static const struct { unsigned field; const char *key; } pure_limits[] = {
-	{ 6, "rate_up" }, { 7, "rate_down" }, { 10, "max_sessions_per_user" }, { 11, "quota_files" }, { 12,
-	    "quota_bytes" }
+/* A limit in another server's file: field, key, and what the key counts in that one's unit. Empty and 0 mean none there. */
+struct foreign_limit {
+	unsigned field;
+	const char *key, *unit;
+};
+
+static int
+take_limits(struct imported *a, char *field[FIELDS_MAX], const struct foreign_limit *limits, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *text = field[limits[i].field];
+
+		if (text[0] != '\0' && number(text) < 0)
+			return imported_wrong(a, "field %u must be a number", limits[i].field + 1);
+		if (number(text) > 0)
+			imported_set(a, limits[i].key, "%s%s", text, limits[i].unit);
+	}
+	return 0;
+}
+
+/* Upload and download ratio only count together. */
+static const struct foreign_limit pure_limits[] = {
+	{ 6, "rate_up", "" }, { 7, "rate_down", "" }, { 8, "ratio_up", "" }, { 9, "ratio_down", "" },
+	{ 10, "max_sessions_per_user", "" }, { 11, "quota_files", "" }, { 12, "quota_bytes", "" }
 };
 
 /*
@@ -181,23 +156,14 @@ pure_line(struct imported *a, char *line)
 	size_t n = split(line, field);
 
 	if (n < 6 || n > 18)
-		return wrong(a, "six to eighteen fields were expected");
-	a->name = field[0];
-	if (take_hash(a, field[1]) != 0 || take_identity(a, field[2], field[3]) != 0 || take_home(a, field[5]) != 0)
+		return imported_wrong(a, "six to eighteen fields were expected");
+	if (imported_name(a, field[0]) != 0 || imported_hash(a, field[1]) != 0 || take_identity(a, field[2], field[3]) != 0 || take_home(a, field[5]) != 0)
 		return -1;
 	imported_set(a, "comment", "%s", field[4]);
-	for (size_t i = 0; i < sizeof(pure_limits) / sizeof(*pure_limits); i++) {
-		const char *text = field[pure_limits[i].field];
-
-		if (text[0] != '\0' && number(text) < 0)
-			return wrong(a, "field %u must be a number", pure_limits[i].field + 1);
-		if (number(text) > 0)
-			imported_set(a, pure_limits[i].key, "%s", text);
-	}
-	if (number(field[8]) > 0 || number(field[9]) > 0)
-		(void)str_copy(a->remark, sizeof(a->remark), "ratios are not taken over");
+	if (take_limits(a, field, pure_limits, sizeof(pure_limits) / sizeof(*pure_limits)) != 0)
+		return -1;
 	if (field[13][0] != '\0' || field[14][0] != '\0')
-		(void)str_copy(a->remark, sizeof(a->remark), "limits by the server's own address are not taken over");
+		imported_remark(a, "limits by the server's own address are not taken over");
 	imported_set(a, "allowed_networks", "%s", field[15]);
 	imported_set(a, "rejected_networks", "%s", field[16]);
 	return take_hours(a, field[17]) != 0 ? -1 : 1;
@@ -208,34 +174,52 @@ static int
 cluster_line(struct imported *a, char *line)
 {
 	char *field[FIELDS_MAX];
-	struct secret secret;
 	size_t n = split(line, field);
-	int r;
 
 	if (strcmp(field[0], "_") == 0)
 		return 0;
 	if (n != 4 || number(field[2]) < 0)
-		return wrong(a, "four fields with a number in the third were expected");
-	a->name = field[0];
+		return imported_wrong(a, "four fields with a number in the third were expected");
+	if (imported_name(a, field[0]) != 0)
+		return -1;
 	imported_set(a, "cluster_uid", "%s", field[2]);
 	imported_set(a, "start", "%s", field[3]);
 	if (number(field[2]) == 0)
 		imported_set(a, "administrator", "yes");
-	if (password_is_hash(field[1])) {
-		a->verifier = field[1];
-		return 1;
-	}
 	if (strlen(field[1]) == 1)
 		return 1;
-	r = secret_set(&secret, field[1], strlen(field[1]));
-	if (r == 0)
-		r = password_make(&secret, a->hash, sizeof(a->hash));
-	secret_clear(&secret);
-	a->verifier = a->hash;
-	return r == 0 ? 1 : wrong(a, "no hash can be made of the password");
+	return (password_is_hash(field[1]) ? imported_hash : imported_password)(a, field[1]) == 0 ? 1 : -1;
 }
 
-/* name:password:uid:gid,gid,...:real name:folder:shell and what follows: user permission strings */
+/* What follows the shell in NcFTPd's records: hard and soft limits, options, then kilobytes a second down and up. */
+static const struct foreign_limit nc_limits[] = {
+	{ 7, "quota_bytes", "K" }, { 9, "quota_files", "" }, { 12, "rate_down", "K" }, { 13, "rate_up", "K" }
+};
+
+/* Soft limits and options have no meaning there yet, either. */
+static int
+take_nc_extras(struct imported *a, char *field[FIELDS_MAX], size_t n)
+{
+	char *numbers[FIELDS_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < FIELDS_MAX; i++)
+		numbers[i] = field[0] + strlen(field[0]);	/* "" */
+	for (size_t i = 7; i < n; i++) {
+		if (field[i][0] == '+' || field[i][0] == '-' || field[i][0] == '=')
+			imported_set(a, "layer", "ups %s", field[i]);
+		else if (field[i][0] == '\0' || (count < 7 && number(field[i]) >= 0))
+			numbers[7 + count++] = field[i];
+		else
+			imported_remark(a, "field %zu is not taken over", i + 1);
+	}
+	return take_limits(a, numbers, nc_limits, sizeof(nc_limits) / sizeof(*nc_limits));
+}
+
+/*
+ * name:password:uid:gid,gid,...:real name:folder:shell, as ncftpd_passwd -x prints it, and what may follow: seven
+ * numbers of the quota, and user permission strings
+ */
 static int
 ncftpd_line(struct imported *a, char *line)
 {
@@ -243,23 +227,17 @@ ncftpd_line(struct imported *a, char *line)
 	size_t n = split(line, field);
 
 	if (n < 6 || n > FIELDS_MAX)
-		return wrong(a, "at least six fields were expected");
-	a->name = field[0];
+		return imported_wrong(a, "at least six fields were expected");
 	groups = strchr(field[3], ',');
 	if (groups != NULL)
 		*groups++ = '\0';
-	if (take_hash(a, field[1]) != 0 || take_identity(a, field[2], field[3]) != 0 || take_home(a, field[5]) != 0)
+	if (imported_name(a, field[0]) != 0 || imported_hash(a, field[1]) != 0 ||
+	    take_identity(a, field[2], field[3]) != 0 || take_home(a, field[5]) != 0)
 		return -1;
 	if (groups != NULL)
 		imported_set(a, "extra_groups", "%s", groups);
 	imported_set(a, "comment", "%s", field[4]);
-	for (size_t i = 7; i < n; i++) {
-		if (field[i][0] == '+' || field[i][0] == '-' || field[i][0] == '=')
-			imported_set(a, "layer", "ups %s", field[i]);
-		else if (field[i][0] != '\0')
-			(void)str_format(a->remark, sizeof(a->remark), "field %zu is not taken over", i + 1);
-	}
-	return 1;
+	return take_nc_extras(a, field, n) == 0 ? 1 : -1;
 }
 
 static const struct {

@@ -2,8 +2,10 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "account/password.h"
 #include "common/str.h"
@@ -53,12 +55,15 @@ is_enabled(const struct account *a)
 	return value == NULL || !str_same(value, "no");
 }
 
+/* hash: with it. */
 static void
-put_account(struct json *j, const struct account *a)
+put_account(struct json *j, const struct account *a, bool hash)
 {
 	json_open(j, NULL, '{');
 	json_str(j, "name", a->name);
 	json_str(j, "password", kind_of(a));
+	if (hash)
+		json_str(j, "hash", a->verifier_kind == VERIFY_HASH ? verifier_of(a) : NULL);
 	json_bool(j, "enabled", is_enabled(a));
 	json_open(j, "settings", '[');
 	for (size_t i = 0; i < a->pair_count; i++) {
@@ -79,31 +84,68 @@ struct listing {
 	const struct invocation *inv;
 	struct json j;
 	unsigned long n;
+	bool progress;		/* on a terminal it would tear the list */
 };
+
+static void
+begin_listing(struct listing *l, const struct invocation *inv)
+{
+	*l = (struct listing){ .inv = inv, .progress = !isatty(STDOUT_FILENO) };
+	json_init(&l->j);
+	json_open(&l->j, NULL, '[');
+}
+
+/* The end of the list, or of the attempt. Returns the exit code. */
+static int
+end_listing(struct listing *l, const struct manage *m, int r)
+{
+	int code;
+
+	json_close(&l->j);
+	progress_end(l->inv);
+	if (r == 0 && l->inv->json)
+		return ctl_print_json(l->inv, &l->j);
+	code = r == 0 ? CTL_OK : manage_fail(l->inv, m->source->name, r);
+	json_free(&l->j);
+	return code;
+}
+
+static bool
+is_wanted(const struct listing *l, const struct account *a)
+{
+	if (l->inv->argc > 0 && fnmatch(l->inv->argv[0], a->name, FNM_NOESCAPE) != 0)
+		return false;
+	return l->inv->count[OPT_DISABLED] == 0 || !is_enabled(a);
+}
 
 static int
 list_one(void *context, const struct account *a)
 {
 	struct listing *l = context;
 	const char *home = own_value(a, "home");
-	char line[1024];
 
-	progress_step(l->inv, "accounts", ++l->n);
+	l->n++;
+	if (l->progress)
+		progress_step(l->inv, "accounts", l->n);
+	if (!is_wanted(l, a))
+		return 0;
 	if (l->inv->json) {
-		put_account(&l->j, a);
+		put_account(&l->j, a, false);
 		return l->j.error;
 	}
-	(void)str_format(line, sizeof(line), "%-24s %-12s %-8s %s\n", a->name, kind_of(a), is_enabled(a) ? "enabled"
-	    : "disabled",
-	    home != NULL ? home : a->home != NULL ? a->home : "-");
-	ctl_print_safe(line);
+	ctl_print_name(a->name);
+	printf("%*s %-12s %-8s ", strlen(a->name) < 24 ? (int)(24 - strlen(a->name)) : 0, "", kind_of(a), is_enabled(a) ? "enabled"
+	    : "disabled");
+	ctl_print_name(home != NULL ? home : a->home != NULL ? a->home : "-");
+	putchar('\n');
 	return ferror(stdout) ? -EIO : 0;
 }
 
-int
-account_list_command(struct invocation *inv)
+/* Lists with a function; each account goes through it. */
+static int
+list_all(struct invocation *inv, int (*each)(void *, const struct account *))
 {
-	struct listing l = { .inv = inv };
+	struct listing l;
 	struct manage m;
 	int r = manage_begin(&m, inv);
 
@@ -111,22 +153,19 @@ account_list_command(struct invocation *inv)
 		return r;
 	if (m.source->list == NULL) {
 		r = manage_cannot(inv, &m);
-		manage_end(&m);
-		return r;
+	} else {
+		begin_listing(&l, inv);
+		r = m.source->list(m.state, each, &l);
+		r = end_listing(&l, &m, r == 0 && fflush(stdout) != 0 ? -EIO : r);
 	}
-	json_init(&l.j);
-	json_open(&l.j, NULL, '[');
-	r = m.source->list(m.state, list_one, &l);
-	json_close(&l.j);
-	progress_end(inv);
-	if (r != 0)
-		r = manage_fail(inv, m.source->name, r);
-	else if (inv->json)
-		r = ctl_print_json(inv, &l.j);
-	else
-		json_free(&l.j);
 	manage_end(&m);
 	return r;
+}
+
+int
+account_list_command(struct invocation *inv)
+{
+	return list_all(inv, list_one);
 }
 
 /* ---------------------------------------------------------------------- export */
@@ -150,9 +189,15 @@ export_one(void *context, const struct account *a)
 	struct listing *l = context;
 	const char *verifier = verifier_of(a);
 
-	progress_step(l->inv, "accounts", ++l->n);
+	l->n++;
+	if (l->progress)
+		progress_step(l->inv, "accounts", l->n);
+	if (l->inv->json) {
+		put_account(&l->j, a, true);
+		return l->j.error;
+	}
 	printf("[account %s]\n", a->name);
-	if (verifier != NULL)
+	if (verifier != NULL && a->verifier_kind != VERIFY_NEVER)
 		printf("password = %s%s\n", a->verifier_kind == VERIFY_CLEAR && a->verifier != NULL ? "{CLEAR}" : "",
 		    verifier);
 	else
@@ -169,19 +214,7 @@ export_one(void *context, const struct account *a)
 int
 account_export_command(struct invocation *inv)
 {
-	struct listing l = { .inv = inv };
-	struct manage m;
-	int r = manage_begin(&m, inv);
-
-	if (r != CTL_OK)
-		return r;
-	if (m.source->list == NULL)
-		r = manage_cannot(inv, &m);
-	else if ((r = m.source->list(m.state, export_one, &l)) != 0 || fflush(stdout) != 0)
-		r = manage_fail(inv, m.source->name, r != 0 ? r : -EIO);
-	progress_end(inv);
-	manage_end(&m);
-	return r;
+	return list_all(inv, export_one);
 }
 
 /* ------------------------------------------------------------------------ show */
@@ -199,36 +232,107 @@ origin_text(const struct conf_origin *o, char *out, size_t size)
 		(void)str_format(out, size, "%s", o->file == NULL ? "default" : o->file);
 }
 
+/* A value with the place it came from, as a line or as JSON. */
+static void
+print_row(struct json *j, bool json, const char *key, const char *value, const char *origin)
+{
+	if (json) {
+		json_open(j, NULL, '{');
+		json_str(j, "key", key);
+		json_str(j, "value", value);
+		json_str(j, "origin", origin);
+		json_close(j);
+		return;
+	}
+	printf("%-28s ", key);
+	ctl_print_name(value);
+	printf("%*s %s\n", strlen(value) < 32 ? (int)(32 - strlen(value)) : 0, "", origin);
+}
+
+static void
+print_layers(struct json *j, bool json, const struct conf_layers *layers)
+{
+	char value[4096], origin[512];
+
+	for (size_t i = 0; i < layers->n; i++) {
+		const struct conf_layer *l = &layers->v[i];
+		struct conf_origin place = { l->file, l->line, l->section };
+
+		(void)str_format(value, sizeof(value), "%s%s%s %s", l->prefix, l->prefix[0] != '\0' ? " " : "", l->dialect, l->text);
+		origin_text(&place, origin, sizeof(origin));
+		print_row(j, json, "layer", value, origin);
+	}
+}
+
+static void
+print_settings(struct json *j, bool json, const struct account *a)
+{
+	static char value[128 * 1024];
+	char origin[512];
+
+	for (int k = 0; k < K_COUNT; k++) {
+		if ((conf_keys[k].scopes & SC_USER) == 0)
+			continue;
+		if (k == K_layer && a->resolved->s.layer.n > 0) {
+			print_layers(j, json, &a->resolved->s.layer);
+			continue;
+		}
+		(void)conf_value_text(&a->resolved->s, (enum conf_key_id)k, value, sizeof(value));
+		origin_text(&a->resolved->origin[k], origin, sizeof(origin));
+		print_row(j, json, conf_keys[k].name, k == K_password ? kind_of(a) : value, origin);
+	}
+}
+
+static void
+print_groups(struct json *j, bool json, const struct account *a)
+{
+	if (!json)
+		printf("groups:");
+	for (unsigned i = 0; i < a->group_count; i++)
+		if (json)
+			json_num(j, NULL, a->groups[i]);
+		else
+			printf(" %u", (unsigned)a->groups[i]);
+	if (!json)
+		putchar('\n');
+}
+
+/* Who the account is for the system, then everything that is set for it. */
 static void
 print_effective(const struct invocation *inv, const struct account *a)
 {
-	char value[4096], origin[512], line[5120];
+	const char *text = a->resolved->s.home != NULL ? a->resolved->s.home : a->home;
+	const char *class = a->resolved->class == NULL ? NULL : conf_section_name(a->resolved->class);
+	char home[4096];
 	struct json j;
 
+	if (text == NULL || account_expand(a, text, home, sizeof(home)) != 0)
+		home[0] = '\0';
 	json_init(&j);
 	json_open(&j, NULL, '{');
 	json_str(&j, "name", a->name);
 	json_str(&j, "source", a->source->name);
+	json_str(&j, "origin", a->origin);
 	json_num(&j, "uid", a->uid);
 	json_num(&j, "gid", a->gid);
-	json_open(&j, "settings", '[');
-	for (int k = 0; k < K_COUNT; k++) {
-		bool secret = k == K_password;
-
-		if ((conf_keys[k].scopes & SC_USER) == 0)
-			continue;
-		(void)conf_value_text(&a->resolved->s, (enum conf_key_id)k, value, sizeof(value));
-		origin_text(&a->resolved->origin[k], origin, sizeof(origin));
-		json_open(&j, NULL, '{');
-		json_str(&j, "key", conf_keys[k].name);
-		json_str(&j, "value", secret ? kind_of(a) : value);
-		json_str(&j, "origin", origin);
-		json_close(&j);
-		(void)str_format(line, sizeof(line), "%-28s %-32s %s\n", conf_keys[k].name, secret ? kind_of(a)
-		    : value, origin);
-		if (!inv->json)
-			ctl_print_safe(line);
+	json_open(&j, "groups", '[');
+	if (!inv->json) {
+		printf("name: ");
+		ctl_print_name(a->name);
+		printf("\nsource: %s (%s)\nuid: %u\ngid: %u\n", a->source->name, a->origin != NULL ? a->origin : "-", (unsigned)a->uid,
+		    (unsigned)a->gid);
 	}
+	print_groups(&j, inv->json, a);
+	json_close(&j);
+	json_str(&j, "class", class);
+	json_str(&j, "home", home[0] != '\0' ? home : NULL);
+	if (!inv->json) {
+		printf("class: %s\nhome: ", class != NULL ? class : "-");
+		ctl_print_name(home[0] != '\0' ? home : "-");
+		printf("\n\n");
+	}
+	json_open(&j, "settings", '[');
+	print_settings(&j, inv->json, a);
 	json_close(&j);
 	json_close(&j);
 	if (inv->json)
@@ -241,20 +345,22 @@ static void
 print_own(const struct invocation *inv, const struct account *a, const char *source)
 {
 	struct json j;
-	char line[4096];
 
 	if (inv->json) {
 		json_init(&j);
-		put_account(&j, a);
+		put_account(&j, a, false);
 		(void)ctl_print_json(inv, &j);
 		return;
 	}
-	(void)str_format(line, sizeof(line), "name: %s\nsource: %s\npassword: %s\n", a->name, source, kind_of(a));
-	ctl_print_safe(line);
+	printf("name: ");
+	ctl_print_name(a->name);
+	printf("\nsource: %s\npassword: %s\n", source, kind_of(a));
 	for (size_t i = 0; i < a->pair_count; i++)
-		if (strcmp(a->pairs[i].key, "password") != 0 &&
-		    str_format(line, sizeof(line), "%s: %s\n", a->pairs[i].key, a->pairs[i].value) == 0)
-			ctl_print_safe(line);
+		if (strcmp(a->pairs[i].key, "password") != 0) {
+			printf("%s: ", a->pairs[i].key);
+			ctl_print_safe(a->pairs[i].value);
+			putchar('\n');
+		}
 }
 
 /* As a login would find it, through all sources in their order. */

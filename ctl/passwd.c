@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
@@ -27,17 +28,41 @@ read_line(struct secret *secret)
 	return error;
 }
 
+/* The terminal as it was, while it does not echo. */
+static struct termios before;
+
+/* Whoever ends this process meanwhile finds the terminal as it was. */
+static void
+give_back(int signal_number)
+{
+	(void)tcsetattr(STDIN_FILENO, TCSANOW, &before);
+	(void)signal(signal_number, SIG_DFL);
+	(void)raise(signal_number);
+}
+
+static const int endings[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+
+static void
+catch_endings(void (*handler)(int))
+{
+	struct sigaction action = { .sa_handler = handler };
+
+	for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++)
+		(void)sigaction(endings[i], &action, NULL);
+}
+
 /* The same from a terminal, without echo. */
 static int
 ask(const char *prompt, struct secret *secret)
 {
-	struct termios before, silent;
+	struct termios silent;
 	int error;
 
 	if (!isatty(STDIN_FILENO))
 		return read_line(secret);
 	if (tcgetattr(STDIN_FILENO, &before) < 0)
 		return -errno;
+	catch_endings(give_back);
 	silent = before;
 	silent.c_lflag &= ~(tcflag_t)ECHO;
 	/* Silent before anybody is asked: who types quickly must not see it. */
@@ -45,6 +70,7 @@ ask(const char *prompt, struct secret *secret)
 	fprintf(stderr, "%s: ", prompt);
 	error = read_line(secret);
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+	catch_endings(SIG_DFL);
 	fputc('\n', stderr);
 	return error;
 }

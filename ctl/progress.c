@@ -9,16 +9,19 @@
 #define INTERVAL_MS	200
 
 static struct {
+	int terminal;		/* 0: not known yet, 1: standard error is one, -1: it is not */
 	bool shown;
 	int64_t last;
 } line;
 
 static bool
-wanted(const struct invocation *inv, unsigned long n)
+wanted(const struct invocation *inv)
 {
 	int64_t now;
 
-	if (inv->quiet || inv->json || n % 64 != 0 || !isatty(STDERR_FILENO))
+	if (line.terminal == 0)
+		line.terminal = isatty(STDERR_FILENO) ? 1 : -1;
+	if (inv->quiet || inv->json || line.terminal < 0)
 		return false;
 	now = clock_ms();
 	if (now - line.last < INTERVAL_MS)
@@ -31,15 +34,24 @@ wanted(const struct invocation *inv, unsigned long n)
 void
 progress_step(const struct invocation *inv, const char *what, unsigned long n)
 {
-	if (wanted(inv, n))
+	if (wanted(inv))
 		fprintf(stderr, "\r%lu %s ", n, what);
 }
 
 void
 progress_of(const struct invocation *inv, const char *what, unsigned long n, unsigned long total)
 {
-	if (total > 0 && wanted(inv, n))
+	if (total > 0 && wanted(inv))
 		fprintf(stderr, "\r%lu of %lu %s, %lu %% ", n, total, what, n * 100 / total);
+}
+
+void
+progress_part(const struct invocation *inv, const char *what, unsigned long n, unsigned long done, unsigned long total)
+{
+	if (total == 0)
+		progress_step(inv, what, n);
+	else if (wanted(inv))
+		fprintf(stderr, "\r%lu %s, %lu %% ", n, what, (unsigned long)((double)done / (double)total * 100));
 }
 
 void

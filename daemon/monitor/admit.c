@@ -177,8 +177,6 @@ go_live(struct monitor *s, const struct msg *login)
 	const struct settings *set = &s->account.resolved->s;
 	int r = clerk_start(s);
 
-	if (r == 0)
-		r = open_ledger(s);
 	if (r == 0 && !s->pam_session)
 		r = monitor_system->leave_root(needed_caps(&s->account));
 	if (r != 0) {
@@ -245,6 +243,12 @@ monitor_admit(struct monitor *s, const struct msg *login, enum account_reason *w
 {
 	bool pam = s->account.flags & ACCOUNT_PAM_SESSION;
 
+	/* Without its ledger a quota would be none. */
+	if (open_ledger(s) != 0) {
+		*why = REASON_UNAVAILABLE;
+		*final = true;
+		return false;
+	}
 	if (!(pam ? begin_pam_session : begin_session)(s, why)) {
 		/* A home that is not there is found before anything was asked for; all else happens once a session. */
 		*final = pam || *why != REASON_HOME;

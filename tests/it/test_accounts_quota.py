@@ -103,3 +103,14 @@ def test_set_and_recount(serve):
         put(f, "b", 1)
     assert ctl(s, "show", "nobody-here") == 1
     assert ctl(s, "set", "alice", "x", "1") == 64
+
+
+def test_a_ledger_that_cannot_be_opened_is_told(serve):
+    """Neither a crash, for which the client would pay, nor a session without its quota."""
+    s = serve("quota_directory = /nonexistent/folder/quota\npenalty_threshold = 1s", "[class limited]\nmembers = alice\nquota_bytes = 1000")
+    for _ in range(3):
+        with pytest.raises(ftplib.error_temp, match="421 Logging in is not possible"):
+            s.ftp("alice")
+    s.ftp("bob").quit()
+    s.wait_log("event=quota-ledger-unusable .*about=alice")
+    assert "process-failed" not in s.log()
