@@ -1,7 +1,10 @@
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -200,5 +203,55 @@ ledger_change(int fd, const struct ledger *added, const struct ledger *removed, 
 			*now = (struct ledger){ e.bytes, e.files };
 	}
 	(void)lock(fd, F_UNLCK);
+	return r;
+}
+
+/* A file name back to the account's; false: it is none of ours. */
+static bool
+account_name(const char *file, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (const char *p = file; *p != '\0' && *p != '=' && n + 1 < size; p++) {
+		unsigned byte = (unsigned char)*p;
+
+		if (*p == '%' && (sscanf(p + 1, "%2x", &byte) != 1 || byte == 0))
+			return false;
+		p += *p == '%' ? 2 : 0;
+		out[n++] = (char)byte;
+	}
+	out[n] = '\0';
+	return n > 0 && file[0] != '.';
+}
+
+static int
+list_one(int dir_fd, const char *file, int (*each)(void *, const char *, const struct ledger *), void *context)
+{
+	char name[NAME_LONGEST + 1];
+	struct ledger l;
+	int fd, r;
+
+	if (!account_name(file, name, sizeof name))
+		return 0;
+	fd = openat(dir_fd, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT || errno == ELOOP ? 0 : -errno;
+	r = ledger_read(fd, &l);
+	close(fd);
+	return r != 0 ? r : each(context, name, &l);
+}
+
+int
+ledger_list(const char *directory, int (*each)(void *, const char *, const struct ledger *), void *context)
+{
+	DIR *d = opendir(directory);
+	struct dirent *e;
+	int r = 0;
+
+	if (d == NULL)
+		return -errno;
+	while (r == 0 && (e = readdir(d)) != NULL)
+		r = list_one(dirfd(d), e->d_name, each, context);
+	closedir(d);
 	return r;
 }

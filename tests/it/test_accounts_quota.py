@@ -114,3 +114,27 @@ def test_a_ledger_that_cannot_be_opened_is_told(serve):
     s.ftp("bob").quit()
     s.wait_log("event=quota-ledger-unusable .*about=alice")
     assert "process-failed" not in s.log()
+
+
+def test_lists(serve):
+    s = start(serve, "quota_bytes = 1000\nquota_files = 10\n[class other]\nmembers = bob\nquota_files = 4")
+    with s.ftp("alice") as f:
+        put(f, "a", 950)
+    with s.ftp("bob") as f:
+        put(f, "a", 5000)
+    assert sorted(ctl(s, "list"), key=lambda a: a["name"]) == [
+        {"name": "alice", "bytes": 950, "files": 1, "quota_bytes": 1000, "quota_files": 10},
+        {"name": "bob", "bytes": 5000, "files": 1, "quota_bytes": 0, "quota_files": 4}]
+    assert [a["name"] for a in ctl(s, "list", "--over", "90")] == ["alice"]
+    assert [a["name"] for a in ctl(s, "list", "b*")] == ["bob"]
+    assert ctl(s, "list", "--over", "much") == 64
+    assert [a["bytes"] for a in ctl(s, "show", "alice", "bob")] == [950, 5000]
+    assert [a["bytes"] for a in ctl(s, "recount", "alice", "bob")] == [950, 5000]
+    text = subprocess.run([f"{BUILD}/sallyctl", "--config", s.conf, "quota", "list", "a*"], capture_output=True, text=True, check=True).stdout
+    assert text.split() == ["alice", "950", "of", "1000", "bytes", "95", "%", "1", "of", "10", "files", "10", "%"]
+
+
+def test_lists_nobody_where_nobody_has_stored_anything(serve):
+    s = start(serve, "quota_bytes = 1000")
+    assert ctl(s, "list") == []
+    assert ctl(s, "show", "alice")["bytes"] == 0

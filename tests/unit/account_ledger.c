@@ -120,6 +120,19 @@ START_TEST(keeps_its_room)
 }
 END_TEST
 
+static unsigned seen;
+
+static int
+see(void *context, const char *account, const struct ledger *l)
+{
+	const char *const *names = context;
+
+	for (unsigned i = 0; i < 8; i++)
+		if (strcmp(names[i], account) == 0 && l->bytes == i + 1)
+			seen |= 1u << i;
+	return 0;
+}
+
 START_TEST(tells_names_apart)
 {
 	static const char *const names[] = { "a", "A", "a/b", "a.b", "..", "%2F", "ä", " " };
@@ -132,6 +145,10 @@ START_TEST(tells_names_apart)
 		ck_assert_int_eq(ledger_set(fd, &(struct ledger){ i + 1, 0 }), 0);
 		close(fd);
 	}
+	/* Each is found again under its name. */
+	seen = 0;
+	ck_assert_int_eq(ledger_list(folder, see, (void *)(uintptr_t)names), 0);
+	ck_assert_uint_eq(seen, (1u << sizeof names / sizeof *names) - 1);
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		fd = ledger_open(folder, names[i]);
 		ck_assert_int_eq(ledger_read(fd, &l), 0);
