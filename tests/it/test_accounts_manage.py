@@ -15,7 +15,7 @@ import tempfile
 
 import pytest
 
-from conftest import BUILD, Server
+from conftest import BUILD, PATIENCE, Server
 from test_accounts import CTL, HASH, IDENTITY, add, ctl
 
 NO, FAILED, USAGE = 1, 2, 64
@@ -192,7 +192,7 @@ def on_terminal(*args, typed=(), interrupt=False):
     os.close(slave)
     shown, answers = b"", list(typed)
     while True:
-        if not select.select([master], [], [], 60)[0]:
+        if not select.select([master], [], [], PATIENCE)[0]:
             p.kill()
             pytest.fail(f"nothing more came: {shown!r}")
         try:
@@ -456,7 +456,7 @@ def test_eight_importers_and_one_is_killed(base, tmp_path):
     for p in jobs[:3]:
         p.kill()                # some in mid-write, whichever hold the lock
     for p in jobs:
-        err = p.communicate(timeout=120)[1]
+        err = p.communicate(timeout=PATIENCE)[1]
         assert p.returncode in (0, -signal.SIGKILL), err
     sizes = {k: len(ctl(base, "list", f"p{k}-*").stdout.splitlines()) for k in range(8)}
     assert all(n in ((0, 3000) if k < 3 else (3000,)) for k, n in sizes.items()), sizes
