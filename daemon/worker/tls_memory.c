@@ -12,26 +12,44 @@
 
 #define GRAIN	16		/* sizes are rounded up to multiples of it */
 #define CLASSES	64
-#define SHELF	(256 * 1024)	/* address space for the objects of one size */
+#define LEAF	4096		/* bytes for objects of one size */
+#define LEAVES	512
+#define POOL	((size_t)LEAVES * LEAF)
 
 static struct {
-	uint8_t *base;		/* CLASSES shelves, one behind the other; NULL: none */
+	uint8_t *base;		/* POOL bytes; NULL: none */
 	bool warming;
-	uint32_t used[CLASSES];	/* bytes of each shelf */
+	size_t leaves;		/* taken so far */
+	uint8_t owner[LEAVES];	/* the class of each */
+	uint8_t *next[CLASSES];	/* in the leaf that is being filled; NULL: there is none */
 	void *spare[CLASSES];	/* given back while warming up; each points to the next */
 } shelves;
 
 static bool
 on_shelf(const void *p)
 {
-	return shelves.base != NULL && (const uint8_t *)p >= shelves.base &&
-	    (const uint8_t *)p < shelves.base + (size_t)CLASSES * SHELF;
+	return shelves.base != NULL && (const uint8_t *)p >= shelves.base && (const uint8_t *)p < shelves.base + POOL;
 }
 
 static size_t
 class_of(const void *p)
 {
-	return (size_t)((const uint8_t *)p - shelves.base) / SHELF;
+	return shelves.owner[((size_t)((const uint8_t *)p - shelves.base)) / LEAF];
+}
+
+/* Room for size bytes in a leaf of the class; NULL when all leaves are taken. */
+static uint8_t *
+find_room(size_t c, size_t size)
+{
+	size_t used = shelves.next[c] == NULL ? LEAF : (size_t)(shelves.next[c] - shelves.base) % LEAF;
+
+	/* A full leaf's next byte is the first one of another. */
+	if (used > 0 && used + size <= LEAF)
+		return shelves.next[c];
+	if (shelves.leaves == LEAVES)
+		return NULL;
+	shelves.owner[shelves.leaves] = (uint8_t)c;
+	return shelves.base + shelves.leaves++ * LEAF;
 }
 
 /* NULL: this one is malloc()'s. */
@@ -39,18 +57,19 @@ static void *
 take(size_t n)
 {
 	const size_t c = (n - 1) / GRAIN, size = (c + 1) * GRAIN;
-	void *p;
+	uint8_t *p;
 
 	if (c >= CLASSES)
 		return NULL;
-	if ((p = shelves.spare[c]) != NULL) {
-		memcpy(&shelves.spare[c], p, sizeof p);
-		return p;
+	if (shelves.spare[c] != NULL) {
+		void *q = shelves.spare[c];
+
+		memcpy(&shelves.spare[c], q, sizeof q);
+		return q;
 	}
-	if (shelves.used[c] + size > SHELF)
-		return NULL;
-	p = shelves.base + c * SHELF + shelves.used[c];
-	shelves.used[c] += (uint32_t)size;
+	p = find_room(c, size);
+	if (p != NULL)
+		shelves.next[c] = p + size;
 	return p;
 }
 
@@ -102,16 +121,34 @@ resize(void *p, size_t n, const char *file, int line)
 	return q;
 }
 
+/*
+ * The pool lies within one page of the kernel's page tables, which each
+ * session has to have as a copy: what is beyond the next multiple is given back.
+ */
+static uint8_t *
+map_pool(void)
+{
+	uint8_t *p = mmap(NULL, 2 * POOL, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	size_t before;
+
+	if (p == MAP_FAILED)
+		return NULL;
+	before = (POOL - (uintptr_t)p % POOL) % POOL;
+	if (before > 0)
+		(void)munmap(p, before);
+	(void)munmap(p + before + POOL, POOL - before);
+	return p + before;
+}
+
 void
 tls_memory_begin(void)
 {
-	void *p = mmap(NULL, (size_t)CLASSES * SHELF, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *p = map_pool();
 
-	if (p == MAP_FAILED)
+	if (p == NULL)
 		return;
 	if (CRYPTO_set_mem_functions(get, resize, put) != 1) {
-		(void)munmap(p, (size_t)CLASSES * SHELF);
+		(void)munmap(p, POOL);
 		return;
 	}
 	shelves.base = p;

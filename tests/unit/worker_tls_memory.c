@@ -72,15 +72,15 @@ END_TEST
 
 START_TEST(full_shelves_are_no_end)
 {
-	static char *p[40000];
+	static char *p[200000];		/* more than there is room for */
 
 	tls_memory_begin();
-	for (int i = 0; i < 40000; i++) {
+	for (int i = 0; i < 200000; i++) {
 		p[i] = OPENSSL_malloc(16);
 		ck_assert_ptr_nonnull(p[i]);
 		memset(p[i], i, 16);
 	}
-	for (int i = 0; i < 40000; i++) {
+	for (int i = 0; i < 200000; i++) {
 		ck_assert_int_eq(p[i][15], (char)i);
 		OPENSSL_free(p[i]);
 	}
