@@ -18,6 +18,7 @@
 #include "common/str.h"
 #include "daemon/monitor/monitor.h"
 #include "privsep/drop.h"
+#include "privsep/processor.h"
 
 #define LOW_PORTS	1024
 #define END_WAIT	2000	/* ms that one process of a session may outlive another */
@@ -175,8 +176,10 @@ static bool
 go_live(struct monitor *s, const struct msg *login)
 {
 	const struct settings *set = &s->account.resolved->s;
-	int r = clerk_start(s);
+	int r;
 
+	processor_leave();
+	r = clerk_start(s);
 	if (r == 0 && !s->pam_session)
 		r = monitor_system->leave_root(needed_caps(&s->account));
 	if (r != 0) {
@@ -225,6 +228,7 @@ begin_pam_session(struct monitor *s, enum account_reason *why)
 	bool ok;
 
 	*why = REASON_PAM;
+	processor_leave();
 	if (!send_claim(s) || !await_claim(s, why) || !pamsession_open(s))
 		return false;
 	root_fd = monitor_open_root(s);

@@ -8,6 +8,7 @@
 #define PRIVSEP_SUITES(SUITE)	\
 	SUITE(msg)		\
 	SUITE(chan)		\
+	SUITE(processor)	\
 	SUITE(role)		\
 	SUITE(drop)		\
 	SUITE(sandbox)		\
