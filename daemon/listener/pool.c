@@ -77,6 +77,12 @@ pool_busy(const struct server *s)
 }
 
 unsigned
+pool_ending(const struct server *s)
+{
+	return s->pool->count[SESSION_ENDING];
+}
+
+unsigned
 pool_spares(const struct server *s)
 {
 	return s->pool->count[SESSION_SPARE];

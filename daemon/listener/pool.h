@@ -37,8 +37,9 @@ void pool_client(struct server *, int fd, const char *listener, const struct add
 /* Starts spares up to the minimum, retires those that are too old. Call after every change. */
 void pool_fill(struct server *);
 
-/* Numbers of sessions with a client, of spares, of clients waiting for a spare. */
+/* Numbers of sessions with a client, of those whose processes are still ending, of spares, of clients waiting for a spare. */
 unsigned pool_busy(const struct server *);
+unsigned pool_ending(const struct server *);
 unsigned pool_spares(const struct server *);
 unsigned pool_waiting(const struct server *);
 /* Sessions in any state, those included that are ending. */

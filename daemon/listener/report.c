@@ -97,6 +97,7 @@ do_status(struct request *q)
 	const struct server *s = q->server;
 	const struct { const char *name; int64_t value; } numbers[] = {
 		{ "pid", getpid() }, { "uptime", (clock_ms() - s->started) / 1000 }, { "sessions", pool_busy(s) },
+		{ "ending", pool_ending(s) },
 		{ "spares", pool_spares(s) }, { "waiting", pool_waiting(s) }, { "served", (int64_t)s->sessions_served },
 		{ "refused", (int64_t)s->sessions_refused }, { "crashes", (int64_t)s->crashes },
 		{ "generation", templates_generation(s) },

@@ -74,6 +74,13 @@ session_stop(struct session *s, const char *text, enum sp_exit code)
 	session_end(s, code);
 }
 
+void
+session_hang_up(struct session *s, const char *text)
+{
+	s->interrupted = true;
+	session_stop(s, text, s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
+}
+
 ssize_t
 session_read(struct session *s)
 {
@@ -147,8 +154,7 @@ unknown_verb(struct session *s, const char *name, size_t n)
 		log_begin(&l, LOG_LEVEL_WARNING, "not-ftp");
 		log_bytes(&l, "command", name, n < 32 ? n : 32);
 		log_end(&l);
-		reply(s, 421, "This is an FTP server.");
-		session_end(s, s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
+		session_hang_up(s, "This is an FTP server.");
 		return;
 	}
 	reply(s, 500, "Unknown command.");
@@ -246,7 +252,7 @@ static void
 too_long(struct session *s)
 {
 	if (++s->too_long >= SESSION_LONG_MAX)
-		session_stop(s, "Too many over-long lines.", s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
+		session_hang_up(s, "Too many over-long lines.");
 	else
 		reply(s, 500, "The line is too long.");
 }
@@ -261,7 +267,7 @@ serve_line(struct session *s, enum line_result r, char *text, size_t len)
 	else if (r == LINE_TOO_LONG)
 		too_long(s);
 	else
-		session_stop(s, "No end of line in sight.", s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
+		session_hang_up(s, "No end of line in sight.");
 }
 
 /* A command that waited for the end of a transfer, or the next one that has arrived. */
@@ -390,7 +396,10 @@ session_serve(struct session *s)
 	data_close(&s->data);
 	if (s->control.fd >= 0)
 		(void)stream_shutdown(&s->control);
-	stream_close(&s->control);
+	/* Nobody else waits for what a client says to the wind. */
 	chan_close(&s->files);
 	chan_close(&s->login);
+	if (s->interrupted)
+		stream_linger(&s->control);
+	stream_close(&s->control);
 }

@@ -49,6 +49,7 @@ struct session {
 	/* How far it is. */
 	bool live;			/* logged in */
 	bool ending;			/* serve no further command */
+	bool interrupted;		/* ending, and the client may still be talking */
 	bool abort;			/* ABOR came during a transfer or computation */
 	bool busy;			/* a computation runs */
 	const struct transfer *transfer;	/* that runs; NULL: none */
@@ -129,6 +130,8 @@ void session_end(struct session *, enum sp_exit);
 
 /* 421 with this text, and the end. */
 void session_stop(struct session *, const char *text, enum sp_exit);
+/* The same for a client that may not have finished talking: what he still says is read, for a while, and not served. */
+void session_hang_up(struct session *, const char *text);
 
 /*
  * Reads what has arrived on the control connection into the line reader.  >0: bytes; 0: the client is gone;

@@ -7,8 +7,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/err.h"
 #include "daemon/worker/stream.h"
+
+#define LINGER_MS	1000		/* below the two seconds after which the listener ends what is left of a session */
+#define LINGER_BYTES	(256u << 10)
 
 static int
 plain_nothing(struct stream *st)
@@ -94,6 +98,25 @@ void
 stream_open(struct stream *st, int fd)
 {
 	*st = (struct stream){ .fd = fd, .want = POLLIN, .ops = &stream_plain };
+}
+
+void
+stream_linger(struct stream *st)
+{
+	int64_t end = clock_ms() + LINGER_MS, now;
+	struct pollfd p = { .fd = st->fd, .events = POLLIN };
+	char discarded[4096];
+	size_t left = LINGER_BYTES;
+
+	if (st->fd < 0 || shutdown(st->fd, SHUT_WR) < 0)
+		return;
+	while ((now = clock_ms()) < end && poll(&p, 1, (int)(end - now)) > 0) {
+		ssize_t n = recv(st->fd, discarded, sizeof discarded, MSG_DONTWAIT);
+
+		if (n <= 0 || (size_t)n > left)
+			return;
+		left -= (size_t)n;
+	}
 }
 
 int

@@ -59,6 +59,13 @@ extern const struct stream_ops stream_plain;
 
 /* Takes over a connected socket as a plain stream. */
 void stream_open(struct stream *, int fd);
+/*
+ * Before the close of a connection whose client may still be talking: says the
+ * end and reads on, for a bounded time and amount.  A socket that is closed
+ * with unread bytes is reset, and a reset can cost the client the reply that
+ * says why (RFC 1122, 4.2.2.13).
+ */
+void stream_linger(struct stream *);
 /* Releases and closes. 0 or -errno of close(2). */
 int stream_close(struct stream *);
 

@@ -83,7 +83,8 @@ refused(struct session *s)
 
 	s->user_given = false;
 	reply_text(s, code, no->text[0] == '\0' ? "Login incorrect." : no->text);
-	if (no->last || code == 421)
+	s->interrupted = no->last || code == 421;
+	if (s->interrupted)
 		session_end(s, SP_EXIT_AUTHFAIL);
 }
 

@@ -112,7 +112,7 @@ injected(struct session *s)
 	if (!line_more(&s->in) && s->later.count == 0)
 		return false;
 	log_problem(LOG_LEVEL_WARNING, "plaintext-injection", "bytes followed the command that changes the protection", 0);
-	session_stop(s, "Nothing may follow this command before its reply.", s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
+	session_hang_up(s, "Nothing may follow this command before its reply.");
 	return true;
 }
 

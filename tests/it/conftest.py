@@ -12,6 +12,7 @@ import ftplib
 import hashlib
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -30,6 +31,9 @@ UIDS = {"alice": 64111, "bob": 64112, "reader": 64113}
 ALL = "elradfmwMT"
 # Seconds that anything which must happen may take. Only what hangs is ended by it: machines are slow at times.
 PATIENCE = 120
+
+# Whatever TMPDIR is: everybody may enter /tmp, and its name is short, as those of sockets must be.
+tempfile.tempdir = "/tmp"
 
 if os.geteuid() != 0:
     collect_ignore_glob = ["test_*.py"]
@@ -150,7 +154,12 @@ class Server:
 
     def wait_quiet(self):
         """Until no session is left, neither the one before the test nor that which asked whether the server is there."""
-        wait_for(lambda: self.ctl("status")["sessions"] == 0, "the sessions do not end")
+        wait_for(lambda: self.idle(), "the sessions do not end")
+
+    def idle(self):
+        """Is there no session, not even one that is ending and still counts for its address and its user?"""
+        status = self.ctl("status")
+        return not status["sessions"] + status["ending"] + status["waiting"]
 
     def errors(self):
         with open(self.stderr_path, errors="replace") as f:
@@ -305,6 +314,15 @@ def tree_digest(top):
             with open(p, "rb") as f:
                 out[os.path.relpath(p, os.fsencode(top))] = hashlib.sha256(f.read()).hexdigest()
     return out
+
+
+@pytest.fixture
+def tmp_path():
+    """Instead of pytest's own, which is below a folder that each run of pytest closes to others."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="sallyport-it-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -54,16 +54,12 @@ class Handler:
 @pytest.fixture
 def external(serve, tmp_path):
     def start(reply, order="external", timeout=PATIENCE):
-        os.chmod(tmp_path, 0o755)
         home = tmp_path / "home"
         (home / "in").mkdir(parents=True)
         os.chown(home, UID, UID)
         h = Handler(str(tmp_path / "authd"), reply)
         s = serve(f"accounts = {order}\nexternal_socket = {tmp_path}/authd\nexternal_timeout = {timeout}\npenalty_failure = 0")
         s.handler, s.home = h, home
-        for folder in (tmp_path, *tmp_path.parents):
-            if folder.stat().st_uid == 0 and folder.stat().st_mode & 0o777 == 0o700:
-                folder.chmod(0o711)
         return s
     return start
 

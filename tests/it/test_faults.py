@@ -59,7 +59,7 @@ def settled(server):
     """(processes, descriptors) of a server that nobody uses and that has its spares."""
     def counted():
         s = server.ctl("status")
-        if s["sessions"] or s["waiting"] or s["spares"] < SPARES:
+        if s["sessions"] or s["ending"] or s["waiting"] or s["spares"] < SPARES:
             return None
         now = (len(server.pids()), descriptors(server.process.pid))
         time.sleep(0.1)

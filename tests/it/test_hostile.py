@@ -12,7 +12,6 @@ def libexec(tmp_path):
     """A folder in which the monitor is the hostile one."""
     if not os.path.exists(f"{BUILD}/hostile-monitor"):
         pytest.skip("hostile-monitor is not built (make check)")
-    os.chmod(tmp_path, 0o755)
     for name in ("worker", "agent", "keeper"):
         os.symlink(f"{BUILD}/sallyport-{name}", tmp_path / f"sallyport-{name}")
     os.symlink(f"{BUILD}/sallyport-monitor", tmp_path / "sallyport-monitor")

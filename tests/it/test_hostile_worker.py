@@ -84,7 +84,6 @@ class Host:
 
 @pytest.fixture
 def host(serve, tmp_path):
-    os.chmod(tmp_path, 0o755)
     for name in ("worker", "monitor", "agent", "keeper"):
         os.symlink(f"{BUILD}/sallyport-{name}", tmp_path / f"sallyport-{name}")
     os.symlink(f"{BUILD}/sallyctl", tmp_path / "sallyctl")

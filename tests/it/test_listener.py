@@ -69,8 +69,10 @@ def test_sessions_of_one_user(serve):
     second.reply()
     second.cmd("USER alice")
     assert second.cmd("PASS alice")[0] in (421, 530)
-    assert server.raw().login("bob")
+    server.raw().login("bob").close()
     first.cmd("QUIT")
+    for r in (first, second):
+        r.close()
     server.wait_quiet()
     assert server.raw().login("alice")
 
@@ -210,7 +212,6 @@ def test_wrong_configuration_is_refused_whole(serve):
 def test_unmet_expectations_refuse_a_reload(serve, tmp_path):
     expectations = tmp_path / "expectations"
     expectations.write_text("alice STOR /x -> allow\nreader STOR /x -> deny\n")
-    os.chmod(tmp_path, 0o755)
     server = serve(f"banner = good words\nexpectations = {expectations}")
     rewrite(server, "good words", "new words")
     r = ctl(server, "reload")
@@ -377,8 +378,6 @@ def test_serve_without_root(tmp_path):
     folder = tmp_path / "share"
     folder.mkdir()
     (folder / "file").write_text("content")
-    for p in (tmp_path, *tmp_path.parents[:-2]):
-        os.chmod(p, 0o755)
     os.chown(folder, 65534, 65534)
     port = free_port()
     command = [f"{BUILD}/sallyportd", "--libexec", BUILD, "serve", str(folder), "--address", "127.0.0.1",

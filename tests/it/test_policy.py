@@ -224,7 +224,6 @@ def conf(tmp_path):
     (home / "inbox" / "x").write_text("x")
     for path in (home, home / "inbox", home / "inbox" / "x"):
         os.chown(path, 64122, 64122)
-    os.chmod(tmp_path, 0o755)
     path = tmp_path / "c.conf"
     path.write_text(CONF.format(home=home))
     return path
@@ -308,7 +307,6 @@ def test_lint(conf, tmp_path):
 
 def test_reload_is_refused_for_wrong_rules_and_unmet_expectations(serve, tmp_path):
     import ftplib
-    os.chmod(tmp_path, 0o755)
     file = tmp_path / "expectations"
     file.write_text("alice STOR /x -> allow\nreader DELE /x -> deny\n")
     server = serve(f"expectations = {file}\nexplain_denials = yes")

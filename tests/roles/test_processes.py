@@ -109,9 +109,8 @@ def check(pid, role, phase):
 def wait_for_spares(server):
     """The processes, once nothing changes any more: no session is ending or starting."""
     def settled():
-        status = server.ctl("status")
         now = processes(server)
-        if status["sessions"] or status["waiting"] or len(now.get("worker", [])) < 3:
+        if not server.idle() or len(now.get("worker", [])) < 3:
             return None
         time.sleep(0.1)
         return now if now == processes(server) else None
