@@ -23,6 +23,14 @@ turn_open(uint64_t memory)
 	return file < 0 ? -errno : 0;
 }
 
+void
+turn_close(void)
+{
+	if (file >= 0)
+		close(file);
+	file = -1;
+}
+
 static int
 lock(int how, short type, uint64_t from, uint64_t count)
 {

@@ -8,11 +8,11 @@
 #include "privsep/msg.h"
 #include "privsep/role.h"
 
-enum { W = 1, A = 2, M = 4, K = 8, L = 16 };
+enum { W = 1, A = 2, M = 4, K = 8, L = 16, C = 32 };
 enum { T, S, E };
 
 static const struct { unsigned bit; const char *name; } letters[] = {
-	{ L, "listener" }, { W, "worker" }, { A, "agent" }, { M, "monitor" }, { K, "keeper" },
+	{ L, "listener" }, { W, "worker" }, { A, "agent" }, { M, "monitor" }, { K, "keeper" }, { C, "clerk" },
 };
 
 static const struct call { const char *name; unsigned roles; int until; const char *arguments, *reason; } calls[] = {
@@ -48,7 +48,8 @@ static const char *const untils[] = { "while a template", "until the login", "al
 static void
 print_roles(void)
 {
-	static const enum msg_role roles[] = { ROLE_LISTENER, ROLE_MONITOR, ROLE_WORKER, ROLE_AGENT, ROLE_KEEPER };
+	static const enum msg_role roles[] = { ROLE_LISTENER, ROLE_MONITOR, ROLE_WORKER, ROLE_AGENT, ROLE_KEEPER,
+	    ROLE_CLERK };
 
 	mdoc_list_begin("Ds");
 	for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {

@@ -17,7 +17,7 @@
 #define MSG_SIZE_MAX	(68 * 1024)	/* the largest packet, header included */
 
 enum msg_role {
-	ROLE_ANY, ROLE_LISTENER, ROLE_TEMPLATE, ROLE_MONITOR, ROLE_WORKER, ROLE_AGENT, ROLE_KEEPER, ROLE_CTL
+	ROLE_ANY, ROLE_LISTENER, ROLE_TEMPLATE, ROLE_MONITOR, ROLE_WORKER, ROLE_AGENT, ROLE_KEEPER, ROLE_CLERK, ROLE_CTL
 };
 
 /* One kind per pair of roles that talk; the graph of channels is the policy. */

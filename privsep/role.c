@@ -39,6 +39,12 @@ role_row(enum msg_role role)
 	return NULL;
 }
 
+enum msg_role
+role_helper(enum msg_role role)
+{
+	return role == ROLE_MONITOR ? ROLE_CLERK : ROLE_ANY;
+}
+
 unsigned
 role_filters(const struct role_row *row, enum role_phase phase)
 {

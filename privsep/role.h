@@ -62,6 +62,8 @@ struct role_row {
 
 /* The row of a role; NULL for ROLE_ANY, ROLE_TEMPLATE, ROLE_CTL. */
 const struct role_row *role_row(enum msg_role);
+/* The role that a child of this one may take (the monitor's clerk); ROLE_ANY: none. */
+enum msg_role role_helper(enum msg_role);
 /* The number of filters loaded by a role itself when it is in a phase. */
 unsigned role_filters(const struct role_row *, enum role_phase);
 /* "template", "spare", "live" */

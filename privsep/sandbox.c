@@ -19,6 +19,7 @@ static struct {
 	bool lax;
 	int entered;			/* phases so far */
 	const struct sandbox_programs *programs;
+	const struct sandbox_programs *helper;	/* of the role that a child may take; NULL: none */
 } box;
 
 /* Calls that the filter answered with SIGSYS; the handler may interrupt anything. */
@@ -74,17 +75,49 @@ sandbox_take(const struct sandbox_programs *programs, enum msg_role role, bool l
 	return sigaction(SIGSYS, &on_sys, NULL) < 0 ? -errno : 0;
 }
 
+/* The programs that stand at a place of the file, kept for the life of the process. */
+static int
+read_programs(int fd, off_t at, struct sandbox_programs **out)
+{
+	struct sandbox_programs *p = malloc(sizeof *p);
+	int r = p == NULL ? -ENOMEM : pread(fd, p, sizeof *p, at) != (ssize_t)sizeof *p ? SP_ETRUNC : 0;
+
+	if (r != 0)
+		free(p);
+	else
+		*out = p;
+	return r;
+}
+
 int
 sandbox_unseal(int fd, enum msg_role role, bool lax)
 {
-	struct sandbox_programs *p = malloc(sizeof *p);
-	int r = p == NULL ? -ENOMEM : pread(fd, p, sizeof *p, 0) != (ssize_t)sizeof *p ? SP_ETRUNC : 0;
+	struct sandbox_programs *own = NULL, *helper = NULL;
+	int r = read_programs(fd, 0, &own);
 
 	if (r == 0)
-		r = sandbox_take(p, role, lax);
-	if (r != 0)
-		free(p);
+		r = sandbox_take(own, role, lax);
+	if (r == 0 && role_helper(role) != ROLE_ANY)
+		r = read_programs(fd, sizeof *own, &helper);
+	if (r == 0 && helper != NULL && helper->role != role_helper(role))
+		r = SP_EFORMAT;
+	if (r == 0) {
+		box.helper = helper;
+	} else {
+		box.programs = NULL;
+		free(own);
+		free(helper);
+	}
 	return r;
+}
+
+int
+sandbox_become(enum msg_role role)
+{
+	bool lax = box.lax;
+	int r = box.helper == NULL || box.helper->role != role ? -EINVAL : sandbox_take(box.helper, role, lax);
+
+	return r != 0 ? r : sandbox_enter(PHASE_LIVE);
 }
 
 int

@@ -38,7 +38,7 @@ struct sandbox_programs {
 int sandbox_prepare(enum msg_role, bool lax);
 
 /*
- * The same in two processes, so that what is forked for each session need not
+ * The same in two processes, with the filters of the role's helper as well, so that what is forked for each session need not
  * have libseccomp mapped: the listener makes the filters (a sealed memory file, close-on-exec; or
  * a negative code), the template takes them from it.  The fd stays the caller's.
  */
@@ -48,6 +48,13 @@ int sandbox_unseal(int fd, enum msg_role, bool lax);
 /* The halves of both: makes them; takes them (kept by reference for the life of the process). 0 or a negative code. */
 int sandbox_make(enum msg_role, struct sandbox_programs *);
 int sandbox_take(const struct sandbox_programs *, enum msg_role, bool lax);
+
+/*
+ * For a child that goes on as the helper of its role (role_helper()): enters
+ * that role's last phase for ever, whose filters came with sandbox_unseal().
+ * 0 or -errno (-EINVAL: they did not).
+ */
+int sandbox_become(enum msg_role helper);
 
 /* Enters a phase for ever. Sets no_new_privs. 0 or -errno (-EINVAL: no filters were prepared or taken). */
 int sandbox_enter(enum role_phase);

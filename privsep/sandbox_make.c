@@ -23,7 +23,8 @@
 #define SOL_TLS 282
 #endif
 
-enum { W = 1 << ROLE_WORKER, A = 1 << ROLE_AGENT, M = 1 << ROLE_MONITOR, K = 1 << ROLE_KEEPER, L = 1 << ROLE_LISTENER };
+enum { W = 1 << ROLE_WORKER, A = 1 << ROLE_AGENT, M = 1 << ROLE_MONITOR, K = 1 << ROLE_KEEPER, C = 1 << ROLE_CLERK,
+	L = 1 << ROLE_LISTENER };
 enum { T = PHASE_TEMPLATE, S = PHASE_SPARE, E = PHASE_LIVE };
 enum strictness { NARROW, SOFT, HARD };
 
@@ -223,19 +224,27 @@ sandbox_prepare(enum msg_role role, bool lax)
 	return r != 0 ? r : sandbox_take(&all, role, lax);
 }
 
+/* The filters of a role as they are written. */
+static int
+write_programs(int fd, enum msg_role role)
+{
+	static struct sandbox_programs all;
+	int r = sandbox_make(role, &all);
+
+	return r != 0 ? r : write(fd, &all, sizeof all) == (ssize_t)sizeof all ? 0 : -EIO;
+}
+
 int
 sandbox_seal(enum msg_role role)
 {
-	static struct sandbox_programs all;
-	int r = sandbox_make(role, &all), fd;
+	int r, fd = memfd_create("filters", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	if (r != 0)
-		return r;
-	fd = memfd_create("filters", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
-	if (write(fd, &all, sizeof all) != (ssize_t)sizeof all ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+	r = write_programs(fd, role);
+	if (r == 0 && role_helper(role) != ROLE_ANY)
+		r = write_programs(fd, role_helper(role));
+	if (r == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
 		r = -EIO;
 	if (r != 0)
 		close(fd);
@@ -285,7 +294,7 @@ static void
 print_roles(FILE *out, unsigned roles)
 {
 	static const struct { unsigned bit; char letter; } letters[] = {
-		{ L, 'L' }, { M, 'M' }, { W, 'W' }, { A, 'A' }, { K, 'K' },
+		{ L, 'L' }, { M, 'M' }, { W, 'W' }, { A, 'A' }, { K, 'K' }, { C, 'C' },
 	};
 
 	for (size_t i = 0; i < ROWS(letters); i++)
@@ -297,7 +306,7 @@ sandbox_print(FILE *out)
 {
 	static const char *const strict[] = { "killed unless broad", "killed, EPERM when broad", "killed" };
 
-	fprintf(out, "System calls (L listener, M monitor, W worker, A agent, K keeper)\n\n");
+	fprintf(out, "System calls (L listener, M monitor, W worker, A agent, K keeper, C clerk)\n\n");
 	for (size_t i = 0; i < ROWS(allow); i++) {
 		print_roles(out, allow[i].roles);
 		fprintf(out, " %-8s %-24s %s%s%s\n", role_phase_name(allow[i].until), allow[i].name,

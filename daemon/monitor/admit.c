@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "account/ledger.h"
+#include "account/turn.h"
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/exitcode.h"
@@ -32,7 +33,7 @@ leave_root(uint64_t caps)
 	return drop_monitor(&monitor_prepared.id, caps);
 }
 
-static const struct monitor_system real_system = { monitor_verify_agent, leave_root, pamsession_start_agent, END_WAIT };
+static const struct monitor_system real_system = { monitor_verify_agent, leave_root, pamsession_start_agent, clerk_confine, END_WAIT };
 const struct monitor_system *monitor_system = &real_system;
 
 /* ------------------------------------------------------------------- the limits */
@@ -180,6 +181,7 @@ go_live(struct monitor *s, const struct msg *login)
 
 	processor_leave();
 	r = clerk_start(s);
+	turn_close();
 	if (r == 0 && !s->pam_session)
 		r = monitor_system->leave_root(needed_caps(&s->account));
 	if (r != 0) {

@@ -7,21 +7,20 @@
 #include "config.h"
 
 #include <errno.h>
-#include <linux/capability.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/err.h"
+#include "common/exitcode.h"
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/monitor/monitor.h"
 #include "privsep/drop.h"
+#include "privsep/sandbox.h"
 
 #define ANSWER_MS	30000
-#define CLERK_CAPS	(UINT64_C(1) << CAP_DAC_OVERRIDE | UINT64_C(1) << CAP_CHOWN | UINT64_C(1) << CAP_FOWNER)
 
 struct clerk_request {
 	enum clerk_operation operation;
@@ -72,10 +71,20 @@ carry_out(const struct monitor *s, const struct clerk_request *q, struct clerk_a
 
 /* ------------------------------------------------------------------- the child */
 
+int
+clerk_confine(void)
+{
+	uint64_t caps = role_row(ROLE_CLERK)->caps[PHASE_LIVE];
+	int r = geteuid() == 0 ? drop_caps(caps, caps) : 0;
+
+	return r != 0 ? r : sandbox_become(ROLE_CLERK);
+}
+
 static void __attribute__((noreturn))
 be_clerk(struct monitor *s, int sock)
 {
 	static struct clerk_request q;
+	int r;
 
 	chan_close(&s->listener);
 	chan_close(&s->login);
@@ -83,13 +92,17 @@ be_clerk(struct monitor *s, int sock)
 	chan_close(&s->agent);
 	if (s->rate_fd >= 0)
 		close(s->rate_fd);
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || (geteuid() == 0 && drop_caps(CLERK_CAPS, CLERK_CAPS) != 0))
-		_exit(1);
+	r = monitor_system->become_clerk();
+	if (r != 0) {
+		log_problem(LOG_LEVEL_ERROR, "clerk-not-confined", NULL, r);
+		_exit(SP_EXIT_SANDBOX);
+	}
 	while (recv(sock, &q, sizeof q, 0) == sizeof q) {
 		struct clerk_answer answer = { .id = -1, .uid = ACCOUNT_ID_NONE };
 
 		answer.code = carry_out(s, &q, &answer);
 		secret_clear(&q.password);
+		sandbox_report();
 		if (send(sock, &answer, sizeof answer, MSG_NOSIGNAL) != sizeof answer)
 			break;
 	}

@@ -83,6 +83,7 @@ struct monitor_system {
 	int (*verify_agent)(const struct monitor *);
 	int (*leave_root)(uint64_t caps);
 	int (*start_agent)(struct monitor *, int files_fd);	/* a fresh one: sets own_agent and the channel */
+	int (*become_clerk)(void);	/* in the child: capabilities and filter */
 	int end_wait;	/* ms that one process of a session may outlive another */
 };
 extern const struct monitor_system *monitor_system;
@@ -231,6 +232,9 @@ struct clerk_answer {
 	uid_t uid;		/* of the account looked up */
 	int64_t id;		/* its number in a permission language, or -1 */
 };
+
+/* The real become_clerk of struct monitor_system. 0 or a negative code. */
+int clerk_confine(void);
 
 /*
  * Forks the clerk while this process still has the privileges for one, if the account can ever need

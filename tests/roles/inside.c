@@ -26,7 +26,8 @@
 
 #define CALLS 470
 
-static const enum msg_role roles[] = { ROLE_LISTENER, ROLE_MONITOR, ROLE_WORKER, ROLE_AGENT, ROLE_KEEPER };
+static const enum msg_role roles[] = { ROLE_LISTENER, ROLE_MONITOR, ROLE_WORKER, ROLE_AGENT, ROLE_KEEPER,
+    ROLE_CLERK };
 
 #define ROLES ((int)(sizeof roles / sizeof roles[0]))
 
@@ -180,6 +181,15 @@ static const struct {
 	{ ROLE_KEEPER, PHASE_LIVE, SYS_socket, 'l' },
 	{ ROLE_KEEPER, PHASE_LIVE, SYS_openat, 'r' },
 	{ ROLE_KEEPER, PHASE_LIVE, SYS_execve, 'k' },
+	{ ROLE_CLERK, PHASE_LIVE, SYS_execve, 'k' },
+	{ ROLE_CLERK, PHASE_LIVE, SYS_clone, 'k' },
+	{ ROLE_CLERK, PHASE_LIVE, SYS_setresuid, 'k' },
+	{ ROLE_CLERK, PHASE_LIVE, SYS_capset, 'k' },
+	{ ROLE_CLERK, PHASE_LIVE, SYS_chroot, 'k' },
+	{ ROLE_CLERK, PHASE_LIVE, SYS_bind, 'l' },
+	{ ROLE_CLERK, PHASE_LIVE, SYS_mknodat, 'l' },
+	{ ROLE_CLERK, PHASE_LIVE, SYS_symlinkat, 'l' },
+	{ ROLE_CLERK, PHASE_LIVE, SYS_prctl, 'l' },
 	{ ROLE_LISTENER, PHASE_LIVE, SYS_ptrace, 'k' },
 	{ ROLE_LISTENER, PHASE_LIVE, SYS_init_module, 'k' },
 };

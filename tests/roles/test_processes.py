@@ -37,7 +37,7 @@ def table():
             roles[role][m[1]] = (m[2], m[3], mask)
         elif role and line.startswith("    ") and "descriptors:" in line:
             flags[role] = line
-    assert set(roles) == {"listener", "monitor", "worker", "agent", "keeper"}
+    assert set(roles) == {"listener", "monitor", "worker", "agent", "keeper", "clerk"}
     return roles, flags
 
 
@@ -186,6 +186,41 @@ def test_after_login_nobody_is_root(server):
     for role in ("worker", "monitor", "agent"):
         check(pids[role], role, "live")
     assert os.readlink(f"/proc/{pids['agent']}/root") == server.homes["alice"]
+    ftp.quit()
+
+
+def test_clerk(serve):
+    """The child of a live monitor that still is root: what it may be, call and hold."""
+    server = serve("chown = yes")
+    ftp = server.ftp("alice")
+    monitor = session_of(server, ftp)["monitor"]
+    clerk = next(p for p in server.pids() if stat_fields(p)[1] == str(monitor))
+    check(clerk, "clerk", "live")
+    # Besides its own filter those of the monitor's template and of the listener.
+    assert int(status(clerk)["Seccomp_filters"]) >= 3
+    assert os.stat(f"/proc/{clerk}/mem").st_uid == 0
+    held = descriptors(clerk)
+    sockets = [fd for fd, target in held.items() if target.startswith("socket:")]
+    assert len(sockets) == 1, f"it hears nobody but its monitor: {held}"
+    ftp.quit()
+    wait_gone([clerk, monitor])
+
+
+def test_what_a_live_session_holds(server):
+    """No descriptor of the listener, of its caller or of another session: channels, the client, its data, its root."""
+    ftp = server.ftp("alice")
+    ftp.nlst()
+    pids = session_of(server, ftp)
+    allowed = {
+        "worker": r"socket:|/dev/null$",
+        "agent": rf"socket:|/dev/null$|/etc/(passwd|group)( \(deleted\))?$|{re.escape(server.homes['alice'])}$",
+        "monitor": rf"socket:|/dev/null$|{re.escape(server.dir)}/(log|xferlog|stderr)$",
+    }
+    for role, pattern in allowed.items():
+        held = descriptors(pids[role])
+        for fd, target in held.items():
+            assert re.match(pattern, target), f"{role}: {fd} is {target}"
+        assert sum(target.startswith("socket:") for target in held.values()) <= 6, f"{role}: {held}"
     ftp.quit()
 
 

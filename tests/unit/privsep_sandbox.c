@@ -1,17 +1,22 @@
 #include "config.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/err.h"
 #include "privsep/sandbox.h"
 #include "tests/unit/privsep.h"
 
-static const enum msg_role roles[] = { ROLE_LISTENER, ROLE_MONITOR, ROLE_WORKER, ROLE_AGENT, ROLE_KEEPER };
+static const enum msg_role roles[] = { ROLE_LISTENER, ROLE_MONITOR, ROLE_WORKER, ROLE_AGENT, ROLE_KEEPER,
+    ROLE_CLERK };
+
+#define ROLES ((int)(sizeof roles / sizeof roles[0]))
 
 /* What the listener seals, the template takes, and it is what would be made in place. */
 START_TEST(filters_survive_sealing)
@@ -40,6 +45,33 @@ START_TEST(filters_of_another_role_are_not_taken)
 	close(fd);
 	fd = memfd_create("short", MFD_CLOEXEC);
 	ck_assert_int_eq(sandbox_unseal(fd, ROLE_WORKER, false), SP_ETRUNC);
+	close(fd);
+}
+END_TEST
+
+/* The monitor's come with those of its clerk; nobody else can become one. */
+START_TEST(helpers_come_along)
+{
+	static struct sandbox_programs clerk;
+	int fd = sandbox_seal(ROLE_MONITOR), status;
+	pid_t pid;
+
+	ck_assert_int_eq((int)pread(fd, &clerk, sizeof clerk, sizeof clerk), (int)sizeof clerk);
+	ck_assert_uint_eq(clerk.role, ROLE_CLERK);
+	ck_assert_uint_gt(clerk.len[PHASE_LIVE], 0);
+	ck_assert_int_eq(sandbox_unseal(fd, ROLE_MONITOR, false), 0);
+	close(fd);
+	pid = fork();
+	if (pid == 0) {
+		if (sandbox_become(ROLE_AGENT) != -EINVAL || sandbox_become(ROLE_CLERK) != 0)
+			_exit(1);
+		_exit(syscall(SYS_bind, -1, NULL, 0) == -1 && errno == ENOSYS ? 0 : 2);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	fd = sandbox_seal(ROLE_AGENT);
+	ck_assert_int_eq(sandbox_unseal(fd, ROLE_AGENT, false), 0);
+	ck_assert_int_eq(sandbox_become(ROLE_CLERK), -EINVAL);
 	close(fd);
 }
 END_TEST
@@ -83,9 +115,10 @@ privsep_sandbox_suite(void)
 	Suite *s = suite_create("sandbox");
 	TCase *t = tcase_create("filters");
 
-	tcase_add_loop_test(t, filters_survive_sealing, 0, 5);
+	tcase_add_loop_test(t, filters_survive_sealing, 0, ROLES);
 	tcase_add_test(t, filters_of_another_role_are_not_taken);
-	tcase_add_loop_test(t, phases_get_stricter, 0, 5);
+	tcase_add_test(t, helpers_come_along);
+	tcase_add_loop_test(t, phases_get_stricter, 0, ROLES);
 	tcase_add_test(t, printing_gives_reasons);
 	suite_add_tcase(s, t);
 	return s;
