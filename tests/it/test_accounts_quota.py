@@ -107,7 +107,7 @@ def test_set_and_recount(serve):
 
 def test_a_ledger_that_cannot_be_opened_is_told(serve):
     """Neither a crash, for which the client would pay, nor a session without its quota."""
-    s = serve("quota_directory = /nonexistent/folder/quota\npenalty_threshold = 1s", "[class limited]\nmembers = alice\nquota_bytes = 1000")
+    s = serve("quota_directory = /proc/nonexistent/folder/quota\npenalty_threshold = 1s", "[class limited]\nmembers = alice\nquota_bytes = 1000")
     for _ in range(3):
         with pytest.raises(ftplib.error_temp, match="421 Logging in is not possible"):
             s.ftp("alice")

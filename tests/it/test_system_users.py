@@ -63,8 +63,8 @@ def service():
         os.unlink(path)
 
 
-SHADOW = "accounts = shadow, config\nftpusers_file = /nonexistent\nlayer = pyftpdlib elradfmwMT"
-PAM = f"accounts = pam, config\nftpusers_file = /nonexistent\nlayer = pyftpdlib elradfmwMT\npam_service = {SERVICE}"
+SHADOW = "accounts = shadow, config\nftpusers_file = /proc/nonexistent\nlayer = pyftpdlib elradfmwMT"
+PAM = f"accounts = pam, config\nftpusers_file = /proc/nonexistent\nlayer = pyftpdlib elradfmwMT\npam_service = {SERVICE}"
 
 
 def agent_of(server, user):
@@ -99,7 +99,7 @@ def test_ftpusers(serve, users):
     refused = f"{users['folder']}/ftpusers"
     with open(refused, "w") as f:
         f.write(f"root\n{users['plain']}\n")
-    server = serve(listener=SHADOW.replace("/nonexistent", refused))
+    server = serve(listener=SHADOW.replace("/proc/nonexistent", refused))
     with pytest.raises(ftplib.error_perm, match="530"):
         server.ftp(users["plain"], "pass word")
     with open(refused, "w") as f:

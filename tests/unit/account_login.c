@@ -75,7 +75,7 @@ test_certificate_login(const struct account_sources *s, const char *user, const 
 
 static const char virtual_accounts[] =
 	"[server]\naccounts = config, shadow, anonymous\nanonymous_user = ftp\nuid_min = 1000\n"
-	"ftpusers_file = /nonexistent\n"
+	"ftpusers_file = /proc/nonexistent\n"
 	"[group slow]\nrate_down = 1K\nenabled = yes\n"
 	"[group closed]\nenabled = no\n"
 	"[account pat]\npassword = " HASH "\nrun_as = 4000:4001\nhome = /srv/pat\n"

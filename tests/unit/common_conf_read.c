@@ -283,7 +283,7 @@ START_TEST(empty_is_fine)
 	conf_free(c);
 	c = conf_new();
 	ck_assert_int_eq(conf_load(c, NULL), 0);
-	ck_assert_int_eq(conf_load(c, "/nonexistent/sallyport.conf"), -ENOENT);
+	ck_assert_int_eq(conf_load(c, "/proc/nonexistent/sallyport.conf"), -ENOENT);
 	conf_free(c);
 }
 END_TEST
@@ -335,7 +335,7 @@ END_TEST
 START_TEST(missing_files_are_found)
 {
 	char path[] = "/tmp/sallyport-unit-XXXXXX";
-	static const char text[] = "[tls]\ncertificate = /nonexistent/c.pem\nprivate_key = /tmp\n";
+	static const char text[] = "[tls]\ncertificate = /proc/nonexistent/c.pem\nprivate_key = /tmp\n";
 	int fd = mkstemp(path);
 	struct conf *c = conf_new();
 
@@ -343,7 +343,7 @@ START_TEST(missing_files_are_found)
 	close(fd);
 	ck_assert_int_eq(conf_load(c, path), 2);
 	ck_assert_ptr_nonnull(strstr(problems_of(c),
-	    ":2: \"/nonexistent/c.pem\": certificate: /nonexistent/c.pem: No such file or directory\n"));
+	    ":2: \"/proc/nonexistent/c.pem\": certificate: /proc/nonexistent/c.pem: No such file or directory\n"));
 	ck_assert_ptr_nonnull(strstr(problems_of(c), ":3: \"/tmp\": private_key: /tmp is not a file\n"));
 	conf_free(c);
 	unlink(path);

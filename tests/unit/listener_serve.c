@@ -37,7 +37,7 @@ static const struct {
 	{ "serve /tmp --user bob:se:cret --read-only", 0, "bob", "elr", "*:2121" },
 	{ "serve", SP_EXIT_USAGE, NULL, NULL, NULL },
 	{ "serve /tmp /usr", SP_EXIT_USAGE, NULL, NULL, NULL },
-	{ "serve /nonexistent", SP_EXIT_USAGE, NULL, NULL, NULL },
+	{ "serve /proc/nonexistent", SP_EXIT_USAGE, NULL, NULL, NULL },
 	{ "serve /etc/passwd", SP_EXIT_USAGE, NULL, NULL, NULL },
 	{ "serve /tmp --user bob", SP_EXIT_USAGE, NULL, NULL, NULL },
 	{ "serve /tmp --user :secret", SP_EXIT_USAGE, NULL, NULL, NULL },

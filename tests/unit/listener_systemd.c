@@ -52,7 +52,7 @@ START_TEST(without_a_manager_nothing_happens)
 	systemd_notify("READY=1");
 	setenv("NOTIFY_SOCKET", longer, 1);
 	systemd_notify("READY=1");
-	setenv("NOTIFY_SOCKET", "/nonexistent/socket", 1);
+	setenv("NOTIFY_SOCKET", "/proc/nonexistent/socket", 1);
 	systemd_notify("READY=1");
 }
 END_TEST

@@ -96,7 +96,7 @@ START_TEST(what_cannot_be_executed)
 {
 	struct spawned child;
 
-	ck_assert_int_eq(spawn_program("/nonexistent/program", "x", NULL, 0, &child), -ENOENT);
+	ck_assert_int_eq(spawn_program("/proc/nonexistent/program", "x", NULL, 0, &child), -ENOENT);
 	ck_assert_int_eq(spawn_program("/etc/passwd", "x", NULL, 0, &child), -EACCES);
 	ck_assert_int_eq(spawn_program("/bin/true", "x", NULL, 99, &child), -EINVAL);
 }
