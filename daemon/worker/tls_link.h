@@ -29,6 +29,7 @@ struct tls_link {
 	bool from_control;	/* which had given that ticket */
 	bool expired;		/* that ticket is too old */
 	uint8_t *file;		/* READ_FILE bytes, mapped at the first use */
+	size_t put_off;		/* bytes of it that OpenSSL could not write yet and insists on */
 };
 
 /*

@@ -187,12 +187,17 @@ send_in_kernel(struct stream *st, int fd, off_t *offset, size_t n)
 {
 	struct tls_link *l = st->state;
 	ssize_t r;
+	int error;
 
 	ERR_clear_error();
 	errno = 0;
 	r = SSL_sendfile(l->ssl, fd, *offset, n, 0);
-	if (r < 0)
-		return outcome(st, (int)r);
+	error = errno;
+	if (r < 0) {
+		r = outcome(st, (int)r);
+		/* OpenSSL has a reason of its own for whatever sendfile(2) reports. */
+		return r == -EPROTO && error != 0 ? -error : r;
+	}
 	*offset += r;
 	return r;
 }
@@ -209,6 +214,9 @@ tls_send_file(struct stream *st, int fd, off_t *offset, size_t n)
 		return -ENOMEM;
 	if (n > READ_FILE)
 		n = READ_FILE;
+	/* A write that OpenSSL had to put off is repeated as it was. */
+	if (l->put_off != 0)
+		n = l->put_off;
 	/* Room first: what has been read is then sure to be taken. */
 	r = make_room(st, n);
 	if (r != 0)
@@ -218,7 +226,9 @@ tls_send_file(struct stream *st, int fd, off_t *offset, size_t n)
 	while (r < 0 && errno == EINTR);
 	if (r <= 0)
 		return r == 0 ? 0 : -EIO;
-	r = tls_write(st, l->file, (size_t)r);
+	n = (size_t)r;
+	r = tls_write(st, l->file, n);
+	l->put_off = r == -EAGAIN ? n : 0;
 	if (r > 0)
 		*offset += r;
 	return r;
@@ -272,7 +282,9 @@ tls_shutdown(struct stream *st)
 		if ((r = make_room(st, RECORD_EXTRA)) != 0)
 			return r;
 		ERR_clear_error();
-		(void)SSL_shutdown(l->ssl);
+		/* Where OpenSSL has the socket itself, there may be no room for the closing message yet. */
+		if ((r = SSL_shutdown(l->ssl)) < 0 && outcome(st, r) == -EAGAIN && st->want == POLLOUT)
+			return -EAGAIN;
 		ERR_clear_error();
 		l->phase = PHASE_CLOSING;
 	}

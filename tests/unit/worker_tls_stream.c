@@ -223,8 +223,9 @@ START_TEST(large_file_out)
 	while (n < BIG) {
 		int c;
 
+		/* A limited rate may want less at the next try. */
 		if (r != 0)
-			r = stream_send_file(&l.st, fd, &offset, 1 << 20);
+			r = stream_send_file(&l.st, fd, &offset, r == -EAGAIN ? 1000 : 1 << 20);
 		if (r <= 0 && r != -EAGAIN)
 			ck_assert_int_eq(r, 0);
 		if (r == 0)
@@ -239,6 +240,39 @@ START_TEST(large_file_out)
 	close(fd);
 	free(file);
 	free(got);
+	SSL_CTX_free(ctx);
+	tls_server_free(&v);
+}
+END_TEST
+
+/* The client has taken nothing yet when the server is done: the closing message comes all the same. */
+START_TEST(closing_message_behind_a_full_socket)
+{
+	struct tls_server v;
+	struct tls_line l;
+	SSL_CTX *ctx;
+	char buf[100];
+	int c, full = 0, r = -EAGAIN;
+
+	one_of_four(&v, &ctx, _i);
+	tls_line_open(&l, &v, ctx, TLS_SENDING);
+	ck_assert_int_eq(tls_shake(&l, NULL), 0);
+	/* Ever again full to the last byte: what is taken makes room for as much as is written. */
+	for (int i = 0; i < 100000 && full < 3; i++) {
+		if (stream_write(&l.st, "x", 1) > 0)
+			continue;
+		full++;
+		ck_assert_int_eq(SSL_read(l.client, buf, 1), 1);
+		while (stream_write(&l.st, "x", 1) == -EAGAIN)
+			ck_assert_int_eq(SSL_read(l.client, buf, 1), 1);
+	}
+	do {
+		if (r == -EAGAIN)
+			r = stream_shutdown(&l.st);
+		c = SSL_read(l.client, buf, sizeof buf);
+	} while (c > 0 || (SSL_get_error(l.client, c) == SSL_ERROR_WANT_READ && r == -EAGAIN));
+	ck_assert_int_eq(SSL_get_error(l.client, c), SSL_ERROR_ZERO_RETURN);
+	tls_line_close(&l);
 	SSL_CTX_free(ctx);
 	tls_server_free(&v);
 }
@@ -462,6 +496,7 @@ worker_tls_stream_suite(void)
 	tcase_add_loop_test(t, ends_are_told_apart, 0, 4);
 	tcase_add_loop_test(t, server_ends_first, 0, 4);
 	tcase_add_loop_test(t, large_file_out, 0, 4);
+	tcase_add_loop_test(t, closing_message_behind_a_full_socket, 0, 4);
 	tcase_add_loop_test(t, large_file_in, 0, 4);
 	tcase_add_loop_test(t, garbage, 0, 4);
 	tcase_add_test(t, no_renegotiation);
