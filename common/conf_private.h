@@ -91,6 +91,8 @@ unsigned conf_distance(const char *a, const char *b);
  */
 int conf_value_parse(struct arena *, const struct conf_key *, const char *text, const char *file, unsigned line,
     void *out, struct conf_why *why);
+/* Notes what is wrong with a value, and what would be right. Always SP_EFORMAT. */
+int conf_refuse(struct conf_why *, const char *bad, const char *what, const char *hint);
 /* Rules of single keys beyond their type. 0 or SP_EFORMAT. */
 int conf_value_rules(const struct conf_key *, const void *value, struct conf_why *why);
 /* May the text be shown? */

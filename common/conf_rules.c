@@ -15,15 +15,6 @@
 #include "common/str.h"
 
 static int
-refuse(struct conf_why *why, const char *bad, const char *what, const char *hint)
-{
-	(void)str_copy(why->bad, sizeof why->bad, bad);
-	(void)str_copy(why->what, sizeof why->what, what);
-	(void)str_copy(why->hint, sizeof why->hint, hint);
-	return SP_EFORMAT;
-}
-
-static int
 rule_listen(const void *value, struct conf_why *why)
 {
 	const struct conf_list *list = value;
@@ -31,7 +22,7 @@ rule_listen(const void *value, struct conf_why *why)
 
 	for (size_t i = 0; i < list->n; i++)
 		if (addr_parse(&a, list->v[i], 0) != 0 || addr_port(&a) == 0)
-			return refuse(why, list->v[i], "expected ADDRESS:PORT, [IPv6 ADDRESS]:PORT or *:PORT",
+			return conf_refuse(why, list->v[i], "expected ADDRESS:PORT, [IPv6 ADDRESS]:PORT or *:PORT",
 			    addr_parse(&a, list->v[i], 0) == 0 ? "name the port, such as :21" : "");
 	return 0;
 }
@@ -49,7 +40,7 @@ rule_accounts(const void *value, struct conf_why *why)
 			continue;
 		if (near != NULL)
 			(void)str_format(hint, sizeof hint, "did you mean \"%s\"?", near);
-		return refuse(why, list->v[i],
+		return conf_refuse(why, list->v[i],
 		    "expected sources of accounts: config, database, shadow, pam, passwd_file, external, "
 		    "postgresql, anonymous",
 		    hint);
@@ -79,9 +70,9 @@ rule_identity(const void *value, struct conf_why *why)
 	if (s == NULL)
 		return 0;
 	if (!is_identity(s, n) || (colon != NULL && !is_identity(colon + 1, strlen(colon + 1))))
-		return refuse(why, s, "expected USER, USER:GROUP, UID or UID:GID", "");
+		return conf_refuse(why, s, "expected USER, USER:GROUP, UID or UID:GID", "");
 	if (n == strspn(s, "0") || (n == 4 && strncmp(s, "root", 4) == 0))
-		return refuse(why, s, "must not be root", "name a user without privileges");
+		return conf_refuse(why, s, "must not be root", "name a user without privileges");
 	return 0;
 }
 
@@ -93,7 +84,7 @@ rule_hours(const void *value, struct conf_why *why)
 
 	if (s == NULL || hours_parse(&h, s, &bad) == 0)
 		return 0;
-	return refuse(why, bad, "expected days and times such as Mon-Fri 07:00-19:30, Sat 09:00-12:00", "");
+	return conf_refuse(why, bad, "expected days and times such as Mon-Fri 07:00-19:30, Sat 09:00-12:00", "");
 }
 
 static bool
@@ -119,10 +110,10 @@ rule_certificate_id(const void *value, struct conf_why *why)
 		const char *s = list->v[i];
 
 		if (strncmp(s, "sha256:", 7) == 0 && !is_fingerprint(s + 7))
-			return refuse(why, s, "a SHA-256 has 64 hexadecimal digits", "");
+			return conf_refuse(why, s, "a SHA-256 has 64 hexadecimal digits", "");
 		if (strncmp(s, "sha256:", 7) != 0 && (strncmp(s, "dns:", 4) != 0 || s[4] == '\0') &&
 		    (strncmp(s, "email:", 6) != 0 || s[6] == '\0'))
-			return refuse(why, s, "expected sha256:HEX, dns:NAME or email:NAME", "");
+			return conf_refuse(why, s, "expected sha256:HEX, dns:NAME or email:NAME", "");
 	}
 	return 0;
 }
@@ -137,7 +128,7 @@ rule_log(const void *value, struct conf_why *why)
 
 	if (s == NULL || s[0] == '/' || conf_word_find(targets, s) >= 0)
 		return 0;
-	return refuse(why, s, "expected stderr, stdout, syslog, journal or the absolute path of a file", "");
+	return conf_refuse(why, s, "expected stderr, stdout, syslog, journal or the absolute path of a file", "");
 }
 
 /*
@@ -155,7 +146,7 @@ rule_password(const void *value, struct conf_why *why)
 	if (s == NULL || s[0] == '$' || s[0] == '*' || strncmp(s, "{CLEAR}", 7) == 0 || s[0] == '!' ||
 	    (n == 20 && s[0] == '_') || (n == 13 && strspn(s, base64) == 13))
 		return 0;
-	return refuse(why, "", "expected the hash of a password",
+	return conf_refuse(why, "", "expected the hash of a password",
 	    "sallyctl passwd-hash prints it; {CLEAR} before it takes clear text");
 }
 
@@ -166,7 +157,7 @@ rule_start(const void *value, struct conf_why *why)
 
 	if (s == NULL || s[0] == '/' || strncmp(s, "${", 2) == 0)
 		return 0;
-	return refuse(why, s, "expected an absolute path, as the client sees it", "begin it with a slash");
+	return conf_refuse(why, s, "expected an absolute path, as the client sees it", "begin it with a slash");
 }
 
 static int
@@ -176,7 +167,7 @@ rule_file_name(const void *value, struct conf_why *why)
 
 	if (s == NULL || (strchr(s, '/') == NULL && strcmp(s, ".") != 0 && strcmp(s, "..") != 0 && strlen(s) < 256))
 		return 0;
-	return refuse(why, s, "expected the name of a file, without a slash", "");
+	return conf_refuse(why, s, "expected the name of a file, without a slash", "");
 }
 
 static int
@@ -196,11 +187,11 @@ rule_restrict_mode(const void *value, struct conf_why *why)
 		    (strncmp(item, "root=", 5) == 0 && item[5] == '/'))
 			places++;
 		else if (item[0] != '+' && item[0] != '-')
-			return refuse(why, item,
+			return conf_refuse(why, item,
 			    "expected homedir, unrestricted, subdir-of-homedir=PATH, root=/PATH or permission strings",
 			    "");
 	}
-	return places > 1 ? refuse(why, "", "only one place can be named", "") : 0;
+	return places > 1 ? conf_refuse(why, "", "only one place can be named", "") : 0;
 }
 
 static const struct {

@@ -14,6 +14,14 @@
 /* ------------------------------------------------------------- check-config */
 
 static void
+print_document(FILE *f, struct json *j)
+{
+	if (json_text(j) != NULL)
+		fprintf(f, "%s\n", json_text(j));
+	json_free(j);
+}
+
+static void
 report_json(FILE *f, const struct conf *c)
 {
 	const struct conf_problem *p;
@@ -35,9 +43,7 @@ report_json(FILE *f, const struct conf *c)
 	}
 	json_close(&j);
 	json_close(&j);
-	if (json_text(&j) != NULL)
-		fprintf(f, "%s\n", json_text(&j));
-	json_free(&j);
+	print_document(f, &j);
 }
 
 static void
@@ -192,9 +198,7 @@ show_json(FILE *f, const struct conf_resolved *r)
 	}
 	json_close(&j);
 	json_close(&j);
-	if (json_text(&j) != NULL)
-		fprintf(f, "%s\n", json_text(&j));
-	json_free(&j);
+	print_document(f, &j);
 }
 
 int

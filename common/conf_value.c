@@ -20,8 +20,8 @@ struct task {
 	struct conf_why *why;
 };
 
-static int
-refuse(struct conf_why *why, const char *bad, const char *what, const char *hint)
+int
+conf_refuse(struct conf_why *why, const char *bad, const char *what, const char *hint)
 {
 	(void)str_copy(why->bad, sizeof why->bad, bad);
 	(void)str_copy(why->what, sizeof why->what, what);
@@ -35,7 +35,7 @@ refuse_type(struct task *t, const char *bad)
 {
 	char expected[sizeof t->why->what - 16];
 
-	refuse(t->why, bad, "", "");
+	conf_refuse(t->why, bad, "", "");
 	(void)str_format(
 	    t->why->what, sizeof t->why->what, "expected %s", conf_expected(t->key, expected, sizeof expected));
 	return SP_EFORMAT;
@@ -60,7 +60,7 @@ bounded(struct task *t, int64_t n)
 {
 	if (n >= t->key->low && n <= t->key->high)
 		return 0;
-	refuse(t->why, t->text, "", "");
+	conf_refuse(t->why, t->text, "", "");
 	(void)str_format(t->why->what, sizeof t->why->what,
 	    t->key->type == CONF_OCTAL ? "must be between %" PRIo64 " and %" PRIo64
 				       : "must be between %" PRId64 " and %" PRId64,
@@ -175,7 +175,7 @@ parse_date(struct task *t, void *out)
 	when = mktime(&tm);
 	/* 2027-02-30 would become a day in March. */
 	if (when <= 0 || tm.tm_mday != asked.tm_mday)
-		return refuse(t->why, t->text, "there is no such day", "");
+		return conf_refuse(t->why, t->text, "there is no such day", "");
 	*(int64_t *)out = when;
 	return 0;
 }
@@ -187,7 +187,7 @@ keep_text(struct task *t, void *out, size_t max)
 
 	if (strlen(t->text) > max) {
 		(void)str_format(what, sizeof what, "longer than %zu bytes", max);
-		return refuse(t->why, "", what, "");
+		return conf_refuse(t->why, "", what, "");
 	}
 	*(const char **)out = t->text[0] == '\0' ? NULL : arena_strdup(t->arena, t->text);
 	return t->text[0] != '\0' && *(const char **)out == NULL ? -ENOMEM : 0;
@@ -203,7 +203,7 @@ static int
 parse_path(struct task *t, void *out)
 {
 	if (t->text[0] != '/' && t->text[0] != '\0' && strncmp(t->text, "${", 2) != 0)
-		return refuse(t->why, t->text, "expected an absolute path", "begin it with a slash");
+		return conf_refuse(t->why, t->text, "expected an absolute path", "begin it with a slash");
 	return keep_text(t, out, CONF_STRING_MAX - 1);
 }
 
@@ -222,7 +222,7 @@ parse_enum(struct task *t, void *out)
 	near = conf_nearest_word(t->key->words, t->text);
 	if (near != NULL)
 		(void)str_format(hint, sizeof hint, "did you mean \"%s\"?", near);
-	return refuse(t->why, t->text, t->why->what, hint);
+	return conf_refuse(t->why, t->text, t->why->what, hint);
 }
 
 static bool
@@ -289,7 +289,7 @@ parse_nets(struct task *t, void *out)
 	nets->n = 0;
 	while ((word = next_word(t->arena, &p)) != NULL)
 		if (addr_net_parse(&v[nets->n++], word) != 0)
-			return refuse(t->why, word,
+			return conf_refuse(t->why, word,
 			    "expected a network such as 10.0.0.0/8 or 2001:db8::/32, an address, or *",
 			    strchr(word, '/') != NULL ? "bits behind the prefix must be zero" : "");
 	return 0;
@@ -321,10 +321,10 @@ parse_map_row(struct task *t, char *word, struct addr_map_row *row)
 		*end = '\0';
 		target += 1 + strspn(target + 1, " \t");
 		if (addr_net_parse(&row->net, word) != 0)
-			return refuse(t->why, word, "expected a network such as 10.0.0.0/8, an address, or *", "");
+			return conf_refuse(t->why, word, "expected a network such as 10.0.0.0/8, an address, or *", "");
 	}
 	if (!is_host(target))
-		return refuse(t->why, target, "expected an address or a host name", "");
+		return conf_refuse(t->why, target, "expected an address or a host name", "");
 	row->target = target;
 	return 0;
 }
@@ -365,9 +365,9 @@ parse_ports(struct task *t, void *out)
 			return refuse_type(t, t->text);
 	}
 	if (*p != '\0' || high > 65535 || (low == 0 && high != 0))
-		return refuse(t->why, t->text, "expected ports between 1 and 65535 as LOW-HIGH, or 0", "");
+		return conf_refuse(t->why, t->text, "expected ports between 1 and 65535 as LOW-HIGH, or 0", "");
 	if (low > high)
-		return refuse(t->why, t->text, "the first port is above the last", "write the smaller number first");
+		return conf_refuse(t->why, t->text, "the first port is above the last", "write the smaller number first");
 	*ports = (struct conf_ports){ (uint16_t)low, (uint16_t)high };
 	return 0;
 }
@@ -407,7 +407,7 @@ refuse_dialect(struct task *t, const char *word)
 
 	if (near != NULL)
 		(void)str_format(hint, sizeof hint, "did you mean \"%s\"?", near);
-	return refuse(
+	return conf_refuse(
 	    t->why, word, "expected the language of the layer: pyftpdlib, sftpplus, ftpcluster, ups or posix1e", hint);
 }
 
@@ -424,7 +424,7 @@ parse_layers(struct task *t, void *out)
 	l->prefix = "";
 	if (word[0] == '/') {
 		if (!is_canonical(word))
-			return refuse(t->why, word, "expected a plain path, as the client sees it",
+			return conf_refuse(t->why, word, "expected a plain path, as the client sees it",
 			    "no slash at the end, no . or ..");
 		l->prefix = word;
 		if ((word = layer_word(t->arena, &p)) == NULL)
@@ -470,7 +470,7 @@ conf_value_parse(struct arena *a, const struct conf_key *k, const char *text, co
 	if (text[0] == '\0')
 		return may_be_empty(k->type) ? 0 : refuse_type(&t, "");
 	if (strlen(text) > CONF_TEXT_MAX)
-		return refuse(why, "", "longer than 60000 bytes", "");
+		return conf_refuse(why, "", "longer than 60000 bytes", "");
 	r = parsers[k->type](&t, out);
 	return r == 0 ? conf_value_rules(k, out, why) : r;
 }

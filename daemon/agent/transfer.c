@@ -65,18 +65,26 @@ read_message(struct agent *a, int folder_fd, char *text, size_t size)
 	close(fd);
 }
 
-int
-handle_change_dir(struct agent *a, const struct msg *m)
+/* The folder that the request names. A descriptor, or what to answer. */
+static int
+open_folder(struct agent *a)
 {
-	struct msg_where *w = &a->out.where;
-	int fd, r = must_exist(a);
+	int r = must_exist(a);
 
-	(void)m;
 	if (r != 0)
 		return r;
 	if (!root_is_folder(&a->place))
 		return agent_refuse(a, FAIL_KIND, NULL);
-	fd = root_open(&a->place, O_PATH | O_DIRECTORY, 0);
+	return root_open(&a->place, O_PATH | O_DIRECTORY, 0);
+}
+
+int
+handle_change_dir(struct agent *a, const struct msg *m)
+{
+	struct msg_where *w = &a->out.where;
+	int r = 0, fd = open_folder(a);
+
+	(void)m;
 	if (fd < 0)
 		return fd;
 	/* Looking "." up is what needs the right to search. */
@@ -201,14 +209,9 @@ handle_space(struct agent *a, const struct msg *m)
 {
 	struct msg_object o = { .folder = 1 };
 	struct statvfs fs;
-	int fd, r = must_exist(a);
+	int r, fd = open_folder(a);
 
 	(void)m;
-	if (r != 0)
-		return r;
-	if (!root_is_folder(&a->place))
-		return agent_refuse(a, FAIL_KIND, NULL);
-	fd = root_open(&a->place, O_PATH | O_DIRECTORY, 0);
 	if (fd < 0)
 		return fd;
 	r = fstatvfs(fd, &fs) < 0 ? -errno : 0;
