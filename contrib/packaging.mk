@@ -1,5 +1,6 @@
 # Samples and packaging.  To build Debian packages: ln -s contrib/debian debian, then dpkg-buildpackage.
 EXTRA_DIST += \
+	contrib/apparmor/usr.sbin.sallyportd \
 	contrib/debian/README.Debian \
 	contrib/debian/changelog \
 	contrib/debian/control \

@@ -1,11 +1,12 @@
 """Link floors: which library each program may load, read from its NEEDED entries."""
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
 
-from conftest import BUILD
+from conftest import BUILD, TOP
 
 COMMON = {"libc.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1", "libcap.so.2", "libseccomp.so.2",
           # only in builds with sanitizers
@@ -37,6 +38,53 @@ def test_hardening(program):
     assert "GNU_RELRO" in text and "BIND_NOW" in text
     assert re.search(r"GNU_STACK\s+\S+ \S+ \S+ \S+ \S+ RW ", text), "the stack is executable"
     assert "DYN (" in subprocess.run(["readelf", "-hW", f"{BUILD}/{program}"], capture_output=True, text=True).stdout
+
+
+def hardened():
+    """Was the build configured with hardening, and not for a debugger?"""
+    with open(f"{BUILD}/config.status") as f:
+        return "-D_FORTIFY_SOURCE=2" in f.read()
+
+
+@pytest.mark.skipif(not hardened(), reason="built without hardening")
+@pytest.mark.parametrize("program", [*MAY, "sallyctl"])
+def test_compiled_in(program):
+    """Canaries, checked copies, and on x86 a mark at each place that may be jumped to. No path that libraries are looked for in."""
+    symbols = subprocess.run(["readelf", "-W", "--dyn-syms", f"{BUILD}/{program}"], capture_output=True, text=True, check=True).stdout
+    assert "__stack_chk_fail" in symbols
+    assert len(re.findall(r"_chk@", symbols)) > 5, "no fortified function is called"
+    dynamic = subprocess.run(["readelf", "-Wd", f"{BUILD}/{program}"], capture_output=True, text=True, check=True).stdout
+    assert not re.search(r"\((RPATH|RUNPATH|TEXTREL)\)", dynamic)
+    if os.uname().machine == "x86_64":
+        code = subprocess.run(["objdump", "-d", "--no-show-raw-insn", f"{BUILD}/{program}"], capture_output=True, text=True,
+                              check=True).stdout
+        assert code.count("endbr64") > 100
+
+
+@pytest.mark.skipif(shutil.which("apparmor_parser", path="/usr/sbin:/sbin:/usr/bin") is None, reason="no AppArmor")
+def test_apparmor_profile():
+    """It is understood; and it knows every capability that a role begins with, and no other."""
+    profile = f"{TOP}/contrib/apparmor/usr.sbin.sallyportd"
+    parser = shutil.which("apparmor_parser", path="/usr/sbin:/sbin:/usr/bin")
+    r = subprocess.run([parser, "-Q", "-K", profile], capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr
+    with open(profile) as f:
+        named = set(re.findall(r"^  capability (\w+),$", f.read(), re.M))
+    with open(f"{TOP}/etc/sallyport.service.in") as f:
+        unit = {c.lower() for c in re.findall(r"CAP_(\w+)", " ".join(re.findall(r"^CapabilityBoundingSet=.*$", f.read(), re.M)))}
+    roles = subprocess.run([f"{BUILD}/sallyportd", "print-roles"], capture_output=True, text=True, check=True).stdout
+    listener = set(re.findall(r"cap_(\w+)", re.search(r"^listener .*?live .*?$", roles, re.M | re.S)[0]))
+    assert named == unit == listener
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd")
+def test_unit_is_rated(tmp_path):
+    """What systemd thinks of the unit's walls: it may not get worse unnoticed."""
+    unit = tmp_path / "sallyport.service"
+    with open(f"{TOP}/etc/sallyport.service.in") as f:
+        unit.write_text(f.read().replace("@bindir@", "/usr/bin").replace("@sbindir@", "/usr/sbin"))
+    r = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--threshold=60", str(unit)], capture_output=True, text=True)
+    assert r.returncode == 0, r.stdout[-600:] + r.stderr
 
 
 def test_no_program_has_more_rights_than_its_caller():
