@@ -22,10 +22,13 @@ static const int operations[MSG_COUNT] = {
 #include "privsep/messages_undef.h"
 };
 
-/* What only looks is logged only when the administrator wants every operation (audit). */
-static const uint64_t looks = 1ull << AUTHZ_OP_STAT | 1ull << AUTHZ_OP_MLST | 1ull << AUTHZ_OP_LIST |
-    1ull << AUTHZ_OP_NLST | 1ull << AUTHZ_OP_CWD | 1ull << AUTHZ_OP_READLINK | 1ull << AUTHZ_OP_GETACL |
-    1ull << AUTHZ_OP_RETR;
+#define BIT(name) (1ull << AUTHZ_OP_##name)
+#define LOOKS (BIT(STAT) | BIT(MLST) | BIT(LIST) | BIT(NLST) | BIT(CWD) | BIT(READLINK) | BIT(GETACL))
+
+/* What is not logged when it was allowed, by the setting audit. */
+static const uint64_t silent[] = {
+	[CONF_AUDIT_NO] = LOOKS | BIT(RETR), [CONF_AUDIT_FILES] = LOOKS, [CONF_AUDIT_YES] = 0
+};
 
 int
 gate_operation(enum msg_type type)
@@ -58,7 +61,7 @@ gate_rights(struct agent *a, const char *path, enum authz_kind kind)
 static bool
 is_audited(const struct agent *a, enum authz_op op)
 {
-	return !a->verdict.allow || a->set->audit || !(looks >> op & 1);
+	return !a->verdict.allow || !(silent[a->set->audit] >> op & 1);
 }
 
 /* "access op=DELE path=/x kind=file verdict=deny rule=..."; sallyctl replay reads it. */

@@ -3,6 +3,7 @@ import contextlib
 import ftplib
 import io
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -227,13 +228,21 @@ def test_denials_name_their_rule_in_the_log(server):
     assert "pyftpdlib" in m.group(1) and "sallyport.conf" in m.group(1)
 
 
-def test_allowed_requests_name_their_rules_in_the_log(server):
-    write(server, "audited", b"x", "reader")
-    with server.ftp("reader") as f:
+@pytest.mark.parametrize("audit,want", [
+    ("no", ["STOR", "DELE"]), ("files", ["STOR", "RETR", "DELE"]), ("yes", ["CWD", "STOR", "STAT", "LIST", "RETR", "DELE"]), (None, ["STOR", "RETR", "DELE"])])
+def test_allowed_requests_name_their_rules_in_the_log(serve, audit, want):
+    s = serve("" if audit is None else f"audit = {audit}")
+    with s.ftp("alice") as f:
+        f.cwd("/")
+        f.storbinary("STOR audited", io.BytesIO(b"x"))
         f.voidcmd("TYPE I")
         assert f.size("audited") == 1
-    m = server.wait_log(r"event=access .*op=STAT path=/audited .*verdict=allow rule=(.*)")
-    assert "pyftpdlib" in m.group(1) and "sallyport.conf" in m.group(1)
+        list(f.mlsd())
+        f.retrbinary("RETR audited", lambda b: None)
+        f.delete("audited")
+    s.wait_log("event=access .*op=DELE .*verdict=allow")      # the last of them
+    seen = re.findall(r"event=access .*op=(\w+) .*verdict=allow rule=.*pyftpdlib.*sallyport\.conf", s.log())
+    assert seen == want
 
 
 def test_a_killed_agent_ends_its_session_only(server):
