@@ -23,6 +23,7 @@
 #define START_LIMIT	15000	/* ms a session may take to report ready */
 #define DELAY_FIRST	1000	/* ms without starts after a session died before use; doubles */
 #define DELAY_LAST	60000
+#define GATHER_MS	4	/* ms that sessions are left to be forked together, while there are enough */
 #define SHRINK_EVERY	10000	/* ms without shortage until one spare less is kept */
 
 /* A client for whom there is no session yet. */
@@ -193,14 +194,24 @@ on_soon(evutil_socket_t fd, short what, void *arg)
 	fill_now(arg);
 }
 
-/* After what is at hand: a client that has just got its session need not wait for the next one to be forked. */
+/*
+ * After what is at hand: a client that has just got its session need not wait for the next one to be forked. While
+ * there is no crowd and half of the spares are left, those that are missing are forked together: a template that is
+ * awake forks cheaper.
+ */
 void
 pool_fill(struct server *s)
 {
-	static const struct timeval now = { 0, 0 };
+	static const struct timeval at_once = { 0, 0 }, together = { 0, GATHER_MS * 1000 };
+	struct pool *p = s->pool;
+	unsigned least = (unsigned)s->settings->spare_sessions_min;
 
-	if (missing(s) > 0 && !evtimer_pending(&s->pool->soon, NULL))
-		evtimer_add(&s->pool->soon, &now);
+	if (missing(s) == 0)
+		return;
+	if (p->wanted > least || p->waiting_count > 0 || p->count[SESSION_SPARE] < (least + 1) / 2)
+		evtimer_add(&p->soon, &at_once);
+	else if (!evtimer_pending(&p->soon, NULL))
+		evtimer_add(&p->soon, &together);
 }
 
 static struct session *
