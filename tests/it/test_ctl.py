@@ -411,7 +411,7 @@ def test_replay_of_a_real_log(server, tmp_path):
     with server.ftp("alice") as f:
         f.storbinary("STOR replayed", io.BytesIO(b"x"))
         for _ in range(3):
-            f.size("replayed")
+            f.retrbinary("RETR replayed", lambda b: None)
         f.delete("replayed")
         f.mkd("replayed folder")
         f.rmd("replayed folder")
