@@ -62,6 +62,9 @@ utf8_sequence(const unsigned char *p, size_t left)
 			return 0;
 		c = c << 6 | (p[i] & 0x3f);
 	}
+	/* Ends of lines to some readers, and what turns the direction of writing: a name could look like another. */
+	if (c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069))
+		return 0;
 	/* Overlong forms, surrogates, C1 controls and anything above U+10FFFF. */
 	if (c < (n == 4 ? 0x10000u : n == 3 ? 0x800u : 0xa0u) || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff)
 		return 0;

@@ -24,8 +24,8 @@ size_t str_number(char *dst, uint64_t number, unsigned base);
 
 /*
  * Escapes n bytes of foreign text for a log line or a terminal: printable
- * ASCII and valid UTF-8 stay, backslash, quote and all control bytes become
- * \\, \" or \xHH.  Always terminated; what does not fit is cut between
+ * ASCII and valid UTF-8 stay, backslash, quote, all control bytes and what
+ * turns the direction of writing become \\, \" or \xHH.  Always terminated; what does not fit is cut between
  * escapes.  Returns the length written.
  */
 size_t str_escape(char *dst, size_t size, const char *src, size_t n);

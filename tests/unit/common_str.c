@@ -34,6 +34,10 @@ static const struct { const char *in; size_t len; const char *out; } escapes[] =
 	{ "\xed\xa0\x80", 3, "\\xed\\xa0\\x80" },	/* surrogate */
 	{ "\xf4\x90\x80\x80", 4, "\\xf4\\x90\\x80\\x80" }, /* above U+10FFFF */
 	{ "\xc2\x9b", 2, "\\xc2\\x9b" },		/* a C1 control: CSI */
+	{ "\xe2\x80\xae" "zz", 5, "\\xe2\\x80\\xaezz" },	/* right to left from here on */
+	{ "\xe2\x81\xa6\xd8\x9c", 5, "\\xe2\\x81\\xa6\\xd8\\x9c" },
+	{ "\xe2\x80\xa8", 3, "\\xe2\\x80\\xa8" },	/* ends a line to some */
+	{ "\xd7\xa9\xe2\x80\x90", 5, "\xd7\xa9\xe2\x80\x90" },	/* a Hebrew letter, a hyphen */
 	{ "\xe2\x82", 2, "\\xe2\\x82" },		/* cut short */
 	{ "\xff\xfe", 2, "\\xff\\xfe" },
 	{ "", 0, "" },
