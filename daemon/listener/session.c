@@ -402,16 +402,16 @@ static int
 handle(struct session *n, struct msg *m)
 {
 	static const struct {
-		enum msg_type type;
 		int (*f)(struct session *, struct msg *);
+		enum msg_type type;
 		bool late;	/* of interest when the session is ending, too */
 	} handlers[] = {
-		{ MSG_SESSION_READY, got_ready, false },
-		{ MSG_CLAIM, got_claim, false },
-		{ MSG_LOGIN_FAILED, got_login_failed, true },
-		{ MSG_ACTIVITY, got_activity, true },
-		{ MSG_TOTALS, got_totals, true },
-		{ MSG_AGENT_REPLACED, got_agent_replaced, false },
+		{ got_ready, MSG_SESSION_READY, false },
+		{ got_claim, MSG_CLAIM, false },
+		{ got_login_failed, MSG_LOGIN_FAILED, true },
+		{ got_activity, MSG_ACTIVITY, true },
+		{ got_totals, MSG_TOTALS, true },
+		{ got_agent_replaced, MSG_AGENT_REPLACED, false },
 	};
 
 	for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++)

@@ -1,0 +1,185 @@
+"""Certificates of the server and of clients: changes, expiry, logins, revocation; and where the private keys are."""
+import contextlib
+import os
+import re
+import shutil
+import signal
+import ssl
+import tempfile
+
+import pytest
+from conftest import Server, wait_for
+from tlsserver import make_cert, read, Resuming, run_openssl, running, strict_list, tls, write
+
+# ----------------------------------------------------------------------------- certificates
+
+def der_of(sock):
+    return sock.getpeercert(binary_form=True)
+
+
+def test_files_that_change_are_reloaded():
+    with running(kinds=("ec",)) as s:
+        held = s.logged_in()
+        old = der_of(held.sock)
+        make_cert(s.dir, "ec")
+        wait_for(lambda: der_of(s.secured().sock) != old, "the old certificate is still shown")
+        s.wait_log("certificates-reloaded")
+        # The session from before goes on, and its data connections are signed with the key of its time.
+        assert strict_list(held, None)[0] == 226
+        new = der_of(s.secured().sock)
+        write(f"{s.dir}/ec.key", b"broken")
+        s.process.send_signal(signal.SIGHUP)
+        s.wait_log("certificate-unusable.*no private key.*kept=")
+        assert der_of(s.secured().sock) == new
+        assert strict_list(held, None)[0] == 226
+
+
+def test_expiry_is_told():
+    def prepare(d):
+        make_cert(d, "ec", days=5)
+
+    with running(kinds=("ec",), prepare=prepare) as s:
+        assert re.search("days=[45]$", s.wait_log("certificate-expires.*").group(0))
+
+
+def test_keeper_comes_back(tls):
+    pid = next(p for p, name in tls.pids().items() if name.startswith("sallyport-keepe"))
+    os.kill(pid, signal.SIGKILL)
+    tls.wait_log("keeper-restarted")
+    wait_for(lambda: tls.ftps().quit(), "no TLS after the keeper came back")
+
+
+def test_start_fails_with_a_broken_pair():
+    directory = tempfile.mkdtemp(prefix="sallyport-tls-")
+    make_cert(directory, "a")
+    make_cert(directory, "b")
+    with pytest.raises(pytest.fail.Exception, match="does not belong to the certificate"):
+        Server(directory, sections=f"[tls]\ncertificate = {directory}/a.pem\nprivate_key = {directory}/b.key\n")
+    shutil.rmtree(directory)
+
+
+def revoke(d, name):
+    """crl.pem of the authority ca."""
+    write(f"{d}/index", b"")
+    write(f"{d}/ca.cnf", f"[ca]\ndefault_ca=x\n[x]\ndatabase={d}/index\ndefault_md=sha256\ndefault_crl_days=9\n".encode())
+    common = ["ca", "-config", f"{d}/ca.cnf", "-cert", f"{d}/ca.pem", "-keyfile", f"{d}/ca.key"]
+    run_openssl(*common, "-revoke", f"{d}/{name}.pem")
+    run_openssl(*common, "-gencrl", "-out", f"{d}/crl.pem")
+
+
+def fingerprint(path):
+    text = run_openssl("x509", "-in", path, "-noout", "-fingerprint", "-sha256").stdout.decode()
+    return "sha256:" + text.strip().split("=")[1].replace(":", "").lower()
+
+
+@contextlib.contextmanager
+def client_cert_server(mode, login, ident="", crl=False):
+    """Account carl has a certificate (pair client); stranger's is of nobody we know."""
+    known = {}
+
+    def prepare(d):
+        make_cert(d, "ca", host="ca")
+        make_cert(d, "client", host="pc7.example.org", ca="ca")
+        make_cert(d, "stranger", host="pc7.example.org")
+        known["id"] = ident or fingerprint(f"{d}/client.pem")
+        if crl:
+            revoke(d, "client")
+
+    class Account(str):
+        """Known only once the certificates are made."""
+        def __radd__(self, before):
+            return before + ("[account carl]\npassword = {CLEAR}carl\nhome = /tmp\nrun_as = 64114:64114\nlayer = pyftpdlib elr\n"
+                             f"certificate_login = {login}\ncertificate_id = {known['id']}\n")
+
+    text = f"client_certificate = {mode}\nclient_ca = {{dir}}/ca.pem\n" + ("client_crl = {dir}/crl.pem\n" if crl else "")
+    with running(tls=text, prepare=prepare, kinds=("ec",), sections=Account()) as s:
+        yield s
+
+
+def try_login(s, cert, password):
+    c = s.context()
+    if cert:
+        c.load_cert_chain(f"{s.dir}/{cert}.pem", f"{s.dir}/{cert}.key")
+    try:
+        r = s.secured(c)
+        code, _ = r.cmd("USER carl")
+        if code == 331:
+            code, _ = r.cmd(f"PASS {password}")
+        return code
+    except (ssl.SSLError, ConnectionError):
+        return 0
+
+
+def test_certificate_instead_of_password():
+    with client_cert_server("request", "instead_of_password") as s:
+        assert try_login(s, "client", "wrong") == 232     # RFC 4217: no password is asked for
+        assert try_login(s, None, "wrong") == 530
+        assert try_login(s, "stranger", "wrong") == 0
+
+
+def test_certificate_and_password():
+    with client_cert_server("request", "and_password", ident="dns:pc7.example.org") as s:
+        assert try_login(s, "client", "wrong") == 530
+        assert try_login(s, None, "carl") == 530
+        assert try_login(s, "client", "carl") == 230
+
+
+def test_certificate_required_and_revoked():
+    with client_cert_server("require", "no", crl=True) as s:
+        assert try_login(s, None, "carl") == 0
+        assert try_login(s, "client", "carl") == 0
+        s.wait_log("tls-failed")
+
+
+# ---------------------------------------------------------------------- the key stays where it is
+
+def secrets_of(directory):
+    """Byte strings that only a holder of the keys has: each in the orders in which memory may hold it."""
+    found = {}
+    ec = run_openssl("ec", "-in", f"{directory}/ec.key", "-text", "-noout").stdout.decode()
+    scalar = bytes.fromhex(re.sub(r"[^0-9a-f]", "", ec.split("priv:")[1].split("pub:")[0])).lstrip(b"\0")
+    rsa = run_openssl("rsa", "-in", f"{directory}/rsa.key", "-text", "-noout").stdout.decode()
+    for name, after in (("privateExponent", "prime1"), ("prime1", "prime2"), ("prime2", "exponent1")):
+        found[name] = bytes.fromhex(re.sub(r"[^0-9a-f]", "", rsa.split(name + ":")[1].split(after)[0])).lstrip(b"\0")
+    found["scalar"] = scalar
+    out = {}
+    for name, value in found.items():
+        out[name] = value[-24:]
+        out[name + " (limbs)"] = value[::-1][:24]
+    for kind in ("ec", "rsa"):
+        text = read(f"{directory}/{kind}.key")
+        out[f"{kind} file"] = text.split(b"\n")[2][:40]
+    return out
+
+
+def memory(pid):
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for line in maps:
+            where, rights = line.split()[:2]
+            if "r" not in rights or "[v" in line:
+                continue
+            first, last = (int(x, 16) for x in where.split("-"))
+            with contextlib.suppress(OSError, ValueError, OverflowError):
+                mem.seek(first)
+                yield mem.read(last - first)
+
+
+def test_private_keys_are_in_the_keeper_only(tls):
+    secrets = secrets_of(tls.dir)
+    held = [tls.ftps(), tls.ftps(cls=Resuming)]
+    for f in held:
+        f.nlst()
+    seen_in_keeper = set()
+    for pid, name in {**tls.pids(), tls.process.pid: "sallyportd"}.items():
+        for block in memory(pid):
+            for what, value in secrets.items():
+                if value not in block:
+                    continue
+                if name.startswith("sallyport-keepe"):
+                    seen_in_keeper.add(what)
+                else:
+                    pytest.fail(f"{what} of a private key is in the memory of {name}")
+    # Otherwise the search would prove nothing.
+    assert {"scalar (limbs)", "prime1 (limbs)"} <= seen_in_keeper
+    for f in held:
+        f.quit()
