@@ -280,7 +280,8 @@ static void
 listen_to_log(void *context, enum log_level level, const char *text, size_t len)
 {
 	(void)context, (void)level, (void)len;
-	told += strstr(text, "syscall=socket ") != NULL || strstr(text, "syscall=socket") != NULL;
+	/* Any other line would be wrong as well. */
+	told += strstr(text, "syscall=socket ") != NULL ? 1 : 100;
 }
 
 /* Each unknown call is named once. */

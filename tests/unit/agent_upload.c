@@ -255,7 +255,10 @@ START_TEST(foreign_and_linked_files_keep_owner_and_links)
 		return;
 	agent_test_make();
 	make_file("theirs", "old");
+	make_file("grouped", "old");
 	make_file("one", "old");
+	snprintf(path, sizeof path, "%s/grouped", at->dir);
+	ck_assert_int_eq(chown(path, TEST_UID, 12345), 0);
 	snprintf(path, sizeof path, "%s/theirs", at->dir);
 	ck_assert_int_eq(chown(path, 12345, 12345), 0);
 	ck_assert_int_eq(chmod(path, 0666), 0);
@@ -270,9 +273,12 @@ START_TEST(foreign_and_linked_files_keep_owner_and_links)
 	expect_file("theirs", "n");
 	ck_assert_uint_eq(status_of("theirs").st_ino, inode);
 	ck_assert_uint_eq(status_of("theirs").st_uid, 12345);
+	ck_assert_int_eq(put_file("grouped", 0, "new", true), MSG_DONE);
+	expect_file("grouped", "new");
+	ck_assert_uint_eq(status_of("grouped").st_gid, 12345);
 	ck_assert_int_eq(put_file("one", 0, "new", true), MSG_DONE);
 	expect_file("two", "new");
-	ck_assert_uint_eq(count_names(""), 3);
+	ck_assert_uint_eq(count_names(""), 4);
 	agent_test_end(SP_EXIT_OK);
 }
 END_TEST
