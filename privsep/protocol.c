@@ -35,7 +35,8 @@ static const char *const states_of[MSG_COUNT] = {
 };
 
 static const char *const roles[] = {
-	"any", "listener", "template", "monitor", "worker", "agent", "keeper", "sallyctl",
+	[ROLE_ANY] = "any", [ROLE_LISTENER] = "listener", [ROLE_TEMPLATE] = "template", [ROLE_MONITOR] = "monitor",
+	[ROLE_WORKER] = "worker", [ROLE_AGENT] = "agent", [ROLE_KEEPER] = "keeper", [ROLE_CLERK] = "clerk", [ROLE_CTL] = "sallyctl",
 };
 
 static const struct {
