@@ -34,6 +34,7 @@ struct srclimit {
 	uint64_t seed;		/* nobody outside can aim at one chain */
 	unsigned count;
 	int64_t swept;		/* when idle sources were last looked for everywhere */
+	size_t hand;		/* the chain where forget_one() goes on */
 	struct source *chain[CHAINS];
 	unsigned ban_count, ban_room;
 	struct ban *bans;
@@ -134,6 +135,31 @@ forget_idle(struct srclimit *s, int64_t now)
 		}
 }
 
+/*
+ * Makes room where all are remembered for a reason: of those that have neither
+ * sessions nor penalties, but came within this minute, one is forgotten. An attacker
+ * with many networks may thereby come more often than connects_per_minute;
+ * otherwise each connection of his would keep a stranger out for a minute.
+ */
+static void
+forget_one(struct srclimit *s, int64_t now)
+{
+	for (size_t i = 0; i < CHAINS; i++) {
+		struct source **at = &s->chain[s->hand++ % CHAINS];
+
+		while (*at != NULL && ((*at)->sessions > 0 || (*at)->penalty_end > now))
+			at = &(*at)->next;
+		if (*at != NULL) {
+			struct source *e = *at;
+
+			*at = e->next;
+			free(e);
+			s->count--;
+			return;
+		}
+	}
+}
+
 static struct source *
 find_or_add(struct srclimit *s, const struct addr_net *net, int64_t now)
 {
@@ -144,6 +170,8 @@ find_or_add(struct srclimit *s, const struct addr_net *net, int64_t now)
 		return e;
 	if (s->count >= SOURCES_MAX && now - s->swept >= SWEEP_EVERY)
 		forget_idle(s, now);
+	if (s->count >= SOURCES_MAX)
+		forget_one(s, now);
 	if (s->count >= SOURCES_MAX || (e = calloc(1, sizeof *e)) == NULL)
 		return NULL;
 	e->net = *net;
