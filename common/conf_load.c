@@ -27,7 +27,12 @@ check_mode(struct conf *c, int fd, const char *path)
 	if (fstat(fd, &st) != 0)
 		return;
 	if ((st.st_mode & 0002) != 0)
-		conf_problem_add(c, CONF_ERROR, path, 0, "", "everybody can write this file", "chmod o-w");
+		conf_problem_add(c, CONF_ERROR, path, 0, "", S_ISDIR(st.st_mode) ? "everybody can put files into this folder"
+		    : "everybody can write this file", "chmod o-w");
+	/* He decides what root does next. */
+	if (geteuid() == 0 && st.st_uid != 0)
+		conf_problem_add(c, CONF_WARNING, path, 0, "", "this belongs to another user than root, who can thereby do "
+		    "all that root can", "chown root");
 	while ((st.st_mode & 0004) != 0 && (s = conf_section_next(c, SC_ACCOUNT, s)) != NULL) {
 		v = conf_section_get(s, K_password);
 		if (v != NULL && strcmp(v->file, path) == 0) {
@@ -79,13 +84,18 @@ read_fragments(struct conf *c, const char *path)
 	const char *slash = strrchr(path, '/');
 	char dir[4096], file[4096 + 300];
 	struct dirent **names;
-	int n, e = 0;
+	int n, e = 0, fd;
 
 	if (str_format(dir, sizeof dir, "%.*sconf.d", slash == NULL ? 0 : (int)(slash - path + 1), path) != 0)
 		return -ENAMETOOLONG;
 	n = scandir(dir, &names, is_fragment, by_bytes);
 	if (n < 0)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0) {
+		check_mode(c, fd, dir);
+		close(fd);
+	}
 	for (int i = 0; i < n; i++) {
 		if (e == 0 && str_format(file, sizeof file, "%s/%s", dir, names[i]->d_name) == 0 &&
 		    (e = read_file(c, file)) != 0) {

@@ -332,6 +332,29 @@ START_TEST(fragments_in_order)
 }
 END_TEST
 
+/* Whoever can write the configuration is root's master. */
+START_TEST(whose_configuration_is_it)
+{
+	char dir[] = "/tmp/sallyport-unit-XXXXXX", path[200], command[300];
+	struct conf *c = conf_new();
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/conf.d", dir);
+	ck_assert_int_eq(mkdir(path, 0755), 0);
+	ck_assert_int_eq(chmod(path, 0757), 0);
+	put_file(dir, "main.conf", "[server]\nidle_timeout = 5\n", 0644);
+	snprintf(path, sizeof path, "%s/main.conf", dir);
+	if (geteuid() == 0)
+		ck_assert_int_eq(chown(path, 4000, 4000), 0);
+	ck_assert_int_eq(conf_load(c, path), 1);
+	ck_assert_ptr_nonnull(strstr(problems_of(c), "conf.d: everybody can put files into this folder"));
+	ck_assert_int_eq(strstr(problems_of(c), "main.conf: warning: this belongs to another user than root") != NULL, geteuid() == 0);
+	conf_free(c);
+	snprintf(command, sizeof command, "rm -r %s", dir);
+	ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 START_TEST(missing_files_are_found)
 {
 	char path[] = "/tmp/sallyport-unit-XXXXXX";
@@ -397,4 +420,4 @@ END_TEST
 
 COMMON_SUITE(conf_read, mistakes, warnings_are_no_errors, spellings, texts_keep_everything, lists_go_on,
     rules_keep_their_lines, long_lines_are_whole, too_long_is_an_error, empty_is_fine, fragments_in_order,
-    missing_files_are_found, the_sample_is_right)
+    whose_configuration_is_it, missing_files_are_found, the_sample_is_right)
