@@ -7,8 +7,10 @@ Needs root: the server changes users.  Programs come from $SALLYPORT_BUILD.
 Accounts (passwords are the names): alice and bob may do all below their homes,
 reader may read only.
 """
+import atexit
 import contextlib
 import ftplib
+import glob
 import hashlib
 import json
 import os
@@ -34,6 +36,11 @@ PATIENCE = 120
 
 # Whatever TMPDIR is: everybody may enter /tmp, and its name is short, as those of sockets must be.
 tempfile.tempdir = "/tmp"
+
+# Nor do clients find what somebody has at home, or a locale without umlauts; and files are as open as tests make them.
+os.environ.update(HOME=tempfile.mkdtemp(prefix="sallyport-home-"), LC_ALL="C.UTF-8")
+atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
+os.umask(0o022)
 
 if os.geteuid() != 0:
     collect_ignore_glob = ["test_*.py"]
@@ -323,6 +330,15 @@ def tmp_path():
     path.chmod(0o755)
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def open_build(tmp_path):
+    """A copy of the programs that every user can reach: the build may stand below a folder that only root may enter."""
+    for path in (f"{BUILD}/sallyportd", f"{BUILD}/sallyctl", *glob.glob(f"{BUILD}/sallyport-*")):
+        if os.path.isfile(path):
+            shutil.copy(path, tmp_path)
+    return str(tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -393,8 +393,9 @@ def test_reload_is_all_or_nothing(server):
     server.ftp("alice").quit()
 
 
-def test_others_may_not_ask(server):
-    r = ctl("-c", server.conf, "who", user=UIDS["bob"], group=UIDS["bob"], extra_groups=[], env={"PATH": os.environ["PATH"]})
+def test_others_may_not_ask(server, open_build):
+    r = subprocess.run([f"{open_build}/sallyctl", "-c", server.conf, "who"], capture_output=True, text=True, user=UIDS["bob"],
+                       group=UIDS["bob"], extra_groups=[], env={"PATH": os.environ["PATH"]}, cwd="/", timeout=PATIENCE)
     assert r.returncode in (77, NO_SERVER) and not r.stdout
 
 

@@ -114,6 +114,7 @@ make_files(struct rig *r)
 	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
 		(void)str_format(path, sizeof path, "%s/%s", r->dir, folders[i].name);
 		ck_assert_int_eq(mkdir(path, folders[i].mode), 0);
+		ck_assert_int_eq(chmod(path, folders[i].mode), 0);
 		if (geteuid() == 0)
 			ck_assert_int_eq(chown(path, folders[i].uid, folders[i].uid), 0);
 	}
