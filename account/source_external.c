@@ -247,6 +247,9 @@ static const struct {
 	{ "throttling_bandwidth_dl",	take_setting,	"rate_down", true },
 	{ "user_quota_size",		take_setting,	"quota_bytes", true },
 	{ "user_quota_files",		take_setting,	"quota_files", true },
+	{ "ratio_upload",		take_setting,	"ratio_up", true },
+	{ "ratio_download",		take_setting,	"ratio_down", true },
+	{ "radio_download",		take_setting,	"ratio_down", true },	/* so it stands in its manual */
 	{ "per_user_max",		take_setting,	"max_sessions_per_user", true },
 	{ "ups",			take_layer,	NULL, false },
 	{ "pyftpdlib",			take_layer,	NULL, false },

@@ -119,6 +119,12 @@ finish_limits(struct import *im)
 		import_set(im, IMPORT_EVERYBODY, "quota_files", "%s", a);
 		import_set(im, IMPORT_EVERYBODY, "quota_bytes", "%sM", b);
 	}
+	/* "up:down", which together are the ratio of everybody or of anonymous clients. */
+	for (int i = 0; i < 2; i++)
+		if (pair(im, i == 0 ? "UserRatio" : "AnonymousRatio", " \t:", a, b) && b[0] != '\0') {
+			import_set(im, i == 0 ? IMPORT_EVERYBODY : IMPORT_ANONYMOUS, "ratio_up", "%s", a);
+			import_set(im, i == 0 ? IMPORT_EVERYBODY : IMPORT_ANONYMOUS, "ratio_down", "%s", b);
+		}
 	/* KB a second: "up:down", an empty one is no limit, one number is for both. */
 	for (int i = 0; i < 2; i++) {
 		const char *name = i == 0 ? "UserBandwidth" : "AnonymousBandwidth", *value = import_value(im, name);

@@ -65,7 +65,7 @@ def external(serve, tmp_path):
 
 
 def test_accepted(external, tmp_path):
-    extra = "ups:-w\nsftpplus:allow-full-control\nlogin_message:hello there\nuser_quota_files:0\nunknown_key:x\n"
+    extra = "ups:-w\nratio_upload:1\nratio_download:5\nsftpplus:allow-full-control\nlogin_message:hello there\nuser_quota_files:0\nunknown_key:x\n"
     s = external(lambda f: f"auth_ok:1\nuid:{UID}\ngid:{UID}\ndir:{tmp_path}/home/./in\n{extra}end\n")
     f = ftplib.FTP()
     f.connect("127.0.0.1", s.port)

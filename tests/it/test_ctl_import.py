@@ -222,3 +222,105 @@ def test_values_that_we_refuse_are_told(tmp_path):
 def test_unreadable(tmp_path):
     for server in ("vsftpd", "pure-ftpd", "proftpd"):
         assert ctl("import", server, str(tmp_path / "none")).returncode == 2
+
+
+NCFTPD = """\
+# general.cf
+u-restricted-groups=staff
+u-restrict-mode=homedir,-W
+begin-new-user-class WriteOnly
+u-restricted-groups=wrt_only other
+u-restrict-mode=homedir,-R
+end-user-class
+begin-new-user-class
+u-restricted-groups=none
+u-restrict-mode=unrestricted
+end-user-class
+u-vquota=yes
+no-such-option=1
+"""
+
+SFTPPLUS = """\
+[server]
+name = x
+[services/1]
+type = ftps
+[groups/aaa]
+name = partners
+enabled = True
+home_folder_path = /srv/${USER}
+permissions =
+    allow-list
+    /queue/${USER}/*, allow-full-control
+[accounts/202da724]
+enabled = True
+type = application
+name = johnd
+group = aaa
+password = $5$saltsalt$0IyaXrmV7.sGNS6tirgqHLqX/G.FBvgkYA.lpPdS5sA
+lock_in_home_folder = Yes
+expire_datetime = 2030-01-31 12:30:00
+permissions =
+    allow-read
+    /inbox/*, allow-full-control
+    e/.*\\.pdf/, allow-write
+source_ip_filter = allow, 10.0.0.0/8
+[accounts/2]
+enabled = no
+type = os
+name = jane
+home_folder_path = c:\\Users\\jane
+permissions = inherit
+"""
+
+
+def converted(path, *args):
+    """(configuration, {name: why}) of an import that lost something."""
+    p = ctl("import", *args, str(path), "--json")
+    out = json.loads(p.stdout)
+    assert p.returncode == (1 if out["lost"] else 0) and set(out) == {"configuration", "lost", "unneeded"}
+    return out["configuration"], {row["name"]: row for row in out["lost"]}
+
+
+def test_ncftpd(tmp_path):
+    folder = tmp_path / "ncftpd"
+    folder.mkdir()
+    (folder / "general.cf").write_text(NCFTPD)
+    (folder / "domain.cf").write_text("passwd=/usr/local/etc/ncftpd/passwd.db\nu-read-only-groups=guests\n")
+    text, lost = converted(folder, "ncftpd")
+    assert set(lost) == {"no-such-option", "passwd", "u-read-only-groups"} and lost["no-such-option"]["line"] == 13
+    order = [line for line in text.splitlines() if line.startswith("[")]
+    assert order == ["[server]", "[class restricted]", "[class WriteOnly]", "[class class-3]", "[class read-only]", "[class all-others]"]
+    assert "[class WriteOnly]\nmembers = @wrt_only, @other\nrestrict_mode = homedir,-R\n" in text and "accounts = config, database, pam" in text
+    assert ctl("import", "ncftpd", str(tmp_path)).returncode == 2
+
+
+def test_sftpplus(tmp_path):
+    path = tmp_path / "server.ini"
+    path.write_text(SFTPPLUS)
+    text, lost = converted(path, "sftpplus")
+    assert set(lost) == {"section", "source_ip_filter", "home_folder_path"} and "in the result," not in lost
+    assert ("[group partners]\nenabled = yes\nhome = /srv/${USER}\nlayer = sftpplus allow-list\n    /queue/${USER}/*, allow-full-control\n") in text
+    john = text.split("[account johnd]")[1].split("[account")[0]
+    assert "groups = partners\n" in john and "jail = yes\n" in john and "expires = 2030-01-31 12:30\n" in john
+    assert "layer = sftpplus allow-read\n    /inbox/*, allow-full-control\n    e/.*\\.pdf/, allow-write\n" in john
+    conf = tmp_path / "made.conf"
+    conf.write_text(text.replace("run_as = ftp", "run_as = 64001:64001"))
+    assert ctl("--config", str(conf), "why", "johnd", "STOR", "/inbox/x").returncode == 0
+    assert ctl("--config", str(conf), "why", "johnd", "STOR", "/x.txt").returncode == 0         # all but PDF
+    assert ctl("--config", str(conf), "why", "johnd", "DELE", "/x.txt").returncode == 1
+
+
+def test_ftpcluster(tmp_path):
+    (tmp_path / ".passwd").write_text("admin:secret-password:0:/u/admin\nroot:another-secret-password:100:/u/root\nbad line\n_:-:1002\n")
+    text, lost = converted(tmp_path, "ftpcluster")
+    assert lost["lines of .passwd:"]["value"] == "1" and lost["passwords in clear:"]["value"] == "2"
+    assert f"passwd_file = {tmp_path}/.passwd\n" in text and "layer = ftpcluster\n" in text and "secret" not in text
+    assert ctl("import", "ftpcluster", str(tmp_path / "none")).returncode == 2
+
+
+def test_ratios_of_pure_ftpd(tmp_path):
+    path = tmp_path / "pure-ftpd.conf"
+    path.write_text("UserRatio 1 10\nAnonymousRatio 1:5\nNoAnonymous no\n")
+    text = json.loads(ctl("import", "pure-ftpd", str(path), "--json").stdout)["configuration"]
+    assert "ratio_up = 1\nratio_down = 10\n" in text and "ratio_up = 1\nratio_down = 5\n" in text

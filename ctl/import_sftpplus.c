@@ -1,0 +1,263 @@
+/*
+ * SFTPPlus: its server.ini, of which sections [accounts/ID] and [groups/ID] become ours.  The rules are taken as they stand, the layer
+ * sftpplus reads them.  Services, events and other sections are listed.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "account/password.h"
+#include "common/str.h"
+#include "ctl/convert.h"
+
+#define SECTIONS_MAX	100000
+#define KEYS_MAX	40
+
+struct pair {
+	char *key, *value;
+	unsigned line;
+};
+
+/* An account or a group of theirs. */
+struct section {
+	char *id;			/* accounts/ID */
+	struct pair pair[KEYS_MAX];
+	size_t n;
+};
+
+struct sftpplus {
+	struct section *v;
+	size_t n;
+	char *other;			/* the section listed last, so that each is listed once */
+	bool no_memory;
+};
+
+static struct section *
+find(struct sftpplus *f, const char *id)
+{
+	struct section *more;
+
+	/* Sections stand in one piece: the last one is nearly always it. */
+	for (size_t i = f->n; i-- > 0 && i + 4 > f->n;)
+		if (strcmp(f->v[i].id, id) == 0)
+			return &f->v[i];
+	more = f->n == SECTIONS_MAX ? NULL : reallocarray(f->v, f->n + 1, sizeof(*f->v));
+	if (more == NULL) {
+		f->no_memory = true;
+		return NULL;
+	}
+	f->v = more;
+	f->v[f->n] = (struct section){ .id = strdup(id) };
+	return &f->v[f->n++];
+}
+
+static void
+take(struct convert *c, void *context, const char *section, unsigned line, const char *key, const char *value)
+{
+	struct sftpplus *f = context;
+	struct section *s;
+
+	if (strncmp(section, "accounts/", 9) != 0 && strncmp(section, "groups/", 7) != 0) {
+		if (f->other == NULL || strcmp(f->other, section) != 0)
+			convert_lost(c, line, "section", section, "services, events and the rest are set up by hand: see sallyport-quickstart(7)");
+		free(f->other);
+		f->other = strdup(section);
+		return;
+	}
+	s = find(f, section);
+	if (s != NULL && s->n < KEYS_MAX)
+		s->pair[s->n++] = (struct pair){ strdup(key), strdup(value), line };
+}
+
+static const char *
+value_of(const struct section *s, const char *key)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (strcmp(s->pair[i].key, key) == 0)
+			return s->pair[i].value;
+	return NULL;
+}
+
+/* ------------------------------------------------------------------------- values */
+
+typedef void say_value(struct convert *, const struct sftpplus *, const struct pair *, const char *ours);
+
+/* True, Yes and 1 as yes and no. */
+static void
+say_bool(struct convert *c, const struct sftpplus *f, const struct pair *p, const char *ours)
+{
+	bool yes = strcasecmp(p->value, "yes") == 0 || strcasecmp(p->value, "true") == 0 || strcmp(p->value, "1") == 0;
+
+	(void)f;
+	convert_say(c, ours, yes ? "yes" : "no");
+}
+
+static void
+say_text(struct convert *c, const struct sftpplus *f, const struct pair *p, const char *ours)
+{
+	(void)f;
+	convert_say(c, ours, p->value);
+}
+
+static void
+say_path(struct convert *c, const struct sftpplus *f, const struct pair *p, const char *ours)
+{
+	(void)f;
+	if (p->value[0] == '/')
+		convert_say(c, ours, p->value);
+	else if (p->value[0] != '\0')
+		convert_lost(c, p->line, p->key, p->value, "it is no path of this system: set home");
+}
+
+/* "inherit" is a word of the language itself. */
+static void
+say_rules(struct convert *c, const struct sftpplus *f, const struct pair *p, const char *ours)
+{
+	char *text;
+
+	(void)f;
+	if (asprintf(&text, "sftpplus %s", p->value) < 0)
+		return;
+	convert_say(c, ours, text);
+	free(text);
+}
+
+static void
+say_password(struct convert *c, const struct sftpplus *f, const struct pair *p, const char *ours)
+{
+	(void)f;
+	if (p->value[0] == '\0')
+		return;
+	if (password_kind(p->value) != NULL)
+		convert_say(c, ours, p->value);
+	else
+		convert_lost(c, p->line, p->key, "(not shown)", "it is no hash that is understood here: set a new password");
+}
+
+/* 2027-01-31 12:30:00 */
+static void
+say_date(struct convert *c, const struct sftpplus *f, const struct pair *p, const char *ours)
+{
+	(void)f;
+	convert_sayf(c, ours, "%.16s", p->value);
+}
+
+/* IDs become names. */
+static void
+say_groups(struct convert *c, const struct sftpplus *f, const struct pair *p, const char *ours)
+{
+	char ids[2048], *rest = ids, *id, names[2048] = "";
+
+	(void)str_copy(ids, sizeof(ids), p->value);
+	while ((id = strsep(&rest, ", \n\t")) != NULL)
+		for (size_t i = 0; *id != '\0' && i < f->n; i++) {
+			const char *name = value_of(&f->v[i], "name");
+			size_t n = strlen(names);
+
+			if (strncmp(f->v[i].id, "groups/", 7) == 0 && strcmp(f->v[i].id + 7, id) == 0 && name != NULL)
+				(void)str_format(names + n, sizeof(names) - n, "%s%s", n > 0 ? ", " : "", name);
+		}
+	convert_say(c, ours, names);
+}
+
+/* Their keys; ours NULL: nothing is lost without it. */
+static const struct {
+	const char *theirs, *ours;
+	say_value *say;
+} keys[] = {
+	{ "name",			NULL,			NULL },
+	{ "type",			NULL,			NULL },
+	{ "description",		"comment",		say_text },
+	{ "enabled",			"enabled",		say_bool },
+	{ "password",			"password",		say_password },
+	{ "group",			"groups",		say_groups },
+	{ "groups",			"groups",		say_groups },
+	{ "home_folder_path",		"home",			say_path },
+	{ "lock_in_home_folder",	"jail",			say_bool },
+	{ "create_home_folder",		"create_home",		say_bool },
+	{ "create_home_folder_enabled",	"create_home",		say_bool },
+	{ "permissions",		"layer",		say_rules },
+	{ "allow_own_password_change",	"change_password",	say_bool },
+	{ "expire_datetime",		"expires",		say_date }
+};
+
+static void
+say_pair(struct convert *c, const struct sftpplus *f, const struct pair *p)
+{
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		if (strcmp(keys[i].theirs, p->key) == 0) {
+			if (keys[i].say != NULL)
+				keys[i].say(c, f, p, keys[i].ours);
+			return;
+		}
+	if (p->value[0] != '\0' && strcasecmp(p->value, "inherit") != 0)
+		convert_lost(c, p->line, p->key, p->value, strcmp(p->key, "source_ip_filter") == 0
+		    ? "write it as allowed_networks and rejected_networks" : "the importer does not know this setting");
+}
+
+static void
+say_section(struct convert *c, const struct sftpplus *f, const struct section *s)
+{
+	bool account = strncmp(s->id, "accounts/", 9) == 0;
+	const char *name = value_of(s, "name"), *type = value_of(s, "type");
+
+	if (name == NULL || *name == '\0')
+		name = s->id + (account ? 9 : 7);
+	convert_section(c, account ? "account" : "group", name);
+	for (size_t i = 0; i < s->n; i++)
+		if (strcmp(s->pair[i].value, "inherit") != 0 || strcmp(s->pair[i].key, "permissions") == 0)
+			say_pair(c, f, &s->pair[i]);
+	if (account && (type == NULL || strcmp(type, "os") != 0))
+		fputs("# SFTPPlus served such accounts as its own user: name the one this account shall be.\nrun_as = ftp\n", c->out);
+}
+
+static void
+say_all(struct convert *c, const struct sftpplus *f)
+{
+	bool system = false;
+
+	for (size_t i = 0; i < f->n; i++) {
+		const char *type = value_of(&f->v[i], "type");
+
+		system |= type != NULL && strcmp(type, "os") == 0;
+	}
+	convert_section(c, "server", NULL);
+	convert_say(c, "accounts", system ? "config, pam" : "config");
+	convert_say(c, "denial_code", "553");
+	for (size_t i = 0; i < f->n; i++)
+		say_section(c, f, &f->v[i]);
+}
+
+static void
+forget(struct sftpplus *f)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		for (size_t k = 0; k < f->v[i].n; k++) {
+			free(f->v[i].pair[k].key);
+			free(f->v[i].pair[k].value);
+		}
+		free(f->v[i].id);
+	}
+	free(f->v);
+	free(f->other);
+}
+
+int
+import_sftpplus_command(struct invocation *inv)
+{
+	struct sftpplus f = { .n = 0 };
+	struct convert c;
+	int r = convert_begin(&c, inv);
+
+	if (r == 0)
+		r = convert_read(&c, inv->argv[0], take, &f);
+	if (r == 0 && f.no_memory)
+		r = -ENOMEM;
+	if (r == 0)
+		say_all(&c, &f);
+	forget(&f);
+	return convert_end(&c, r);
+}
