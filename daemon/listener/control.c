@@ -29,6 +29,7 @@ struct client {
 	struct server *server;
 	struct chan channel;
 	struct event readable, writable;
+	struct ucred who;	/* when it connected */
 	bool awaits_reload;
 	struct answer answer;
 	size_t sent;
@@ -137,7 +138,8 @@ on_command(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	c->id = m.id;
-	report_answer(c->server, m.command.verb, m.command.argument, m.command.json != 0, &a);
+	report_answer(c->server, &(struct order){ m.command.verb, m.command.argument, m.command.json != 0, c->who.uid,
+	    c->who.pid }, &a);
 	msg_close(&m);
 	if (a.deferred)
 		c->awaits_reload = true;
@@ -181,6 +183,8 @@ on_client(evutil_socket_t listen_fd, short what, void *arg)
 		return;
 	}
 	c->server = s;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c->who, &(socklen_t){ sizeof c->who }) < 0)
+		c->who = (struct ucred){ .uid = (uid_t)-1 };
 	chan_init(&c->channel, fd, CH_CONTROL, ROLE_LISTENER);
 	event_assign(&c->readable, s->base, fd, EV_READ | EV_PERSIST, on_command, c);
 	event_assign(&c->writable, s->base, fd, EV_WRITE, on_writable, c);

@@ -428,13 +428,15 @@ find_verb(const char *name)
 }
 
 static void
-log_command(const char *verb, const char *arguments)
+log_command(const struct order *o)
 {
 	struct log_line l;
 
 	log_begin(&l, LOG_LEVEL_NOTICE, "control");
-	log_str(&l, "command", verb);
-	log_str(&l, "arguments", arguments);
+	log_str(&l, "command", o->verb);
+	log_str(&l, "arguments", o->arguments);
+	log_num(&l, "uid", o->uid);
+	log_num(&l, "pid", o->pid);
 	log_end(&l);
 }
 
@@ -447,11 +449,11 @@ split(struct request *q, char *lines)
 }
 
 void
-report_answer(struct server *s, const char *verb, const char *arguments, bool json, struct answer *a)
+report_answer(struct server *s, const struct order *o, struct answer *a)
 {
-	const struct verb *v = find_verb(verb);
-	struct request q = { .server = s, .json = json };
-	char *lines = strdup(arguments);
+	const struct verb *v = find_verb(o->verb);
+	struct request q = { .server = s, .json = o->json };
+	char *lines = strdup(o->arguments);
 
 	*a = (struct answer){ .status = STATUS_FAILED };
 	q.out = open_memstream(&a->text, &a->len);
@@ -460,10 +462,10 @@ report_answer(struct server *s, const char *verb, const char *arguments, bool js
 	json_init(&q.doc);
 	split(&q, lines);
 	if (v != NULL && v->changes)
-		log_command(verb, arguments);
+		log_command(o);
 	a->status = v == NULL ? say(&q, STATUS_ARGUMENT, "The server does not know this command.") : v->f(&q);
 	a->deferred = q.deferred;
-	if (json && json_text(&q.doc) != NULL)
+	if (o->json && json_text(&q.doc) != NULL)
 		fputs(json_text(&q.doc), q.out);
 	json_free(&q.doc);
 out:

@@ -19,8 +19,17 @@ struct answer {
 	size_t len;
 };
 
-/* Carries out a command. arguments: one a line. */
-void report_answer(struct server *, const char *verb, const char *arguments, bool json, struct answer *);
+/* A command of sallyctl and who gave it. */
+struct order {
+	const char *verb;
+	const char *arguments;	/* one a line */
+	bool json;
+	uid_t uid;		/* whose; control_group may let more than root */
+	pid_t pid;
+};
+
+/* Carries out a command. What changes something is logged, with its author. */
+void report_answer(struct server *, const struct order *, struct answer *);
 /* The rules by which an address counts as refused, for lists of bans. */
 struct srclimit_rules report_ban_rules(const struct server *);
 

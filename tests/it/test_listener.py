@@ -170,6 +170,12 @@ def test_control_socket_is_for_root_only(server):
     assert os.stat(control(server)).st_mode & 0o077 == 0
 
 
+def test_who_gave_a_command_is_logged(server):
+    ctl(server, "ban", "127.0.0.79", "1m")
+    ctl(server, "unban", "127.0.0.79")
+    server.wait_log(r"event=control command=unban arguments=127\.0\.0\.79 uid=0 pid=[1-9]")
+
+
 def test_hostile_control_client(server):
     """Whoever breaks the protocol of the control socket is dropped, and nobody else notices."""
     for packet in (b"x", b"\0" * 8, os.urandom(2000), b""):

@@ -716,7 +716,7 @@ def test_active_from_a_low_port(serve):
     for r in (first, second, first):
         with socket.create_server(("127.0.0.1", 0)) as s:
             assert r.cmd(f"EPRT |1|127.0.0.1|{s.getsockname()[1]}|")[0] == 200
-            s.settimeout(10)
+            s.settimeout(PATIENCE)
             r.send("NLST\r\n")
             data, (host, port) = s.accept()
             assert (host, port) == ("127.0.0.1", low)
