@@ -98,6 +98,7 @@ START_TEST(allowed_requests_are_decided_once)
 		return;
 	agent_test_make();
 	at->flags |= PROFILE_OWN_PASSWORD;
+	at->settings = "audit=yes\n";
 	make_file("f", "content");
 	make_folder("d", 0755);
 	agent_test_start();
