@@ -206,9 +206,8 @@ cluster_with_account(const char *text, const char *name, const char *password, c
 	bool open_line = at > text && at[-1] != '\n';
 	char *lines = NULL, *out;
 
-	if (*number > NUMBER_MAX || asprintf(&lines, "%s%s:%s:%lld:%s\n_:-:%lld%s", open_line ? "\n" : "", name, password, (long long)*number,
-	    home,
-	    (long long)*number + 1, counter == NULL ? "\n" : "") < 0)
+	if (*number > NUMBER_MAX || asprintf(&lines, "%s%s:%s:%lld:%s\n_:-:%lld%s", open_line ? "\n" : "", name,
+	    password, (long long)*number, home, (long long)*number + 1, counter == NULL ? "\n" : "") < 0)
 		return NULL;
 	out = replaced(text, at, behind, lines);
 	explicit_bzero(lines, strlen(lines));

@@ -36,7 +36,10 @@ bool cluster_field_ok(const char *);
 
 /* The changed text of the file, malloc'ed, to be cleared and freed by the caller; NULL: no memory. */
 char *cluster_with_password(const char *text, const struct cluster_row *, const char *password);
-/* With one more account, which gets the counter's number; the counter counts on. NULL also when there is no number left. */
+/*
+ * With one more account, which gets the counter's number; the counter counts on. NULL also when there is no number
+ * left.
+ */
 char *cluster_with_account(const char *text, const char *name, const char *password, const char *home, int64_t *number);
 char *cluster_without(const char *text, const struct cluster_row *);
 

@@ -25,10 +25,11 @@ struct ledger {
 int ledger_open(const char *directory, const char *account);
 
 /*
- * Every ledger of the directory, in no particular order, until each() returns non-zero.  The names of accounts are those
- * of their files; of one that was too long for a file, only its beginning.  0, -errno, or what each() returned.
+ * Every ledger of the directory, in no particular order, until each() returns non-zero.  The names of accounts are
+ * those of their files; of one that was too long for a file, only its beginning.  0, -errno, or what each() returned.
  */
-int ledger_list(const char *directory, int (*each)(void *context, const char *account, const struct ledger *), void *context);
+int ledger_list(const char *directory, int (*each)(void *context, const char *account, const struct ledger *),
+    void *context);
 
 /* What it says. 0 or a negative code. */
 int ledger_read(int fd, struct ledger *);

@@ -7,7 +7,7 @@
 
 #include "account/turn.h"
 
-#define UNIT (UINT64_C(16) << 20)	/* bytes of memory that one byte of the file stands for */
+#define UNIT (UINT64_C(16) << 20) /* bytes of memory that one byte of the file stands for */
 
 /* POSIX locks belong to a process and are not inherited: each child locks for itself in the file that all share. */
 static int file = -1;
@@ -52,7 +52,7 @@ turn_take(uint64_t memory)
 	if (need > units)
 		return -E2BIG;
 	places = units / need;
-	first = (uint64_t)getpid() % places;	/* so that not all begin to look at the same place */
+	first = (uint64_t)getpid() % places; /* so that not all begin to look at the same place */
 	for (uint64_t i = 0; i < places; i++)
 		if (lock(F_SETLK, F_WRLCK, (first + i) % places * need, need) == 0)
 			return 0;

@@ -26,21 +26,21 @@ manage_fail(const struct invocation *inv, const char *name, int code)
 		return ctl_fail(inv, CTL_FAILED, "the tables were made by a newer sallyport");
 	if (code == -EBUSY)
 		return ctl_fail(inv, CTL_FAILED, "%s: somebody else has been writing for too long", name);
-	return ctl_fail_code(inv, code == -EACCES || code == -EPERM || code == -EROFS ? CTL_DENIED : CTL_FAILED, name,
-	    code);
+	return ctl_fail_code(
+	    inv, code == -EACCES || code == -EPERM || code == -EROFS ? CTL_DENIED : CTL_FAILED, name, code);
 }
 
 int
 manage_cannot(const struct invocation *inv, const struct manage *m)
 {
-	static const struct { const char *source, *where; } places[] = {
-		{ "config", "its accounts are sections of the configuration: edit them there" },
+	static const struct {
+		const char *source, *where;
+	} places[] = { { "config", "its accounts are sections of the configuration: edit them there" },
 		{ "shadow", "its accounts are users of the system: see useradd(8), usermod(8), passwd(1)" },
 		{ "pam", "its accounts are users of the system or of a directory service: change them there" },
 		{ "external", "its accounts are known to the program behind external_socket only" },
 		{ "anonymous", "it has one account, [account anonymous] of the configuration" },
-		{ "passwd_file", "its format has a name, a password, a number and a folder, and nothing else" }
-	};
+		{ "passwd_file", "its format has a name, a password, a number and a folder, and nothing else" } };
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
 		if (strcmp(places[i].source, m->source->name) == 0)
@@ -60,7 +60,8 @@ manage_begin(struct manage *m, const struct invocation *inv)
 	m->state = NULL;
 	m->source = account_source_named(name);
 	if (m->source == NULL)
-		r = ctl_fail(inv, CTL_USAGE, "there is no source %s; database, postgresql and passwd_file can be managed", name);
+		r = ctl_fail(
+		    inv, CTL_USAGE, "there is no source %s; database, postgresql and passwd_file can be managed", name);
 	else if (m->source->open != NULL && (r = m->source->open(m->conf, &m->state)) != 0)
 		r = ctl_fail_code(inv, CTL_FAILED, name, r);
 	if (r != CTL_OK)
@@ -118,7 +119,7 @@ find_groups(const struct manage *m, const char *value, char *why, size_t size)
 	char names[4096], *rest = names, *name;
 
 	if (str_copy(names, sizeof(names), value) != 0)
-		return true;	/* conf_check() has looked at the length */
+		return true; /* conf_check() has looked at the length */
 	while ((name = strsep(&rest, ",")) != NULL) {
 		name += strspn(name, " \t");
 		name[strcspn(name, " \t")] = '\0';
@@ -151,7 +152,7 @@ manage_value_ok(const struct manage *m, const char *key, const char *value, char
 /* KEY=VALUE, KEY+=VALUE, KEY= */
 struct setting {
 	char key[64];
-	const char *value;	/* NULL: take it away */
+	const char *value; /* NULL: take it away */
 	bool more;
 };
 
@@ -197,8 +198,8 @@ is_right(const struct invocation *inv, const struct manage *m, int i, char *why,
 	}
 	k = conf_key(s.key);
 	if (is_repeated(inv, i, &s))
-		(void)str_format(why, size, "%s stands twice%s", s.key, k != NULL && k->type == CONF_LAYERS
-		    ? "; write layer+= for one more" : "");
+		(void)str_format(why, size, "%s stands twice%s", s.key,
+		    k != NULL && k->type == CONF_LAYERS ? "; write layer+= for one more" : "");
 	else if (s.more && k != NULL && k->type != CONF_LAYERS)
 		(void)str_format(why, size, "%s has one value only; write %s=", s.key, s.key);
 	else if (s.value == NULL && k != NULL && strcmp(s.key, "password") != 0)
@@ -231,7 +232,7 @@ apply_settings(const struct invocation *inv, const struct manage *m)
 		if (!split_setting(inv->argv[i], &s))
 			return SP_EFORMAT;
 		r = s.more ? m->source->append(m->state, inv->argv[0], s.key, s.value)
-		    : m->source->set(m->state, inv->argv[0], s.key, s.value);
+			   : m->source->set(m->state, inv->argv[0], s.key, s.value);
 	}
 	return r;
 }
@@ -256,11 +257,12 @@ examine(const struct invocation *inv, const struct manage *m)
 	account_init(&a, inv->argv[0]);
 	if (account_find(&sources, &q, &a, &why) == ACCOUNT_REFUSED)
 		(void)ctl_fail(inv, CTL_OK, "remark: nobody can log in as %s yet: %s", inv->argv[0],
-		    a.resolved != NULL && a.resolved->error[0] != '\0' ? a.resolved->error
-		    : "the user or group of run_as, virtual_user or extra_groups cannot be found");
+		    a.resolved != NULL && a.resolved->error[0] != '\0'
+			? a.resolved->error
+			: "the user or group of run_as, virtual_user or extra_groups cannot be found");
 	else if (a.resolved != NULL && a.uid != ACCOUNT_ID_NONE && a.uid < (uint64_t)base.uid_min)
-		(void)ctl_fail(inv, CTL_OK, "remark: nobody can log in as %s yet: its user id %u is below uid_min", inv->argv[0],
-		    (unsigned)a.uid);
+		(void)ctl_fail(inv, CTL_OK, "remark: nobody can log in as %s yet: its user id %u is below uid_min",
+		    inv->argv[0], (unsigned)a.uid);
 	account_free(&a);
 }
 
@@ -288,16 +290,15 @@ read_hash(const struct invocation *inv, char *hash, size_t size, bool *has)
 	if (r == 0)
 		return CTL_OK;
 	return r == SP_EFORMAT ? ctl_fail(inv, CTL_USAGE, "that is no hash of a kind that this system knows")
-	    : ctl_fail_code(inv, CTL_FAILED, "no hash could be made", r);
+			       : ctl_fail_code(inv, CTL_FAILED, "no hash could be made", r);
 }
 
 /* -------------------------------------------------------------------- commands */
 
 /* Runs a change as one transaction, where the source knows any. */
 static int
-transact(const struct invocation *inv, struct manage *m, int (*change)(const struct invocation *,
-    const struct manage *, void *),
-    void *context)
+transact(const struct invocation *inv, struct manage *m,
+    int (*change)(const struct invocation *, const struct manage *, void *), void *context)
 {
 	int r = m->source->begin == NULL ? 0 : m->source->begin(m->state), end;
 
@@ -375,8 +376,9 @@ account_add_command(struct invocation *inv)
 		return r;
 	if (m.source->create == NULL || (inv->argc > 1 && m.source->set == NULL))
 		r = manage_cannot(inv, &m);
-	else if ((r = check_settings(inv, &m)) == CTL_OK && (r = no_such_yet(inv, &m)) == CTL_OK && (r = read_hash(inv, hash, sizeof(hash), &has)) == CTL_OK &&
-	    (r = transact(inv, &m, do_add, has ? hash : NULL)) != 0)
+	else if ((r = check_settings(inv, &m)) == CTL_OK && (r = no_such_yet(inv, &m)) == CTL_OK &&
+		 (r = read_hash(inv, hash, sizeof(hash), &has)) == CTL_OK &&
+		 (r = transact(inv, &m, do_add, has ? hash : NULL)) != 0)
 		r = manage_fail(inv, inv->argv[0], r);
 	return finish(inv, &m, r, 1, true);
 }
@@ -416,7 +418,7 @@ account_passwd_command(struct invocation *inv)
 	if (m.source->set_verifier == NULL)
 		r = manage_cannot(inv, &m);
 	else if ((r = read_hash(inv, hash, sizeof(hash), &has)) == CTL_OK &&
-	    (r = m.source->set_verifier(m.state, inv->argv[0], has ? hash : NULL)) != 0)
+		 (r = m.source->set_verifier(m.state, inv->argv[0], has ? hash : NULL)) != 0)
 		r = manage_fail(inv, inv->argv[0], r);
 	return finish(inv, &m, r, 1, false);
 }

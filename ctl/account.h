@@ -33,7 +33,10 @@ int manage_cannot(const struct invocation *, const struct manage *);
 bool manage_value_ok(const struct manage *, const char *key, const char *value, char *why, size_t size);
 /* Does a value of the key layer compile? Else why says what is wrong. */
 bool manage_layer_ok(const char *value, char *why, size_t size);
-/* May a new account be called that? What clients may send, without blanks at the ends, which a section's name would lose. */
+/*
+ * May a new account be called that?  What clients may send, without blanks at the ends, which the name of a section
+ * would lose.
+ */
 bool manage_name_ok(const char *name);
 /* --json: which accounts were changed; otherwise nothing is printed. CTL_OK or an exit code. */
 int manage_report(const struct invocation *, const struct manage *, int argc, char **names);
@@ -78,6 +81,6 @@ account_format *import_format(const char *name);
  * 0, -errno, or SP_EFORMAT with *line: a row that is not whole.
  */
 typedef bool csv_record(void *context, unsigned long line, size_t n, char **field);
-int csv_read(FILE *, csv_record *, void *context, unsigned long *line);
+int csv_read(FILE *in, csv_record *record, void *context, unsigned long *line);
 
 #endif

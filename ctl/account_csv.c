@@ -1,7 +1,7 @@
 /*
- * Tables of values separated by commas, as spreadsheets write them (RFC 4180): values may stand in quotation marks, and then
- * hold commas, line ends, and quotation marks written twice.  Semicolons separate where the
- * heading has them, and a byte order mark in front is skipped.
+ * Tables of values separated by commas, as spreadsheets write them (RFC 4180): values may stand in quotation marks, and
+ * then hold commas, line ends, and quotation marks written twice.  Semicolons separate where the heading has them, and
+ * a byte order mark in front is skipped.
  */
 #include "config.h"
 
@@ -17,12 +17,12 @@
 
 struct csv {
 	FILE *in;
-	char *text;			/* of the record, values ended by NUL */
+	char *text; /* of the record, values ended by NUL */
 	size_t len, room;
-	size_t at[FIELDS_MAX];		/* where its values begin */
+	size_t at[FIELDS_MAX]; /* where its values begin */
 	size_t n;
-	unsigned long line;		/* that is being read */
-	int separator;			/* 0: not known yet */
+	unsigned long line; /* that is being read */
+	int separator;      /* 0: not known yet */
 	bool no_memory;
 };
 
@@ -31,7 +31,7 @@ put(struct csv *c, char byte)
 {
 	if (c->len == c->room) {
 		size_t room = c->room == 0 ? 4096 : 2 * c->room;
-		char *more = malloc(room);	/* not realloc(3): passwords in clear may stand here */
+		char *more = malloc(room); /* not realloc(3): passwords in clear may stand here */
 
 		if (more == NULL) {
 			c->no_memory = true;
@@ -155,7 +155,7 @@ csv_read(FILE *in, csv_record *record, void *context, unsigned long *line)
 	while (more && (*line = c.line, r = take_record(&c)) == 1) {
 		for (size_t i = 0; i < c.n; i++)
 			field[i] = c.text + c.at[i];
-		if (c.n > 1 || field[0][0] != '\0')	/* else an empty line */
+		if (c.n > 1 || field[0][0] != '\0') /* else an empty line */
 			more = record(context, *line, c.n, field);
 	}
 	if (c.text != NULL)

@@ -14,19 +14,19 @@
 #include "ctl/account.h"
 #include "ctl/progress.h"
 
-#define COLUMNS_MAX	200
+#define COLUMNS_MAX 200
 
 struct job {
 	const struct invocation *inv;
 	struct manage *m;
-	const char *file;		/* its name, for messages */
+	const char *file; /* its name, for messages */
 	FILE *in;
-	unsigned long size;		/* bytes; 0: not known */
+	unsigned long size; /* bytes; 0: not known */
 	bool has_shadow;
 	unsigned long lines, done, replaced, there, wrong;
-	int error;			/* of the source: nothing more can be done */
-	struct json mistakes, remarks;	/* lists for --json */
-	const char *column[COLUMNS_MAX];	/* keys, of a table */
+	int error;                       /* of the source: nothing more can be done */
+	struct json mistakes, remarks;   /* lists for --json */
+	const char *column[COLUMNS_MAX]; /* keys, of a table */
 	size_t columns, name_column;
 };
 
@@ -228,8 +228,8 @@ find_column(struct job *j, unsigned long line, const char *heading)
 	if (k != NULL && (k->scopes & SC_ACCOUNT) != 0)
 		return k->name;
 	(void)conf_check(SC_ACCOUNT, heading, "", why, sizeof(why));
-	(void)str_format(text, sizeof(text), "column %s: %s; name, password, clear_password and keys of an account are understood",
-	    heading, why);
+	(void)str_format(text, sizeof(text),
+	    "column %s: %s; name, password, clear_password and keys of an account are understood", heading, why);
 	complain(j, line, "", text);
 	return NULL;
 }
@@ -293,7 +293,8 @@ import_table(struct job *j, account_format *format)
 
 	(void)format;
 	if (r == SP_EFORMAT) {
-		complain(j, line, "", "a value is not whole: quotation marks must enclose all of it, and be written twice inside");
+		complain(j, line, "",
+		    "a value is not whole: quotation marks must enclose all of it, and be written twice inside");
 		r = 0;
 	}
 	return r != 0 ? r : j->error;
@@ -327,7 +328,8 @@ import_sections(struct job *j, const struct conf *conf)
 
 	for (const struct conf_section *s = NULL; (s = conf_section_next(conf, SC_ACCOUNT, s)) != NULL;)
 		total++;
-	for (const struct conf_section *s = NULL; j->error == 0 && (s = conf_section_next(conf, SC_ACCOUNT, s)) != NULL;) {
+	for (const struct conf_section *s = NULL;
+	     j->error == 0 && (s = conf_section_next(conf, SC_ACCOUNT, s)) != NULL;) {
 		import_section(j, s);
 		progress_of(j->inv, "accounts", ++n, total);
 	}
@@ -337,16 +339,20 @@ import_sections(struct job *j, const struct conf *conf)
 static int
 know_sections(struct conf *conf, const struct conf *server, const char *text)
 {
-	static const struct { enum conf_scope kind; const char *word; } kinds[] = { { SC_CLASS, "class" }, { SC_GROUP, "group" } };
+	static const struct {
+		enum conf_scope kind;
+		const char *word;
+	} kinds[] = { { SC_CLASS, "class" }, { SC_GROUP, "group" } };
 	char head[128];
 	int r = 0;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
-		for (const struct conf_section *s = NULL; r == 0 &&
-		    (s = conf_section_next(server, kinds[i].kind, s)) != NULL;) {
+		for (const struct conf_section *s = NULL;
+		     r == 0 && (s = conf_section_next(server, kinds[i].kind, s)) != NULL;) {
 			(void)str_format(head, sizeof(head), "[%s %s]", kinds[i].word, conf_section_name(s));
 			if (strstr(text, head) == NULL)
-				r = conf_set(conf, kinds[i].kind, conf_section_name(s), "comment", "of the server", NULL, 0);
+				r = conf_set(
+				    conf, kinds[i].kind, conf_section_name(s), "comment", "of the server", NULL, 0);
 		}
 	return r;
 }
@@ -368,8 +374,8 @@ import_config(struct job *j, account_format *format)
 		errors = conf_load_text(conf, j->file, text, (size_t)n);
 	for (size_t i = 0; errors > 0 && (p = conf_problem_at(conf, i)) != NULL; i++)
 		if (p->severity == CONF_ERROR) {
-			(void)str_format(what, sizeof(what), "%s%s%s%s%s", p->text, p->text[0] != '\0' ? ": " : "", p->what,
-			    p->hint[0] != '\0' ? ": " : "", p->hint);
+			(void)str_format(what, sizeof(what), "%s%s%s%s%s", p->text, p->text[0] != '\0' ? ": " : "",
+			    p->what, p->hint[0] != '\0' ? ": " : "", p->hint);
 			complain(j, p->line, "", what);
 		}
 	if (r == 0 && errors == 0)
@@ -411,11 +417,13 @@ print_report(const struct job *j, bool kept)
 	if (j->replaced > 0)
 		printf(", %lu of them made anew", j->replaced);
 	if (j->there > 0)
-		printf("; %lu are there already%s", j->there, j->inv->count[OPT_REPLACE] == 0 ? " (--replace makes them anew)" : "");
+		printf("; %lu are there already%s", j->there,
+		    j->inv->count[OPT_REPLACE] == 0 ? " (--replace makes them anew)" : "");
 	if (j->wrong > 0)
 		printf("; %lu wrong", j->wrong);
 	if (!kept)
-		printf(": nothing was changed%s", j->inv->count[OPT_DRY_RUN] == 0 ? " (--partial imports what is right)" : "");
+		printf(": nothing was changed%s",
+		    j->inv->count[OPT_DRY_RUN] == 0 ? " (--partial imports what is right)" : "");
 	putchar('\n');
 }
 
@@ -436,10 +444,7 @@ report(struct job *j, bool kept)
 static const struct {
 	const char *name;
 	int (*import)(struct job *, account_format *);
-} readers[] = {
-	{ "config", import_config },
-	{ "csv", import_table }
-};
+} readers[] = { { "config", import_config }, { "csv", import_table } };
 
 /* Opens the file and reads it in the format; 0 or a negative code. */
 static int
@@ -516,7 +521,9 @@ account_import_command(struct invocation *inv)
 	r = manage_begin(&m, inv);
 	if (r != CTL_OK)
 		return r;
-	j = (struct job){ .inv = inv, .m = &m, .file = strcmp(inv->argv[0], "-") == 0 ? "standard input" : inv->argv[0] };
+	j = (struct job){
+		.inv = inv, .m = &m, .file = strcmp(inv->argv[0], "-") == 0 ? "standard input" : inv->argv[0]
+	};
 	json_init(&j.mistakes);
 	json_open(&j.mistakes, NULL, '[');
 	json_init(&j.remarks);

@@ -13,9 +13,16 @@
 static bool
 find_mistake(const struct conf_layer *l, char *why, size_t size)
 {
-	struct authz_source source = { .dialect = l->dialect, .text = l->text, .prefix = l->prefix, .file = "layer", .line = 1,
-		.scope = AUTHZ_SCOPE_ACCOUNT, .section = "" };
-	struct authz_subject subject = { .user = "account", .uid = AUTHZ_NOBODY, .gid = AUTHZ_NOBODY, .dialect_uid = AUTHZ_NOBODY };
+	struct authz_source source = { .dialect = l->dialect,
+		.text = l->text,
+		.prefix = l->prefix,
+		.file = "layer",
+		.line = 1,
+		.scope = AUTHZ_SCOPE_ACCOUNT,
+		.section = "" };
+	struct authz_subject subject = {
+		.user = "account", .uid = AUTHZ_NOBODY, .gid = AUTHZ_NOBODY, .dialect_uid = AUTHZ_NOBODY
+	};
 	struct authz_problems problems = { .count = 0 };
 	struct authz_policy *policy = authz_compile(&source, 1, &subject, NULL, &problems);
 	bool found = policy == NULL;
@@ -27,7 +34,8 @@ find_mistake(const struct conf_layer *l, char *why, size_t size)
 
 		found = !p->warning;
 		if (found)
-			(void)str_format(why, size, "%s%s%s", p->text, p->expected[0] != '\0' ? ": expected " : "", p->expected);
+			(void)str_format(
+			    why, size, "%s%s%s", p->text, p->expected[0] != '\0' ? ": expected " : "", p->expected);
 	}
 	authz_free(policy);
 	authz_problems_clear(&problems);
@@ -37,7 +45,7 @@ find_mistake(const struct conf_layer *l, char *why, size_t size)
 bool
 manage_layer_ok(const char *value, char *why, size_t size)
 {
-	static char *last;	/* that was right: thousands of accounts have the same */
+	static char *last; /* that was right: thousands of accounts have the same */
 	static const char name[] = "account";
 	struct conf_subject subject = { .user = name };
 	struct conf_resolved r;

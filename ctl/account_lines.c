@@ -119,7 +119,8 @@ take_hours(struct imported *a, const char *text)
 	return 0;
 }
 
-/* A limit in another server's file: field, key, and what the key counts in that one's unit. Empty and 0 mean none there. */
+/* A limit in another server's file: field, key, and what the key counts in that one's unit. Empty and 0 mean none
+ * there. */
 struct foreign_limit {
 	unsigned field;
 	const char *key, *unit;
@@ -140,10 +141,9 @@ take_limits(struct imported *a, char *field[FIELDS_MAX], const struct foreign_li
 }
 
 /* Upload and download ratio only count together. */
-static const struct foreign_limit pure_limits[] = {
-	{ 6, "rate_up", "" }, { 7, "rate_down", "" }, { 8, "ratio_up", "" }, { 9, "ratio_down", "" },
-	{ 10, "max_sessions_per_user", "" }, { 11, "quota_files", "" }, { 12, "quota_bytes", "" }
-};
+static const struct foreign_limit pure_limits[] = { { 6, "rate_up", "" }, { 7, "rate_down", "" }, { 8, "ratio_up", "" },
+	{ 9, "ratio_down", "" }, { 10, "max_sessions_per_user", "" }, { 11, "quota_files", "" },
+	{ 12, "quota_bytes", "" } };
 
 /*
  * account:password:uid:gid:comment:home:up:down:ratio up:ratio down:sessions:files:size:local allowed:local
@@ -157,7 +157,8 @@ pure_line(struct imported *a, char *line)
 
 	if (n < 6 || n > 18)
 		return imported_wrong(a, "six to eighteen fields were expected");
-	if (imported_name(a, field[0]) != 0 || imported_hash(a, field[1]) != 0 || take_identity(a, field[2], field[3]) != 0 || take_home(a, field[5]) != 0)
+	if (imported_name(a, field[0]) != 0 || imported_hash(a, field[1]) != 0 ||
+	    take_identity(a, field[2], field[3]) != 0 || take_home(a, field[5]) != 0)
 		return -1;
 	imported_set(a, "comment", "%s", field[4]);
 	if (take_limits(a, field, pure_limits, sizeof(pure_limits) / sizeof(*pure_limits)) != 0)
@@ -192,9 +193,8 @@ cluster_line(struct imported *a, char *line)
 }
 
 /* What follows the shell in NcFTPd's records: hard and soft limits, options, then kilobytes a second down and up. */
-static const struct foreign_limit nc_limits[] = {
-	{ 7, "quota_bytes", "K" }, { 9, "quota_files", "" }, { 12, "rate_down", "K" }, { 13, "rate_up", "K" }
-};
+static const struct foreign_limit nc_limits[] = { { 7, "quota_bytes", "K" }, { 9, "quota_files", "" },
+	{ 12, "rate_down", "K" }, { 13, "rate_up", "K" } };
 
 /* Soft limits and options have no meaning there yet, either. */
 static int
@@ -204,7 +204,7 @@ take_nc_extras(struct imported *a, char *field[FIELDS_MAX], size_t n)
 	size_t count = 0;
 
 	for (size_t i = 0; i < FIELDS_MAX; i++)
-		numbers[i] = field[0] + strlen(field[0]);	/* "" */
+		numbers[i] = field[0] + strlen(field[0]); /* "" */
 	for (size_t i = 7; i < n; i++) {
 		if (field[i][0] == '+' || field[i][0] == '-' || field[i][0] == '=')
 			imported_set(a, "layer", "ups %s", field[i]);
@@ -243,13 +243,8 @@ ncftpd_line(struct imported *a, char *line)
 static const struct {
 	const char *name;
 	account_format *format;
-} formats[] = {
-	{ "passwd", passwd_line },
-	{ "proftpd", passwd_line },
-	{ "pure-ftpd", pure_line },
-	{ "ftpcluster", cluster_line },
-	{ "ncftpd", ncftpd_line }
-};
+} formats[] = { { "passwd", passwd_line }, { "proftpd", passwd_line }, { "pure-ftpd", pure_line },
+	{ "ftpcluster", cluster_line }, { "ncftpd", ncftpd_line } };
 
 account_format *
 import_format(const char *name)

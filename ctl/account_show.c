@@ -84,7 +84,7 @@ struct listing {
 	const struct invocation *inv;
 	struct json j;
 	unsigned long n;
-	bool progress;		/* on a terminal it would tear the list */
+	bool progress; /* on a terminal it would tear the list */
 };
 
 static void
@@ -134,8 +134,8 @@ list_one(void *context, const struct account *a)
 		return l->j.error;
 	}
 	ctl_print_name(a->name);
-	printf("%*s %-12s %-8s ", strlen(a->name) < 24 ? (int)(24 - strlen(a->name)) : 0, "", kind_of(a), is_enabled(a) ? "enabled"
-	    : "disabled");
+	printf("%*s %-12s %-8s ", strlen(a->name) < 24 ? (int)(24 - strlen(a->name)) : 0, "", kind_of(a),
+	    is_enabled(a) ? "enabled" : "disabled");
 	ctl_print_name(home != NULL ? home : a->home != NULL ? a->home : "-");
 	putchar('\n');
 	return ferror(stdout) ? -EIO : 0;
@@ -225,9 +225,8 @@ origin_text(const struct conf_origin *o, char *out, size_t size)
 	bool section = o->section != NULL && o->section[0] != '\0';
 
 	if (o->line != 0)
-		(void)str_format(out, size, "%s:%u%s%s%s", o->file, o->line, section ? " [" : "", section
-		    ? o->section : "",
-		    section ? "]" : "");
+		(void)str_format(out, size, "%s:%u%s%s%s", o->file, o->line, section ? " [" : "",
+		    section ? o->section : "", section ? "]" : "");
 	else
 		(void)str_format(out, size, "%s", o->file == NULL ? "default" : o->file);
 }
@@ -258,7 +257,8 @@ print_layers(struct json *j, bool json, const struct conf_layers *layers)
 		const struct conf_layer *l = &layers->v[i];
 		struct conf_origin place = { l->file, l->line, l->section };
 
-		(void)str_format(value, sizeof(value), "%s%s%s %s", l->prefix, l->prefix[0] != '\0' ? " " : "", l->dialect, l->text);
+		(void)str_format(
+		    value, sizeof(value), "%s%s%s %s", l->prefix, l->prefix[0] != '\0' ? " " : "", l->dialect, l->text);
 		origin_text(&place, origin, sizeof(origin));
 		print_row(j, json, "layer", value, origin);
 	}
@@ -319,8 +319,8 @@ print_effective(const struct invocation *inv, const struct account *a)
 	if (!inv->json) {
 		printf("name: ");
 		ctl_print_name(a->name);
-		printf("\nsource: %s (%s)\nuid: %u\ngid: %u\n", a->source->name, a->origin != NULL ? a->origin : "-", (unsigned)a->uid,
-		    (unsigned)a->gid);
+		printf("\nsource: %s (%s)\nuid: %u\ngid: %u\n", a->source->name, a->origin != NULL ? a->origin : "-",
+		    (unsigned)a->uid, (unsigned)a->gid);
 	}
 	print_groups(&j, inv->json, a);
 	json_close(&j);
@@ -398,8 +398,9 @@ show_own(const struct invocation *inv, struct manage *m, struct account *a)
 	if (found == ACCOUNT_FOUND)
 		print_own(inv, a, m->source->name);
 	else
-		r = found == ACCOUNT_UNKNOWN ? manage_fail(inv, inv->argv[0], -ENOENT)
-		    : ctl_fail(inv, CTL_FAILED, "%s: %s", inv->argv[0], account_reason_word(why));
+		r = found == ACCOUNT_UNKNOWN
+			? manage_fail(inv, inv->argv[0], -ENOENT)
+			: ctl_fail(inv, CTL_FAILED, "%s: %s", inv->argv[0], account_reason_word(why));
 	account_free(a);
 	return r;
 }

@@ -117,7 +117,8 @@ append(struct value *v, const char *text)
 {
 	char *longer;
 
-	if (asprintf(&longer, "%s%s%s", v->text != NULL ? v->text : "", v->text != NULL && v->text[0] != '\0' ? "\n" : "", text) < 0)
+	if (asprintf(&longer, "%s%s%s", v->text != NULL ? v->text : "",
+		v->text != NULL && v->text[0] != '\0' ? "\n" : "", text) < 0)
 		return;
 	free(v->text);
 	v->text = longer;
@@ -194,8 +195,8 @@ print(struct convert *c)
 	char *all = NULL;
 	int r;
 
-	if (asprintf(&all, "# Made by sallyctl import from %s.\n%s%s%s", c->path, c->lost_count > 0 ? "#\n# Not expressed here:\n" : "",
-	    c->notes, c->text) < 0)
+	if (asprintf(&all, "# Made by sallyctl import from %s.\n%s%s%s", c->path,
+		c->lost_count > 0 ? "#\n# Not expressed here:\n" : "", c->notes, c->text) < 0)
 		return ctl_fail_code(c->inv, CTL_FAILED, c->path, -ENOMEM);
 	if (!c->inv->json) {
 		fputs(all, stdout);

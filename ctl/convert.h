@@ -13,11 +13,11 @@
 
 struct convert {
 	const struct invocation *inv;
-	const char *path;		/* what was named on the command line */
-	FILE *out;			/* where the configuration is written to */
+	const char *path; /* what was named on the command line */
+	FILE *out;        /* where the configuration is written to */
 	char *text, *notes;
 	size_t size, notes_size;
-	FILE *notes_out;		/* remarks, as comments */
+	FILE *notes_out; /* remarks, as comments */
 	struct json lost;
 	unsigned long lost_count;
 };
@@ -35,15 +35,16 @@ void convert_section(struct convert *, const char *kind, const char *name);
 void convert_lost(struct convert *, unsigned line, const char *name, const char *value, const char *why);
 
 /*
- * Lines "key = value" below sections "[NAME]", as several of these servers write them: continuation lines begin with a blank, comments
- * with "#" or ";".  take is called for each value when it is whole, its lines separated by LF; section is "" before the first one.
- * 0 or -errno.
+ * Lines "key = value" below sections "[NAME]", as several of these servers write them: continuation lines begin with a
+ * blank, comments with "#" or ";".  take is called for each value when it is whole, its lines separated by LF; section
+ * is "" before the first one. 0 or -errno.
  */
-typedef void convert_take(struct convert *, void *context, const char *section, unsigned line, const char *key,
-    const char *value);
-int convert_read(struct convert *, const char *path, convert_take *, void *context);
+typedef void convert_take(
+    struct convert *, void *context, const char *section, unsigned line, const char *key, const char *value);
+int convert_read(struct convert *c, const char *path, convert_take *take, void *context);
 
-/* Prints all of it, after a check that it is a configuration. error: what kept it from being read, or 0. Returns the exit code. */
+/* Prints all of it, after a check that it is a configuration. error: what kept it from being read, or 0. Returns the
+ * exit code. */
 int convert_end(struct convert *, int error);
 
 #endif

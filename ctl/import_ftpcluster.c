@@ -1,4 +1,5 @@
-/* ftpcluster: the folder that its users share, with .passwd and the .permissions files in it, which stay as they are. */
+/* ftpcluster: the folder that its users share, with .passwd and the .permissions files in it, which stay as they are.
+ */
 #include "config.h"
 
 #include <errno.h>
@@ -38,10 +39,12 @@ look(struct convert *c, const char *text)
 		clear += row.password_len > 1 && row.password[0] != '$';
 	(void)str_format(count, sizeof(count), "%u", wrong);
 	if (wrong > 0)
-		convert_lost(c, 0, "lines of .passwd:", count, "they are no accounts: NAME:PASSWORD:NUMBER:HOME, names of a-z 0-9 . + -");
+		convert_lost(c, 0, "lines of .passwd:", count,
+		    "they are no accounts: NAME:PASSWORD:NUMBER:HOME, names of a-z 0-9 . + -");
 	(void)str_format(count, sizeof(count), "%u", clear);
 	if (clear > 0)
-		convert_lost(c, 0, "passwords in clear:", count, "upgrade_passwords = yes makes hashes of them, one at each login");
+		convert_lost(c, 0, "passwords in clear:", count,
+		    "upgrade_passwords = yes makes hashes of them, one at each login");
 }
 
 int
@@ -53,8 +56,9 @@ import_ftpcluster_command(struct invocation *inv)
 	int r = convert_begin(&c, inv);
 
 	if (r == 0)
-		r = str_format(path, sizeof(path), "%s/.passwd", inv->argv[0]) != 0 ? -ENAMETOOLONG : stat(inv->argv[0], &st) < 0 ? -errno
-		    : read_passwd(path, &text);
+		r = str_format(path, sizeof(path), "%s/.passwd", inv->argv[0]) != 0 ? -ENAMETOOLONG
+		    : stat(inv->argv[0], &st) < 0                                   ? -errno
+										    : read_passwd(path, &text);
 	if (r == 0) {
 		convert_section(&c, "server", NULL);
 		convert_say(&c, "accounts", "passwd_file");
@@ -63,7 +67,8 @@ import_ftpcluster_command(struct invocation *inv)
 		convert_say(&c, "layer", "ftpcluster");
 		convert_say(&c, "list_owner", "names");
 		if (st.st_uid == 0)
-			convert_lost(&c, 0, "owner of the folder:", "root", "give the tree to a user of its own, and name it in virtual_user");
+			convert_lost(&c, 0, "owner of the folder:", "root",
+			    "give the tree to a user of its own, and name it in virtual_user");
 		look(&c, text != NULL ? text : "");
 	}
 	if (text != NULL)

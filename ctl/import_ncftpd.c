@@ -17,13 +17,13 @@
 
 struct class {
 	char name[64], groups[512], mode[512];
-	bool block;			/* between begin-new-user-class and its end */
+	bool block; /* between begin-new-user-class and its end */
 };
 
 struct ncftpd {
 	struct class class[CLASSES_MAX];
 	size_t n;
-	bool open;			/* the last one is a block that has not ended */
+	bool open; /* the last one is a block that has not ended */
 	char passwd[512];
 };
 
@@ -52,11 +52,11 @@ current(struct ncftpd *f)
 }
 
 /* What these groups may do beyond their home is in the letters of a user permission string. */
-static const struct { const char *option, *name, *mode; } presets[] = {
-	{ "u-read-only-groups", "read-only", "homedir, -W -u" },
+static const struct {
+	const char *option, *name, *mode;
+} presets[] = { { "u-read-only-groups", "read-only", "homedir, -W -u" },
 	{ "u-write-only-groups", "write-only", "homedir, -R" },
-	{ "u-add-only-groups", "add-only", "homedir, -rW +c" }
-};
+	{ "u-add-only-groups", "add-only", "homedir, -rW +c" } };
 
 static void
 take(struct convert *c, void *context, const char *section, unsigned line, const char *key, const char *value)
@@ -70,7 +70,8 @@ take(struct convert *c, void *context, const char *section, unsigned line, const
 
 			(void)str_copy(k->groups, sizeof(k->groups), value);
 			(void)str_copy(k->mode, sizeof(k->mode), presets[i].mode);
-			convert_lost(c, line, key, value, "it is the first class here that counts, not all of them: compare the order");
+			convert_lost(c, line, key, value,
+			    "it is the first class here that counts, not all of them: compare the order");
 			return;
 		}
 	if (strncasecmp(key, "begin-new-user-class", 20) == 0) {
@@ -85,7 +86,8 @@ take(struct convert *c, void *context, const char *section, unsigned line, const
 	else if (strcasecmp(key, "passwd") == 0)
 		(void)str_copy(f->passwd, sizeof(f->passwd), value);
 	else if (strcasecmp(key, "u-vquota") == 0 && strcasecmp(value, "no") == 0)
-		convert_lost(c, line, key, value, "take quota_bytes and quota_files away from the accounts after their import");
+		convert_lost(
+		    c, line, key, value, "take quota_bytes and quota_files away from the accounts after their import");
 	else if (strcasecmp(key, "u-vquota") != 0)
 		convert_lost(c, line, key, value, "the importer does not know this setting");
 }
@@ -102,7 +104,8 @@ say_members(struct convert *c, const char *groups)
 		bool word = strcasecmp(name, "all") == 0 || strcasecmp(name, "none") == 0;
 
 		if (*name != '\0')
-			(void)str_format(members + n, sizeof(members) - n, "%s%s%s", n > 0 ? ", " : "", word ? "" : "@", name);
+			(void)str_format(
+			    members + n, sizeof(members) - n, "%s%s%s", n > 0 ? ", " : "", word ? "" : "@", name);
 	}
 	convert_say(c, "members", members[0] != '\0' ? members : "none");
 }
@@ -139,7 +142,8 @@ import_ncftpd_command(struct invocation *inv)
 
 	if (r == 0 && stat(inv->argv[0], &st) == 0 && S_ISDIR(st.st_mode)) {
 		for (size_t i = 0; i < 2; i++)
-			if (str_format(path, sizeof(path), "%s/%s", inv->argv[0], names[i]) == 0 && convert_read(&c, path, take, &f) == 0)
+			if (str_format(path, sizeof(path), "%s/%s", inv->argv[0], names[i]) == 0 &&
+			    convert_read(&c, path, take, &f) == 0)
 				found++;
 		r = found > 0 ? 0 : -ENOENT;
 	} else if (r == 0)

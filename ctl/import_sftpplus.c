@@ -1,6 +1,6 @@
 /*
- * SFTPPlus: its server.ini, of which sections [accounts/ID] and [groups/ID] become ours.  The rules are taken as they stand, the layer
- * sftpplus reads them.  Services, events and other sections are listed.
+ * SFTPPlus: its server.ini, of which sections [accounts/ID] and [groups/ID] become ours.  The rules are taken as they
+ * stand, the layer sftpplus reads them.  Services, events and other sections are listed.
  */
 #include "config.h"
 
@@ -13,8 +13,8 @@
 #include "common/str.h"
 #include "ctl/convert.h"
 
-#define SECTIONS_MAX	100000
-#define KEYS_MAX	40
+#define SECTIONS_MAX 100000
+#define KEYS_MAX 40
 
 struct pair {
 	char *key, *value;
@@ -23,7 +23,7 @@ struct pair {
 
 /* An account or a group of theirs. */
 struct section {
-	char *id;			/* accounts/ID */
+	char *id; /* accounts/ID */
 	struct pair pair[KEYS_MAX];
 	size_t n;
 };
@@ -31,7 +31,7 @@ struct section {
 struct sftpplus {
 	struct section *v;
 	size_t n;
-	char *other;			/* the section listed last, so that each is listed once */
+	char *other; /* the section listed last, so that each is listed once */
 	bool no_memory;
 };
 
@@ -62,7 +62,8 @@ take(struct convert *c, void *context, const char *section, unsigned line, const
 
 	if (strncmp(section, "accounts/", 9) != 0 && strncmp(section, "groups/", 7) != 0) {
 		if (f->other == NULL || strcmp(f->other, section) != 0)
-			convert_lost(c, line, "section", section, "services, events and the rest are set up by hand: see sallyport-quickstart(7)");
+			convert_lost(c, line, "section", section,
+			    "services, events and the rest are set up by hand: see sallyport-quickstart(7)");
 		free(f->other);
 		f->other = strdup(section);
 		return;
@@ -134,7 +135,8 @@ say_password(struct convert *c, const struct sftpplus *f, const struct pair *p, 
 	if (password_kind(p->value) != NULL)
 		convert_say(c, ours, p->value);
 	else
-		convert_lost(c, p->line, p->key, "(not shown)", "it is no hash that is understood here: set a new password");
+		convert_lost(
+		    c, p->line, p->key, "(not shown)", "it is no hash that is understood here: set a new password");
 }
 
 /* 2027-01-31 12:30:00 */
@@ -167,22 +169,12 @@ say_groups(struct convert *c, const struct sftpplus *f, const struct pair *p, co
 static const struct {
 	const char *theirs, *ours;
 	say_value *say;
-} keys[] = {
-	{ "name",			NULL,			NULL },
-	{ "type",			NULL,			NULL },
-	{ "description",		"comment",		say_text },
-	{ "enabled",			"enabled",		say_bool },
-	{ "password",			"password",		say_password },
-	{ "group",			"groups",		say_groups },
-	{ "groups",			"groups",		say_groups },
-	{ "home_folder_path",		"home",			say_path },
-	{ "lock_in_home_folder",	"jail",			say_bool },
-	{ "create_home_folder",		"create_home",		say_bool },
-	{ "create_home_folder_enabled",	"create_home",		say_bool },
-	{ "permissions",		"layer",		say_rules },
-	{ "allow_own_password_change",	"change_password",	say_bool },
-	{ "expire_datetime",		"expires",		say_date }
-};
+} keys[] = { { "name", NULL, NULL }, { "type", NULL, NULL }, { "description", "comment", say_text },
+	{ "enabled", "enabled", say_bool }, { "password", "password", say_password }, { "group", "groups", say_groups },
+	{ "groups", "groups", say_groups }, { "home_folder_path", "home", say_path },
+	{ "lock_in_home_folder", "jail", say_bool }, { "create_home_folder", "create_home", say_bool },
+	{ "create_home_folder_enabled", "create_home", say_bool }, { "permissions", "layer", say_rules },
+	{ "allow_own_password_change", "change_password", say_bool }, { "expire_datetime", "expires", say_date } };
 
 static void
 say_pair(struct convert *c, const struct sftpplus *f, const struct pair *p)
@@ -194,8 +186,9 @@ say_pair(struct convert *c, const struct sftpplus *f, const struct pair *p)
 			return;
 		}
 	if (p->value[0] != '\0' && strcasecmp(p->value, "inherit") != 0)
-		convert_lost(c, p->line, p->key, p->value, strcmp(p->key, "source_ip_filter") == 0
-		    ? "write it as allowed_networks and rejected_networks" : "the importer does not know this setting");
+		convert_lost(c, p->line, p->key, p->value,
+		    strcmp(p->key, "source_ip_filter") == 0 ? "write it as allowed_networks and rejected_networks"
+							    : "the importer does not know this setting");
 }
 
 static void
@@ -211,7 +204,9 @@ say_section(struct convert *c, const struct sftpplus *f, const struct section *s
 		if (strcmp(s->pair[i].value, "inherit") != 0 || strcmp(s->pair[i].key, "permissions") == 0)
 			say_pair(c, f, &s->pair[i]);
 	if (account && (type == NULL || strcmp(type, "os") != 0))
-		fputs("# SFTPPlus served such accounts as its own user: name the one this account shall be.\nrun_as = ftp\n", c->out);
+		fputs("# SFTPPlus served such accounts as its own user: name the one this account shall be.\nrun_as = "
+		      "ftp\n",
+		    c->out);
 }
 
 static void

@@ -21,8 +21,8 @@
 #include "common/str.h"
 #include "daemon/monitor/monitor.h"
 
-#define LINKS_MAX	40	/* as the kernel's own limit */
-#define FOLDER		(O_PATH | O_DIRECTORY | O_CLOEXEC)
+#define LINKS_MAX 40 /* as the kernel's own limit */
+#define FOLDER (O_PATH | O_DIRECTORY | O_CLOEXEC)
 
 static void
 log_home(const struct account *a, const char *path, int code, const char *hint)
@@ -147,7 +147,8 @@ open_folder(const char *path)
 
 /* ------------------------------------------------------------------------ the folder */
 
-/* Looks at the file system with the account's eyes for the time of one call; own: with our own again, which has no groups. */
+/* Looks at the file system with the account's eyes for the time of one call; own: with our own again, which has no
+ * groups. */
 static void
 see_as(const struct account *a, bool own)
 {
