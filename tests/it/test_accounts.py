@@ -1,6 +1,7 @@
 """Accounts in the database, while the server runs: logins, passwords, hashes, homes, administrators over FTP."""
 import contextlib
 import ftplib
+import io
 import os
 import sqlite3
 import subprocess
@@ -9,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import BUILD, PATIENCE
+from conftest import BUILD, PATIENCE, UIDS
 
 CTL = f"{BUILD}/sallyctl"
 IDENTITY = 64120
@@ -336,3 +337,22 @@ def test_eight_writers_while_clients_log_in(base):
         t.join()
     assert failed == []
     ctl(base, "remove", "steady", *[f"w{k}-{i}" for k in range(8) for i in range(6)])
+
+
+def test_a_file_is_given_to_another_account(serve):
+    """By a monitor that is not root any more; to accounts only, of one's own files only."""
+    s = serve("chown = yes")
+    home = s.homes["alice"]
+    with s.ftp("alice") as f:
+        for name in ("given", "locked", "kept"):
+            f.storbinary(f"STOR {name}", io.BytesIO(b"x"))
+        os.chmod(f"{home}/locked", 0)
+        for name in ("given", "locked"):
+            assert f.sendcmd(f"SITE CHOWN bob {name}").startswith("200")
+            assert os.stat(f"{home}/{name}").st_uid == UIDS["bob"]
+        # Not one's own any more; nobody's account; the system's; not a name.
+        for line in ("alice given", "nobody-here kept", "root kept", "0 kept", "../x kept"):
+            with pytest.raises(ftplib.error_perm):
+                f.sendcmd(f"SITE CHOWN {line}")
+        assert os.stat(f"{home}/kept").st_uid == UIDS["alice"]
+    assert "syscall-refused" not in s.log()
