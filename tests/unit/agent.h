@@ -19,6 +19,7 @@
 	SUITE(gate)		\
 	SUITE(files)		\
 	SUITE(upload)		\
+	SUITE(limits)		\
 	SUITE(ratio)		\
 	SUITE(listing)		\
 	SUITE(data)		\

@@ -63,6 +63,8 @@ static const struct decision decisions[] = {
 	{ PY, "elr\noverride a w", "u", "STOR", "/a/sub/f", AUTHZ_MISSING, DENY },
 	{ PY, "elr\noverride my folder elradfmwMT recursive", "u", "DELE", "/my folder/x", AUTHZ_FILE, ALLOW },
 	{ PY, "elrw\nhook deny-prefix /priv", "u", "RETR", "/private", AUTHZ_FILE, DENY },
+	{ PY, "elrw\nhook deny-prefix /priv", "u", "RETR", "/priv", AUTHZ_FILE, DENY },
+	{ PY, "elrw\nhook deny-prefix /priv", "u", "RETR", "/pri", AUTHZ_FILE, ALLOW },
 	{ PY, "-", "u", "SITE PASSWD", "/", AUTHZ_FOLDER, ALLOW },
 	{ PY, "elradfmwMT", "u", "SITE SYMLINK", "/l", AUTHZ_MISSING, DENY },
 	{ PY, "M", "u", "SITE SETFACL", "/f", AUTHZ_FILE, ALLOW },
