@@ -69,6 +69,32 @@ carry_out(const struct monitor *s, const struct clerk_request *q, struct clerk_a
 	return -EINVAL;
 }
 
+/*
+ * Has this session's account any business with that?  The monitor asks itself
+ * the same before; it hears the agent, and could be lost.  What is answered here comes
+ * from the login, and nobody can reach it any more.
+ */
+static bool
+may(const struct monitor *s, const struct clerk_request *q)
+{
+	const struct settings *set = &s->account.resolved->s;
+
+	if (monitor_is_administrator(s))
+		return true;
+	if (q->operation == CLERK_PASSWORD)
+		return set->change_password && strcmp(q->account, s->account.name) == 0;
+	return q->operation == CLERK_LOOK_UP && set->chown;
+}
+
+/* Nothing in it may be taken for longer than it is. */
+static void
+bound_texts(struct clerk_request *q)
+{
+	q->account[sizeof q->account - 1] = q->home[sizeof q->home - 1] = '\0';
+	q->password.data[sizeof q->password.data - 1] = '\0';
+	q->password.len = strlen(q->password.data);
+}
+
 /* ------------------------------------------------------------------- the child */
 
 int
@@ -100,7 +126,8 @@ be_clerk(struct monitor *s, int sock)
 	while (recv(sock, &q, sizeof q, 0) == sizeof q) {
 		struct clerk_answer answer = { .id = -1, .uid = ACCOUNT_ID_NONE };
 
-		answer.code = carry_out(s, &q, &answer);
+		bound_texts(&q);
+		answer.code = may(s, &q) ? carry_out(s, &q, &answer) : -EPERM;
 		secret_clear(&q.password);
 		sandbox_report();
 		if (send(sock, &answer, sizeof answer, MSG_NOSIGNAL) != sizeof answer)

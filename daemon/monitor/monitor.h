@@ -154,6 +154,9 @@ monitor_handler monitor_transfer_record;			/* xferlog.c */
 monitor_handler monitor_chown, monitor_quota, monitor_admin, monitor_note;	/* serve.c */
 monitor_handler monitor_bind_low;				/* lowport.c */
 
+/* May the session's account change others? serve.c */
+bool monitor_is_administrator(const struct monitor *);
+
 /* ------------------------------------------------------------------- ration.c */
 
 /* Takes one from the ration; false: it is used up for the moment. */

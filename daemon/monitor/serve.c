@@ -24,8 +24,8 @@ settings(const struct monitor *s)
 	return &s->account.resolved->s;
 }
 
-static bool
-is_administrator(const struct monitor *s)
+bool
+monitor_is_administrator(const struct monitor *s)
 {
 	return settings(s)->administrator || (s->account.flags & ACCOUNT_ADMIN) != 0;
 }
@@ -61,7 +61,7 @@ find_group(const struct monitor *s, const char *name, gid_t *gid)
 		return r;
 	if (unix_group_forbidden(*gid))
 		return -EPERM;
-	if (is_administrator(s) || *gid == a->gid)
+	if (monitor_is_administrator(s) || *gid == a->gid)
 		return 0;
 	for (unsigned i = 0; i < a->group_count; i++)
 		if (a->groups[i] == *gid)
@@ -78,7 +78,7 @@ may_be_given(const struct monitor *s, const struct stat *st)
 {
 	if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode))
 		return -EINVAL;
-	if (st->st_uid != s->account.uid && !(is_administrator(s) && is_account_uid(s, st->st_uid)))
+	if (st->st_uid != s->account.uid && !(monitor_is_administrator(s) && is_account_uid(s, st->st_uid)))
 		return -EPERM;
 	/* The kernel clears these bits of programs; of others it does not, and nobody gives them away with reason. */
 	if (S_ISREG(st->st_mode) && (st->st_mode & (S_ISUID | S_ISGID)) != 0)
@@ -217,7 +217,7 @@ administer(struct monitor *s, const struct msg_admin *a, char *text, size_t size
 	char home[sizeof a->home + sizeof s->root_path];
 	int r;
 
-	if (own ? !settings(s)->change_password : !is_administrator(s))
+	if (own ? !settings(s)->change_password : !monitor_is_administrator(s))
 		return -EPERM;
 	if (!own && !account_name_ok(a->account))
 		return -EINVAL;

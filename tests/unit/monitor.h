@@ -31,6 +31,9 @@ struct rig {
 	char log_path[96];
 };
 
+/* The system of rig_start()'s monitors: no root, no agent of their own. */
+const struct monitor_system *rig_system(void);
+
 /* The setting login_delay of monitors started from now on, and the addresses of their clients. */
 extern const char *rig_login_delay, *rig_peer, *rig_local;
 

@@ -11,6 +11,7 @@
 #include "common/addr.h"
 #include "common/exitcode.h"
 #include "common/str.h"
+#include "daemon/monitor/monitor.h"
 #include "tests/unit/monitor.h"
 #include "tests/unit/root.h"
 #include "tests/unit/run.h"
@@ -233,6 +234,49 @@ START_TEST(no_quota_is_no_limit)
 }
 END_TEST
 
+static int
+set_any(void *state, const char *name, const struct secret *password)
+{
+	(void)state;
+	return strcmp(name, "alice") == 0 && strcmp(password->data, "new") == 0 ? 0 : -EIO;
+}
+
+static int
+add_any(void *state, const char *name, const struct secret *password, const char *home, int64_t *id)
+{
+	(void)state, (void)name, (void)password, (void)home;
+	*id = 7;
+	return 0;
+}
+
+/* A monitor that is lost asks its clerk for more than the account may: the clerk knows from before. */
+START_TEST(clerks_do_not_believe_their_monitors)
+{
+	static const struct account_source source = { .name = "any", .add = add_any, .set_password = set_any };
+	static struct conf_resolved resolved;
+	static struct monitor s;
+	struct clerk_answer answer;
+	struct secret password;
+
+	ck_assert_int_eq(secret_set(&password, "new", 3), 0);
+	resolved.s.change_password = _i == 0;
+	resolved.s.administrator = _i == 1;
+	account_init(&s.account, "alice");
+	s.account.resolved = &resolved;
+	s.account.source = &source;
+	s.listener.fd = s.login.fd = s.log.fd = s.agent.fd = s.rate_fd = -1;
+	monitor_system = rig_system();
+	ck_assert_int_eq(clerk_start(&s), 0);
+	ck_assert(s.has_clerk);
+	ck_assert_int_eq(clerk_ask(&s, CLERK_PASSWORD, "alice", &password, "", &answer), 0);
+	ck_assert_int_eq(clerk_ask(&s, CLERK_PASSWORD, "bob", &password, "", &answer), _i == 0 ? -EPERM : -EIO);
+	ck_assert_int_eq(clerk_ask(&s, CLERK_ADD, "eve", &password, "/", &answer), _i == 0 ? -EPERM : 0);
+	if (_i == 0)
+		ck_assert_int_eq(clerk_ask(&s, CLERK_LOOK_UP, "bob", NULL, "", &answer), -EPERM);
+	close(s.clerk_fd);
+}
+END_TEST
+
 START_TEST(accounts_are_not_everybodys_business)
 {
 	static struct msg_admin a = { .account = "alice" };
@@ -279,6 +323,7 @@ monitor_serve_suite(void)
 	tcase_add_test(t, low_port_only_where_configured);
 	tcase_add_test(t, low_port_for_the_peer_only);
 	tcase_add_test(t, low_port_serves_nobody_else);
+	tcase_add_loop_test(t, clerks_do_not_believe_their_monitors, 0, 2);
 	tcase_add_test(t, no_quota_is_no_limit);
 	tcase_add_test(t, accounts_are_not_everybodys_business);
 	tcase_add_test(t, sources_that_cannot_be_changed_say_so);
