@@ -450,7 +450,7 @@ def test_eight_importers_and_one_is_killed(base, tmp_path):
     jobs = []
     for k in range(8):
         path = tmp_path / f"part{k}"
-        path.write_text("".join(f"p{k}-{i:05d}:*:{IDENTITY}:{IDENTITY}::{base.shared}:/bin/sh\n" for i in range(3000)))
+        path.write_text("".join(f"p{k}-{i:05d}:*:{IDENTITY}:{IDENTITY}::{base.shared}:/bin/sh\n" for i in range(1000)))
         jobs.append(subprocess.Popen([CTL, "--config", base.conf, "account", "import", "--format", "passwd", str(path)],
                                      stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True))
     for p in jobs[:3]:
@@ -459,7 +459,7 @@ def test_eight_importers_and_one_is_killed(base, tmp_path):
         err = p.communicate(timeout=PATIENCE)[1]
         assert p.returncode in (0, -signal.SIGKILL), err
     sizes = {k: len(ctl(base, "list", f"p{k}-*").stdout.splitlines()) for k in range(8)}
-    assert all(n in ((0, 3000) if k < 3 else (3000,)) for k, n in sizes.items()), sizes
+    assert all(n in ((0, 1000) if k < 3 else (1000,)) for k, n in sizes.items()), sizes
     with contextlib.closing(sqlite3.connect(f"{base.dir}/state/accounts.db", timeout=30)) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
