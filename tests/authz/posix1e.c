@@ -327,6 +327,8 @@ act(const char *name, const char *command, const char *path)
 	told = predict(row, &a, user, text, sizeof(text));
 	if ((error = perform(row, &a, user)) == -1000)
 		return posix1e_tell(-1, "no process with this identity");
+	if (error == -EOPNOTSUPP)
+		return posix1e_tell(-1, "no ACLs on this file system");
 	(void)posix1e_tell(0, "kernel: %s; predicted: %s", error == 0 ? "done" : strerror(-error), text);
 	if (told >= 0 && told != (error == 0))
 		return posix1e_tell(error != 0, "kernel: %s, but predicted otherwise: %s",
