@@ -441,12 +441,24 @@ check_move(struct question *q, const struct kernel_path *p)
 	return access_node(q, p->object, W);
 }
 
+/* Opening and searching are asked for one after the other, so two entries of a list may answer. */
+static int
+check_access(struct question *q, const struct kernel_node *n, unsigned want)
+{
+	int error = want != 0 ? access_node(q, n, want) : 0;
+
+	if (error != -EACCES || (want & X) == 0 || want == X)
+		return error;
+	error = access_node(q, n, want & ~(unsigned)X);
+	return error != 0 ? error : access_node(q, n, X);
+}
+
 static int
 check_object(struct question *q, const struct kernel_node *n, unsigned need)
 {
 	unsigned want =
 	    ((need & NEED_R) != 0 ? R : 0) | ((need & NEED_W) != 0 ? W : 0) | ((need & NEED_X) != 0 ? X : 0);
-	int error = want != 0 ? access_node(q, n, want) : 0;
+	int error = check_access(q, n, want);
 
 	if (error == 0 && (need & NEED_DATA) != 0 && (n->flags & KERNEL_APPEND_ONLY) != 0) {
 		say(q, "%s: append-only (chattr +a)", n->path);
@@ -482,6 +494,14 @@ check_parent(struct question *q, const struct kernel_path *p, unsigned need)
 	return error;
 }
 
+/* rename(2) of an object to its own name, or to another name of the same file, does nothing and is not refused. */
+static bool
+renames_nothing(const struct kernel_request *r)
+{
+	return (r->op == AUTHZ_OP_RNFR || r->op == AUTHZ_OP_RNTO) && r->other != NULL && r->other->object != NULL &&
+	    r->path->object != NULL && same_node(r->path->object, r->other->object);
+}
+
 int
 kernel_decide(const struct kernel_request *request, const struct kernel_cred *cred, char *text, size_t size)
 {
@@ -496,8 +516,13 @@ kernel_decide(const struct kernel_request *request, const struct kernel_cred *cr
 		return 0;
 	kind = p->object == NULL ? AUTHZ_MISSING : S_ISDIR(p->object->mode) ? AUTHZ_FOLDER : AUTHZ_FILE;
 	need = needs[request->op][kind];
-	if ((error = check_way(&q, p)) != 0 ||
-	    (error = check_kind(&q, p, need & ~(unsigned)((need & NEED_REMOVAL) ? NEED_FOLDER | NEED_FILE : 0))) != 0 ||
+	if ((error = check_way(&q, p)) != 0)
+		return error;
+	if (renames_nothing(request)) {
+		say(&q, "%s: source and target are the same", p->object->path);
+		return 0;
+	}
+	if ((error = check_kind(&q, p, need & ~(unsigned)((need & NEED_REMOVAL) ? NEED_FOLDER | NEED_FILE : 0))) != 0 ||
 	    (error = check_parent(&q, p, need)) != 0)
 		return error;
 	if ((error = check_kind(&q, p, need)) != 0)

@@ -37,7 +37,13 @@ exists(const char *path)
 	return stat(path, &st) == 0;
 }
 
-static int do_retr(const struct posix1e_action *a) { return do_open(a->path, O_RDONLY); }
+static int
+do_retr(const struct posix1e_action *a)
+{
+	struct stat st;
+
+	return stat(a->path, &st) == 0 && S_ISDIR(st.st_mode) ? -EISDIR : do_open(a->path, O_RDONLY);
+}
 static int do_rdwr(const struct posix1e_action *a) { return do_open(a->path, O_RDWR); }
 static int
 do_stor(const struct posix1e_action *a)
