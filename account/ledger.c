@@ -206,6 +206,16 @@ ledger_change(int fd, const struct ledger *added, const struct ledger *removed, 
 	return r;
 }
 
+/* The value of a hexadecimal digit, -1: it is none. */
+static int
+hex_digit(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *at = c == '\0' ? NULL : strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c);
+
+	return at == NULL ? -1 : (int)(at - digits);
+}
+
 /* A file name back to the account's; false: it is none of ours. */
 static bool
 account_name(const char *file, char *out, size_t size)
@@ -213,11 +223,16 @@ account_name(const char *file, char *out, size_t size)
 	size_t n = 0;
 
 	for (const char *p = file; *p != '\0' && *p != '=' && n + 1 < size; p++) {
-		unsigned byte = (unsigned char)*p;
+		int byte = (unsigned char)*p;
 
-		if (*p == '%' && (sscanf(p + 1, "%2x", &byte) != 1 || byte == 0))
-			return false;
-		p += *p == '%' ? 2 : 0;
+		if (*p == '%') {
+			int high = hex_digit(p[1]), low = high < 0 ? -1 : hex_digit(p[2]);
+
+			byte = high * 16 + low;
+			if (low < 0 || byte == 0)
+				return false;
+			p += 2;
+		}
 		out[n++] = (char)byte;
 	}
 	out[n] = '\0';
