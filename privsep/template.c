@@ -18,7 +18,6 @@
 #include "common/log.h"
 #include "privsep/chan.h"
 #include "privsep/drop.h"
-#include "privsep/processor.h"
 #include "privsep/sandbox.h"
 #include "privsep/template.h"
 
@@ -93,10 +92,8 @@ spawn(struct msg *m)
 	struct msg_spawned done = { .serial = m->spawn_worker.serial };
 	struct msg_spawn_failed failed = { .serial = m->spawn_worker.serial };
 	int pid_fd = -1, r;
-	pid_t pid;
+	pid_t pid = fork_for_listener(&pid_fd);
 
-	processor_take(done.serial);
-	pid = fork_for_listener(&pid_fd);
 	if (pid == 0)
 		run_child(m);
 	if (pid < 0) {
@@ -207,7 +204,6 @@ start(void)
 		fprintf(stderr, "%s: cannot start: %s\n", me.row->program, sp_strerror(r));
 		return SP_EXIT_CONFIG;
 	}
-	processor_prepare();
 	r = enter_sandbox(&id);
 	if (r == 0)
 		seal_heap();

@@ -21,7 +21,6 @@
 #include "daemon/agent/agent.h"
 #include "daemon/agent/names.h"
 #include "privsep/drop.h"
-#include "privsep/processor.h"
 #include "privsep/sandbox.h"
 #include "privsep/template.h"
 
@@ -314,7 +313,6 @@ from_worker(struct agent *a)
 		return 1 + SP_EXIT_OK;
 	if (r != 0)
 		return 1 + violation(&a->files, r);
-	processor_leave();
 	r = serve(a);
 	msg_close(&a->in);
 	if (r == 0)

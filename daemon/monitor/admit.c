@@ -19,7 +19,6 @@
 #include "common/str.h"
 #include "daemon/monitor/monitor.h"
 #include "privsep/drop.h"
-#include "privsep/processor.h"
 
 #define LOW_PORTS	1024
 #define END_WAIT	2000	/* ms that one process of a session may outlive another */
@@ -177,10 +176,8 @@ static bool
 go_live(struct monitor *s, const struct msg *login)
 {
 	const struct settings *set = &s->account.resolved->s;
-	int r;
+	int r = clerk_start(s);
 
-	processor_leave();
-	r = clerk_start(s);
 	turn_close();
 	if (r == 0 && !s->pam_session)
 		r = monitor_system->leave_root(needed_caps(&s->account));
@@ -230,7 +227,6 @@ begin_pam_session(struct monitor *s, enum account_reason *why)
 	bool ok;
 
 	*why = REASON_PAM;
-	processor_leave();
 	if (!send_claim(s) || !await_claim(s, why) || !pamsession_open(s))
 		return false;
 	root_fd = monitor_open_root(s);

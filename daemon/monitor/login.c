@@ -13,7 +13,6 @@
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/monitor/monitor.h"
-#include "privsep/processor.h"
 
 #define TEXT_TLS	"Log in over TLS: send AUTH TLS first."
 
@@ -150,10 +149,7 @@ authenticate(struct monitor *s, const struct msg_login *login)
 	password_lend(&monitor_scratch.body);	/* what is sent later lies there */
 	account_init(&s->account, login->user);
 	s->have_account = true;
-	/* A hash takes long on purpose, and modules may start programs: not at the cost of those who share our processor. */
-	processor_leave();
 	r = account_login(&monitor_prepared.sources, &q, &s->account, &why);
-	processor_return();
 	if (r == ACCOUNT_FOUND) {
 		if (s->account.flags & ACCOUNT_ANONYMOUS)
 			remember_guest(s, &login->password);

@@ -8,7 +8,6 @@
 #include "common/str.h"
 #include "daemon/worker/ask.h"
 #include "daemon/worker/session.h"
-#include "privsep/processor.h"
 
 /* What makes a name: RFC 959, 5.4 gives these 553 where the others have 550. */
 #define STORING	"STOR STOU APPE RNTO"
@@ -223,7 +222,6 @@ ask_flush(struct session *s)
 int
 ask_agent(struct session *s, enum msg_type type, const void *body, enum msg_type want)
 {
-	processor_leave();
 	ask_flush(s);
 	/* The agent forgets what RENAME_FROM named as soon as it is asked for something else. */
 	if (type != MSG_RENAME_TO)

@@ -8,7 +8,6 @@
 #define PRIVSEP_SUITES(SUITE)	\
 	SUITE(msg)		\
 	SUITE(chan)		\
-	SUITE(processor)	\
 	SUITE(role)		\
 	SUITE(drop)		\
 	SUITE(sandbox)		\
