@@ -6,12 +6,14 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/conf.h"
+#include "common/err.h"
 #include "common/fdutil.h"
 
 #define HEADER 16		/* magic, role, fingerprint */
@@ -47,8 +49,13 @@ resolve_all(const struct conf *c)
 	while ((s = conf_section_next(c, SC_ACCOUNT, s)) != NULL) {
 		struct conf_subject who = { .user = conf_section_name(s), .listener = "l" };
 
-		if (conf_resolve(c, &who, &r) != 0)
+		int e = conf_resolve(c, &who, &r);
+
+		/* An account of a class or group that has no section is refused, with the reason. */
+		if (e != 0 && e != -E2BIG && (e != SP_EFORMAT || r.error[0] == '\0'))
 			abort();
+		if (e != 0)
+			continue;
 		for (int i = 0; i < K_COUNT; i++)
 			conf_value_text(&r.s, i, text, sizeof text);
 		(void)conf_pack(&r, TO_AGENT, text, sizeof text);
