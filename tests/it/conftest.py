@@ -38,7 +38,8 @@ PATIENCE = 120
 tempfile.tempdir = "/tmp"
 
 # Nor do clients find what somebody has at home, or a locale without umlauts; and files are as open as tests make them.
-os.environ.update(HOME=tempfile.mkdtemp(prefix="sallyport-home-"), LC_ALL="C.UTF-8")
+os.environ.update(HOME=tempfile.mkdtemp(prefix="sallyport-home-"), LC_ALL="C.UTF-8",
+                  PATH=os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin")
 atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
 os.umask(0o022)
 
@@ -337,7 +338,7 @@ def open_build(tmp_path):
     """A copy of the programs that every user can reach: the build may stand below a folder that only root may enter."""
     for path in (f"{BUILD}/sallyportd", f"{BUILD}/sallyctl", *glob.glob(f"{BUILD}/sallyport-*")):
         if os.path.isfile(path):
-            shutil.copy(path, tmp_path)
+            os.chmod(shutil.copy(path, tmp_path), 0o755)
     return str(tmp_path)
 
 
