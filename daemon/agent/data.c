@@ -169,8 +169,12 @@ handle_listen(struct agent *a, const struct msg *m)
 	address_to_tell(a, &tell);
 	if (!family_fits(m->listen.family, a->local.sa.sa_family, &tell))
 		return agent_refuse(a, FAIL_ARGUMENT, NULL);
-	if (a->listen_fd >= 0)
+	/* A worker that refused a transfer has shut the port; the socket still has its name, unless somebody took it since. */
+	if (a->listen_fd >= 0 && listen(a->listen_fd, BACKLOG) == 0)
 		return answer_listening(a, &tell);
+	if (a->listen_fd >= 0)
+		close(a->listen_fd);
+	a->listen_fd = -1;
 	a->listen_addr = a->local;
 	fd = listen_in_range(&a->listen_addr, a->set->passive_ports);
 	if (fd == -EADDRINUSE) {

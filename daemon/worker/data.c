@@ -37,6 +37,17 @@ drain(struct data *d)
 			close(fd);
 }
 
+void
+data_refuse(struct data *d)
+{
+	/* A transfer that ran has left nothing prepared. */
+	if (d->way != DATA_PASSIVE)
+		return;
+	/* The agent has the socket too. */
+	(void)shutdown(d->listen_fd, SHUT_RDWR);
+	data_close(d);
+}
+
 static bool
 fits(const struct session *s, unsigned family)
 {

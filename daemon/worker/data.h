@@ -36,6 +36,14 @@ void data_close(struct data *);
 bool data_listen(struct session *, unsigned family);
 
 /*
+ * After a command that may have used a data connection: when it was refused
+ * instead, what was prepared for it is closed, and the next one must prepare
+ * anew.  Perl's Net::FTP connects after the command and begins TLS before it
+ * reads the reply: while the port was open, it would wait for us in vain.
+ */
+void data_refuse(struct data *);
+
+/*
  * Accepts the client's data connection.  The descriptor, or -EAGAIN;
  * connections from elsewhere are closed and logged, after DATA_STRANGERS_MAX
  * of them -EPERM; -errno.

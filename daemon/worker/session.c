@@ -239,6 +239,8 @@ session_command(struct session *s, char *line, size_t len)
 	s->verb = v;
 	if (gates_open(s, v, argument))
 		v->handler(s, argument);
+	if ((v->states & DATA) != 0)
+		data_refuse(&s->data);
 	s->verb = outer;
 	if (v->argument == ARG_SECRET || v == &verb_table[VERB_SITE]) {
 		explicit_bzero(line, len);

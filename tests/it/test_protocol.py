@@ -531,6 +531,25 @@ def test_connect_before_or_after_the_command(server, raw):
     assert raw.reply()[0] == 226
 
 
+@pytest.mark.parametrize("line, code", [("RETR missing", 550), ("STOR missing/f", 553), ("MLSD missing", 550), ("STOR", 501)])
+def test_a_refused_transfer_closes_its_port(server, raw, line, code):
+    """Net::FTP of Perl connects after the command, and begins TLS before it reads the reply: an open port would let it wait in vain."""
+    write(server, "f", b"content")
+    address = pasv(raw)
+    with socket.create_connection(address, PATIENCE) as data:
+        assert raw.cmd(line)[0] == code
+        try:
+            assert data.recv(1) == b""
+        except ConnectionResetError:
+            pass
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address, PATIENCE)
+    assert raw.cmd("RETR f")[0] == 425
+    with socket.create_connection(pasv(raw), PATIENCE) as data:
+        assert raw.cmd("RETR f")[0] == 150 and data.recv(100) == b"content"
+    assert raw.reply()[0] == 226
+
+
 def test_a_passive_port_nobody_comes_to(serve):
     server = serve("data_timeout = 1s")
     write(server, "f", b"content")

@@ -37,6 +37,16 @@ port_of(int fd)
 	return ntohs(in.sin_port);
 }
 
+static int
+is_listening(int fd)
+{
+	int on = -1;
+	socklen_t len = sizeof on;
+
+	ck_assert_int_eq(getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len), 0);
+	return on;
+}
+
 START_TEST(passive_sockets_are_in_the_range_and_used_again)
 {
 	struct msg_listen m = { .family = 4 };
@@ -54,6 +64,13 @@ START_TEST(passive_sockets_are_in_the_range_and_used_again)
 	m.family = 0;
 	expect(MSG_LISTEN, &m, MSG_LISTENING);
 	ck_assert_uint_eq(at->reply.listening.port, first);
+	/* The worker shuts the port of a refused transfer. */
+	ck_assert_int_eq(shutdown(at->reply.fd[0], SHUT_RDWR), 0);
+	ck_assert_int_eq(is_listening(at->reply.fd[0]), 0);
+	expect(MSG_LISTEN, &m, MSG_LISTENING);
+	ck_assert_uint_eq(at->reply.listening.port, first);
+	ck_assert_uint_eq(port_of(at->reply.fd[0]), first);
+	ck_assert_int_eq(is_listening(at->reply.fd[0]), 1);
 	m.family = 2;
 	expect_failed(MSG_LISTEN, &m, FAIL_ARGUMENT, 0);
 	m.family = 9;

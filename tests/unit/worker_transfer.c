@@ -93,6 +93,17 @@ START_TEST(large_upload)
 }
 END_TEST
 
+/* Then what was prepared for it is closed. */
+static void
+refused(const char *command, int code)
+{
+	int data = fake_data(&f);
+
+	ck_assert_int_eq(fake_ask(&f, command), code);
+	ck_assert_int_le(fake_drain(data, NULL, 0), 0);		/* its end, or a reset */
+	ck_assert_int_eq(fake_ask(&f, command), 425);
+}
+
 START_TEST(replies)
 {
 	int data;
@@ -110,13 +121,11 @@ START_TEST(replies)
 	close(data);
 	ck_assert_int_eq(fake_reply(&f), 226);
 	ck_assert_int_eq(fake_ask(&f, "RETR x"), 425);
-	data = fake_data(&f);
-	ck_assert_int_eq(fake_ask(&f, "RETR missing"), 550);
-	ck_assert_int_eq(fake_ask(&f, "STOR denied"), 553);
-	ck_assert_int_eq(fake_ask(&f, "RETR folder"), 550);
+	refused("RETR missing", 550);
+	refused("STOR denied", 553);
+	refused("RETR folder", 550);
 	ck_assert_int_eq(fake_ask(&f, "REST 5"), 350);
-	ck_assert_int_eq(fake_ask(&f, "STOU"), 503);
-	close(data);
+	refused("STOU", 503);
 	ck_assert_int_eq(upload("STOR tiny", "0123456789", 10), 226);
 	ck_assert_int_eq(upload("STOR tiny", "0123456789X", 11), 552);
 	ck_assert_int_eq(fake_stop(&f), 0);
@@ -150,8 +159,8 @@ START_TEST(listings)
 	fake_login(&f, NULL);
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
 		download(commands[i], LINE LINE);
+	refused("LIST missing", 550);
 	data = fake_data(&f);
-	ck_assert_int_eq(fake_ask(&f, "LIST missing"), 550);
 	ck_assert_int_eq(fake_ask(&f, "LIST half"), 150);
 	ck_assert_int_eq(fake_drain(data, text, sizeof text), sizeof LINE - 1);
 	ck_assert_int_eq(fake_reply(&f), 451);
