@@ -92,6 +92,16 @@ parse(int argc, char **argv)
 	return -1;
 }
 
+/* After the word of a subcommand too. */
+static bool
+wants_help(int argc, char **argv)
+{
+	for (int i = optind; i < argc; i++)
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return true;
+	return false;
+}
+
 static bool
 same_file(int a, int b)
 {
@@ -294,6 +304,10 @@ main(int argc, char **argv)
 
 	if (r >= 0)
 		return r;
+	if (wants_help(argc, argv)) {
+		fputs(help, stdout);
+		return SP_EXIT_OK;
+	}
 	for (size_t i = 0; optind < argc && i < sizeof commands / sizeof commands[0]; i++)
 		if (strcmp(argv[optind], commands[i].word) == 0)
 			return commands[i].f(line.config, argc - optind, argv + optind);

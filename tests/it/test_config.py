@@ -17,6 +17,12 @@ def run(config, *words):
     return subprocess.run([SALLYPORTD, "-f", str(config), *words], capture_output=True, text=True, timeout=PATIENCE)
 
 
+@pytest.mark.parametrize("words", [["--help"], ["check-config", "--help"], ["show-config", "-h"], ["print-roles", "--help"], ["serve", "--help"]])
+def test_help_is_everywhere(tmp_path, words):
+    r = run(tmp_path / "none.conf", *words)
+    assert r.returncode == 0 and "sallyportd serve DIR" in r.stdout and r.stderr == ""
+
+
 @pytest.fixture
 def wrong(tmp_path):
     path = tmp_path / "wrong.conf"
