@@ -169,48 +169,92 @@ cluster_with_password(const char *text, const struct cluster_row *row, const cha
 	return replaced(text, row->password, row->password + row->password_len, password);
 }
 
+/*
+ * What the third field of a line says, whether the line is an account, the counter or nothing that can be used: files may
+ * belong to that number.  -1: nothing; beyond NUMBER_MAX: more than there are.
+ */
+static int64_t
+number_in(const char *line)
+{
+	const char *field[4];
+	size_t len[4], n = content_length(line);
+
+	if (split(line, n, field, len) < 3)
+		return -1;
+	if (len[2] > 0 && strspn(field[2], "0123456789") >= len[2]) {
+		int64_t number = number_of(field[2], len[2]);
+
+		return number < 0 ? NUMBER_MAX + 1 : number;
+	}
+	return -1;
+}
+
+/*
+ * The number for one more account: what the counter says, but never 0, which is the administrator's, and never one that
+ * a line holds or that lies below it, which would make the account somebody's twin.  *counter: its line, or NULL.
+ */
+static int64_t
+next_number(const char *text, const char **counter)
+{
+	int64_t next = 1, number;
+
+	*counter = NULL;
+	for (const char *p = text; *p != '\0'; p += line_length(p), p += *p == '\n') {
+		bool counts = is_counter(p);
+
+		number = number_in(p);
+		if (counts && *counter == NULL && number >= 0)
+			*counter = p;
+		number += !counts;	/* the counter's is free, an account's is not */
+		next = number > next ? number : next;
+	}
+	return *counter == NULL && next < FIRST_NUMBER ? FIRST_NUMBER : next;
+}
+
+/* text with lines and the counter behind them, where the counter stood (NULL: at the end). */
+static char *
+counted(const char *text, const char *lines, const char *counter, int64_t next)
+{
+	const char *end = text + strlen(text), *at = counter == NULL ? end : counter, *behind = at + line_length(at);
+	bool open_line = at > text && at[-1] != '\n';
+	char *with = NULL, *out;
+
+	if (asprintf(&with, "%s%s_:-:%lld%s", open_line ? "\n" : "", lines, (long long)next, counter == NULL ? "\n" : "") < 0)
+		return NULL;
+	out = replaced(text, at, behind, with);
+	explicit_bzero(with, strlen(with));
+	free(with);
+	return out;
+}
+
 char *
 cluster_without(const char *text, const struct cluster_row *row)
 {
-	const char *end = row->home + line_length(row->home);
+	const char *end = row->home + line_length(row->home), *counter;
+	int64_t next = next_number(text, &counter);
+	char *left = replaced(text, row->name, end + (*end == '\n'), ""), *out;
 
-	return replaced(text, row->name, end + (*end == '\n'), "");
-}
-
-/* The counter's line and number. NULL: the file has none, and the number follows the highest. */
-static const char *
-find_counter(const char *text, int64_t *number)
-{
-	struct cluster_row row;
-	const char *at = text, *field[4];
-	size_t len[4];
-	unsigned line = 0;
-
-	*number = -1;
-	for (const char *p = text; *p != '\0'; p += line_length(p), p += *p == '\n')
-		if (is_counter(p) && split(p, content_length(p), field, len) >= 3 && (*number = number_of(field[2],
-		    len[2])) >= 0)
-			return p;
-	*number = FIRST_NUMBER;
-	while (cluster_next(&at, &line, &row, NULL))
-		if (row.number >= *number)
-			*number = row.number + 1;
-	return NULL;
+	/* Nobody else is to get the number with the files that still belong to it. */
+	if (left == NULL || next_number(left, &counter) == next)
+		return left;
+	out = counted(left, "", counter, next);
+	explicit_bzero(left, strlen(left));
+	free(left);
+	return out;
 }
 
 char *
 cluster_with_account(const char *text, const char *name, const char *password, const char *home, int64_t *number)
 {
-	const char *counter = find_counter(text, number), *end = text + strlen(text);
-	const char *at = counter == NULL ? end : counter, *behind = at + line_length(at);
-	bool open_line = at > text && at[-1] != '\n';
-	char *lines = NULL, *out;
+	const char *counter;
+	char *line = NULL, *out;
 
-	if (*number > NUMBER_MAX || asprintf(&lines, "%s%s:%s:%lld:%s\n_:-:%lld%s", open_line ? "\n" : "", name,
-	    password, (long long)*number, home, (long long)*number + 1, counter == NULL ? "\n" : "") < 0)
+	*number = next_number(text, &counter);
+	if (*number > NUMBER_MAX ||
+	    asprintf(&line, "%s:%s:%lld:%s\n", name, password, (long long)*number, home) < 0)
 		return NULL;
-	out = replaced(text, at, behind, lines);
-	explicit_bzero(lines, strlen(lines));
-	free(lines);
+	out = counted(text, line, counter, *number + 1);
+	explicit_bzero(line, strlen(line));
+	free(line);
 	return out;
 }

@@ -37,10 +37,11 @@ bool cluster_field_ok(const char *);
 /* The changed text of the file, malloc'ed, to be cleared and freed by the caller; NULL: no memory. */
 char *cluster_with_password(const char *text, const struct cluster_row *, const char *password);
 /*
- * With one more account, which gets the counter's number; the counter counts on. NULL also when there is no number
- * left.
+ * With one more account, whose number is the counter's, or the next above 0 and above every number in the file; the
+ * counter counts on from there.  NULL with *number beyond 4294967294 when there is no number left.
  */
 char *cluster_with_account(const char *text, const char *name, const char *password, const char *home, int64_t *number);
+/* Without an account. The counter is made or raised where its number could be given out again. */
 char *cluster_without(const char *text, const struct cluster_row *);
 
 #endif

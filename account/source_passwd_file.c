@@ -294,9 +294,14 @@ make_account(const char *text, const void *what, int *code)
 	struct edit *e = (struct edit *)(uintptr_t)what;
 	struct cluster_row row;
 
+	char *made;
+
 	*code = -EEXIST;
-	return cluster_find(text, e->name, &row) ? NULL : cluster_with_account(text, e->name, e->password, e->home,
-	    &e->number);
+	if (cluster_find(text, e->name, &row))
+		return NULL;
+	made = cluster_with_account(text, e->name, e->password, e->home, &e->number);
+	*code = e->number >= UINT32_MAX ? -EOVERFLOW : -ENOMEM;
+	return made;
 }
 
 /* Does a hash stand in the account's field? Then clear text must not take its place. */

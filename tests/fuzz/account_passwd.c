@@ -30,7 +30,12 @@ change(const char *text)
 	if (cluster_find(text, "bob", &row))
 		return;
 	added = cluster_with_account(text, "bob", "first", "/home", &number);
-	if (added == NULL)
+	if (added == NULL) {
+		if (number <= 4294967294)
+			abort();
+		return;
+	}
+	if (number <= 0)
 		abort();
 	expect(added, "bob", "first");
 	if (!cluster_find(added, "bob", &row) || row.number != number)

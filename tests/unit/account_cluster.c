@@ -67,9 +67,15 @@ static const struct { const char *before, *after; int64_t number; } additions[] 
 	{ "a:b:4000:\n", "a:b:4000:\nx:pw:4001:/h\n_:-:4002\n", 4001 },
 	{ "a:b:5:", "a:b:5:\nx:pw:1000:/h\n_:-:1001\n", 1000 },
 	{ "_:-:7:\na:b:1:\n", "x:pw:7:/h\n_:-:8\na:b:1:\n", 7 },
+	/* Never the administrator's, nobody's twin, nor a line's that is no account. */
+	{ "_:-:0\n", "x:pw:1:/h\n_:-:2\n", 1 },
+	{ "boss:b:0:/\n_:-:0\n", "boss:b:0:/\nx:pw:1:/h\n_:-:2\n", 1 },
+	{ "bob:b:1001:/\n_:-:1001\n", "bob:b:1001:/\nx:pw:1002:/h\n_:-:1003\n", 1002 },
+	{ "_:-:1001\nBob:b:5000:/\n", "x:pw:5001:/h\n_:-:5002\nBob:b:5000:/\n", 5001 },
+	{ "a:b:4294967293:\n", "a:b:4294967293:\nx:pw:4294967294:/h\n_:-:4294967295\n", 4294967294 },
 	{ "_:-:x\n", "_:-:x\nx:pw:1000:/h\n_:-:1001\n", 1000 },
 	{ "_:-:x\na:b:1001:/\n", "_:-:x\na:b:1001:/\nx:pw:1002:/h\n_:-:1003\n", 1002 },
-	{ "a:b:1010:/\n_:-:1005\n", "a:b:1010:/\nx:pw:1005:/h\n_:-:1006\n", 1005 }
+	{ "a:b:1010:/\n_:-:1005\n", "a:b:1010:/\nx:pw:1011:/h\n_:-:1012\n", 1011 }
 };
 
 START_TEST(adds)
@@ -79,6 +85,38 @@ START_TEST(adds)
 
 	ck_assert_str_eq(text, additions[_i].after);
 	ck_assert_int_eq(number, additions[_i].number);
+	free(text);
+}
+END_TEST
+
+static const char *const full[] = {
+	"a:b:4294967294:\n", "_:-:4294967295\n", "_:-:4294967296\n", "_:-:99999999999999999999\n",
+	"a:b:1:/\n_:-:2\nA:b:4294967294:/\n"
+};
+
+START_TEST(numbers_come_to_an_end)
+{
+	int64_t number = -1;
+
+	ck_assert_ptr_null(cluster_with_account(full[_i], "x", "pw", "/h", &number));
+	ck_assert_int_gt(number, 4294967294);
+}
+END_TEST
+
+/* before, without x: its number is not given out again */
+static const struct { const char *before, *after; } removals[] = {
+	{ "x:p:1001:/\na:b:5:\n", "a:b:5:\n_:-:1002\n" }, { "x:p:1001:/\n_:-:1002\n", "_:-:1002\n" },
+	{ "x:p:1001:/\n_:-:7\n", "_:-:1002\n" }, { "x:p:5:/\na:b:1005:\n", "a:b:1005:\n" }
+};
+
+START_TEST(numbers_are_not_given_out_again)
+{
+	struct cluster_row row;
+	char *text;
+
+	ck_assert(cluster_find(removals[_i].before, "x", &row));
+	text = cluster_without(removals[_i].before, &row);
+	ck_assert_str_eq(text, removals[_i].after);
 	free(text);
 }
 END_TEST
@@ -109,6 +147,8 @@ account_cluster_suite(void)
 	tcase_add_test(t, finds_the_first);
 	tcase_add_test(t, ends_of_lines_are_no_part_of_a_home);
 	tcase_add_loop_test(t, adds, 0, (int)(sizeof additions / sizeof *additions));
+	tcase_add_loop_test(t, numbers_come_to_an_end, 0, (int)(sizeof full / sizeof *full));
+	tcase_add_loop_test(t, numbers_are_not_given_out_again, 0, (int)(sizeof removals / sizeof *removals));
 	tcase_add_test(t, changes_and_removes);
 	suite_add_tcase(s, t);
 	return s;
