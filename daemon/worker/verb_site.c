@@ -325,14 +325,18 @@ others_password(struct session *s, const char *account, const char *password)
 void
 site_passwd(struct session *s, char *argument)
 {
-	char *first = words_next(&argument), *second = words_next(&argument);
+	char *account, *password;
 
-	if (first == NULL || *argument != '\0')
+	switch (words_passwd(argument, s->user, &account, &password)) {
+	case PASSWD_OWN:
+		own_password(s, password);
+		break;
+	case PASSWD_OTHER:
+		others_password(s, account, password);
+		break;
+	case PASSWD_WRONG:
 		usage(s);
-	else if (second == NULL)
-		own_password(s, first);
-	else
-		others_password(s, first, second);
+	}
 }
 
 /* The old password is compared with a keyed mark of the one that logged in: nobody keeps the password itself. */

@@ -84,3 +84,15 @@ words_number(const char *text, unsigned base, uint64_t max, uint64_t *n)
 	*n = v;
 	return true;
 }
+
+enum passwd_form
+words_passwd(char *argument, const char *user, char **account, char **password)
+{
+	char *first = words_next(&argument), *second = words_next(&argument);
+
+	if (first == NULL || *argument != '\0')
+		return PASSWD_WRONG;
+	*account = second == NULL ? NULL : first;
+	*password = second == NULL ? first : second;
+	return second == NULL || strcmp(first, user) == 0 ? PASSWD_OWN : PASSWD_OTHER;
+}

@@ -21,4 +21,11 @@ char *words_last(char *text);
 /* Digits of that base only, at most max. False otherwise. */
 bool words_number(const char *text, unsigned base, uint64_t max, uint64_t *n);
 
+/*
+ * What SITE PASSWD is about: the own password when it stands alone or behind the own name (user), another account's
+ * behind another name.  The words point into argument.
+ */
+enum passwd_form { PASSWD_WRONG, PASSWD_OWN, PASSWD_OTHER };
+enum passwd_form words_passwd(char *argument, const char *user, char **account, char **password);
+
 #endif

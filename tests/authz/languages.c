@@ -7,6 +7,7 @@
 #include "account/cluster.h"
 #include "authz/kernel.h"
 #include "authz/pyftpdlib_file.h"
+#include "daemon/worker/words.h"
 #include "tests/authz/run.h"
 
 /* "PASS secret"; nothing behind it is the empty password. */
@@ -192,21 +193,43 @@ cluster_login(const struct cluster_row *e, const char *password)
 	return hash && strcmp(hash, stored) == 0;
 }
 
+/* SITE USERADD name password [home] */
 static int
-cluster_account_command(struct run *r, const char *command, const char *passwd)
+cluster_add(struct run *r, const char *passwd)
 {
 	char args[3][256] = { "", "", "" };
 	struct cluster_row other;
 	struct authz_verdict v;
 	int count = sscanf(r->row->path, "%255s %255s %255s", args[0], args[1], args[2]);
-	bool known = cluster_find(passwd, args[0], &other);
 
-	if (strcmp(command, "SITE USERADD") == 0)
-		return authz_decide(r->policy, AUTHZ_OP_USERADM, NULL, &v) && count >= 2 && !known &&
-		       cluster_name_ok(args[0]);
-	if (count < 2 || strcmp(args[0], r->row->user) == 0)
-		return authz_decide(r->policy, AUTHZ_OP_PASSWD, NULL, &v);
-	return authz_decide(r->policy, AUTHZ_OP_USERADM, NULL, &v) && known;
+	return authz_decide(r->policy, AUTHZ_OP_USERADM, NULL, &v) && count >= 2 &&
+	       !cluster_find(passwd, args[0], &other) && cluster_name_ok(args[0]);
+}
+
+/* The words are those that the server finds in the command, and its operations. */
+static int
+cluster_password(struct run *r, const char *passwd)
+{
+	char *words = strdup(r->row->path), *account, *password;
+	struct cluster_row other;
+	struct authz_verdict v;
+	int answer = DENY;
+	enum passwd_form form = words_passwd(words, r->row->user, &account, &password);
+	bool administrator = authz_session_rights(r->policy) & AUTHZ_USERADM;
+
+	if (form == PASSWD_OTHER)
+		answer = authz_decide(r->policy, AUTHZ_OP_USERADM, NULL, &v) && cluster_find(passwd, account, &other);
+	else if (form == PASSWD_OWN) /* a name alone lacks its password */
+		answer = authz_decide(r->policy, AUTHZ_OP_PASSWD, NULL, &v) &&
+			 (account || !administrator || !cluster_find(passwd, password, &other));
+	free(words);
+	return answer;
+}
+
+static int
+cluster_account_command(struct run *r, const char *command, const char *passwd)
+{
+	return strcmp(command, "SITE USERADD") == 0 ? cluster_add(r, passwd) : cluster_password(r, passwd);
 }
 
 static int

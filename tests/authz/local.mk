@@ -6,5 +6,5 @@ vectors_SOURCES = tests/authz/vectors.c tests/authz/ask.c tests/authz/languages.
 	tests/authz/posix1e_text.c tests/authz/posix1e_text.h \
 	tests/authz/world.c tests/authz/world.h
 vectors_CFLAGS = $(AM_CFLAGS) $(CRYPT_CFLAGS)
-vectors_LDADD = libaccount.a $(AUTHZ_LIBS) $(CRYPT_LIBS)
+vectors_LDADD = libworker.a libaccount.a $(AUTHZ_LIBS) $(CRYPT_LIBS)
 EXTRA_DIST += tests/authz/vectors.tsv tests/authz/corners.tsv

@@ -94,6 +94,53 @@ def test_the_dialogue(cluster):
     assert "syscall-refused" not in s.log()
 
 
+def test_passwords_are_set_in_every_form(cluster):
+    s = cluster()
+    with s.ftp("root", "another-secret-password") as f:
+        # The form that the original's documentation prints, by the account itself.
+        assert f.sendcmd("SITE PASSWD root second-one") == "200 password changed"
+        assert f.sendcmd("SITE PASSWORD third-one") == "200 password changed"
+        with pytest.raises(ftplib.error_perm):
+            f.sendcmd("SITE PASSWD nobody hijacked")
+        # Who may not change accounts does not learn whether there is one of that name.
+        assert f.sendcmd("SITE PASSWD nobody") == "200 password changed"
+        assert f.sendcmd("SITE PASSWD root third-one") == "200 password changed"
+    s.ftp("root", "third-one").quit()
+    with s.ftp("admin", "secret-password") as f:
+        for line in ("SITE PASSWD nobody", "SITE PASSWD admin", "SITE PASSWD admin nobody"):
+            with pytest.raises(ftplib.error_perm, match="no password follows"):
+                f.sendcmd(line)
+        assert f.sendcmd("SITE PASSWD admin newer") == "200 password changed"
+        with pytest.raises(ftplib.error_perm):
+            f.sendcmd("SITE PASSWD admin newer trailing")
+    s.ftp("admin", "newer").quit()
+    s.ftp("nobody", "not-so-secret").quit()
+
+
+@pytest.mark.parametrize("counter, number", [("0", 1005), ("1001", 1005), ("7", 1005), ("4294967295", None), ("99999999999", None)])
+def test_new_accounts_are_nobodys_twins(cluster, counter, number):
+    s = cluster()
+    with open(f"{s.tree}/.passwd", "w") as f:
+        f.write(PASSWD.replace("_:-:1005", f"_:-:{counter}"))
+    before = text(s)
+    with s.ftp("admin", "secret-password") as f:
+        if number is None:
+            with pytest.raises(ftplib.error_perm, match="number"):
+                f.sendcmd("SITE USERADD newbie secretpw /")
+            assert text(s) == before
+            return
+        # 1004 stands in a line that is no account; files may belong to it all the same.
+        assert f.sendcmd("SITE USERADD newbie secretpw /") == f"200 user created: {number}"
+        assert f.sendcmd("SITE USERADD second secretpw /") == f"200 user created: {number + 1}"
+    with s.ftp("newbie", "secretpw") as f:
+        for line in ("SITE USERADD evil evilpw /", "MKD /x", "CWD /u/root"):
+            if line.startswith("CWD"):
+                f.sendcmd(line)
+            else:
+                with pytest.raises(ftplib.error_perm):
+                    f.sendcmd(line)
+
+
 def test_passwords(cluster):
     s = cluster()
     for name, password in (("admin", "secret-password"), ("nobody", "not-so-secret"), ("empty", "")):
