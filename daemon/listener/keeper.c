@@ -399,12 +399,16 @@ give_up(struct keeper *k)
 	close(k->process.pid_fd);
 }
 
-/* Executes it and hands the keys over. As load_certs(); running afterwards unless it failed. */
+/*
+ * Executes it and hands the keys over. As load_certs(); running afterwards unless it failed.
+ * A retry that was pending is no longer needed: a second keeper would take over the events of the first.
+ */
 static int
 bring_up(struct keeper *k)
 {
 	int r = execute(k);
 
+	evtimer_del(&k->retry);
 	if (r != 0)
 		return r;
 	r = await_ready(k);
