@@ -15,6 +15,7 @@ libauthz_a_SOURCES = \
 	authz/pyftpdlib.c authz/pyftpdlib.h authz/pyftpdlib_file.c authz/pyftpdlib_file.h \
 	authz/regex.c authz/regex.h \
 	authz/rights.c \
+	authz/root.c authz/root.h \
 	authz/ruleindex.c authz/ruleindex.h \
 	authz/sftpplus.c authz/sftpplus.h authz/sftpplus_parse.c \
 	authz/system.c \

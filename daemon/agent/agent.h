@@ -8,7 +8,7 @@
  *	session.c	from the profile to the end: drop, jail, loop, monitor
  *	serve.c		one request: its subject, the gate, its handler
  *	gate.c		the one place where a request is decided
- *	root.c		the one place where a client's path becomes a descriptor
+ *	authz/root.c	the one place where a client's path becomes a descriptor
  *	ratio.c		how much a session may download for what it uploads
  *	upload.c, commit.c, transfer.c, change.c, attribute.c, listing.c, data.c,
  *	explain.c, account.c	handlers, which act on what gate and root found
@@ -21,9 +21,9 @@
 #include <sys/types.h>
 
 #include "authz/authz.h"
+#include "authz/root.h"
 #include "common/addr.h"
 #include "common/conf.h"
-#include "daemon/agent/root.h"
 #include "privsep/chan.h"
 
 /* What a handler returns, beside 0 (answer DONE) and negative codes (answer FAILED). */

@@ -16,7 +16,6 @@ libagent_a_SOURCES = \
 	daemon/agent/perm.c \
 	daemon/agent/policy.c \
 	daemon/agent/ratio.c daemon/agent/ratio.h \
-	daemon/agent/root.c daemon/agent/root.h \
 	daemon/agent/serve.c \
 	daemon/agent/session.c \
 	daemon/agent/transfer.c \

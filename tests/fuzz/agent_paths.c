@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "authz/root.h"
 #include "daemon/agent/match.h"
-#include "daemon/agent/root.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "authz/root.h"
 #include "common/err.h"
-#include "daemon/agent/root.h"
 #include "tests/unit/agent.h"
 
 static struct root root;

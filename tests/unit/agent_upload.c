@@ -17,8 +17,8 @@
 #include <utime.h>
 
 #include "authz/posixacl.h"
+#include "authz/root.h"
 #include "common/exitcode.h"
-#include "daemon/agent/root.h"
 #include "tests/unit/agent.h"
 #include "tests/unit/root.h"
 

@@ -12,10 +12,11 @@
  * with openat2(2) RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, so that a link that
  * appears after it was looked at is met again, never followed.
  *
- * Used by the agent only.  It trusts neither the paths nor the tree.
+ * Used by the agent, and by sallyctl for the same answers without the server.
+ * It trusts neither the paths nor the tree.
  */
-#ifndef AGENT_ROOT_H
-#define AGENT_ROOT_H
+#ifndef AUTHZ_ROOT_H
+#define AUTHZ_ROOT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -6,8 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "authz/root.h"
 #include "common/err.h"
-#include "daemon/agent/root.h"
 
 #define TRIES		8	/* a tree that changes faster than that under us is refused */
 #define STEPS_MAX	1024	/* names looked at for one path, links included */
