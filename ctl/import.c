@@ -239,8 +239,7 @@ set_words(struct import *im, const struct rule *r, const char *value, unsigned l
 	size_t yes = strcspn(r->argument, "|");
 
 	if (*r->key == '\0') {
-		if (import_is_yes(value) !=
-		    (strcmp(r->name, "pasv_enable") == 0 || strcmp(r->name, "UseFtpUsers") == 0))
+		if (import_is_yes(value) != (strcmp(r->name, "UseFtpUsers") == 0))
 			import_lost(im, line, r->name, value, "there is no such switch");
 		return;
 	}

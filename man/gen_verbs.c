@@ -7,7 +7,7 @@
 #include "man/mdoc.h"
 #include "privsep/msg.h"
 
-enum { BEFORE = 1, AFTER = 2, BOTH = BEFORE | AFTER, DATA = 4, NOW = 8 };
+enum { BEFORE = 1, AFTER = 2, BOTH = BEFORE | AFTER, DATA = 4, NOW = 8, KEEP = 16, TRIM = 32 };
 
 #define USES_MAX 8
 #define USES(...) { __VA_ARGS__ }
@@ -89,6 +89,8 @@ print_states(const struct verb *v)
 		puts("Needs a data connection.");
 	if ((v->states & NOW) != 0)
 		puts("Also served while a transfer runs.");
+	if ((v->states & KEEP) != 0)
+		puts("May come between RNFR and RNTO.");
 }
 
 static void

@@ -110,7 +110,9 @@ enum profile_flag {
 enum login_flag {
 	LOGIN_ANONYMOUS		= 1 << 0,
 	LOGIN_DENY_550		= 1 << 1,	/* setting denial_code */
-	LOGIN_DENY_553		= 1 << 2
+	LOGIN_DENY_553		= 1 << 2,
+	LOGIN_NO_ACTIVE		= 1 << 3,	/* settings active_mode and passive_mode */
+	LOGIN_NO_PASSIVE	= 1 << 4
 };
 
 /* Of TRANSFER_RECORD. */

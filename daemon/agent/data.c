@@ -166,6 +166,8 @@ handle_listen(struct agent *a, const struct msg *m)
 	struct addr tell = a->local;
 	int fd;
 
+	if (!a->set->passive_mode)
+		return agent_refuse(a, FAIL_ARGUMENT, "passive mode is switched off, use active mode");
 	address_to_tell(a, &tell);
 	if (!family_fits(m->listen.family, a->local.sa.sa_family, &tell))
 		return agent_refuse(a, FAIL_ARGUMENT, NULL);

@@ -99,7 +99,10 @@ login_flags(const struct monitor *s)
 		[CONF_DENIAL_AUTO] = 0, [CONF_DENIAL_550] = LOGIN_DENY_550, [CONF_DENIAL_553] = LOGIN_DENY_553
 	};
 
-	return (s->account.flags & ACCOUNT_ANONYMOUS ? LOGIN_ANONYMOUS : 0) | denial[s->account.resolved->s.denial_code];
+	const struct settings *set = &s->account.resolved->s;
+
+	return (s->account.flags & ACCOUNT_ANONYMOUS ? LOGIN_ANONYMOUS : 0) | denial[set->denial_code] |
+	    (set->active_mode ? 0 : LOGIN_NO_ACTIVE) | (set->passive_mode ? 0 : LOGIN_NO_PASSIVE);
 }
 
 static int

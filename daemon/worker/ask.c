@@ -60,7 +60,7 @@ static const struct denial {
 	{ FAIL_BUSY,	0,	NULL, 450, "Too much of that is going on; try again later." },
 	{ FAIL_PEER,	0,	"PORT EPRT", 501, "Data connections go to the client's own address only." },
 	{ FAIL_PEER,	0,	NULL, 425, "Data connections go to the client's own address only." },
-	{ FAIL_ARGUMENT, 0,	"RETR STOR", 554, "The offset lies beyond the end of the file." },
+	{ FAIL_ARGUMENT, 0,	"RETR STOR APPE", 554, "The offset lies beyond the end of the file." },
 	{ FAIL_ARGUMENT, 0,	"PASV", 425, "PASV is for IPv4 only, and this connection is IPv6; use EPSV." },
 	{ FAIL_ARGUMENT, 0,	NULL, 504, "That is not possible here." },
 };

@@ -60,21 +60,46 @@ feat_facts(struct piece *p, uint32_t chosen, bool all)
 	}
 }
 
-uint32_t
-feat_parse_facts(const char *list)
+/* Characters of a fact's name: RCHAR of RFC 3659, 7.8. */
+static bool
+fact_char(char c)
 {
-	uint32_t mask = 0;
+	return c > ' ' && c < 0x7f && strchr("*;=`|~<>{}[]", c) == NULL;
+}
+
+bool
+feat_parse_facts(const char *list, uint32_t *mask)
+{
+	uint32_t found = 0;
 
 	while (*list != '\0') {
-		size_t n = strcspn(list, ";");
+		size_t n = 0;
 
+		while (fact_char(list[n]))
+			n++;
+		if (n == 0 || list[n] != ';')
+			return false;
 		for (size_t i = 0; i < FACTS; i++)
 			if (strlen(facts[i].name) == n && strncasecmp(list, facts[i].name, n) == 0)
-				mask |= facts[i].fact;
-		list += n;
-		list += *list == ';';
+				found |= facts[i].fact;
+		list += n + 1;
 	}
-	return mask;
+	*mask = found;
+	return true;
+}
+
+bool
+feat_active(const struct session *s, const struct verb *v, struct piece *p)
+{
+	(void)v, (void)p;
+	return (s->flags & LOGIN_NO_ACTIVE) == 0;
+}
+
+bool
+feat_passive(const struct session *s, const struct verb *v, struct piece *p)
+{
+	(void)v, (void)p;
+	return (s->flags & LOGIN_NO_PASSIVE) == 0;
 }
 
 bool

@@ -133,6 +133,14 @@ take_apart(char *line, size_t len, const char **name, size_t *name_len, char **a
 	return verb_find(*name, n);
 }
 
+static bool
+all_blank(const char *text)
+{
+	while (*text == ' ' || *text == '\t')
+		text++;
+	return *text == '\0';
+}
+
 bool
 session_urgent(const char *line, size_t len)
 {
@@ -141,7 +149,7 @@ session_urgent(const char *line, size_t len)
 
 	if (v == NULL || (v->states & NOW) == 0)
 		return false;
-	return v->argument == ARG_IGNORED || line[start + n] == '\0';
+	return v->argument == ARG_IGNORED || all_blank(line + start + n);
 }
 
 static void
@@ -158,14 +166,6 @@ unknown_verb(struct session *s, const char *name, size_t n)
 		return;
 	}
 	reply(s, 500, "Unknown command.");
-}
-
-static bool
-all_blank(const char *text)
-{
-	while (*text == ' ' || *text == '\t')
-		text++;
-	return *text == '\0';
 }
 
 /* A decimal number of at most 63 bits and what follows it. */
@@ -206,6 +206,21 @@ session_argument_fits(struct session *s, const struct verb *v, const char *argum
 	return true;
 }
 
+/*
+ * Blanks that clients send by mistake: nothing but blanks is no argument where none is needed ("LIST "), and those at the
+ * end count only where the row does not say otherwise: names may end with them.
+ */
+static void
+strip_blanks(const struct verb *v, char *argument)
+{
+	size_t n = strlen(argument);
+
+	while (n > 0 && argument[n - 1] == ' ')
+		n--;
+	if ((v->states & TRIM) != 0 || (n == 0 && v->argument == ARG_OPTIONAL))
+		argument[n] = '\0';
+}
+
 /* Everything that the table says must hold before the handler runs. The order tells the client what to do next. */
 static bool
 gates_open(struct session *s, const struct verb *v, const char *argument)
@@ -223,6 +238,13 @@ gates_open(struct session *s, const struct verb *v, const char *argument)
 	return false;
 }
 
+/* RFC 959, 4.1.3: RNFR "must be immediately followed" by RNTO. What a timer of the client sends is no change of mind. */
+static bool
+follows_rename(const struct verb *v)
+{
+	return v != NULL && (v == &verb_table[VERB_RNTO] || (v->states & KEEP) != 0);
+}
+
 void
 session_command(struct session *s, char *line, size_t len)
 {
@@ -232,15 +254,20 @@ session_command(struct session *s, char *line, size_t len)
 	char *argument;
 
 	v = take_apart(line, len, &name, &name_len, &argument);
+	if (s->rename_from && !follows_rename(v))
+		s->rename_from = false;
 	if (v == NULL) {
 		unknown_verb(s, name, name_len);
 		return;
 	}
 	s->verb = v;
+	strip_blanks(v, argument);
 	if (gates_open(s, v, argument))
 		v->handler(s, argument);
 	if ((v->states & DATA) != 0)
 		data_refuse(&s->data);
+	if (v == &verb_table[VERB_RNTO])
+		s->rename_from = false;
 	s->verb = outer;
 	if (v->argument == ARG_SECRET || v == &verb_table[VERB_SITE]) {
 		explicit_bzero(line, len);
@@ -262,6 +289,8 @@ too_long(struct session *s)
 static void
 serve_line(struct session *s, enum line_result r, char *text, size_t len)
 {
+	if (r != LINE_COMMAND)
+		s->rename_from = false;
 	if (r == LINE_COMMAND)
 		session_command(s, text, len);
 	else if (r == LINE_BAD)

@@ -234,26 +234,54 @@ verb_quit(struct session *s, char *argument)
 	session_end(s, s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
 }
 
-/* A host name or an address in brackets (RFC 7151, 3.1). */
+/* Labels of letters, digits and inner hyphens (RFC 1123, 2.1), and the underscores that people use all the same. */
 static bool
-host_like(const char *text)
+name_like(const char *text)
 {
-	if (*text == '\0' || strlen(text) > 256)
-		return false;
-	return text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]%")] == '\0';
+	for (;; text++) {
+		size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+
+		if (n == 0 || n > 63 || text[0] == '-' || text[n - 1] == '-')
+			return false;
+		text += n;
+		if (*text == '\0')
+			return true;
+		if (*text != '.')
+			return false;
+	}
+}
+
+enum host_kind { HOST_NONE, HOST_NAME, HOST_ADDRESS };
+
+/* A host name, an IPv4 address, or an IPv6 address in brackets; never with a port (RFC 7151, 3.1). */
+static enum host_kind
+host_kind(const char *text)
+{
+	struct addr a;
+
+	if (strlen(text) > 255)
+		return HOST_NONE;
+	if (*text == '[')
+		return text[strlen(text) - 1] == ']' && addr_parse(&a, text, 0) == 0 ? HOST_ADDRESS : HOST_NONE;
+	if (text[strspn(text, "0123456789.")] == '\0')
+		return addr_parse(&a, text, 0) == 0 ? HOST_ADDRESS : HOST_NONE;
+	return name_like(text) ? HOST_NAME : HOST_NONE;
 }
 
 void
 verb_host(struct session *s, char *argument)
 {
+	enum host_kind kind = host_kind(argument);
+
 	if (s->user[0] != '\0')
 		reply(s, 503, "HOST must come before USER.");
-	else if (!host_like(argument))
+	else if (kind == HOST_NONE)
 		reply(s, 501, "That is no host name.");
 	else if (s->secure && s->host[0] != '\0' && !str_same(argument, s->host))
 		reply(s, 504, "The TLS session is for another host.");
-	else if (!tls_host_fits(s, argument))
-		reply(s, 504, "The certificate of this TLS session is not for that host.");
+	else if (kind == HOST_NAME && !tls_host_fits(s, argument))
+		reply(s, 504, s->secure ? "The certificate of this TLS session is not for that host." :
+		    "That host is not known here.");
 	else {
 		(void)str_copy(s->host, sizeof s->host, argument);
 		reply(s, 220, "Host accepted.");

@@ -11,13 +11,21 @@
 #include "daemon/worker/session.h"
 #include "daemon/worker/words.h"
 
-/* RFC 2428, 4: after EPSV ALL everything else that sets up a data connection is refused. */
+/*
+ * May a data connection be made this way?  Not when the settings switch it off (the agent would refuse it too, but only
+ * when the client has sent what it wants), nor after EPSV ALL (RFC 2428, 4).
+ */
 static bool
-only_epsv(struct session *s)
+way_is_open(struct session *s, unsigned off, bool epsv)
 {
-	if (s->data.all)
+	if ((s->flags & off) != 0)
+		reply(s, 502, "%s", off == LOGIN_NO_ACTIVE ? "Active mode is switched off here; use EPSV or PASV." :
+		    "Passive mode is switched off here; use EPRT or PORT.");
+	else if (s->data.all && !epsv)
 		reply(s, 503, "EPSV ALL was agreed: only EPSV is possible.");
-	return s->data.all;
+	else
+		return true;
+	return false;
 }
 
 static unsigned
@@ -67,7 +75,7 @@ verb_port(struct session *s, char *argument)
 	struct addr target;
 	uint8_t six[6];
 
-	if (only_epsv(s))
+	if (!way_is_open(s, LOGIN_NO_ACTIVE, false))
 		return;
 	if (!parse_port(argument, six)) {
 		reply(s, 501, "Usage: PORT h1,h2,h3,h4,p1,p2");
@@ -99,6 +107,9 @@ parse_eprt(char *text, struct addr *target)
 		return 501;
 	if (protocol != 1 && protocol != 2)
 		return 522;
+	/* The client's name for its own link says nothing here. */
+	if (protocol == 2)
+		field[1][strcspn(field[1], "%")] = '\0';
 	if (strspn(field[1], "0123456789abcdefABCDEF.:") != strlen(field[1]) || addr_parse(target, field[1], 0) != 0)
 		return 501;
 	if ((strchr(field[1], ':') != NULL) != (protocol == 2))
@@ -107,18 +118,27 @@ parse_eprt(char *text, struct addr *target)
 	return 0;
 }
 
+/* A link-local address has no meaning without its link, which is the one that the client came by. */
+static void
+take_scope(struct addr *target, const struct addr *peer)
+{
+	if (target->sa.sa_family == AF_INET6 && peer->sa.sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&target->in6.sin6_addr))
+		target->in6.sin6_scope_id = peer->in6.sin6_scope_id;
+}
+
 void
 verb_eprt(struct session *s, char *argument)
 {
 	struct addr target;
 	unsigned code;
 
-	if (only_epsv(s))
+	if (!way_is_open(s, LOGIN_NO_ACTIVE, false))
 		return;
 	code = parse_eprt(argument, &target);
-	if (code == 0)
+	if (code == 0) {
+		take_scope(&target, &s->peer);
 		take_target(s, &target);
-	else if (code == 522)
+	} else if (code == 522)
 		reply(s, 522, "That network protocol is not supported, use (%u).", own_protocol(s));
 	else
 		reply(s, 501, "Usage: EPRT |protocol|address|port|");
@@ -131,7 +151,7 @@ verb_pasv(struct session *s, char *argument)
 	in_port_t port;
 
 	(void)argument;
-	if (only_epsv(s) || !data_listen(s, 4))
+	if (!way_is_open(s, LOGIN_NO_PASSIVE, false) || !data_listen(s, 4))
 		return;
 	if (s->data.told.sa.sa_family != AF_INET) {
 		s->data.way = DATA_NONE;
@@ -148,6 +168,8 @@ verb_epsv(struct session *s, char *argument)
 {
 	uint64_t protocol = 0;
 
+	if (!way_is_open(s, LOGIN_NO_PASSIVE, true))
+		return;
 	if (str_same(argument, "ALL")) {
 		s->data.all = true;
 		reply(s, 200, "Only EPSV from now on.");
@@ -181,10 +203,6 @@ static const struct {
 void
 verb_type(struct session *s, char *argument)
 {
-	size_t n = strlen(argument);
-
-	while (n > 0 && argument[n - 1] == ' ')
-		argument[--n] = '\0';
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
 		if (!str_same(types[i].text, argument))
 			continue;
@@ -193,7 +211,6 @@ verb_type(struct session *s, char *argument)
 			return;
 		}
 		s->type = types[i].type;
-		s->restart = 0;
 		reply(s, 200, "Type is %s.", s->type == REP_ASCII ? "A" : "I");
 		return;
 	}

@@ -51,7 +51,10 @@ opts_mlst(struct session *s, char *value)
 	char text[256] = "";
 	struct piece p = { sizeof text, 0, text };
 
-	s->facts = feat_parse_facts(value);
+	if (!feat_parse_facts(value, &s->facts)) {
+		reply(s, 501, "Usage: OPTS MLST [fact;...]");
+		return;
+	}
 	feat_facts(&p, s->facts, false);
 	reply(s, 200, "MLST OPTS%s%s", *text == '\0' ? "" : " ", text);
 }

@@ -32,10 +32,14 @@ verb_site(struct session *s, char *argument)
 	name = words_plain(&argument);
 	v = name == NULL ? NULL : site_find(name, strlen(name));
 	if (v == NULL) {
-		reply(s, 504, "SITE HELP lists what there is.");
+		reply(s, 500, "Unknown command of SITE; SITE HELP lists what there is.");
 		return;
 	}
 	s->verb = v;
+	/* Numbers and names of commands, never names of files. */
+	if (v->argument == ARG_OPTIONAL)
+		for (size_t n = strlen(argument); n > 0 && argument[n - 1] == ' ';)
+			argument[--n] = '\0';
 	if (session_argument_fits(s, v, argument))
 		v->handler(s, argument);
 	else

@@ -283,5 +283,7 @@ tls_serve_implicit(struct session *s)
 bool
 tls_host_fits(const struct session *s, const char *host)
 {
-	return !s->secure || tls_profile_serves(tls.profile, host);
+	const struct tls_profile *p = s->secure ? tls.profile : profile_of(s);
+
+	return p == NULL || tls_profile_serves(p, host);
 }

@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "common/str.h"
 #include "daemon/worker/ask.h"
@@ -21,12 +22,25 @@ forget_position(struct session *s)
 	s->range_last = -1;
 }
 
+/* REST and RANG are taken in binary mode; TYPE A that came later cannot count the bytes of converted text. */
+static bool
+position_fits(struct session *s)
+{
+	if ((s->restart == 0 && s->range_last < 0) || !s->convert || s->type != REP_ASCII)
+		return true;
+	forget_position(s);
+	reply(s, 503, "In ASCII mode a transfer cannot begin in the middle.");
+	return false;
+}
+
 void
 verb_retr(struct session *s, char *argument)
 {
 	struct download d = { .name = argument };
 	struct msg_retrieve *const body = session_request(s);
 
+	if (!position_fits(s))
+		return;
 	d.first = (uint64_t)(s->restart != 0 ? s->restart : s->range_first);
 	(void)str_copy(body->path, sizeof body->path, argument);
 	body->offset = d.first;
@@ -48,6 +62,8 @@ receive(struct session *s, enum msg_type type, const void *body, const char *nam
 	char final[1025];
 	struct upload u = { .name = name, .unique = unique };
 
+	if (!position_fits(s))
+		return;
 	if (s->range_last >= 0) {
 		reply(s, 503, "RANG is for RETR and HASH; take it back with RANG 1 0.");
 		return;
@@ -91,12 +107,16 @@ verb_stou(struct session *s, char *argument)
 	receive(s, MSG_STORE_UNIQUE, body, argument, true);
 }
 
-/* Appending has a place of its own: an offset given by REST is not used. */
+/* RFC 3659, 5.3: after REST it "MUST act identically to STOR", and is decided as that. */
 void
 verb_appe(struct session *s, char *argument)
 {
 	struct msg_append *const body = session_request(s);
 
+	if (s->restart != 0) {
+		verb_stor(s, argument);
+		return;
+	}
 	(void)str_copy(body->path, sizeof body->path, argument);
 	body->announced = (uint64_t)s->allocated;
 	receive(s, MSG_APPEND, body, argument, false);

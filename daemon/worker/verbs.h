@@ -22,7 +22,9 @@ enum verb_states {
 	AFTER	= 1 << 1,
 	BOTH	= BEFORE | AFTER,
 	DATA	= 1 << 2,
-	NOW	= 1 << 3
+	NOW	= 1 << 3,
+	KEEP	= 1 << 4,
+	TRIM	= 1 << 5
 };
 
 enum verb_argument { ARG_NONE, ARG_IGNORED, ARG_OPTIONAL, ARG_REQUIRED, ARG_PATH, ARG_NUMBER, ARG_SECRET };

@@ -25,6 +25,7 @@ userlist_enable=YES
 userlist_deny=NO
 userlist_file={dir}/user_list
 pam_service_name=vsftpd
+pasv_enable=NO
 pasv_min_port=40000
 pasv_max_port=40999
 pasv_address=203.0.113.7
@@ -148,11 +149,11 @@ def test_vsftpd(tmp_path):
     (tmp_path / "banner").write_text("Welcome\nto this machine\n")
     told, lost, ours = imported(tmp_path, "vsftpd", VSFTPD)
     assert lost == {"tcp_wrappers", "deny_file", "no_such_thing"}
-    assert any(x["name"] == "tcp_wrappers" and x["line"] == 34 for x in told["lost"])
+    assert any(x["name"] == "tcp_wrappers" and x["line"] == 35 for x in told["lost"])
     assert "allow_writeable_chroot" in {x["name"] for x in told["unneeded"]}
     s = sections(told["configuration"])
     assert s["server"] | {"accounts": "pam", "default_layer": "posix1e", "umask": "027", "jail": "yes", "pam_service": "vsftpd",
-                          "passive_ports": "40000-40999", "passive_address": "203.0.113.7", "max_sessions": "200", "active_port": "20",
+                          "passive_mode": "no", "passive_ports": "40000-40999", "passive_address": "203.0.113.7", "max_sessions": "200", "active_port": "20",
                           "max_sessions_per_address": "5", "idle_timeout": "600", "rate_up": "50000", "rate_down": "50000",
                           "home": "/srv/ftp/${USER}/files", "xferlog": "/var/log/vsftpd.xfer", "allowed_users": "alice, bob",
                           "directory_message_file": ".message", "list_owner": "session", "banner": "Welcome"} == s["server"]

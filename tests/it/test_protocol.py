@@ -62,7 +62,11 @@ CODES = [
     ("EPRT |1|127.0.0.1|", 530, 501), ("EPRT |3|127.0.0.1|5000|", 530, 522), ("EPSV 2", 530, 522), ("EPSV 9", 530, 522),
     ("EPSV x", 530, 501), ("EPSV", 530, 229), ("EPSV 1", 530, 229),
     ("FEAT", 211, 211), ("HASH missing", 530, 550), ("HELP", 214, 214), ("HELP RETR", 214, 214), ("HELP nonsense", 501, 501),
-    ("HOST localhost", 220, 503), ("LANG EN", 200, 200), ("LANG FR", 504, 504),
+    ("HOST localhost", 220, 503), ("HOST localhost ", 220, 503), ("HOST localhost:21", 501, 503), ("HOST [::1]", 220, 503),
+    ("HOST [::1]:21", 501, 503), ("HOST ::1", 501, 503), ("HOST 127.0.0.1", 220, 503), ("HOST 127.0.0.1:21", 501, 503),
+    ("HOST 127.0.0.256", 501, 503), ("HOST a..b", 501, 503), ("HOST -a", 501, 503), ("HOST a b", 501, 503), ("HOST a/b", 501, 503),
+    ("HOST .", 501, 503), ("HOST []", 501, 503), ("HOST [127.0.0.1]", 501, 503), ("HOST " + "a" * 64, 501, 503), ("HOST", 501, 503),
+    ("LANG EN", 200, 200), ("LANG FR", 504, 504),
     ("LIST", 530, 425), ("MLSD", 530, 425), ("NLST", 530, 425), ("STOU", 530, 425), ("RETR f", 530, 425), ("STOR f", 530, 425),
     ("RETR", 530, 501), ("STOR", 530, 501),
     ("MDTM", 530, 501), ("MDTM missing", 530, 550), ("MFMT", 530, 501), ("MFMT 20200101000000 missing", 530, 550),
@@ -71,12 +75,19 @@ CODES = [
     ("MODE S", 200, 200), ("MODE s", 200, 200), ("MODE B", 504, 504), ("MODE C", 504, 504), ("MODE", 501, 501),
     ("NOOP", 200, 200), ("NOOP anything", 200, 200), ("noop", 200, 200),
     ("OPTS UTF8 ON", 200, 200), ("OPTS UTF8", 200, 200), ("OPTS UTF8 OFF", 200, 200), ("OPTS MLST type;size;", 200, 200),
+    ("OPTS MLST", 200, 200), ("OPTS MLST size", 501, 501),
+    ("OPTS MLST type;size", 501, 501), ("OPTS MLST ;", 501, 501), ("OPTS MLST type;;size;", 501, 501), ("OPTS MLST ty pe;", 501, 501),
+    ("OPTS MLST type; size;", 501, 501), ("OPTS MLST type=1;", 501, 501), ("OPTS MLST nonsense;", 200, 200),
     ("OPTS nonsense", 501, 501), ("OPTS", 501, 501),
-    ("PASV", 530, 227), ("PASV x", 530, 501), ("PORT", 530, 501), ("PORT 1,2,3", 530, 501), ("PORT 127,0,0,1,300,1", 530, 501),
-    ("PWD", 530, 257), ("XPWD", 530, 257), ("RANG 1 0", 530, 350), ("RANG 5 2", 530, 501), ("REST 0", 530, 350),
+    ("PASV", 530, 227), ("PASV ", 530, 227), ("EPSV ", 530, 229), ("EPSV 1 ", 530, 229), ("STAT  ", 211, 211), ("PWD ", 530, 257),
+    ("CDUP ", 530, 250), ("FEAT ", 211, 211), ("SYST ", 215, 215), ("HELP ", 214, 214), ("HELP RETR ", 214, 214), ("MLST ", 530, 250),
+    ("AVBL ", 530, 213), ("TYPE I ", 200, 200), ("STRU F ", 200, 200), ("MODE S ", 200, 200), ("ALLO 0 ", 200, 200), ("LANG EN ", 200, 200),
+    ("OPTS UTF8 ON ", 200, 200), ("PBSZ 0 ", 503, 503), ("ABOR ", 530, 226), ("SITE ", 530, 501), ("REIN ", 220, (220, 502)),
+    ("PASV x", 530, 501), ("PORT", 530, 501), ("PORT 1,2,3", 530, 501), ("PORT 127,0,0,1,300,1", 530, 501),
+    ("PWD", 530, 257), ("XPWD", 530, 257), ("RANG 1 0", 530, 350), ("RANG 5 2", 530, 501), ("REST 0", 530, 350), ("REST 0 ", 530, 350), ("REST 0 x", 530, 501), ("RANG 1 0 ", 530, 350),
     ("REST -1", 530, 501), ("REST x", 530, 501), ("REST 99999999999999999999", 530, 501),
     ("RMD", 530, 501), ("RMD missing", 530, 550), ("XRMD missing", 530, 550), ("RNFR missing", 530, 550), ("RNTO x", 530, 503),
-    ("SITE HELP", 530, 214), ("SITE nonsense", 530, 504), ("SITE", 530, 501), ("SIZE", 530, 501), ("SIZE missing", 530, 550),
+    ("SITE HELP", 530, 214), ("SITE nonsense", 530, 500), ("SITE HELP ", 530, 214), ("SITE UMASK 022 ", 530, 200), ("SITE", 530, 501), ("SIZE", 530, 501), ("SIZE missing", 530, 550),
     ("SIZE /", 530, 550), ("SMNT x", 530, 502), ("STAT", 211, 211), ("STAT /", 530, 213), ("STAT missing", 530, 550),
     ("STRU F", 200, 200), ("STRU f", 200, 200), ("STRU R", 504, 504), ("STRU P", 504, 504), ("SYST", 215, 215),
     ("USER", 501, 501), ("XCRC missing", 530, 550), ("XMD5 missing", 530, 550), ("XSHA missing", 530, 550),
@@ -422,10 +433,41 @@ def test_offsets(server, raw):
     raw.cmd("REST 2")
     assert raw.put("STOU", b"x") == 503
     raw.cmd("REST 1")
-    assert raw.put("APPE f", b"XY") == 226 and read(server, "f") == b"012abcXY"
+    assert raw.put("APPE f", b"XY") == 226 and read(server, "f") == b"0XY", "RFC 3659, 5.3: as STOR"
+    raw.cmd("REST 4")
+    assert raw.put("APPE f", b"XY") == 554 and read(server, "f") == b"0XY"
+    assert raw.put("APPE f", b"Z") == 226 and read(server, "f") == b"0XYZ", "an offset holds for one transfer"
     raw.cmd("REST 3")
     raw.fetch("LIST")
-    assert raw.fetch("RETR f") == (b"012abcXY", 226)
+    assert raw.fetch("RETR f") == (b"0XYZ", 226)
+
+
+@pytest.mark.parametrize("between", ["TYPE I", "TYPE A", "SIZE kept", "CWD /", "NOOP", "PWD", "STRU F", "MDTM kept", "STAT", "ALLO 3"])
+def test_an_offset_survives_what_is_no_transfer(server, raw, between):
+    write(server, "kept", b"0123456789")
+    for order in ("REST between EPSV", "REST EPSV between", "EPSV REST between"):
+        data = None
+        for step in order.split():
+            if step == "EPSV":
+                data = raw.passive()
+            elif step == "REST":
+                assert raw.cmd("REST 4")[0] == 350
+            else:
+                assert raw.cmd(between)[0] < 300
+        assert raw.cmd("RETR kept")[0] == 150
+        assert read_all(data) == b"456789", (order, between)
+        assert raw.reply()[0] == 226
+
+
+def test_an_offset_is_not_silently_forgotten_in_ascii_mode(serve):
+    server = serve("ascii = on")
+    write(server, "f", b"0123456789")
+    r = server.raw().login()
+    for verb in ("RETR", "STOR", "APPE"):
+        assert r.cmd("TYPE I")[0] == 200 and r.cmd("REST 4")[0] == 350 and r.cmd("TYPE A")[0] == 200
+        assert r.put(f"{verb} f", b"") == 503
+        assert read(server, "f") == b"0123456789"
+    assert r.fetch("RETR f") == (b"0123456789", 226)
 
 
 def test_ranges_and_checksums(server, raw):
@@ -462,11 +504,22 @@ def test_appe_stou_and_rename(server, raw):
     assert read(server, name) == b"unique"
     assert raw.cmd(f"RNFR {name}")[0] == 350 and raw.cmd("RNTO renamed")[0] == 250
     assert raw.cmd("RNTO again")[0] == 503
-    assert raw.cmd("RNFR renamed")[0] == 350 and raw.cmd("NOOP")[0] == 200
-    assert raw.cmd("RNTO late")[0] in (250, 503)
-    for name in ("renamed", "late"):
-        raw.cmd(f"DELE {name}")
+    assert raw.cmd("DELE renamed")[0] == 250
     assert not os.path.exists(home(server, "renamed"))
+
+
+@pytest.mark.parametrize("line, code", [
+    ("NOOP", 250), ("NOOP x", 250), ("PWD", 503), ("TYPE I", 503), ("STAT", 503), ("ABOR", 503), ("CWD /", 503), ("SIZE from", 503),
+    ("RNFR missing", 503), ("NONSENSE", 503), ("RNTO", 503), ("HELP", 503), ("SITE UMASK", 503), ("EPSV", 503), ("LIST", 503),
+    ("MKD a\0b", 503), ("X" * 9000, 503), ("REST 0", 503), ("OPTS UTF8 ON", 503), ("USER alice", 503)])
+def test_what_may_come_between_rnfr_and_rnto(server, raw, line, code):
+    write(server, "from", b"x")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(home(server, "to"))
+    assert raw.cmd("RNFR from")[0] == 350
+    raw.cmd(line)
+    assert raw.cmd("RNTO to")[0] == code
+    assert os.path.exists(home(server, "to")) == (code == 250)
 
 
 def test_times_and_facts(server, raw):
@@ -485,6 +538,9 @@ def test_times_and_facts(server, raw):
     assert re.search(r"\r\n [^ ]*;modify=20030405060708;[^ ]* /t\r\n250 ", text, re.I), text
     assert raw.cmd("OPTS MLST size;")[1].startswith("200 MLST OPTS size;")
     assert raw.cmd("MLST t")[1].split("\r\n")[1].lower() == " size=1; /t"
+    assert raw.cmd("OPTS MLST type;size")[0] == 501
+    assert raw.cmd("MLST t")[1].split("\r\n")[1].lower() == " size=1; /t", "what is refused changes nothing"
+    assert raw.cmd("OPTS MLST")[1] == "200 MLST OPTS\r\n"
 
 
 def test_site_commands(server, raw):
@@ -614,6 +670,71 @@ def test_active_mode(server, raw, form):
     code = raw.cmd("RETR f")[0]
     assert (raw.reply()[0] if code == 150 else code) in (425, 426), "nobody listens there any more"
     assert raw.cmd("NOOP")[0] == 200
+
+
+def test_either_way_of_data_connections_can_be_switched_off(serve):
+    accounts = "".join(f"[account {name}]\npassword = {{CLEAR}}{name}\nhome = {{dir}}\nrun_as = nobody\n{way}_mode = no\n"
+                       for name, way in (("calls", "active"), ("waits", "passive")))
+    server = serve(sections=accounts)
+    r = server.raw().login("calls")
+    for line in ("PORT 127,0,0,1,200,1", "EPRT |1|127.0.0.1|51201|"):
+        code, text = r.cmd(line)
+        assert code == 502 and "Active mode" in text, text
+    assert r.cmd("LIST")[0] == 425
+    features = r.cmd("FEAT")[1]
+    assert " EPSV" in features and " EPRT" not in features
+    assert r.fetch("NLST")[1] == 226
+    r = server.raw().login("waits")
+    for line in ("PASV", "EPSV", "EPSV 1", "EPSV ALL"):
+        code, text = r.cmd(line)
+        assert code == 502 and "Passive mode" in text, text
+    features = r.cmd("FEAT")[1]
+    assert " EPSV" not in features and " EPRT" in features
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        s.settimeout(PATIENCE)
+        assert r.cmd(f"EPRT |1|127.0.0.1|{s.getsockname()[1]}|")[0] == 200
+        r.send("NLST\r\n")
+        s.accept()[0].close()
+        assert [r.reply()[0], r.reply()[0]] == [150, 226]
+
+
+def link_local():
+    """An IPv6 address that means something on one link only, and that link's number; None: this machine has none."""
+    with contextlib.suppress(OSError), open("/proc/net/if_inet6") as f:
+        for line in f:
+            word = line.split()
+            if word[0].startswith("fe80"):
+                address = ":".join(word[0][i:i + 4] for i in range(0, 32, 4))
+                return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, address)), int(word[1], 16)
+    return None
+
+
+def test_eprt_on_a_link(serve):
+    if link_local() is None:
+        pytest.skip("no interface has a link-local address")
+    address, scope = link_local()
+    port = free_port("::1")
+    server = serve(sections=f"[listener six]\nlisten = [::]:{port}\n")
+    write(server, "f", b"content")
+    r = Raw.__new__(Raw)
+    r.sock = socket.socket(socket.AF_INET6)
+    r.sock.settimeout(PATIENCE)
+    r.sock.connect((address, port, 0, scope))
+    r.file = r.sock.makefile("rb")
+    r.login()
+    for written in (address, address + "%en0"):
+        with socket.socket(socket.AF_INET6) as s:
+            s.bind((address, 0, 0, scope))
+            s.listen()
+            s.settimeout(PATIENCE)
+            code, text = r.cmd(f"EPRT |2|{written}|{s.getsockname()[1]}|")
+            assert code == 200, text
+            r.send("RETR f\r\n")
+            with s.accept()[0] as data:
+                assert r.reply()[0] == 150 and data.recv(100) == b"content"
+            assert r.reply()[0] == 226
+    assert r.cmd("EPRT |2|fe80::dead:beef|5000|")[0] == 501
+    r.close()
 
 
 def six():

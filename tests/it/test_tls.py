@@ -196,6 +196,11 @@ def test_host_and_sni(tls):
     assert r.cmd(f"HOST {NAME}")[0] == 220
     r = tls.secured(c)
     assert r.cmd("HOST other.example.org")[0] == 504
+    r = tls.raw()
+    assert r.reply()[0] == 220
+    assert r.cmd("HOST other.example.org")[0] == 504, "the names that are known are those of the certificates, in clear as well"
+    assert r.cmd(f"HOST {NAME}")[0] == 220
+    assert r.cmd("HOST 127.0.0.1")[0] == 220
 
 
 @pytest.mark.parametrize("offer,good", [(["ftp"], True), (["http/1.1"], False), (["h2", "imap"], False)])

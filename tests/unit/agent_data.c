@@ -297,6 +297,18 @@ START_TEST(active_mode_can_be_off)
 }
 END_TEST
 
+START_TEST(passive_mode_can_be_off)
+{
+	struct msg_listen m = { .family = 0 };
+
+	agent_test_make();
+	at->settings = "passive_mode=no\n";
+	agent_test_start();
+	expect_failed(MSG_LISTEN, &m, FAIL_ARGUMENT, 0);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
 Suite *
 agent_data_suite(void)
 {
@@ -312,6 +324,7 @@ agent_data_suite(void)
 	tcase_add_test(c, foreign_addresses_and_low_ports_are_refused);
 	tcase_add_test(c, trusted_networks_may_be_named);
 	tcase_add_test(c, active_mode_can_be_off);
+	tcase_add_test(c, passive_mode_can_be_off);
 	suite_add_tcase(s, c);
 	return s;
 }

@@ -78,9 +78,14 @@ START_TEST(facts)
 	char text[256] = "";
 	struct piece p = { sizeof text, 0, text };
 
-	ck_assert_uint_eq(feat_parse_facts("Size;TYPE;nonsense;UNIX.mode"), FACT_SIZE | FACT_TYPE | FACT_MODE);
-	ck_assert_uint_eq(feat_parse_facts(""), 0);
-	ck_assert_uint_eq(feat_parse_facts(";;;"), 0);
+	static const char *const broken[] = { ";", ";;;", "size", "type;size", "ty pe;", "type=;", "type;;", " type;", "*;", "\xff;" };
+	uint32_t mask = FACT_PERM;
+
+	for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++)
+		ck_assert_msg(!feat_parse_facts(broken[i], &mask) && mask == FACT_PERM, "%s", broken[i]);
+	ck_assert(feat_parse_facts("Size;TYPE;nonsense;UNIX.mode;", &mask));
+	ck_assert_uint_eq(mask, FACT_SIZE | FACT_TYPE | FACT_MODE);
+	ck_assert(feat_parse_facts("", &mask) && mask == 0);
 	feat_facts(&p, FACT_TYPE | FACT_SIZE, false);
 	ck_assert_str_eq(text, "type;size;");
 }
