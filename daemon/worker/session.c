@@ -207,8 +207,8 @@ session_argument_fits(struct session *s, const struct verb *v, const char *argum
 }
 
 /*
- * Blanks that clients send by mistake: nothing but blanks is no argument where none is needed ("LIST "), and those at the
- * end count only where the row does not say otherwise: names may end with them.
+ * Blanks that clients send by mistake: nothing but blanks is no argument where none is needed ("LIST "), and those at
+ * the end are dropped where the row says so: names may end with them.
  */
 static void
 strip_blanks(const struct verb *v, char *argument)
@@ -238,7 +238,7 @@ gates_open(struct session *s, const struct verb *v, const char *argument)
 	return false;
 }
 
-/* RFC 959, 4.1.3: RNFR "must be immediately followed" by RNTO. What a timer of the client sends is no change of mind. */
+/* RFC 959, 4.1.3: RNFR "must be immediately followed" by RNTO. What a client's timer sends is no change of mind. */
 static bool
 follows_rename(const struct verb *v)
 {

@@ -122,7 +122,8 @@ parse_eprt(char *text, struct addr *target)
 static void
 take_scope(struct addr *target, const struct addr *peer)
 {
-	if (target->sa.sa_family == AF_INET6 && peer->sa.sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&target->in6.sin6_addr))
+	if (target->sa.sa_family == AF_INET6 && peer->sa.sa_family == AF_INET6 &&
+	    IN6_IS_ADDR_LINKLOCAL(&target->in6.sin6_addr))
 		target->in6.sin6_scope_id = peer->in6.sin6_scope_id;
 }
 
