@@ -25,9 +25,16 @@ struct tls_link {
 	bool receiving;
 	bool in_kernel;		/* OpenSSL has the socket itself, and the kernel's TLS if it can be had */
 	bool peer_closed;	/* its closing message has come */
+	bool offered;		/* it showed a ticket of any origin */
+	bool numbered;		/* or the number of a session, if TLS 1.2 was spoken */
 	uint32_t serial;	/* of the ticket of this session that it showed, 0: none */
 	bool from_control;	/* which had given that ticket */
+	bool trusted;		/* it goes back to the control connection */
 	bool expired;		/* that ticket is too old */
+	int64_t age_s;		/* of that ticket */
+	uint32_t given;		/* serial of the last ticket that this connection gave, 0: none */
+	bool refused;		/* by tls_link_judge() */
+	bool torn;		/* the peer reset it */
 	uint8_t *file;		/* READ_FILE bytes, mapped at the first use */
 	size_t put_off;		/* bytes of it that OpenSSL could not write yet and insists on */
 };
@@ -37,6 +44,8 @@ struct tls_link {
  * certificate forbids the data connection's use.
  */
 int tls_link_judge(struct tls_link *);
+/* The connection ends: what that means for later ones. Before its SSL is freed. */
+void tls_link_ended(const struct tls_link *);
 /* Logs why it has not. */
 void tls_link_failed(const struct tls_link *, int code);
 

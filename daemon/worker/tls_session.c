@@ -41,16 +41,58 @@ choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len, con
 struct mark {
 	uint8_t binding[TLS_BINDING];
 	uint32_t serial;
-	uint32_t from_control;
+	uint8_t from_control, trusted, unused[2];
 };
+
+/* What the client's certificate says; *len 0 when there is none. The caller frees it. */
+static uint8_t *
+peer_certificate(SSL *ssl, size_t *len)
+{
+	X509 *x = SSL_get0_peer_certificate(ssl);
+
+	*len = 0;
+	return x == NULL ? NULL : tls_identity(x, len);
+}
+
+/* Who showed a certificate on the control connection shows the same one on data connections, or resumes. */
+static bool
+same_client(const struct tls_link *l)
+{
+	const struct tls_session *t = l->session;
+	size_t len;
+	uint8_t *shown;
+	bool same;
+
+	if (t->certificate == NULL || (SSL_session_reused(l->ssl) == 1 && l->trusted))
+		return true;
+	shown = peer_certificate(l->ssl, &len);
+	same = shown != NULL && len == t->certificate_len && memcmp(shown, t->certificate, len) == 0;
+	free(shown);
+	return same;
+}
+
+/*
+ * Tickets leave before the connection is judged, those of strangers too.  They prove nothing later: only what goes
+ * back to the control connection does, or to the handshake that a client whose tickets had all expired had to make.
+ */
+static bool
+proves_something(const struct tls_link *l)
+{
+	if (!l->data)
+		return true;
+	if (SSL_session_reused(l->ssl) == 1)
+		return l->trusted;
+	return tls_reuse_outlived(&l->session->reuse, l->expired, clock_ms()) && same_client(l);
+}
 
 static int
 mark_ticket(SSL *ssl, void *context)
 {
-	const struct tls_link *l = SSL_get_app_data(ssl);
-	struct mark m = { .serial = ++l->session->serial, .from_control = !l->data };
+	struct tls_link *l = SSL_get_app_data(ssl);
+	struct mark m = { .serial = ++l->session->serial, .from_control = !l->data, .trusted = proves_something(l) };
 
 	(void)context;
+	l->given = m.serial;
 	memcpy(m.binding, l->session->binding, TLS_BINDING);
 	return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &m, sizeof m);
 }
@@ -65,6 +107,7 @@ judge_ticket(SSL *ssl, SSL_SESSION *ss, const unsigned char *name, size_t name_l
 	size_t len;
 
 	(void)name, (void)name_len, (void)context;
+	l->offered = l->offered || status != SSL_TICKET_EMPTY;
 	if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
 	if (SSL_SESSION_get0_ticket_appdata(ss, &mark, &len) != 1 || len != sizeof m)
@@ -74,14 +117,32 @@ judge_ticket(SSL *ssl, SSL_SESSION *ss, const unsigned char *name, size_t name_l
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
 	l->serial = m.serial;
 	l->from_control = m.from_control;
-	l->expired = (int64_t)SSL_SESSION_get_time(ss) + SSL_SESSION_get_timeout(ss) < (int64_t)time(NULL);
+	l->trusted = m.trusted;
+	l->age_s = (int64_t)time(NULL) - (int64_t)SSL_SESSION_get_time(ss);
+	l->expired = l->age_s > (int64_t)SSL_SESSION_get_timeout(ss);
 	/* A ticket may come twice: without early data nothing can be replayed. Each use gives a fresh one. */
 	return SSL_TICKET_RETURN_USE_RENEW;
+}
+
+/* A session number without a ticket: clients of TLS 1.2 that know no tickets. In TLS 1.3 it means nothing. */
+static int
+note_session_number(SSL *ssl, int *alert, void *context)
+{
+	struct tls_link *l = SSL_get_app_data(ssl);
+	const unsigned char *number, *ticket;
+	size_t len;
+
+	(void)alert, (void)context;
+	l->numbered = SSL_client_hello_get0_session_id(ssl, &number) > 0;
+	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_psk, &ticket, &len) == 1)
+		l->offered = true;
+	return SSL_CLIENT_HELLO_SUCCESS;
 }
 
 void
 tls_stream_prepare(SSL_CTX *ctx)
 {
+	SSL_CTX_set_client_hello_cb(ctx, note_session_number, NULL);
 	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
 	(void)SSL_CTX_set_session_ticket_cb(ctx, mark_ticket, judge_ticket, NULL);
 }
@@ -134,16 +195,6 @@ tls_session_end(struct tls_session *t)
 }
 
 /* -------------------------------------------------------- after a handshake */
-
-/* What the client's certificate says; *len 0 when there is none. The caller frees it. */
-static uint8_t *
-peer_certificate(SSL *ssl, size_t *len)
-{
-	X509 *x = SSL_get0_peer_certificate(ssl);
-
-	*len = 0;
-	return x == NULL ? NULL : tls_identity(x, len);
-}
 
 static void
 log_control(const struct tls_session *t)
@@ -205,35 +256,30 @@ note_control(struct tls_link *l)
 		t->secured(t);
 }
 
-/* Who logged in with a certificate shows the same one on data connections, or resumes. */
-static bool
-same_client(const struct tls_link *l)
+static struct tls_reuse_facts
+facts_of(const struct tls_link *l)
 {
-	const struct tls_session *t = l->session;
-	size_t len;
-	uint8_t *shown;
-	bool same;
+	const bool old = SSL_version(l->ssl) < TLS1_3_VERSION, resumed = SSL_session_reused(l->ssl) == 1;
 
-	if (t->certificate == NULL || SSL_session_reused(l->ssl) == 1)
-		return true;
-	shown = peer_certificate(l->ssl, &len);
-	same = shown != NULL && len == t->certificate_len && memcmp(shown, t->certificate, len) == 0;
-	free(shown);
-	return same;
+	return (struct tls_reuse_facts){
+		.resumed = resumed,
+		/* Without a ticket it was found by its number, where refused ones are not kept. */
+		.trusted = l->trusted || (resumed && l->serial == 0),
+		.offered = l->offered || (old && l->numbered),
+		.from_control = l->from_control,
+		.no_ticket = l->given == 0,
+		.serial = l->serial,
+		.age_ms = l->age_s * 1000,
+		.expired = l->expired,
+		.now_ms = clock_ms()
+	};
 }
 
 static int
 judge_data(struct tls_link *l)
 {
 	struct tls_session *t = l->session;
-	struct tls_reuse_facts f = {
-		.resumed = SSL_session_reused(l->ssl) == 1,
-		.from_control = l->from_control,
-		.no_ticket = l->receiving,
-		.serial = l->serial,
-		.expired = l->expired,
-		.now_ms = clock_ms()
-	};
+	const struct tls_reuse_facts f = facts_of(l);
 	const bool good = tls_reuse_judge(&t->reuse, &f);
 
 	/* It leaves with the next reply, in front of it: later it would surprise clients that expect silence. */
@@ -248,17 +294,33 @@ judge_data(struct tls_link *l)
 			log_not_resuming(t);
 		return 0;
 	}
+	(void)SSL_CTX_remove_session(t->profile->ctx, SSL_get_session(l->ssl));
 	(void)str_copy(t->problem, sizeof t->problem, t->refusal);
 	if (t->refused != NULL)
 		t->refused(t);
 	return SP_EDENIED;
 }
 
+void
+tls_link_ended(const struct tls_link *l)
+{
+	const bool in_order = l->phase == PHASE_CLOSED && !l->torn && (l->peer_closed || !l->receiving);
+
+	/* A handshake that failed without a ticket of ours may have been anybody's. */
+	if (!l->data || l->refused || (!SSL_is_init_finished(l->ssl) && l->serial == 0))
+		return;
+	tls_reuse_ended(&l->session->reuse, in_order, l->given);
+}
+
 int
 tls_link_judge(struct tls_link *l)
 {
-	if (l->data)
-		return judge_data(l);
+	if (l->data) {
+		const int r = judge_data(l);
+
+		l->refused = r != 0;
+		return r;
+	}
 	note_control(l);
 	return 0;
 }

@@ -262,6 +262,7 @@ await_close(struct stream *st)
 		if (r == -EAGAIN)
 			return r;
 		/* An end of any kind is one: everything of ours has been taken by the kernel. */
+		l->torn = r != 0 && r != SP_ETRUNC;
 		l->phase = PHASE_CLOSED;
 		return 0;
 	}
@@ -313,6 +314,7 @@ tls_release(struct stream *st)
 {
 	struct tls_link *l = st->state;
 
+	tls_link_ended(l);
 	if (l->session->control == l->ssl)
 		l->session->control = NULL;
 	/* Without this OpenSSL takes a session for broken and forgets it. */

@@ -3,6 +3,7 @@ import contextlib
 import ftplib
 import io
 import os
+import random
 import shutil
 import signal
 import socket
@@ -317,14 +318,111 @@ def test_stolen_ticket(version):
         assert strict_list(second, second.sock.session)[0] == 226
 
 
-def test_adaptive(tls):
-    r = tls.logged_in()
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_adaptive(tls, version):
+    r = tls.logged_in(tls.context(version))
     assert strict_list(r, None)[0] == 226
     for _ in range(3):
         assert strict_list(r, r.sock.session)[0] == 226
-    code, text = strict_list(r, None)
-    assert code == 522 and "session_reuse = adaptive" in text
+    # The client has its ticket: who has none is somebody else, however often they try.
+    for _ in range(3):
+        code, text = strict_list(r, None)
+        assert code == 522 and "session_reuse = adaptive" in text
     assert strict_list(r, r.sock.session)[0] == 226
+    assert strict_list(r, None)[0] == 522
+
+
+def test_adaptive_takes_any_ticket_for_a_cache(tls):
+    c = tls.context()
+    first, second = tls.logged_in(c), tls.logged_in(c)
+    for _ in range(4):
+        assert strict_list(first, first.sock.session)[0] == 226
+    assert strict_list(first, second.sock.session)[0] == 226
+    assert strict_list(first, None)[0] == 226
+
+
+class Cache:
+    """A client's cache of tickets, as several control connections share it."""
+
+    def __init__(self, once):
+        self.once, self.held = once, []
+
+    def get(self):
+        if not self.held:
+            return None
+        return self.held.pop() if self.once else self.held[-1]
+
+    def put(self, session):
+        self.held.append(session)
+
+
+def cached_transfer(r, cache, command, content=None):
+    plain = r.passive()
+    assert r.cmd(command)[0] == 150
+    data = r.context.wrap_socket(plain, session=cache.get(), suppress_ragged_eofs=False)
+    if content is None:
+        read_all_tls(data)
+    else:
+        data.sendall(content)
+    if content is None or data.version() == "TLSv1.2":
+        cache.put(data.session)
+    with contextlib.suppress(ssl.SSLError, OSError):
+        data.unwrap().close()
+    return r.reply()
+
+
+@pytest.mark.parametrize("once", [True, False])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_adaptive_with_a_shared_cache(tls, version, once):
+    """Four sessions of one client, at each other's tickets: downloads that bring some, uploads and appends that do not."""
+    c = tls.context(version)
+    sessions, cache = [tls.logged_in(c) for _ in range(4)], Cache(once)
+    for r in sessions:
+        cache.put(r.sock.session)
+    steps = random.Random(8)
+    for i in range(80):
+        command = steps.choice(["MLSD", "LIST", f"STOR shared{i % 5}", "APPE shared-log"])
+        code, text = cached_transfer(steps.choice(sessions), cache, command, None if command[0] in "ML" else b"x" * 100)
+        assert code == 226, (i, command, text)
+        # What a cache does when it is full, or after an error of some other connection.
+        if steps.random() < 0.1:
+            cache.held.clear()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_adaptive_forgives_tickets_thrown_away(tls, version):
+    """An upload that was cut: the library takes the session for broken, and has none for the next one."""
+    r = tls.logged_in(tls.context(version))
+    for _ in range(4):
+        assert strict_list(r, r.sock.session)[0] == 226
+    assert upload(r, "cut-short", b"x" * 1000, cut)[0] == 426
+    assert strict_list(r, None)[0] == 226
+
+
+def test_adaptive_knows_that_tickets_grow_old():
+    with running(tls="ticket_lifetime = 4") as s:
+        r = s.logged_in()
+        for _ in range(3):
+            assert strict_list(r, r.sock.session)[0] == 226
+        time.sleep(2.5)
+        assert strict_list(r, None)[0] == 226
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_strict_is_not_passed_by_coming_back(version):
+    """A stranger is refused; the handshake has left it a ticket. That must not open the next data connection."""
+    with running(tls="session_reuse = strict") as s:
+        r = s.logged_in(s.context(version))
+        plain = r.passive()
+        assert r.cmd("LIST")[0] == 150
+        stranger = r.context.wrap_socket(plain, suppress_ragged_eofs=False)
+        with contextlib.suppress(ssl.SSLError, OSError):
+            stranger.recv(1)
+        loot = stranger.session
+        assert loot is not None
+        assert r.reply()[0] == 522
+        assert strict_list(r, loot)[0] == 522
+        assert strict_list(r, r.sock.session)[0] == 226
 
 
 def test_session_outlives_its_tickets():

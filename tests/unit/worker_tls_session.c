@@ -87,6 +87,39 @@ START_TEST(one_ticket_many_times)
 }
 END_TEST
 
+/* A stranger that was refused comes back with the ticket, or the session's number, that its handshake left it. */
+START_TEST(refused_connections_gain_nothing)
+{
+	struct tls_server v;
+	struct tls_line control, l;
+	SSL_CTX *ctx;
+	SSL_SESSION *s, *loot;
+	char byte;
+
+	tls_server_simple(&v);
+	v.session.reuse.mode = CONF_REUSE_STRICT;
+	ctx = tls_client_context(&v, tls_versions[_i / 2]);
+	if (_i % 2 == 1)
+		SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+	s = control_session(&v, ctx, &control);
+	tls_line_open(&l, &v, ctx, TLS_SENDING);
+	ck_assert_int_eq(tls_shake(&l, NULL), SP_EDENIED);
+	(void)SSL_read(l.client, &byte, 1);
+	loot = SSL_get1_session(l.client);
+	ck_assert(SSL_SESSION_is_resumable(loot) == 1);
+	SSL_set_quiet_shutdown(l.client, 1);
+	SSL_shutdown(l.client);
+	tls_line_close(&l);
+	ck_assert_int_eq(data_connection(&v, ctx, &loot), SP_EDENIED);
+	ck_assert_int_eq(data_connection(&v, ctx, &s), 0);
+	SSL_SESSION_free(s);
+	SSL_SESSION_free(loot);
+	tls_line_close(&control);
+	SSL_CTX_free(ctx);
+	tls_server_free(&v);
+}
+END_TEST
+
 /* A client that uses each ticket once, and takes it from the control connection each time. */
 START_TEST(single_use_tickets)
 {
@@ -193,6 +226,7 @@ worker_tls_session_suite(void)
 
 	tcase_add_loop_test(t, data_resumes_control, 0, 2);
 	tcase_add_loop_test(t, one_ticket_many_times, 0, 2);
+	tcase_add_loop_test(t, refused_connections_gain_nothing, 0, 4);
 	tcase_add_test(t, single_use_tickets);
 	tcase_add_test(t, uploads_get_no_tickets);
 	tcase_add_loop_test(t, ticket_of_another_session, 0, 2);
