@@ -26,6 +26,7 @@ enum line_result {
 	LINE_COMMAND,	/* a line, NUL-terminated, valid until the next call of line_next() */
 	LINE_BAD,	/* NUL or a bare CR in it: 501 */
 	LINE_TOO_LONG,	/* 500 */
+	LINE_CROWDED,	/* queue.h: too many were waiting already */
 	LINE_FLOODED	/* end the session */
 };
 

@@ -1,72 +1,132 @@
 #include "config.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "daemon/worker/queue.h"
 
-bool
-queue_full(const struct queue *q)
+struct queue_row {
+	struct queue_row *next;
+	uint64_t count;			/* so many times */
+	enum line_result result;
+	size_t len;
+	char text[];
+};
+
+static size_t
+row_bytes(size_t len)
 {
-	return q->count == QUEUE_MAX;
+	return sizeof(struct queue_row) + len + 1;
 }
 
-int
+bool
+queue_empty(const struct queue *q)
+{
+	return q->first == NULL && q->refused == 0 && !q->quit;
+}
+
+static bool
+is_repeated(const struct queue_row *row, enum line_result result, const char *text, size_t len)
+{
+	return row != NULL && row->result == result && row->len == len && memcmp(row->text, text, len) == 0;
+}
+
+/* NULL: no room, neither here nor anywhere. */
+static struct queue_row *
+new_row(const struct queue *q, enum line_result result, const char *text, size_t len)
+{
+	struct queue_row *row = q->bytes + row_bytes(len) > QUEUE_MAX_BYTES ? NULL : malloc(row_bytes(len));
+
+	if (row == NULL)
+		return NULL;
+	*row = (struct queue_row){ .count = 1, .result = result, .len = len };
+	memcpy(row->text, text, len);
+	row->text[len] = '\0';
+	return row;
+}
+
+void
 queue_put(struct queue *q, enum line_result result, const char *text, size_t len)
 {
-	unsigned i = (q->first + q->count) % QUEUE_MAX;
-	char *copy;
+	struct queue_row *row;
 
-	if (queue_full(q))
-		return -ENOSPC;
-	copy = malloc(len + 1);
-	if (copy == NULL)
-		return -ENOMEM;
-	memcpy(copy, text, len);
-	copy[len] = '\0';
-	q->row[i].result = result;
-	q->row[i].text = copy;
-	q->row[i].len = len;
-	q->count++;
-	return 0;
+	if (q->quit)
+		return;
+	if (q->refused == 0 && is_repeated(q->last, result, text, len)) {
+		q->last->count++;
+		return;
+	}
+	row = q->refused > 0 ? NULL : new_row(q, result, text, len);
+	if (row == NULL) {
+		q->refused++;
+		return;
+	}
+	if (q->last != NULL)
+		q->last->next = row;
+	else
+		q->first = row;
+	q->last = row;
+	q->bytes += row_bytes(len);
+}
+
+void
+queue_put_quit(struct queue *q)
+{
+	q->quit = true;
+}
+
+/* It may hold a password. */
+static void
+drop_first(struct queue *q)
+{
+	struct queue_row *row = q->first;
+
+	q->first = row->next;
+	if (q->first == NULL)
+		q->last = NULL;
+	q->bytes -= row_bytes(row->len);
+	explicit_bzero(row->text, row->len);
+	free(row);
+}
+
+/* What stands behind the rows. */
+static enum line_result
+take_tail(struct queue *q, char *text, size_t *len)
+{
+	if (q->refused > 0) {
+		q->refused--;
+		return LINE_CROWDED;
+	}
+	if (!q->quit)
+		return LINE_NONE;
+	q->quit = false;
+	memcpy(text, "QUIT", sizeof "QUIT");
+	*len = sizeof "QUIT" - 1;
+	return LINE_COMMAND;
 }
 
 enum line_result
-queue_take(struct queue *q, char **text, size_t *len)
+queue_take(struct queue *q, char *text, size_t *len)
 {
-	unsigned i = q->first;
+	struct queue_row *row = q->first;
+	enum line_result result;
 
-	if (q->count == 0)
-		return LINE_NONE;
-	q->first = (i + 1) % QUEUE_MAX;
-	q->count--;
-	*text = q->row[i].text;
-	*len = q->row[i].len;
-	return q->row[i].result;
-}
-
-bool
-queue_holds(const struct queue *q, const char *verb)
-{
-	size_t n = strlen(verb);
-
-	for (unsigned k = 0; k < q->count; k++) {
-		const char *text = q->row[(q->first + k) % QUEUE_MAX].text;
-
-		if (strncasecmp(text, verb, n) == 0 && (text[n] == '\0' || text[n] == ' '))
-			return true;
-	}
-	return false;
+	*len = 0;
+	if (row == NULL)
+		return take_tail(q, text, len);
+	result = row->result;
+	*len = row->len;
+	memcpy(text, row->text, row->len + 1);
+	if (--row->count == 0)
+		drop_first(q);
+	return result;
 }
 
 void
 queue_clear(struct queue *q)
 {
-	char *text;
-	size_t len;
-
-	while (queue_take(q, &text, &len) != LINE_NONE)
-		free(text);
+	while (q->first != NULL)
+		drop_first(q);
+	q->refused = 0;
+	q->quit = false;
 }

@@ -1,33 +1,42 @@
 /*
  * Commands that came while a transfer runs and must wait for its end, in
- * order.  Bounded: when it is full, the control connection is not read.
+ * order.  The control connection is read on and on, so that ABOR, STAT, QUIT
+ * and the client's end are seen behind any number of them; memory is bounded
+ * all the same: the same line many times over (NOOP) is one row with a count,
+ * of what does not fit only the number is kept, each to be refused in its
+ * turn, and nothing is kept that follows a QUIT.
  */
 #ifndef WORKER_QUEUE_H
 #define WORKER_QUEUE_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "daemon/worker/line.h"
 
-#define QUEUE_MAX 64
+#define QUEUE_MAX_BYTES (64u << 10)	/* of memory, what rows need beside their text included */
 
+struct queue_row;
+
+/* All zero: empty. */
 struct queue {
-	unsigned first, count;
-	struct {
-		enum line_result result;
-		char *text;
-		size_t len;
-	} row[QUEUE_MAX];
+	struct queue_row *first, *last;
+	size_t bytes;
+	uint64_t refused;	/* lines behind the rows that found no room */
+	bool quit;		/* QUIT is the last of all */
 };
 
-bool queue_full(const struct queue *);
-/* Copies the line. 0, -ENOSPC or -ENOMEM. */
-int queue_put(struct queue *, enum line_result, const char *text, size_t len);
-/* The oldest: its text is the caller's to free. LINE_NONE when empty. */
-enum line_result queue_take(struct queue *, char **text, size_t *len);
-/* Is there a command of this name, such as "QUIT"? */
-bool queue_holds(const struct queue *, const char *verb);
+bool queue_empty(const struct queue *);
+/* Keeps a copy of the line, or counts it as refused: once one was, all others are until the queue is empty. */
+void queue_put(struct queue *, enum line_result, const char *text, size_t len);
+/* QUIT came: whatever still comes does not count. */
+void queue_put_quit(struct queue *);
+/*
+ * The oldest: text has room for LINE_MAX_BYTES + 1, *len is its length (0 for what is no command).  LINE_CROWDED: a
+ * line that was refused.  LINE_NONE when empty.
+ */
+enum line_result queue_take(struct queue *, char *text, size_t *len);
 void queue_clear(struct queue *);
 
 #endif

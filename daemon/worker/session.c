@@ -141,15 +141,33 @@ all_blank(const char *text)
 	return *text == '\0';
 }
 
+/* The command that the line begins with; *end: where its name ends. NULL: none that is known. */
+static const struct verb *
+line_verb(const char *line, size_t len, size_t *end)
+{
+	size_t start = skip_synch(line, len), n = word_length(line + start, len - start);
+
+	*end = start + n;
+	return verb_find(line + start, n);
+}
+
+bool
+session_leaves(const char *line, size_t len)
+{
+	size_t end;
+
+	return line_verb(line, len, &end) == &verb_table[VERB_QUIT];
+}
+
 bool
 session_urgent(const char *line, size_t len)
 {
-	size_t start = skip_synch(line, len), n = word_length(line + start, len - start);
-	const struct verb *v = verb_find(line + start, n);
+	size_t end;
+	const struct verb *v = line_verb(line, len, &end);
 
 	if (v == NULL || (v->states & NOW) == 0)
 		return false;
-	return v->argument == ARG_IGNORED || all_blank(line + start + n);
+	return v->argument == ARG_IGNORED || all_blank(line + end);
 }
 
 static void
@@ -293,6 +311,8 @@ serve_line(struct session *s, enum line_result r, char *text, size_t len)
 		s->rename_from = false;
 	if (r == LINE_COMMAND)
 		session_command(s, text, len);
+	else if (r == LINE_CROWDED)
+		reply(s, 450, "Too many commands were waiting for the end of a transfer; send this one again.");
 	else if (r == LINE_BAD)
 		reply(s, 501, "NUL and bare CR cannot stand in a command.");
 	else if (r == LINE_TOO_LONG)
@@ -308,12 +328,10 @@ serve_waiting(struct session *s)
 	static char command[LINE_MAX_BYTES + 1];
 	char *text;
 	size_t len;
-	enum line_result r = queue_take(&s->later, &text, &len);
+	enum line_result r = queue_take(&s->later, command, &len);
 
 	if (r != LINE_NONE) {
-		serve_line(s, r, text, len);
-		explicit_bzero(text, len);
-		free(text);
+		serve_line(s, r, command, len);
 		return true;
 	}
 	r = line_next(&s->in, &text, &len);
@@ -406,9 +424,23 @@ wait_for_more(struct session *s)
 		client_gone(s);
 }
 
+/* While many commands wait, the server's word is not left to wait behind them. */
+static void
+hear_the_server(struct session *s)
+{
+	struct pollfd p = { .fd = s->live ? s->files.fd : s->login.fd, .events = POLLIN };
+
+	if (poll(&p, 1, 0) > 0)
+		(void)session_news(s);
+}
+
+#define NEWS_EVERY 64	/* commands */
+
 void
 session_serve(struct session *s)
 {
+	unsigned served = 0;
+
 	s->since = clock_ms();
 	if (s->set->implicit_tls)
 		tls_serve_implicit(s);
@@ -419,6 +451,8 @@ session_serve(struct session *s)
 			session_stop(s, s->stop_text, SP_EXIT_OK);
 		else if (!serve_waiting(s))
 			wait_for_more(s);
+		else if (++served % NEWS_EVERY == 0 && !s->ending)
+			hear_the_server(s);
 		if (s->control.fd < 0 && !s->ending)
 			session_end(s, s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
 	}

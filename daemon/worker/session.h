@@ -150,6 +150,8 @@ bool session_argument_fits(struct session *, const struct verb *, const char *ar
 
 /* Is it served at once while a transfer runs? */
 bool session_urgent(const char *line, size_t len);
+/* Is it QUIT? */
+bool session_leaves(const char *line, size_t len);
 
 /* Back to the state before USER (REIN, AUTH). */
 void session_forget(struct session *);

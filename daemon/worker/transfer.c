@@ -16,6 +16,7 @@
 #include "daemon/worker/transfer.h"
 
 #define LOOK_EVERY	(8u << 20)	/* bytes between two looks at the control connection */
+#define LOOK_READS	16		/* reads of a look: LINE_RAW_BYTES each */
 #define CLOSE_MS	3000		/* how long the peer may take over the end of TLS (clients wait for 226 first) */
 #define NOTE_FIRST_MS	1000		/* shorter transfers are not worth a note */
 #define NOTE_EVERY_MS	5000
@@ -39,35 +40,47 @@ sort_lines(struct session *s)
 	char *text;
 	size_t len;
 
-	while (!queue_full(&s->later) && (r = line_next(&s->in, &text, &len)) != LINE_NONE) {
-		if (r == LINE_COMMAND && session_urgent(text, len)) {
-			session_command(s, text, len);
-			continue;
-		}
-		if (queue_put(&s->later, r, text, r == LINE_COMMAND ? len : 0) != 0)
-			s->ending = true;
-		if (r == LINE_FLOODED)
+	while ((r = line_next(&s->in, &text, &len)) != LINE_NONE) {
+		if (r == LINE_FLOODED) {
+			s->ending = s->interrupted = true;
 			return;
+		}
+		if (r == LINE_COMMAND && session_urgent(text, len))
+			session_command(s, text, len);
+		else if (r == LINE_COMMAND && session_leaves(text, len))
+			queue_put_quit(&s->later);
+		else
+			queue_put(&s->later, r, text, r == LINE_COMMAND ? len : 0);
 	}
+}
+
+/* All that has arrived, within reason: what follows is found by the next look. */
+static ssize_t
+read_lines(struct session *s)
+{
+	ssize_t n = -EAGAIN;
+
+	for (int i = 0; i < LOOK_READS && s->control.fd >= 0 && !s->ending; i++) {
+		sort_lines(s);
+		n = session_read(s);
+		if (n <= 0)
+			break;
+	}
+	sort_lines(s);
+	return n;
 }
 
 enum transfer_end
 transfer_look(struct session *s)
 {
-	ssize_t n = -EAGAIN;
+	ssize_t n = read_lines(s);
 
-	if (s->control.fd >= 0 && !queue_full(&s->later))
-		n = session_read(s);
-	if (n == -EAGAIN)
-		return TRANSFER_OK;
-	if (n <= 0) {
-		/* A client that said QUIT may leave; one that just leaves takes its transfer with it. */
-		bool quit = queue_holds(&s->later, "QUIT");
-
+	if (n <= 0 && n != -EAGAIN && s->control.fd >= 0) {
 		stream_close(&s->control);
-		return quit ? TRANSFER_OK : TRANSFER_STOPPED;
+		/* A client that said QUIT may leave; one that just leaves takes its transfer with it. */
+		if (!s->later.quit)
+			return TRANSFER_STOPPED;
 	}
-	sort_lines(s);
 	if (s->abort)
 		return TRANSFER_ABORTED;
 	return s->ending ? TRANSFER_STOPPED : TRANSFER_OK;
@@ -133,12 +146,15 @@ await(struct transfer *t)
 	bool paused = t->pause_ms > 0;
 	struct pollfd p[3] = {
 		{ .fd = t->wait_fd >= 0 ? t->wait_fd : t->data.fd, .events = t->wait_fd >= 0 ? t->wait_events : t->data.want },
-		{ .fd = queue_full(&s->later) ? -1 : s->control.fd, .events = POLLIN },
+		{ .fd = s->control.fd, .events = POLLIN },
 		{ .fd = s->files.fd, .events = POLLIN },
 	};
 	int64_t now = clock_ms(), left;
 	int n;
 
+	/* What TLS has read already wakes nobody. */
+	if (s->control.fd >= 0 && stream_pending(&s->control) > 0)
+		return look(t);
 	if (paused)
 		p[0].fd = -1;
 	if (t->progress || t->progress_at == 0)
@@ -168,6 +184,9 @@ run(struct transfer *t)
 
 	s->transfer = t;
 	s->abort = false;
+	/* Came in one packet with the command. */
+	if (line_more(&s->in))
+		look(t);
 	while (t->step != NULL) {
 		if (t->step(t) == -EAGAIN)
 			await(t);

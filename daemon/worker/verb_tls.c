@@ -109,7 +109,7 @@ find_mechanism(const char *name)
 static bool
 injected(struct session *s)
 {
-	if (!line_more(&s->in) && s->later.count == 0)
+	if (!line_more(&s->in) && queue_empty(&s->later))
 		return false;
 	log_problem(LOG_LEVEL_WARNING, "plaintext-injection", "bytes followed the command that changes the protection", 0);
 	session_hang_up(s, "Nothing may follow this command before its reply.");

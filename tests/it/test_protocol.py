@@ -362,6 +362,63 @@ def test_stat_and_quit_in_a_transfer(server):
     assert [r.reply()[0] for _ in range(3)] == [226, 221, 0]
 
 
+# Hundreds of keep-alives, as clients send them by a timer (FluentFTP, basic-ftp), and more of other commands than anybody keeps.
+CROWDS = {"keep-alives": [b"NOOP\r\n"] * 3000, "many": [b"MDTM file-%d\r\n" % i for i in range(3000)]}
+
+
+@pytest.mark.parametrize("crowd", CROWDS)
+@pytest.mark.parametrize("line, code", [("ABOR", 426), (IAC_IP_DM.decode("latin-1") + "ABOR", 426), ("STAT", 211)])
+def test_what_is_urgent_is_seen_behind_a_crowd(server, raw, crowd, line, code):
+    sparse(server, "big", BIG)
+    data = raw.passive()
+    assert raw.cmd("RETR big")[0] == 150
+    raw.send(b"".join(CROWDS[crowd]) + line.encode("latin-1") + b"\r\n")
+    assert raw.reply()[0] == code
+    if code == 211:
+        assert len(read_all(data)) == BIG
+    assert raw.reply()[0] == 226
+    codes = [raw.reply()[0] for _ in CROWDS[crowd]]
+    assert set(codes) <= ({200} if crowd == "keep-alives" else {550, 450})
+    assert codes == sorted(codes, reverse=True), "who finds no room is not passed by others"
+    assert raw.cmd("NOOP")[0] == 200
+    data.close()
+
+
+@pytest.mark.parametrize("crowd", CROWDS)
+def test_quit_and_the_end_are_seen_behind_a_crowd(server, crowd):
+    sparse(server, "big", BIG)
+    r = server.raw().login()
+    data = r.passive()
+    assert r.cmd("RETR big")[0] == 150
+    r.send(b"".join(CROWDS[crowd]) + b"QUIT\r\nPWD\r\n")
+    r.sock.shutdown(socket.SHUT_WR)
+    assert len(read_all(data)) == BIG, "a client that said QUIT may leave"
+    r.close()
+    r = server.raw().login()
+    data = r.passive()
+    assert r.cmd("RETR big")[0] == 150
+    r.send(b"".join(CROWDS[crowd]))
+    r.sock.shutdown(socket.SHUT_WR)
+    wait_for(lambda: server.idle(), "a client that left is still served")
+    with contextlib.suppress(ConnectionError):
+        assert len(read_all(data)) < BIG
+    r.close()
+
+
+def test_a_flood_during_a_transfer_takes_no_memory(server, raw):
+    sparse(server, "big", BIG)
+    data = raw.passive()
+    peer = "%s:%d" % raw.sock.getsockname()
+    mine = next(w["pids"] for w in server.ctl("who") if w["peer"] == peer).values()
+    assert raw.cmd("RETR big")[0] == 150
+    before = sum(memory(p) for p in mine)
+    raw.send(b"".join(b"MKD never/%d\r\n" % i for i in range(200000)))
+    assert sum(memory(p) for p in mine) - before < 1 << 20
+    raw.send(b"ABOR\r\n")
+    assert raw.reply()[0] == 426
+    data.close()
+
+
 def test_a_closed_control_connection_breaks_the_transfer_off(server):
     write(server, "kept", b"old")
     r = server.raw().login()

@@ -127,27 +127,52 @@ END_TEST
 START_TEST(queue)
 {
 	static struct queue q;
-	char *text, name[24];
+	static char text[LINE_MAX_BYTES + 1], name[LINE_MAX_BYTES + 1];
+	unsigned kept = 0, refused = 0, i = 0;
 	size_t len;
 
-	ck_assert_int_eq(queue_take(&q, &text, &len), LINE_NONE);
-	for (int round = 0; round < 3; round++) {
-		for (int i = 0; i < QUEUE_MAX; i++) {
-			snprintf(name, sizeof name, "NOOP %d", i);
-			ck_assert_int_eq(queue_put(&q, LINE_COMMAND, name, strlen(name)), 0);
-		}
-		ck_assert(queue_full(&q));
-		ck_assert_int_lt(queue_put(&q, LINE_COMMAND, "X", 1), 0);
-		ck_assert(!queue_holds(&q, "QUIT") && queue_holds(&q, "noop"));
-		for (int i = 0; i < QUEUE_MAX - 5; i++) {
-			snprintf(name, sizeof name, "NOOP %d", i);
-			ck_assert_int_eq(queue_take(&q, &text, &len), LINE_COMMAND);
-			ck_assert_str_eq(text, name);
-			free(text);
-		}
-		queue_clear(&q);
-		ck_assert_uint_eq(q.count, 0);
+	ck_assert(queue_empty(&q) && queue_take(&q, text, &len) == LINE_NONE);
+	/* In order, with what is no command in its place. */
+	queue_put(&q, LINE_COMMAND, "PWD", 3);
+	queue_put(&q, LINE_BAD, "", 0);
+	queue_put(&q, LINE_COMMAND, "PWDx", 3);
+	queue_put_quit(&q);
+	queue_put(&q, LINE_COMMAND, "DELE x", 6);
+	ck_assert(queue_take(&q, text, &len) == LINE_COMMAND && len == 3 && strcmp(text, "PWD") == 0);
+	ck_assert(queue_take(&q, text, &len) == LINE_BAD && len == 0);
+	ck_assert(queue_take(&q, text, &len) == LINE_COMMAND && strcmp(text, "PWD") == 0 && !queue_empty(&q));
+	ck_assert(queue_take(&q, text, &len) == LINE_COMMAND && len == 4 && strcmp(text, "QUIT") == 0);
+	ck_assert(queue_empty(&q) && queue_take(&q, text, &len) == LINE_NONE);
+	/* The same line a million times takes no room. */
+	for (int k = 0; k < 1000000; k++)
+		queue_put(&q, LINE_COMMAND, "NOOP", 4);
+	ck_assert_uint_lt(q.bytes, 100);
+	for (int k = 0; k < 1000000; k++)
+		ck_assert(queue_take(&q, text, &len) == LINE_COMMAND);
+	ck_assert(queue_empty(&q) && q.bytes == 0);
+	/* Different ones are bounded; who finds no room is counted, and nobody passes him. */
+	for (; i < 100000; i++) {
+		snprintf(name, sizeof name, "MKD %u", i);
+		queue_put(&q, LINE_COMMAND, name, strlen(name));
+		ck_assert_uint_le(q.bytes, QUEUE_MAX_BYTES);
 	}
+	queue_put(&q, LINE_COMMAND, "", 0);
+	for (enum line_result r; (r = queue_take(&q, text, &len)) != LINE_NONE;) {
+		ck_assert(r == LINE_CROWDED || (r == LINE_COMMAND && refused == 0));
+		snprintf(name, sizeof name, "MKD %u", kept);
+		ck_assert(r == LINE_CROWDED || strcmp(text, name) == 0);
+		kept += r == LINE_COMMAND;
+		refused += r == LINE_CROWDED;
+	}
+	ck_assert_uint_eq(kept + refused, 100001);
+	ck_assert_uint_gt(kept, 500);
+	/* The longest line fits an empty queue. */
+	memset(name, 'x', LINE_MAX_BYTES);
+	queue_put(&q, LINE_COMMAND, name, LINE_MAX_BYTES);
+	ck_assert(queue_take(&q, text, &len) == LINE_COMMAND && len == LINE_MAX_BYTES);
+	queue_put(&q, LINE_COMMAND, name, LINE_MAX_BYTES);
+	queue_clear(&q);
+	ck_assert(queue_empty(&q) && q.bytes == 0);
 }
 END_TEST
 

@@ -348,7 +348,7 @@ START_TEST(checksum_meanwhile)
 }
 END_TEST
 
-/* More commands than may wait: nothing is lost, the rest is read later. */
+/* However many of the same wait, each is answered. */
 START_TEST(long_queue)
 {
 	static char many[9000];
@@ -365,6 +365,54 @@ START_TEST(long_queue)
 	for (int i = 0; i < 1500; i++)
 		ck_assert_int_eq(fake_reply(&f), 200);
 	ck_assert(fake_silent(&f, 5));
+	ck_assert_int_eq(fake_stop(&f), 0);
+}
+END_TEST
+
+/* What is said last is seen behind more commands than may wait; of those that wait each has its answer, in order. */
+START_TEST(behind_a_crowd)
+{
+	static const struct { const char *line; int code; } rows[] = { { "ABOR\r\n", 426 }, { "STAT\r\n", 211 } };
+	char line[64];
+	int data, code, served = 0;
+
+	fake_login(&f, NULL);
+	data = fake_data(&f);
+	ck_assert_int_eq(fake_ask(&f, "RETR big"), 150);
+	for (int i = 0; i < 5000; i++) {
+		snprintf(line, sizeof line, "MDTM file-%d\r\n", i);
+		fake_send(&f, line, strlen(line));
+	}
+	fake_send(&f, rows[_i].line, 6);
+	ck_assert_int_eq(fake_reply(&f), rows[_i].code);
+	if (_i == 1)
+		ck_assert_int_eq(fake_drain(data, NULL, 0), FAKE_BIG);
+	ck_assert_int_eq(fake_reply(&f), 226);
+	for (int i = 0; i < 5000; i++) {
+		code = fake_reply(&f);
+		ck_assert_msg(code == 450 || (code == 213 && served == i), "%d: %s", i, f.text);
+		served += code == 213;
+	}
+	ck_assert(served > 500 && served < 5000);
+	ck_assert_int_eq(fake_ask(&f, "NOOP"), 200);
+	close(data);
+	ck_assert_int_eq(fake_stop(&f), 0);
+}
+END_TEST
+
+/* One packet with the transfer: ABOR needs no second one to be seen. */
+START_TEST(abort_in_the_same_packet)
+{
+	int data;
+
+	fake_login(&f, NULL);
+	data = fake_data(&f);
+	fake_send(&f, "RETR big\r\nNOOP\r\nABOR\r\n", 22);
+	ck_assert_int_eq(fake_reply(&f), 150);
+	ck_assert_int_eq(fake_reply(&f), 426);
+	ck_assert_int_eq(fake_reply(&f), 226);
+	ck_assert_int_eq(fake_reply(&f), 200);
+	close(data);
 	ck_assert_int_eq(fake_stop(&f), 0);
 }
 END_TEST
@@ -394,6 +442,8 @@ START_TEST(client_leaves)
 	data = fake_data(&f);
 	ck_assert_int_eq(fake_ask(&f, "RETR big"), 150);
 	await_data(data, true);
+	for (int i = 0; i < 3000; i++)
+		fake_send(&f, i % 2 == 0 ? "NOOP\r\n" : "PWD\r\n", i % 2 == 0 ? 6 : 5);
 	if (_i == 1)
 		fake_send(&f, "QUIT\r\n", 6);
 	shutdown(f.client, SHUT_WR);
@@ -475,6 +525,8 @@ worker_transfer_suite(void)
 	tcase_add_test(t, meanwhile);
 	tcase_add_test(t, checksum_meanwhile);
 	tcase_add_test(t, long_queue);
+	tcase_add_loop_test(t, behind_a_crowd, 0, 2);
+	tcase_add_test(t, abort_in_the_same_packet);
 	tcase_add_loop_test(t, client_leaves, 0, 2);
 	tcase_add_loop_test(t, peer_resets, 0, 2);
 	tcase_add_loop_test(t, stall, 0, 2);
