@@ -4,7 +4,6 @@ import ftplib
 import io
 import os
 import random
-import shutil
 import signal
 import socket
 import ssl
@@ -82,34 +81,6 @@ def test_s_client(tls):
     p.stdin.flush()
     out = p.communicate(timeout=PATIENCE)[0]
     assert b"221 " in out
-
-
-def node_ready():
-    return shutil.which("node") and os.path.isdir("/usr/share/nodejs/basic-ftp") or os.environ.get("BASIC_FTP")
-
-
-@pytest.mark.skipif(not node_ready(), reason="basic-ftp for Node is not installed (set BASIC_FTP to its folder)")
-def test_basic_ftp(tls, tmp_path):
-    module = os.environ.get("BASIC_FTP", "/usr/share/nodejs/basic-ftp")
-    write(tmp_path / "n", os.urandom(300_000))
-    script = f"""
-const ftp = require({module!r});
-(async () => {{
-  const c = new ftp.Client();
-  await c.access({{host: "127.0.0.1", port: {tls.port}, user: "alice", password: "alice", secure: true,
-    secureOptions: {{rejectUnauthorized: false}}}});
-  for (let i = 0; i < 5; i++) {{
-    await c.uploadFrom({str(tmp_path / "n")!r}, "node" + i);
-    await c.downloadTo({str(tmp_path / "m")!r} + i, "node" + i);
-  }}
-  console.log((await c.list()).length);
-  c.close();
-}})().catch(e => {{ console.error(e); process.exit(1); }});
-"""
-    r = run("node", "-e", script)
-    assert r.returncode == 0, r.stderr
-    for i in range(5):
-        assert read(tmp_path / f"m{i}") == read(tmp_path / "n")
 
 
 # --------------------------------------------------------------------------- the commands
