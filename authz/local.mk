@@ -19,5 +19,6 @@ libauthz_a_SOURCES = \
 	authz/ruleindex.c authz/ruleindex.h \
 	authz/sftpplus.c authz/sftpplus.h authz/sftpplus_parse.c \
 	authz/system.c \
+	authz/tree.c authz/tree.h \
 	authz/ups.c authz/ups.h
 AUTHZ_LIBS = libauthz.a libcommon.a $(PCRE2_LIBS) $(ACL_LIBS)

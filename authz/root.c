@@ -17,6 +17,7 @@ void
 root_init(struct root *root, int fd)
 {
 	root->fd = fd;
+	root->chain = false;
 }
 
 bool
@@ -281,6 +282,14 @@ resolve(const struct root *root, struct place *p, enum root_last last)
 
 /* ------------------------------------------------------------------ places */
 
+static void
+leave_chain(struct place *p)
+{
+	for (unsigned i = 1; i < p->chain_count; i++)
+		close(p->chain[i]);
+	p->chain_count = 0;
+}
+
 void
 root_leave(struct place *p)
 {
@@ -288,6 +297,38 @@ root_leave(struct place *p)
 		close(p->dir_fd);
 	p->dir_fd = -1;
 	p->dir_owned = false;
+	leave_chain(p);
+}
+
+unsigned
+root_depth(const struct place *p)
+{
+	unsigned depth = 0;
+
+	for (const char *s = p->path; p->path_len > 1 && *s != '\0'; s++)
+		depth += *s == '/';
+	return depth;
+}
+
+/* Name by name, every folder held: what is asked about them later is asked of these. */
+static int
+open_chain(const struct root *root, struct place *p)
+{
+	char name[ROOT_NAME_MAX + 1];
+	const char *rest = p->path, *at;
+	size_t n;
+
+	p->chain[0] = root->fd;
+	p->chain_count = 1;
+	while ((at = next_name(&rest, &n)) != NULL && *rest != '\0') {
+		memcpy(name, at, n);
+		name[n] = '\0';
+		p->dir_fd = open_below(p->chain[p->chain_count - 1], name, O_PATH | O_DIRECTORY, 0);
+		if (p->dir_fd < 0)
+			return p->dir_fd;
+		p->chain[p->chain_count++] = p->dir_fd;
+	}
+	return 0;
 }
 
 /* The folder of p->path and its last name, without following any link: -ELOOP when there is one. */
@@ -296,9 +337,12 @@ open_folder(const struct root *root, struct place *p)
 {
 	char *slash = memrchr(p->path, '/', p->path_len);
 
+	root_leave(p);
 	p->dir_fd = root->fd;
-	p->dir_owned = false;
 	p->leaf = p->path_len == 1 ? "." : slash + 1;
+	/* Deeper than that nothing is held: the policy cannot ask, and denies. */
+	if (root->chain && root_depth(p) <= ROOT_CHAIN_MAX)
+		return open_chain(root, p);
 	if (slash == p->path)
 		return 0;
 	*slash = '\0';
@@ -310,6 +354,16 @@ open_folder(const struct root *root, struct place *p)
 	return 0;
 }
 
+/* After an error the object cannot be reached; what leads to it may still be asked about. */
+static int
+fail(struct place *p, int error)
+{
+	if (p->chain_count == 0)
+		root_leave(p);
+	p->dir_fd = -1;
+	return error;
+}
+
 static int
 look(const struct root *root, struct place *p, enum root_last last)
 {
@@ -317,16 +371,14 @@ look(const struct root *root, struct place *p, enum root_last last)
 
 	p->found = false;
 	if (r != 0)
-		return r;
+		return fail(p, r);
 	if (statx(p->dir_fd, p->leaf, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STAT_MASK, &p->st) < 0) {
 		r = errno == ENOENT ? 0 : -errno;
 	} else {
 		p->found = true;
 		r = last == ROOT_FOLLOW && S_ISLNK(p->st.stx_mode) ? -ELOOP : 0;
 	}
-	if (r != 0)
-		root_leave(p);
-	return r;
+	return r != 0 ? fail(p, r) : 0;
 }
 
 static bool
@@ -345,6 +397,7 @@ root_find(const struct root *root, const char *cwd, const char *path, enum root_
 
 	p->dir_fd = -1;
 	p->dir_owned = p->found = false;
+	p->chain_count = 0;
 	p->leaf = "";
 	if (r < 0)
 		return r;
@@ -385,12 +438,50 @@ root_is_file(const struct place *p)
 	return p->found && S_ISREG(p->st.stx_mode);
 }
 
+static bool
+is_object(const struct place *p, const struct statx *st)
+{
+	return st->stx_ino == p->st.stx_ino && st->stx_dev_major == p->st.stx_dev_major &&
+	    st->stx_dev_minor == p->st.stx_dev_minor;
+}
+
+bool
+root_is_same(const struct place *p)
+{
+	struct statx st;
+
+	if (p->chain_count == 0 || !p->found)
+		return true;
+	return statx(p->dir_fd, p->leaf, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_INO, &st) == 0 && is_object(p, &st);
+}
+
 int
 root_open(const struct place *p, int flags, mode_t mode)
 {
+	struct statx st;
+	int fd;
+
 	if (p->error != 0)
 		return p->error;
-	return open_below(p->dir_fd, p->leaf, (uint64_t)(unsigned)flags, mode);
+	fd = open_below(p->dir_fd, p->leaf, (uint64_t)(unsigned)flags, mode);
+	if (fd < 0 || p->chain_count == 0 || !p->found)
+		return fd;
+	if (statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_INO, &st) == 0 && is_object(p, &st))
+		return fd;
+	close(fd);
+	return -EAGAIN;
+}
+
+int
+root_open_level(const struct place *p, unsigned depth, int flags)
+{
+	if (depth < p->chain_count)
+		return open_below(p->chain[depth], ".", (uint64_t)(unsigned)flags | O_DIRECTORY, 0);
+	if (p->chain_count == 0)
+		return -ESTALE;
+	if (p->error != 0)
+		return p->error;
+	return p->found ? root_open(p, flags | O_DIRECTORY, 0) : -ENOENT;
 }
 
 int
@@ -411,10 +502,4 @@ root_keep_folder(const struct place *p)
 	int fd = fcntl(p->dir_fd, F_DUPFD_CLOEXEC, 0);
 
 	return fd < 0 ? -errno : fd;
-}
-
-int
-root_open_control(const struct root *root, const char *path)
-{
-	return open_below(root->fd, path + 1, O_RDONLY, 0);
 }

@@ -27,12 +27,14 @@
 #define ROOT_PATH_MAX	4095	/* bytes of a virtual path */
 #define ROOT_NAME_MAX	255
 #define ROOT_LINKS_MAX	40
+#define ROOT_CHAIN_MAX	200	/* folders of one place that are held open; an agent has 1024 descriptors for four places */
 
 /* Names that begin so are uploads that are not complete: no client can name them. */
 #define ROOT_RESERVED	".sallyport-part-"
 
 struct root {
 	int fd;		/* the directory that clients see as "/"; belongs to whoever opened it */
+	bool chain;	/* hold every folder on the way: a policy asks about them (tree.h) */
 };
 
 /* What stands at the end of the path. */
@@ -48,6 +50,8 @@ struct place {
 	const char *leaf;	/* its name there, "." for the root itself; points into path */
 	bool found;	/* it exists, and st tells what it is */
 	struct statx st;
+	unsigned chain_count;	/* with root.chain: folders held, from the root down; the last is dir_fd if nothing failed */
+	int chain[ROOT_CHAIN_MAX];
 	size_t typed_len, path_len;
 	char typed[ROOT_PATH_MAX + 1];	/* as the client named it, made absolute and normal */
 	char path[ROOT_PATH_MAX + 1];	/* canonical: without links */
@@ -81,7 +85,16 @@ bool root_by_link(const struct place *);
 bool root_is_folder(const struct place *);
 bool root_is_file(const struct place *);
 
-/* Opens the object; never follows a link, never waits for a FIFO. A descriptor or -errno. */
+/*
+ * Is the object still the one that was found?  Always true without root.chain: there what was asked about it depends on
+ * its path alone.
+ */
+bool root_is_same(const struct place *);
+
+/*
+ * Opens the object; never follows a link, never waits for a FIFO. A descriptor or -errno; with root.chain -EAGAIN when
+ * another object has taken the name since it was found.
+ */
 int root_open(const struct place *, int flags, mode_t mode);
 
 /*
@@ -96,8 +109,13 @@ int root_create_entry(int dir_fd, const char *name, mode_t mode);
 /* A descriptor of the place's folder that outlives root_leave(). It or -errno. */
 int root_keep_folder(const struct place *);
 
-/* Opens a control file of the tree (a policy's) by its canonical virtual path. A descriptor or -errno. */
-int root_open_control(const struct root *, const char *path);
+/* The folders between the root and the object, the object itself counted: 0 for the root. */
+unsigned root_depth(const struct place *);
+/*
+ * Opens the folder at that depth of the place: one that the walk went through, or the object (which is then still the
+ * one that was found).  flags: O_PATH or O_RDONLY. A descriptor, which is the caller's, or -errno; -ESTALE: it is not held.
+ */
+int root_open_level(const struct place *, unsigned depth, int flags);
 
 /* Is that the name of an upload that is not complete? */
 bool root_is_reserved(const char *name);

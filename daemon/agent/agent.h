@@ -22,6 +22,7 @@
 
 #include "authz/authz.h"
 #include "authz/root.h"
+#include "authz/tree.h"
 #include "common/addr.h"
 #include "common/conf.h"
 #include "privsep/chan.h"
@@ -87,7 +88,7 @@ struct agent {
 
 	/* the request being served */
 	struct authz_policy *policy;
-	struct authz_tree tree;
+	struct tree tree;
 	struct authz_verdict verdict;
 	enum fail_reason refusal;	/* with SP_EDENIED from a handler */
 	int refusal_error;		/* an errno that goes with it, or 0 */
@@ -155,14 +156,15 @@ void policy_own(struct agent *, int fd);
 void policy_give(struct agent *, int fd, uint32_t dialect_uid, const char *name);
 
 /*
- * While entries of a folder are listed: the owner of the one named last is
- * looked up there.  folder is kept by reference; NULL ends it.  Changes the
- * process's working directory, which nothing else relies on.
+ * While the members of a folder are listed, which fd holds open: a policy whose rules stand in the tree is asked about
+ * them through the folders that lead there.  Where another folder has taken its path there is no answer, and the perm
+ * facts grant nothing.  fd -1 ends it.  Changes the process's working directory, which nothing else relies on.
  */
-void policy_list(struct agent *, const char *folder, int folder_fd);
-void policy_list_entry(const char *name, uid_t uid);
+void policy_list(struct agent *, const char *typed, const char *path, int fd);
+/* Back to that folder, after another place was asked about. */
+void policy_list_on(struct agent *);
 /* The account that the entry being listed belongs to, where a permission language keeps owners; NULL: not known. */
-const char *policy_owner_name(char *name, size_t size);
+const char *policy_owner_name(const struct agent *, char *name, size_t size);
 
 /* ---- data.c, upload.c, listing.c: ends ------------------------------------- */
 

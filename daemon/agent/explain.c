@@ -86,7 +86,7 @@ add_step(struct agent *a, struct authz_step *s, enum authz_op op, const char *pa
 	if (r != 0)
 		return r;
 	s->op = op;
-	s->object = (struct authz_object){ p->typed, gate_resolved(a, p), gate_kind(p) };
+	s->object = gate_object(a, p);
 	ask_kernel(a, op, p, &s->kernel, text);
 	return 0;
 }
@@ -105,6 +105,7 @@ explain(struct agent *a, int op, const struct msg_explain *q, char **text)
 		r = add_step(a, &steps[1], AUTHZ_OP_RNTO, q->path2, &a->source, kernel[1]);
 		n = 2;
 	}
+	tree_at(&a->tree, &a->place, n == 2 ? &a->source : NULL);
 	return r != 0 ? r : authz_explain(a->policy, steps, n, false, text);
 }
 

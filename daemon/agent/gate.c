@@ -39,22 +39,21 @@ gate_operation(enum msg_type type)
 enum authz_kind
 gate_kind(const struct place *p)
 {
-	if (!p->found)
-		return AUTHZ_MISSING;
-	return root_is_folder(p) ? AUTHZ_FOLDER : AUTHZ_FILE;
+	return tree_object(p, false).kind;
 }
 
-const char *
-gate_resolved(const struct agent *a, const struct place *p)
+struct authz_object
+gate_object(const struct agent *a, const struct place *p)
 {
-	return root_by_link(p) && a->set->link_policy == CONF_LINK_BOTH ? p->path : NULL;
+	return tree_object(p, a->set->link_policy == CONF_LINK_BOTH);
 }
 
 uint32_t
-gate_rights(struct agent *a, const char *path, enum authz_kind kind)
+gate_rights(struct agent *a, const struct place *p)
 {
-	struct authz_object o = { .path = path, .kind = kind };
+	struct authz_object o = { .path = p->path, .kind = gate_kind(p) };
 
+	tree_at(&a->tree, p, NULL);
 	return authz_rights(a->policy, &o);
 }
 
@@ -92,17 +91,24 @@ decide(struct agent *a, enum authz_op op, const struct place *p)
 	struct authz_object o;
 	bool allow;
 
-	if (p != NULL) {
-		o.path = p->typed;
-		o.resolved = gate_resolved(a, p);
-		o.kind = gate_kind(p);
-	}
+	if (p != NULL)
+		o = gate_object(a, p);
+	tree_at(&a->tree, p, NULL);
 	allow = authz_decide(a->policy, op, p == NULL ? NULL : &o, &a->verdict);
+	if (a->tree.changed)
+		return AGAIN;
 	if (is_audited(a, op)) {
 		authz_reason(a->policy, p == NULL ? NULL : &o, &a->verdict, reason, sizeof reason);
 		audit(a, op, p, reason);
 	}
 	return allow ? 0 : agent_refuse(a, FAIL_POLICY, a->set->explain_denials ? reason : NULL);
+}
+
+/* What was asked about an object holds for that object only. */
+static int
+still_there(const struct agent *a)
+{
+	return root_is_same(&a->place) && root_is_same(&a->source) ? 0 : AGAIN;
 }
 
 int
@@ -116,5 +122,6 @@ gate_pass(struct agent *a, const struct msg *m)
 		return decide(a, (enum authz_op)op, NULL);
 	if (m->type == MSG_RENAME_TO && (r = decide(a, AUTHZ_OP_RNFR, &a->source)) != 0)
 		return r;
-	return decide(a, (enum authz_op)op, &a->place);
+	r = decide(a, (enum authz_op)op, &a->place);
+	return r == 0 ? still_there(a) : r;
 }

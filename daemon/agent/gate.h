@@ -20,11 +20,11 @@ int gate_operation(enum msg_type);
  */
 int gate_pass(struct agent *, const struct msg *);
 
-/* What the policy grants on a canonical path, beyond the request: members of a listing. */
-uint32_t gate_rights(struct agent *, const char *path, enum authz_kind);
+/* What the policy grants on the object at another place, which a listing comes by. */
+uint32_t gate_rights(struct agent *, const struct place *);
 
-/* The path behind a link that is to be judged too (link_policy); NULL: none. */
-const char *gate_resolved(const struct agent *, const struct place *);
+/* The object at a place, with the path behind a link where that is to be judged too (link_policy). */
+struct authz_object gate_object(const struct agent *, const struct place *);
 
 /* The kind of what stands at a place. */
 enum authz_kind gate_kind(const struct place *);

@@ -100,7 +100,7 @@ name_owners(const struct agent *a, struct listing *l, const struct statx *st)
 
 	if (a->set->list_owner != CONF_OWNER_NAMES)
 		return;
-	name = policy_owner_name(own_name, sizeof own_name);
+	name = policy_owner_name(a, own_name, sizeof own_name);
 	l->format_state.owner = name != NULL ? name : names_user(st->stx_uid);
 	l->format_state.group = names_group(st->stx_gid);
 }
@@ -111,7 +111,10 @@ name_owners(const struct agent *a, struct listing *l, const struct statx *st)
 static void
 follow(struct agent *a, struct listing *l, const char *name, struct statx *st)
 {
-	int r = root_find(&a->root, l->path, name, ROOT_FOLLOW, &linked);
+	int r;
+
+	root_leave(&linked);
+	r = root_find(&a->root, l->path, name, ROOT_FOLLOW, &linked);
 
 	if (r == 0 && linked.error == 0 && linked.found) {
 		*st = linked.st;
@@ -119,7 +122,6 @@ follow(struct agent *a, struct listing *l, const char *name, struct statx *st)
 		st->stx_mode = S_IFREG | 0777;
 		st->stx_size = 0;
 	}
-	root_leave(&linked);
 }
 
 /* Where a link leads, when listings show that and the policy grants it; otherwise NULL. */
@@ -162,8 +164,10 @@ perm_of_entry(struct agent *a, struct listing *l, const char *name, const struct
 	enum authz_kind kind = S_ISDIR(st->stx_mode) ? AUTHZ_FOLDER : AUTHZ_FILE;
 	uint32_t inside = 0, rights = authz_listing_rights(&l->rules, name, kind, &inside);
 
-	if (link && linked.found && a->set->link_policy == CONF_LINK_BOTH)
-		rights &= gate_rights(a, linked.path, kind);
+	if (link && linked.found && a->set->link_policy == CONF_LINK_BOTH) {
+		rights &= gate_rights(a, &linked);
+		policy_list_on(a);
+	}
 	return listing_perm(a, st, rights, inside, l->can_change,
 	    (l->self.stx_mode & S_ISVTX) != 0 && l->self.stx_uid != a->uid);
 }
@@ -266,7 +270,7 @@ put_entry(struct agent *a, struct listing *l, const struct entry *entry, char **
 	if (++l->lines > (uint64_t)a->set->list_max_entries)
 		return agent_refuse(a, FAIL_ARGUMENT, "more entries than one listing may have");
 	e.name_len = strlen(entry->name);
-	policy_list_entry(link ? NULL : entry->name, st.stx_uid);
+	tree_list_entry(&a->tree, link ? NULL : entry->name, st.stx_uid);
 	if (l->format == LIST_FACTS && (l->facts & FACT_PERM) != 0)
 		e.perm = perm_of_entry(a, l, entry->name, &st, link);
 	*end = put_line(a, l, *end, &e);
@@ -352,10 +356,11 @@ next_folder(struct agent *a, struct listing *l)
 		free(f);
 		if (r != 0 || p->error != 0 || !root_is_folder(p) || set_typed(l, p) != 0)
 			continue;	/* it has changed in the meantime, or no client can name it */
+		tree_at(&a->tree, p, NULL);
 		granted = authz_rights(a->policy, &(struct authz_object){ l->typed, p->path, AUTHZ_FOLDER });
 		if ((granted & wanted) != 0) {
 			r = enter(l, p, granted, a->policy);
-			policy_list(a, l->path, l->entries.fd);
+			policy_list(a, l->typed, l->path, l->entries.fd);
 			r = r == 0 ? 1 : r == -EACCES || r == -ENOENT || r == -ENOTDIR || r == -ELOOP ? 0 : r;
 		}
 		root_leave(p);
@@ -394,12 +399,15 @@ put_head(struct agent *a, struct listing *l, char *p, bool parent)
 		e.st = &up->st;
 		o = (struct authz_object){ .path = up->path, .kind = AUTHZ_FOLDER };
 	}
+	if (parent)
+		tree_at(&a->tree, up, NULL);
 	if (l->format == LIST_FACTS && (l->facts & FACT_PERM) != 0)
 		e.perm = listing_perm(a, e.st, authz_rights(a->policy, &o), authz_child_rights(a->policy, &o), false, false);
 	p = put_line(a, l, p, &e);
 out:
 	if (parent)
 		root_leave(up);
+	policy_list_on(a);
 	return p;
 }
 
@@ -550,7 +558,7 @@ fill(struct agent *a, struct listing *l, char *start, char **end)
 	struct entry entry;
 	int r = l->single ? 0 : 1;
 
-	policy_list(a, l->path, l->entries.fd);
+	policy_list(a, l->typed, l->path, l->entries.fd);
 	*end = put_first(a, l, *end);
 	while (r == 1 && *end - start < LISTING_CHUNK - 2 * FORMAT_LINE_MAX) {
 		r = entries_next(&l->entries, &entry);
@@ -559,7 +567,8 @@ fill(struct agent *a, struct listing *l, char *start, char **end)
 		else if (r == 0 && (r = next_folder(a, l)) == 1 && l->format == LIST_LONG)
 			*end = put_heading(l, *end);
 	}
-	policy_list(a, NULL, -1);
+	policy_list(a, NULL, NULL, -1);
+	root_leave(&linked);
 	return r;
 }
 

@@ -85,12 +85,11 @@ listing_describe(struct agent *a, char *p, uint32_t facts)
 {
 	static char owner[33];
 	struct format f;
-	struct authz_object o = { .path = a->place.typed, .kind = gate_kind(&a->place) };
+	struct authz_object o = gate_object(a, &a->place);
 	struct statx folder = { 0 };
 	struct format_entry e = { .name = a->place.typed, .name_len = a->place.typed_len, .st = &a->place.st };
 	uint32_t rights, inside;
 
-	o.resolved = gate_resolved(a, &a->place);
 	listing_format(a, &f, owner);
 	if (a->set->list_owner == CONF_OWNER_NAMES) {
 		f.owner = names_user(e.st->stx_uid);

@@ -4,12 +4,11 @@
  */
 #include "config.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
-#include <unistd.h>
 
 #include "authz/settings.h"
 #include "common/err.h"
@@ -19,9 +18,7 @@
 
 #define LAYERS_MAX	64
 #define LAYER_TEXT_MAX	(8u << 20)	/* all layers of one account together */
-#define OWNER_XATTR	"user.sallyport.owner"
 #define NAME_XATTR	"user.sallyport.name"
-#define OWNER_SIZE	16
 #define GROUP_NAMES_MAX	256
 
 /* What LAYER messages said, until it is compiled. */
@@ -102,162 +99,41 @@ forget_layers(void)
 	memset(&layers, 0, sizeof layers);
 }
 
-/* --------------------------------------------------- what the tree says of itself */
+/* ----------------------------------------------------------------------- owners */
 
-static void
-identify(const struct stat *st, struct authz_identity *id)
-{
-	memset(id, 0, sizeof *id);
-	id->device = st->st_dev;
-	id->inode = st->st_ino;
-	id->size = (uint64_t)st->st_size;
-	id->ctime_s = st->st_ctim.tv_sec;
-	id->ctime_ns = st->st_ctim.tv_nsec;
-}
-
-static int
-read_all(int fd, char *text, size_t *len)
-{
-	ssize_t n;
-
-	*len = 0;
-	while (*len < AUTHZ_CONTROL_MAX && (n = read(fd, text + *len, AUTHZ_CONTROL_MAX - *len)) != 0) {
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		*len += n > 0 ? (size_t)n : 0;
-	}
-	return 0;
-}
-
-static int
-read_control(int fd, const struct authz_identity *known, struct authz_identity *found, char *text, size_t *len)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_size > AUTHZ_CONTROL_MAX)
-		return -EFBIG;
-	identify(&st, found);
-	if (known != NULL && memcmp(known, found, sizeof *found) == 0)
-		return 1;
-	return read_all(fd, text, len);
-}
-
-static int
-tree_control(void *context, const char *folder, const char *name, const struct authz_identity *known,
-    struct authz_identity *found, char *text, size_t *len)
-{
-	static char path[ROOT_PATH_MAX + 1];
-	struct agent *a = context;
-	int fd, r;
-
-	r = str_format(path, sizeof path, "%s/%s", folder[1] == '\0' ? "" : folder, name);
-	if (r != 0)
-		return -ENAMETOOLONG;
-	fd = root_open_control(&a->root, path);
-	if (fd < 0)
-		return fd;
-	r = read_control(fd, known, found, text, len);
-	close(fd);
-	return r;
-}
-
-/* What an attribute of n bytes (or -1) and the Unix owner say. */
-static uint32_t
-owner_from(const struct agent *a, char value[static OWNER_SIZE + 1], ssize_t n, uid_t uid)
-{
-	unsigned long owner;
-	char *end;
-
-	if (n > 0 && n <= OWNER_SIZE) {
-		value[n] = '\0';
-		errno = 0;
-		owner = strtoul(value, &end, 10);
-		return *end == '\0' && errno == 0 && owner < AUTHZ_NOBODY ? (uint32_t)owner : AUTHZ_NOBODY;
-	}
-	/* A Unix user of its own whose number is the account's: virtual ones share theirs and prove nothing by it. */
-	return uid == a->uid && a->dialect_uid == a->uid ? a->dialect_uid : AUTHZ_NOBODY;
-}
-
-static uint32_t
-owner_of(const struct agent *a, int fd, const struct stat *st)
-{
-	char value[OWNER_SIZE + 1];
-
-	return owner_from(a, value, fgetxattr(fd, OWNER_XATTR, value, OWNER_SIZE), st->st_uid);
-}
-
-/*
- * A listing asks for the owner of each entry, whose folder it holds open and
- * whose facts it has: one system call instead of four.
- */
-static struct {
-	const char *folder;	/* NULL: no listing goes on */
-	size_t len;
-	uint32_t owner;		/* of the folder */
-	const char *name;	/* the entry being listed */
-	uid_t uid;
-} listed;
+/* The folder being listed, while an answer is filled. */
+static struct place listed;
 
 void
-policy_list(struct agent *a, const char *folder, int folder_fd)
+policy_list_on(struct agent *a)
+{
+	tree_at(&a->tree, listed.chain_count > 0 ? &listed : NULL, NULL);
+}
+
+/* Is the folder at the listing's path still the one that is open? */
+static bool
+is_open_folder(int fd)
 {
 	struct stat st;
 
-	listed.folder = listed.name = NULL;
-	if (folder == NULL || !authz_needs_tree(a->policy) || fchdir(folder_fd) < 0 || fstat(folder_fd, &st) < 0)
+	return listed.error == 0 && listed.found && fstat(fd, &st) == 0 && st.st_ino == listed.st.stx_ino &&
+	    st.st_dev == makedev(listed.st.stx_dev_major, listed.st.stx_dev_minor);
+}
+
+void
+policy_list(struct agent *a, const char *typed, const char *path, int fd)
+{
+	tree_list(&a->tree, -1);
+	root_leave(&listed);
+	policy_list_on(a);
+	if (!a->root.chain || fd < 0 || root_find(&a->root, "/", path, ROOT_NAME, &listed) != 0)
 		return;
-	listed.owner = owner_of(a, folder_fd, &st);
-	listed.folder = folder;
-	listed.len = folder[1] == '\0' ? 0 : strlen(folder);
-}
-
-void
-policy_list_entry(const char *name, uid_t uid)
-{
-	listed.name = name;
-	listed.uid = uid;
-}
-
-static bool
-is_listed_folder(const char *path)
-{
-	return listed.folder != NULL && strcmp(path, listed.folder) == 0;
-}
-
-static bool
-is_listed(const char *path)
-{
-	return listed.folder != NULL && listed.name != NULL && strncmp(path, listed.folder, listed.len) == 0 &&
-	    path[listed.len] == '/' && strcmp(path + listed.len + 1, listed.name) == 0;
-}
-
-static int
-tree_owner(void *context, const char *path, uint32_t *owner)
-{
-	struct agent *a = context;
-	char value[OWNER_SIZE + 1];
-	struct stat st;
-	int fd;
-
-	if (is_listed(path)) {
-		*owner = owner_from(a, value, lgetxattr(listed.name, OWNER_XATTR, value, OWNER_SIZE), listed.uid);
-		return 0;
+	if (!is_open_folder(fd) || str_copy(listed.typed, sizeof listed.typed, typed) != 0) {
+		root_leave(&listed);
+		return;
 	}
-	*owner = listed.owner;
-	if (is_listed_folder(path))
-		return 0;
-	*owner = AUTHZ_NOBODY;
-	fd = path[1] == '\0' ? fcntl(a->root.fd, F_DUPFD_CLOEXEC, 0) : root_open_control(&a->root, path);
-	if (fd == -ENOENT || fd == -ENOTDIR)
-		return -ENOENT;
-	if (fd < 0)
-		return 0;	/* it cannot be read: nobody owns it */
-	if (fstat(fd, &st) == 0)
-		*owner = owner_of(a, fd, &st);
-	close(fd);
-	return 0;
+	policy_list_on(a);
+	tree_list(&a->tree, fd);
 }
 
 void
@@ -268,16 +144,17 @@ policy_give(struct agent *a, int fd, uint32_t dialect_uid, const char *name)
 	if (!authz_needs_tree(a->policy) || dialect_uid == AUTHZ_NOBODY)
 		return;
 	(void)str_format(value, sizeof value, "%u", dialect_uid);
-	if (fsetxattr(fd, OWNER_XATTR, value, strlen(value), 0) < 0)
+	if (fsetxattr(fd, TREE_OWNER, value, strlen(value), 0) < 0)
 		log_problem(LOG_LEVEL_WARNING, "owner-not-recorded", a->user, -errno);
 	else	/* for listings; decisions never look at it */
 		(void)fsetxattr(fd, NAME_XATTR, name, strlen(name), 0);
 }
 
 const char *
-policy_owner_name(char *name, size_t size)
+policy_owner_name(const struct agent *a, char *name, size_t size)
 {
-	ssize_t n = listed.folder == NULL || listed.name == NULL ? -1 : lgetxattr(listed.name, NAME_XATTR, name, size - 1);
+	const struct tree *t = &a->tree;
+	ssize_t n = t->list_fd < 0 || t->entry == NULL ? -1 : lgetxattr(t->entry, NAME_XATTR, name, size - 1);
 
 	if (n <= 0)
 		return NULL;
@@ -343,10 +220,13 @@ policy_begin(struct agent *a, const struct msg_profile *p)
 	};
 
 	subject.group_name_count = split((char *)(uintptr_t)p->group_names, names);
-	a->tree = (struct authz_tree){ a, tree_control, tree_owner };
-	a->policy = authz_compile(layers.source, layers.n, &subject, &a->tree, &problems);
+	tree_init(&a->tree, a->uid, a->dialect_uid);
+	a->policy = authz_compile(layers.source, layers.n, &subject, &a->tree.hooks, &problems);
 	report(&problems);
 	authz_problems_clear(&problems);
 	forget_layers();
-	return a->policy == NULL ? -ENOMEM : 0;
+	if (a->policy == NULL)
+		return -ENOMEM;
+	a->root.chain = authz_needs_tree(a->policy);
+	return 0;
 }

@@ -17,6 +17,7 @@
 	SUITE(format)		\
 	SUITE(root)		\
 	SUITE(gate)		\
+	SUITE(tree)		\
 	SUITE(files)		\
 	SUITE(upload)		\
 	SUITE(limits)		\
