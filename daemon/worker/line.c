@@ -13,7 +13,7 @@ line_init(struct line_reader *l)
 	l->pos = l->end = 0;
 	l->state = LINE_TEXT;
 	l->len = l->seen = 0;
-	l->bad = l->too_long = false;
+	l->bad = l->too_long = l->argument = false;
 }
 
 void
@@ -50,21 +50,31 @@ add(struct line_reader *l, uint8_t c)
 {
 	if (l->len == 0 && (c == ' ' || c == '\t'))
 		return;
+	if (c == ' ')
+		l->argument = true;
 	if (l->len < LINE_MAX_BYTES)
 		l->text[l->len++] = (char)c;
 	else
 		l->too_long = true;
 }
 
-/* A byte after IAC. What is no command was a 0xFF that a client failed to double or a mark that went another way. */
-static enum line_state
+/*
+ * A byte after IAC; true when it has been dealt with.  Before the argument, an
+ * IAC with no command behind it is a mark whose other half went as urgent
+ * data.  In the argument, it is a 0xFF that the client did not double.
+ */
+static bool
 after_iac(struct line_reader *l, uint8_t c)
 {
-	if (c >= TELNET_WILL && c <= TELNET_DONT)
-		return LINE_IAC_OPTION;
+	if (c == TELNET_IAC || l->argument)
+		add(l, TELNET_IAC);
 	if (c == TELNET_IAC)
-		add(l, c);
-	return LINE_TEXT;
+		return true;
+	if (l->argument || c < TELNET_SE)
+		return false;
+	if (c >= TELNET_WILL && c <= TELNET_DONT)
+		l->state = LINE_IAC_OPTION;
+	return true;
 }
 
 /* True at the end of a line. */
@@ -77,10 +87,8 @@ eat(struct line_reader *l, uint8_t c)
 	l->state = LINE_TEXT;
 	if (was == LINE_IAC_OPTION)
 		return false;
-	if (was == LINE_IAC && c >= TELNET_SE) {
-		l->state = after_iac(l, c);
+	if (was == LINE_IAC && after_iac(l, c))
 		return false;
-	}
 	if (was == LINE_CR) {
 		if (c == '\0') {
 			add(l, '\r');
@@ -114,7 +122,7 @@ finish(struct line_reader *l)
 		r = LINE_BAD;
 	else if (l->len == 0)
 		r = LINE_NONE;
-	l->bad = l->too_long = false;
+	l->bad = l->too_long = l->argument = false;
 	l->seen = 0;
 	return r;
 }

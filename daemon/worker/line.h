@@ -3,8 +3,12 @@
  * command lines.  Pure: it knows no sockets.  It trusts nothing.
  *
  *  - CR LF or LF ends a line (features such as devices send LF alone);
- *  - Telnet commands are consumed (RFC 854), IAC IAC is the byte 0xFF,
- *    CR NUL is a CR inside a name (RFC 2640, 3.1);
+ *  - IAC IAC is the byte 0xFF everywhere (RFC 854);
+ *  - other Telnet commands are consumed in front of the argument, where
+ *    clients send them and no command has a 0xFF; in an argument they cannot
+ *    be told from names and passwords of clients that double nothing (0xFF is
+ *    a letter of CP1251 and Latin-1), so 0xFF and what follows are its bytes;
+ *  - CR NUL is a CR inside a name (RFC 2640, 3.1);
  *  - NUL and a CR in any other place spoil the line (RFC 959, 5.3.1);
  *  - leading blanks and blank lines vanish;
  *  - a line beyond LINE_MAX_BYTES is reported once, and nothing of it is ever
@@ -35,6 +39,7 @@ enum line_state { LINE_TEXT, LINE_CR, LINE_IAC, LINE_IAC_OPTION };
 struct line_reader {
 	enum line_state state;
 	bool bad, too_long;
+	bool argument;			/* the verb and the blank after it have come */
 	size_t pos, end;		/* unread part of raw */
 	size_t len;			/* of text */
 	size_t seen;			/* raw bytes of this line */

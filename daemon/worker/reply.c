@@ -74,6 +74,20 @@ put_code(struct reply *r, unsigned code, char separator)
 	r->text[r->len++] = separator;
 }
 
+/* A control connection is a Telnet one: the byte 0xFF of a name is doubled (RFC 854; RFC 3659, 2.2). */
+static int
+write_doubled(struct session *s, const char *text, size_t n)
+{
+	const char *end = text + n, *iac = memchr(text, 0xff, n);
+	int e = 0;
+
+	for (; iac != NULL && e == 0; iac = memchr(iac + 1, 0xff, (size_t)(end - iac - 1))) {
+		e = stream_write_all(&s->control, text, (size_t)(iac + 1 - text), REPLY_TIMEOUT_MS);
+		text = iac;	/* once more, at the head of the rest */
+	}
+	return e != 0 ? e : stream_write_all(&s->control, text, (size_t)(end - text), REPLY_TIMEOUT_MS);
+}
+
 static void
 send_out(struct session *s)
 {
@@ -82,7 +96,7 @@ send_out(struct session *s)
 
 	r->last_code = r->code;
 	if (s->control.fd >= 0) {
-		e = stream_write_all(&s->control, r->text, r->len, REPLY_TIMEOUT_MS);
+		e = write_doubled(s, r->text, r->len);
 		if (e != 0) {
 			s->ending = true;
 			stream_close(&s->control);

@@ -1,7 +1,8 @@
 /*
  * Replies to the client (RFC 959, 4.2): one write each, whatever their
  * length.  Text that came from outside may be passed in: control bytes become
- * question marks, so that no reply can be forged through a file name.
+ * question marks, so that no reply can be forged through a file name, and a
+ * byte 0xFF is doubled on the wire.
  */
 #ifndef WORKER_REPLY_H
 #define WORKER_REPLY_H

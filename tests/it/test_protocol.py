@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import socket
+import subprocess
 import time
 import zlib
 
@@ -231,12 +232,58 @@ def test_line_feed_alone_blank_lines_and_leading_blanks(raw):
     assert [raw.reply()[0] for _ in range(3)] == [200, 257, 200]
 
 
-def test_telnet_sequences_are_taken_out(server, raw):
-    raw.send(b"\xff\xfb\x06MKD \xff\xff\xff\xf1tel\xff\xf9net\r\n")
+def test_telnet_sequences_are_taken_out_in_front_of_the_argument(server, raw):
+    raw.send(b"\xff\xfb\x06MK\xff\xf1D \xff\xfftelnet\r\n")
     assert raw.reply()[0] == 257
     assert os.path.isdir(os.fsencode(home(server)) + b"/\xfftelnet")
-    raw.send(b"RMD \xff\xfftelnet\r\n")
+    raw.send(b"\xff\xf4\xff\xf2RMD \xff\xfftelnet\r\n")
     assert raw.reply()[0] == 250
+
+
+# "mo" and the last letter of CP1251's alphabet; that letter before bytes that are Telnet commands elsewhere; two of them, doubled.
+FF_NAMES = [(b"mo\xff.txt", b"mo\xff.txt"), (b"mo\xff", b"mo\xff"), (b"\xff", b"\xff"), (b"m\xff\xf1o", b"m\xff\xf1o"),
+            (b"pri\xff\xf2no", b"pri\xff\xf2no"), (b"\xff\xfd\x41", b"\xff\xfd\x41"), (b"a\xff\xffb", b"a\xffb"),
+            (b"a\xff\xff\xff\xffb", b"a\xff\xffb"), (b"a\xff\xff\xfd\x42", b"a\xff\xfd\x42")]
+
+
+@pytest.mark.parametrize("sent,name", FF_NAMES)
+def test_no_byte_of_a_name_is_lost(server, raw, sent, name):
+    """What was stored is what was sent, and what a client that undoubles reads in replies is the name."""
+    top = os.fsencode(home(server, "bytes"))
+    os.makedirs(top, exist_ok=True)
+    os.chown(top, UIDS["alice"], UIDS["alice"])
+    raw.cmd("CWD /bytes")
+    data = raw.passive()
+    raw.send(b"STOR " + sent + b"\r\n")
+    assert raw.file.readline().startswith(b"150 ")
+    data.close()
+    assert raw.reply()[0] == 226 and os.listdir(top) == [name]
+    raw.send(b"MLST " + sent + b"\r\n")
+    lines = [raw.file.readline() for _ in range(3)]
+    assert lines[1].endswith(b" /bytes/" + name.replace(b"\xff", b"\xff\xff") + b"\r\n"), lines
+    raw.send(b"SIZE " + lines[1].split(b" ", 2)[2][:-2] + b"\r\n")
+    assert raw.file.readline() == b"213 0\r\n"
+    raw.send(b"DELE " + sent + b"\r\n")
+    assert raw.reply()[0] == 250 and os.listdir(top) == []
+    raw.send(b"MKD " + sent + b"\r\n")
+    assert raw.file.readline() == b'257 "/bytes/' + name.replace(b"\xff", b"\xff\xff") + b'" is made.\r\n'
+    raw.send(b"CWD " + sent + b"\r\n")
+    assert raw.reply()[0] == 250
+    assert raw.cmd("PWD")[1].encode("utf-8", "surrogateescape").startswith(b'257 "/bytes/' + name.replace(b"\xff", b"\xff\xff") + b'"')
+    assert raw.cmd("CDUP")[0] == 250
+    raw.send(b"RMD " + sent + b"\r\n")
+    assert raw.reply()[0] == 250
+
+
+@pytest.mark.parametrize("stored,sent,code", [
+    (b"p\xff\xf2w", b"p\xff\xf2w", 230), (b"p\xff\xf2w", b"p\xff\xff\xf2w", 230), (b"p\xff", b"p\xff", 230), (b"pw", b"p\xffw", 530), (b"pw", b"p\xff\xf1w", 530)])
+def test_no_byte_of_a_password_is_lost(serve, stored, sent, code):
+    digest = subprocess.run(["openssl", "passwd", "-5", "-stdin"], input=stored, capture_output=True, check=True).stdout.decode().strip()
+    s = serve(sections="[account bytes]\npassword = %s\nhome = {dir}\nrun_as = 64111:64111\nlayer = pyftpdlib elr" % digest)
+    r = greeted(s)
+    assert r.cmd("USER bytes")[0] == 331
+    r.send(b"PASS " + sent + b"\r\n")
+    assert r.reply()[0] == code
 
 
 def test_other_protocols_are_shown_the_door(serve):

@@ -31,8 +31,22 @@ static const struct {
 	{ S("AB\377\361OR\r\n"), "C", "ABOR" },
 	{ S("\377\373\1\377\374\2\377\375\3\377\376\4ABOR\r\n"), "C", "ABOR" },
 	{ S("CWD \377\377\r\n"), "C", "CWD \377" },
-	{ S("CWD x\377\r\n"), "C", "CWD x" },
-	{ S("CWD x\377\nNOOP\r\n"), "CC", "CWD x|NOOP" },
+	{ S("CWD x\377\r\n"), "C", "CWD x\377" },
+	{ S("CWD x\377\nNOOP\r\n"), "CC", "CWD x\377|NOOP" },
+	{ S("CWD \377a\r\n"), "C", "CWD \377a" },
+	{ S("CWD mo\377.txt\r\n"), "C", "CWD mo\377.txt" },
+	{ S("CWD a\377\357b\r\n"), "C", "CWD a\377\357b" },
+	/* Nothing in a name is a Telnet command but the doubled byte: other bytes above 239 are letters too. */
+	{ S("CWD a\377\362b\r\n"), "C", "CWD a\377\362b" },
+	{ S("CWD a\377\375\1b\r\n"), "C", "CWD a\377\375\1b" },
+	{ S("CWD a\377\377\377b\r\n"), "C", "CWD a\377\377b" },
+	{ S("CWD a\377\377\362b\r\n"), "C", "CWD a\377\362b" },
+	{ S("PASS \377\377\377\377\r\n"), "C", "PASS \377\377" },
+	{ S("CWD a\377\r\0b\r\n"), "C", "CWD a\377\rb" },
+	{ S("CWD a\377\0b\r\nNOOP\r\n"), "BC", "NOOP" },
+	{ S("CWD x\r\n\377\364\377\362ABOR\r\n"), "CC", "CWD x|ABOR" },
+	{ S(" \377\361NOOP\r\n"), "C", "NOOP" },
+	{ S("NO\377OP\r\n"), "C", "NOOP" },
 };
 
 /* Adds to a text in an array of size bytes; a test whose array is too small fails. */
