@@ -50,7 +50,7 @@ enum account_result {
 
 /*
  * Why a login was refused.  REASON_ROW(name, word): the word stands in the
- * log as reason=; the client is told nothing of it.
+ * log as reason=; what the client may learn of it says account_login().
  */
 #define ACCOUNT_REASONS(REASON_ROW)					\
 	REASON_ROW(REASON_NONE,			"none")			\
@@ -58,6 +58,7 @@ enum account_result {
 	REASON_ROW(REASON_UNKNOWN_USER,		"unknown-user")		\
 	REASON_ROW(REASON_WRONG_PASSWORD,	"wrong-password")	\
 	REASON_ROW(REASON_NO_PASSWORD,		"no-password-set")	\
+	REASON_ROW(REASON_EMPTY_PASSWORD,	"empty-password")	\
 	REASON_ROW(REASON_HASH_UNSUPPORTED,	"hash-unsupported")	\
 	REASON_ROW(REASON_LOCKED,		"locked")		\
 	REASON_ROW(REASON_DISABLED,		"disabled")		\
@@ -76,6 +77,7 @@ enum account_result {
 	REASON_ROW(REASON_EMAIL,		"email-address-required") \
 	REASON_ROW(REASON_SOURCE,		"refused-by-source")	\
 	REASON_ROW(REASON_PAM,			"refused-by-pam")	\
+	REASON_ROW(REASON_ACCOUNT,		"account-refused")	\
 	REASON_ROW(REASON_HOME,			"home-unusable")	\
 	REASON_ROW(REASON_PROFILE,		"profile-refused")	\
 	REASON_ROW(REASON_LIMIT,		"too-many-sessions")	\
@@ -145,12 +147,19 @@ struct account {
 	const char *section;		/* section [account NAME] of the configuration that counts; NULL: that of the name */
 	bool enabled;
 	time_t expires;			/* 0: never */
+	enum account_reason barred;	/* the source's own rule that keeps the account out, whatever the password */
+
+	/* Of a login: see account_login(). */
+	bool proven;			/* the client has shown that it is who it says */
+	enum account_reason told;	/* what it may be told of a refusal; REASON_NONE: nothing but that */
+	const char *said;		/* what a PAM module said, for the log; NULL: nothing */
 
 	/* What the source stores beyond that, under the keys of the configuration; groups and class as well. */
 	struct conf_pair *pairs;
 	size_t pair_count, pair_room;
 
 	struct conf_resolved *resolved;	/* after account_resolve() */
+	bool settled;			/* in account_login(): it was resolved */
 
 	struct account_chunk *pool;
 };
@@ -183,10 +192,16 @@ struct account_source {
 	    enum account_reason *why);
 
 	/*
-	 * A hash of the kind this source's accounts usually have, for the
-	 * dummy work that an unknown name costs.  NULL: any will do.
+	 * The dearest hash that accounts of this source have, masked (password_mask()), for the work that every
+	 * refusal costs; NULL: it has none now.  The function NULL: its accounts have no hashes that we know.
 	 */
 	const char *(*typical_hash)(void *state);
+
+	/*
+	 * Where verify() asks others: asks them about a name that nobody has, so that a refusal without verify() takes
+	 * as long as one by it.  NULL: none.  ACCOUNT_UNAVAILABLE when they do not work.
+	 */
+	enum account_result (*decoy)(void *state, const struct account_query *);
 
 	/*
 	 * Opens and closes the account's session (PAM). After a successful verify(). NULL: none. 0
@@ -230,9 +245,8 @@ struct account_sources {
 		const struct account_source *source;
 		void *state;
 	} entry[ACCOUNT_SOURCES_MAX];
-	unsigned dummy_count;			/* typical hashes: the work that an unknown name costs */
-	const char *dummy[ACCOUNT_SOURCES_MAX];
-	uint64_t dummy_key;
+	char reference[512];			/* a hash, masked: the work that every refusal costs; "": none */
+	int64_t reference_us;			/* processor time of it, where a source needs the comparison */
 };
 
 /*
@@ -282,9 +296,12 @@ bool account_certificate_fits(const struct account_query *, const struct setting
 
 /*
  * The whole of a login: sources in order, password, enabled, expiry, address
- * and system-user rules, Unix identity with its groups.  Costs the same time
- * for unknown names as for wrong passwords.  a must be account_init()ed, and
+ * and system-user rules, Unix identity with its groups.  a must be account_init()ed, and
  * account_free()d whatever the result.
+ *
+ * *why is for the log.  A client learns a->told: REASON_NONE until it has shown that it knows the password
+ * (a->proven), unless a source does not work, which is then so for every name.  Refusals of unproven clients cost
+ * the same, whatever their reason.
  */
 enum account_result account_login(const struct account_sources *, const struct account_query *, struct account *a,
     enum account_reason *why);

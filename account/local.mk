@@ -1,7 +1,7 @@
 noinst_LIBRARIES += libaccount.a libaccountdb.a
 libaccount_a_SOURCES = \
 	account/account.h account/source.h \
-	account/certificate.c account/login.c account/name.c account/pool.c account/rules.c account/sources.c \
+	account/certificate.c account/login.c account/name.c account/pool.c account/refusal.c account/refusal.h account/rules.c account/sources.c \
 	account/cluster.c account/cluster.h account/ledger.c account/ledger.h account/password.c account/password.h account/password_library.c account/password_library.h \
 	account/source_anonymous.c account/source_config.c account/source_external.c account/source_passwd_file.c account/source_pam.c account/source_shadow.c \
 	account/turn.c account/turn.h account/unix.c account/unix.h

@@ -7,6 +7,7 @@
 
 #include "account/account.h"
 #include "account/password.h"
+#include "account/refusal.h"
 #include "account/source.h"
 #include "account/unix.h"
 #include "common/err.h"
@@ -126,12 +127,22 @@ merge(const struct account_sources *sources, const struct account_query *q, stru
 	return r;
 }
 
+/* The password as the source stores it, for an account whose settings cannot be put together. */
+static const char *
+stored_password(const struct account *a)
+{
+	for (size_t i = 0; i < a->pair_count; i++)
+		if (strcmp(a->pairs[i].key, "password") == 0)
+			return a->pairs[i].value;
+	return NULL;
+}
+
 /* The password of the settings: a hash, or in clear behind {CLEAR} (sallyportd serve). */
 static void
-take_password(struct account *a)
+take_password(struct account *a, bool merged)
 {
 	static const char clear[] = "{CLEAR}";
-	const char *password = a->resolved->s.password;
+	const char *password = merged ? a->resolved->s.password : stored_password(a);
 
 	a->verifier = password != NULL ? password : "*";
 	if (strncmp(a->verifier, clear, sizeof clear - 1) == 0) {
@@ -165,44 +176,21 @@ account_resolve(const struct account_sources *sources, const struct account_quer
 {
 	int r = merge(sources, q, a, NULL, 0);
 
+	/* Before anything else can fail: whoever has no right password learns nothing of that. */
+	if (a->verifier == NULL && a->verifier_kind == VERIFY_HASH)
+		take_password(a, r == 0);
 	if (r == 0)
 		r = take_identity(a);
 	if (r == 0)
 		r = take_extra_groups(a);
 	if (r == 0)
 		r = account_load_groups(a);
-	if (r == 0 && a->verifier == NULL && a->verifier_kind == VERIFY_HASH)
-		take_password(a);
 	if (r == 0 && a->flags & ACCOUNT_SYSTEM && classes_exist(sources->conf))
 		r = merge_with_groups(sources, q, a);
 	return r;
 }
 
 /* ----------------------------------------------------------------- password */
-
-/* FNV-1a with a secret start: which dummy hash a name gets is always the same and cannot be foreseen. */
-static const char *
-dummy_hash(const struct account_sources *s, const char *user)
-{
-	uint64_t h = 0xcbf29ce484222325u ^ s->dummy_key;
-
-	if (s->dummy_count == 0)
-		return NULL;
-	for (; *user != '\0'; user++)
-		h = (h ^ (unsigned char)*user) * 0x100000001b3u;
-	return s->dummy[h % s->dummy_count];
-}
-
-/* An unknown name costs the work that a known one would. */
-static void
-waste_time(const struct account_sources *s, const struct account_query *q, const struct account *a)
-{
-	const char *hash = a->verifier_kind == VERIFY_HASH && a->verifier != NULL && password_kind(a->verifier) != NULL
-	    ? a->verifier : dummy_hash(s, q->user);
-
-	if (hash != NULL && q->password != NULL)
-		password_waste(q->password, hash);
-}
 
 static const enum account_reason verdict_reasons[] = {
 	[PASSWORD_RIGHT] = REASON_NONE,
@@ -235,6 +223,7 @@ ask_source(const struct account_sources *s, const struct account_query *q, struc
 	r = a->source->verify(a->source_state, q, a, &why);
 	if (r != ACCOUNT_FOUND)
 		return why != REASON_NONE ? why : REASON_WRONG_PASSWORD;
+	a->proven = true;
 	if (strcmp(before, a->name) != 0 && account_resolve(s, q, a) != 0)
 		return REASON_INTERNAL;
 	return REASON_NONE;
@@ -255,11 +244,33 @@ check_hash(const struct account_query *q, const struct account *a)
 	return verdict_reasons[verdict];
 }
 
+/* Asks the source, and notes what that cost. */
 static enum account_reason
-verify_password(const struct account_sources *s, const struct account_query *q, struct account *a)
+ask_source_for(const struct account_sources *s, const struct account_query *q, struct account *a, struct effort *e)
+{
+	int64_t began = refusal_cpu_us();
+	enum account_reason why = ask_source(s, q, a);
+
+	e->verified = true;
+	e->cpu_us = refusal_cpu_us() - began;
+	return why;
+}
+
+/* An empty password is none, but for those who need not prove anything. */
+static bool
+empty_is_refused(const struct account_query *q, const struct account *a)
+{
+	bool allowed = a->settled ? a->resolved->s.allow_empty_passwords : q->base->allow_empty_passwords;
+
+	return q->password->len == 0 && !allowed && a->verifier_kind != VERIFY_ANY;
+}
+
+static enum account_reason
+compare_password(const struct account_sources *s, const struct account_query *q, struct account *a, struct effort *e)
 {
 	switch (a->verifier_kind) {
 	case VERIFY_HASH:
+		e->hashed = a->verifier;
 		return check_hash(q, a);
 	case VERIFY_CLEAR:
 		return password_same(q->password->data, q->password->len, a->verifier, strlen(a->verifier))
@@ -267,11 +278,23 @@ verify_password(const struct account_sources *s, const struct account_query *q, 
 	case VERIFY_ANY:
 		return q->base->anonymous_email && !looks_like_mail(q->password) ? REASON_EMAIL : REASON_NONE;
 	case VERIFY_SOURCE:
-		return ask_source(s, q, a);
+		return ask_source_for(s, q, a, e);
 	case VERIFY_NEVER:
 		break;
 	}
 	return REASON_LOCKED;
+}
+
+static enum account_reason
+verify_password(const struct account_sources *s, const struct account_query *q, struct account *a, struct effort *e)
+{
+	enum account_reason why = empty_is_refused(q, a) ? REASON_EMPTY_PASSWORD : compare_password(s, q, a, e);
+
+	if (why == REASON_NONE)
+		a->proven = true;
+	else if (why == REASON_LOCKED || why == REASON_HASH_UNSUPPORTED)
+		e->hashed = NULL;	/* nothing was computed */
+	return why;
 }
 
 /* A password in clear or with an old hash gets the present one, now that it is known. */
@@ -293,9 +316,10 @@ upgrade(const struct account_sources *s, const struct account_query *q, const st
 
 /* -------------------------------------------------------------------- login */
 
-/* Asks the sources of this listener in order. */
+/* Asks the sources of this listener in order; *asked: how many of them. */
 static enum account_result
-find(const struct account_sources *s, const struct account_query *q, struct account *a, enum account_reason *why)
+find(const struct account_sources *s, const struct account_query *q, struct account *a, enum account_reason *why,
+    size_t *asked)
 {
 	const struct conf_list *order = &q->base->accounts;
 
@@ -309,11 +333,13 @@ find(const struct account_sources *s, const struct account_query *q, struct acco
 			a->source = e->source;
 			a->source_state = e->state;
 			r = e->source->find(e->state, q, a, why);
+			*asked = i + 1;
 			if (r != ACCOUNT_UNKNOWN)
 				return r;
 			account_free(a);
 			account_init(a, q->user);
 		}
+	*asked = order->n;
 	*why = REASON_UNKNOWN_USER;
 	return ACCOUNT_UNKNOWN;
 }
@@ -323,9 +349,10 @@ account_find(const struct account_sources *s, const struct account_query *q, str
     enum account_reason *why)
 {
 	enum account_result r;
+	size_t asked;
 
 	*why = REASON_NONE;
-	r = find(s, q, a, why);
+	r = find(s, q, a, why, &asked);
 	if (r == ACCOUNT_FOUND && account_resolve(s, q, a) != 0) {
 		*why = REASON_INTERNAL;
 		return ACCOUNT_REFUSED;
@@ -370,39 +397,65 @@ account_certificate_admits(const struct account_sources *s, const struct account
 	return admits;
 }
 
-enum account_result
-account_login(const struct account_sources *s, const struct account_query *q, struct account *a,
-    enum account_reason *why)
+/*
+ * What keeps an account out that a source knows.  Its password is looked at in any case, so that nobody learns without
+ * it of any other reason; but PAM may count failures, and is not asked about those who are refused anyway.
+ */
+static enum account_reason
+judge(const struct account_sources *s, const struct account_query *q, struct account *a, struct effort *e)
+{
+	enum account_reason rule = a->flags & ACCOUNT_SYSTEM ? source_system_rules(q, a) : REASON_NONE, why;
+
+	if (rule != REASON_NONE && a->verifier_kind == VERIFY_SOURCE)
+		return rule;
+	if (!a->settled)
+		rule = REASON_INTERNAL;
+	if (a->settled && certificate_is_enough(q, a)) {
+		a->proven = true;
+		why = verify_without_password(s, q, a);
+	} else {
+		why = verify_password(s, q, a, e);
+		e->compared = true;
+	}
+	if (rule == REASON_NONE)
+		rule = account_check_rules(q, a, time(NULL));
+	return rule != REASON_NONE ? rule : why;
+}
+
+static enum account_result
+try_login(const struct account_sources *s, const struct account_query *q, struct account *a, enum account_reason *why,
+    struct effort *e)
 {
 	enum account_result r;
-	enum account_reason rule;
-	bool verified = false;
 
+	*why = REASON_NONE;
 	if (!account_name_ok(q->user)) {
 		*why = REASON_BAD_NAME;
 		return ACCOUNT_UNKNOWN;
 	}
-	r = account_find(s, q, a, why);
-	if (r == ACCOUNT_FOUND) {
-		rule = a->flags & ACCOUNT_SYSTEM ? source_system_rules(q, a) : REASON_NONE;
-		/* PAM may count failures: it is not asked about those who are refused anyway. */
-		if (rule != REASON_NONE && a->verifier_kind == VERIFY_SOURCE)
-			r = ACCOUNT_REFUSED;
-		else if (certificate_is_enough(q, a))
-			*why = verify_without_password(s, q, a);
-		else
-			verified = (*why = verify_password(s, q, a)) == REASON_NONE;
-		if (rule == REASON_NONE)
-			rule = account_check_rules(q, a, time(NULL));
-		if (rule != REASON_NONE)
-			*why = rule;
-	}
-	if (r == ACCOUNT_UNKNOWN || r == ACCOUNT_REFUSED)
-		waste_time(s, q, a);
-	if (r == ACCOUNT_FOUND && verified && *why == REASON_NONE)
+	r = find(s, q, a, why, &e->asked);
+	if (r != ACCOUNT_FOUND)
+		return r;
+	a->settled = account_resolve(s, q, a) == 0;
+	*why = judge(s, q, a, e);
+	return *why == REASON_NONE ? ACCOUNT_FOUND : *why == REASON_UNAVAILABLE ? ACCOUNT_UNAVAILABLE : ACCOUNT_REFUSED;
+}
+
+enum account_result
+account_login(const struct account_sources *s, const struct account_query *q, struct account *a,
+    enum account_reason *why)
+{
+	struct effort effort = { .hashed = NULL };
+	enum account_result r = try_login(s, q, a, why, &effort);
+
+	if (r == ACCOUNT_FOUND && effort.compared)
 		upgrade(s, q, a);
+	else if (r == ACCOUNT_UNAVAILABLE)
+		a->told = REASON_UNAVAILABLE;
+	else if (r != ACCOUNT_FOUND && a->proven)
+		a->told = *why;
+	else if (r != ACCOUNT_FOUND && refusal_even_out(s, q, a, &effort))
+		a->told = REASON_UNAVAILABLE;
 	password_release();
-	if (r == ACCOUNT_FOUND && *why != REASON_NONE)
-		r = *why == REASON_UNAVAILABLE ? ACCOUNT_UNAVAILABLE : ACCOUNT_REFUSED;
 	return r;
 }

@@ -199,6 +199,59 @@ new_setting(const char *prefix, char *setting, size_t size)
 	return errno != 0 ? -errno : -EINVAL;
 }
 
+/* What a number in the hash says of its work: crypt(5)'s rounds=, or the rounds of PBKDF2; 5000 is the former's default. */
+static uint64_t
+rounds_of(const char *hash)
+{
+	const char *rounds = strstr(hash, "rounds="), *second = hash[0] == '$' ? strchr(hash + 1, '$') : NULL;
+
+	if (rounds != NULL)
+		return strtoull(rounds + strlen("rounds="), NULL, 10);
+	if (strncmp(hash, "$5$", 3) == 0 || strncmp(hash, "$6$", 3) == 0)
+		return 5000;
+	return strncmp(hash, "$pbkdf2", 7) == 0 && second != NULL ? strtoull(second + 1, NULL, 10) : 0;
+}
+
+static uint64_t
+work_of(const struct kind *k, const char *hash)
+{
+	return k->demand != NULL ? demand_of(k, hash).work : rounds_of(hash);
+}
+
+/* The table of kinds begins with the dearest; descrypt stands behind it. */
+static size_t
+rank(const struct kind *k)
+{
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (k == &kinds[i])
+			return i;
+	return sizeof kinds / sizeof *kinds;
+}
+
+bool
+password_is_dearer(const char *hash, const char *than)
+{
+	const struct kind *a = kind_of(hash), *b = kind_of(than);
+
+	if (a == NULL || b == NULL)
+		return a != NULL;
+	return a != b ? rank(a) < rank(b) : work_of(a, hash) > work_of(b, than);
+}
+
+bool
+password_same_work(const char *hash, const char *other)
+{
+	const struct kind *a = kind_of(hash);
+
+	return a != NULL && a == kind_of(other) && work_of(a, hash) == work_of(a, other);
+}
+
+int
+password_setting(char *setting, size_t size)
+{
+	return new_setting(preferred(), setting, size);
+}
+
 void
 password_set_cost(unsigned cost)
 {

@@ -37,6 +37,13 @@ bool password_same(const char *, size_t, const char *, size_t);
 /* The same work as password_check(), for nothing. */
 void password_waste(const struct secret *, const char *hash);
 
+/* Does computing the hash take more work than the other, or, of the same kind and parameters, as much? */
+bool password_is_dearer(const char *hash, const char *than);
+bool password_same_work(const char *hash, const char *other);
+
+/* The beginning of a new hash of the kind that password_make() makes: checking a password against it costs as much. 0 or -errno. */
+int password_setting(char *setting, size_t size);
+
 /* Overwrites what is secret in a hash: kind, parameters and salt stay, so that it still costs what it cost. */
 void password_mask(char *hash);
 

@@ -67,6 +67,8 @@ account_check_rules(const struct account_query *q, const struct account *a, time
 
 	if (!a->enabled || !s->enabled)
 		return REASON_DISABLED;
+	if (a->barred != REASON_NONE)
+		return a->barred;
 	r = check_identity(q, a);
 	if (r != REASON_NONE)
 		return r;

@@ -30,7 +30,13 @@ extern const struct account_source *const account_sources_linked[] __attribute__
  */
 enum account_reason source_system_rules(const struct account_query *, const struct account *);
 
-/* Looks the name up in the name service; flags, origin and home of a system user. */
+/* The dearest hash of shadow(5), masked, or NULL: typical_hash() of every source of system users. */
+const char *source_shadow_hash(void *state);
+
+/*
+ * Looks the name up in the name service; flags, origin and home of a system user.  The account's name
+ * becomes the one that the name service has, whatever spelling of it the client chose.
+ */
 enum account_result source_find_system_user(const struct account_query *, struct account *, enum account_reason *why);
 
 #endif

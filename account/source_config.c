@@ -54,22 +54,23 @@ config_typical_hash(void *state)
 {
 	static char hash[PASSWORD_HASH_MAX];
 
+	hash[0] = '\0';
+
 	for (const struct conf_section *s = NULL; (s = conf_section_next(state, SC_ACCOUNT, s)) != NULL;) {
 		struct conf_subject subject = { .user = conf_section_name(s) };
 		struct conf_resolved r;
-		bool found;
 
 		if (!conf_section_sets(s, K_password) || conf_resolve(state, &subject, &r) != 0)
 			continue;
-		found = r.s.password != NULL && password_kind(r.s.password) != NULL &&
-		    str_copy(hash, sizeof hash, r.s.password) == 0;
+		if (r.s.password != NULL && password_kind(r.s.password) != NULL &&
+		    (hash[0] == '\0' || password_is_dearer(r.s.password, hash)))
+			(void)str_copy(hash, sizeof hash, r.s.password);
 		conf_resolved_free(&r);
-		if (found) {
-			password_mask(hash);
-			return hash;
-		}
 	}
-	return NULL;
+	if (hash[0] == '\0')
+		return NULL;
+	password_mask(hash);
+	return hash;
 }
 
 static int

@@ -306,6 +306,7 @@ judge(struct answer *n, int r, enum account_reason *why)
 	if (r != 0 || n->verdict != 1 || !whole)
 		return ACCOUNT_REFUSED;
 	*why = REASON_NONE;
+	n->a->proven = true;		/* the program has seen the password */
 	n->a->verifier_kind = VERIFY_SOURCE;
 	n->a->flags |= ACCOUNT_VIRTUAL;
 	n->a->origin = "external";
@@ -322,7 +323,7 @@ find_external(void *state, const struct account_query *q, struct account *a, enu
 
 	(void)state;
 	/* The program is asked with a password or not at all; one of several lines cannot be sent. */
-	if (q->password == NULL || strpbrk(q->password->data, "\r\n") != NULL)
+	if (q->password == NULL || (q->password->len == 0 && !q->base->allow_empty_passwords) || strpbrk(q->password->data, "\r\n") != NULL)
 		return ACCOUNT_UNKNOWN;
 	r = ask(q, text);
 	if (r != 0) {

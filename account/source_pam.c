@@ -67,6 +67,7 @@ struct talk {
 	const char *user;
 	const struct secret *password;
 	bool asked;		/* for the password: a second question is about something else */
+	char said[512];		/* what modules said that want no answer: the log has it */
 };
 
 struct pam_login {
@@ -103,6 +104,19 @@ static const struct meaning {
 	{ PAM_MODULE_UNKNOWN,		ACCOUNT_UNAVAILABLE,	REASON_UNAVAILABLE }
 };
 
+/* Adds a line to what was said; what has no room is left out. */
+static void
+hear(struct talk *t, const char *text)
+{
+	size_t used = strlen(t->said);
+
+	if (text == NULL || text[0] == '\0')
+		return;
+	(void)str_format(t->said + used, sizeof t->said - used, "%s%s", used == 0 ? "" : "\n", text);
+	for (used = strlen(t->said); used > 0 && strchr("\r\n ", t->said[used - 1]) != NULL; used--)
+		t->said[used - 1] = '\0';
+}
+
 /* The answer to one question of a module: allocated, PAM frees it. NULL: none. */
 static char *
 answer(struct talk *t, const struct pam_message *question)
@@ -115,7 +129,8 @@ answer(struct talk *t, const struct pam_message *question)
 		return strdup(t->password->data);
 	case PAM_PROMPT_ECHO_ON:
 		return strdup(t->user);
-	default:		/* PAM_ERROR_MSG, PAM_TEXT_INFO: there is nobody to show them to */
+	default:		/* PAM_ERROR_MSG, PAM_TEXT_INFO: the administrator is shown them */
+		hear(t, question->msg);
 		return strdup("");
 	}
 }
@@ -185,11 +200,11 @@ interpret(int code, const char *step, const struct account *a, enum account_reas
 }
 
 static int
-start(struct pam_login *p, const struct account_query *q, const struct account *a)
+start(struct pam_login *p, const struct account_query *q, const char *name)
 {
 	const struct pam_conv conversation = { converse, &p->talk };
 	char host[ADDR_TEXT_MAX];
-	int r = lib.pam_start(q->base->pam_service, a->name, &conversation, &p->handle);
+	int r = lib.pam_start(q->base->pam_service, name, &conversation, &p->handle);
 
 	if (r != PAM_SUCCESS)
 		return r;
@@ -198,7 +213,7 @@ start(struct pam_login *p, const struct account_query *q, const struct account *
 	if (r == PAM_SUCCESS)
 		r = lib.pam_set_item(p->handle, PAM_TTY, "ftp");
 	if (r == PAM_SUCCESS)
-		r = lib.pam_set_item(p->handle, PAM_RUSER, a->name);
+		r = lib.pam_set_item(p->handle, PAM_RUSER, name);
 	if (r == PAM_SUCCESS)
 		r = lib.pam_set_item(p->handle, PAM_FAIL_DELAY, (const void *)no_delay);
 	return r;
@@ -224,7 +239,7 @@ follow_name(struct pam_login *p, const struct account_query *q, struct account *
 		*why = r == ACCOUNT_UNKNOWN ? REASON_UNKNOWN_USER : REASON_UNAVAILABLE;
 		return r == ACCOUNT_UNKNOWN ? ACCOUNT_REFUSED : r;
 	}
-	(void)str_copy(a->name, sizeof a->name, name);
+	(void)str_copy(a->name, sizeof a->name, a->unix_name);
 	*why = source_system_rules(q, a);
 	return *why == REASON_NONE ? ACCOUNT_FOUND : ACCOUNT_REFUSED;
 }
@@ -238,6 +253,26 @@ end(struct pam_login *p, int status)
 	free(p);
 }
 
+/*
+ * May the account be used?  What keeps it out (pam_nologin, an expired account, access.conf) is no wrong password,
+ * though the codes are the same.
+ */
+static enum account_result
+manage(struct pam_login *p, struct account *a, enum account_reason *why, int *code)
+{
+	enum account_result r;
+
+	a->proven = true;
+	/* Not silent: what the modules have to say is the reason. */
+	*code = lib.pam_acct_mgmt(p->handle, PAM_DISALLOW_NULL_AUTHTOK);
+	r = interpret(*code, "account", a, why);
+	if (r == ACCOUNT_REFUSED)
+		*why = REASON_ACCOUNT;
+	if (r == ACCOUNT_REFUSED && p->talk.said[0] == '\0')
+		hear(&p->talk, lib.pam_strerror(p->handle, *code));
+	return r;
+}
+
 static enum account_result
 verify_pam(void *state, const struct account_query *q, struct account *a, enum account_reason *why)
 {
@@ -249,24 +284,53 @@ verify_pam(void *state, const struct account_query *q, struct account *a, enum a
 	if (p == NULL)
 		return ACCOUNT_UNAVAILABLE;
 	p->talk = (struct talk){ .user = a->name, .password = q->password };
-	code = start(p, q, a);
+	code = start(p, q, a->name);
 	r = interpret(code, "start", a, why);
 	if (r == ACCOUNT_FOUND && q->password != NULL) {
 		code = lib.pam_authenticate(p->handle, PAM_DISALLOW_NULL_AUTHTOK | PAM_SILENT);
 		r = interpret(code, "authenticate", a, why);
 	}
-	if (r == ACCOUNT_FOUND) {
-		code = lib.pam_acct_mgmt(p->handle, PAM_DISALLOW_NULL_AUTHTOK | PAM_SILENT);
-		r = interpret(code, "account", a, why);
-	}
+	if (r == ACCOUNT_FOUND)
+		r = manage(p, a, why, &code);
 	if (r == ACCOUNT_FOUND)
 		r = follow_name(p, q, a, why);
 	p->talk.password = NULL;
-	if (r == ACCOUNT_FOUND && a->resolved->s.pam_session) {
+	if (p->talk.said[0] != '\0')
+		a->said = account_keep(a, p->talk.said);
+	if (r == ACCOUNT_FOUND && a->settled && a->resolved->s.pam_session) {
 		a->flags |= ACCOUNT_PAM_SESSION;
 		a->login_state = p;
 		return r;
 	}
+	end(p, code);
+	return r;
+}
+
+/*
+ * As sshd(8) does for names that nobody has: the modules run, load and ask whom they ask, so that the time does not
+ * tell.  The name is never one of the client's choosing: modules that count failures count them for nobody.
+ */
+static enum account_result
+decoy_pam(void *state, const struct account_query *q)
+{
+	static const char name[] = "no-such-user.", impossible[] = "\b\n\r\177INCORRECT";
+	static const struct account nobody = { .name = "no-such-user." };
+	struct pam_login *p = calloc(1, sizeof *p);
+	struct secret password;
+	enum account_reason why;
+	enum account_result r;
+	int code;
+
+	(void)state;
+	if (p == NULL || secret_set(&password, impossible, sizeof impossible - 1) != 0) {
+		free(p);
+		return ACCOUNT_UNAVAILABLE;
+	}
+	p->talk = (struct talk){ .user = name, .password = &password };
+	code = start(p, q, name);
+	if (code == PAM_SUCCESS)
+		code = lib.pam_authenticate(p->handle, PAM_DISALLOW_NULL_AUTHTOK | PAM_SILENT);
+	r = interpret(code, "authenticate", &nobody, &why);
 	end(p, code);
 	return r;
 }
@@ -322,6 +386,8 @@ const struct account_source source_pam = {
 	.open = open_pam,
 	.find = find_pam,
 	.verify = verify_pam,
+	.typical_hash = source_shadow_hash,
+	.decoy = decoy_pam,
 	.session_open = open_session,
 	.session_close = close_session
 };

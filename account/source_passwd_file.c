@@ -187,6 +187,30 @@ list_passwd(void *state, int (*each)(void *, const struct account *), void *cont
 	return r;
 }
 
+static const char *
+passwd_typical_hash(void *state)
+{
+	static char hash[PASSWORD_HASH_MAX];
+	char text[PASSWORD_HASH_MAX], *content = NULL;
+	struct cluster_row row;
+	unsigned line = 0;
+	size_t len;
+	bool readable = read_file(state, &content, &len) == 0;
+
+	hash[0] = '\0';
+	for (const char *at = content; readable && cluster_next(&at, &line, &row, NULL);)
+		if (row.password_len < sizeof text &&
+		    str_format(text, sizeof text, "%.*s", (int)row.password_len, row.password) == 0 &&
+		    password_is_hash(text) && (hash[0] == '\0' || password_is_dearer(text, hash)))
+			(void)str_copy(hash, sizeof hash, text);
+	explicit_bzero(text, sizeof text);
+	forget(content);
+	if (hash[0] == '\0')
+		return NULL;
+	password_mask(hash);
+	return hash;
+}
+
 /* ---------------------------------------------------------------------- changes */
 
 /* The file, locked, and still under its name. A descriptor or -errno. */
@@ -391,7 +415,7 @@ const struct account_source source_passwd_file = {
 	.name = "passwd_file",
 	.doc = "A file in the format of ftpcluster's .passwd.",
 	.open = open_passwd,
-	.find = find_passwd,
+	.find = find_passwd, .typical_hash = passwd_typical_hash,
 	.add = add_passwd, .set_password = set_passwd,
 	.create = create_passwd, .set_verifier = set_verifier_passwd, .remove = remove_passwd,
 	.list = list_passwd,

@@ -22,15 +22,15 @@
 static struct name_file shells = { .path = "/etc/shells" };
 static struct name_file ftpusers;
 
-/* Is the user named in the list, or one of his groups as @GROUP? */
+/* Is the user named in the list by that name, or one of their groups as @GROUP? */
 static bool
-is_listed(const struct conf_list *list, const struct account *a)
+is_listed(const struct conf_list *list, const struct account *a, const char *name)
 {
 	for (size_t i = 0; i < list->n; i++) {
 		const struct group *gr;
 
 		if (list->v[i][0] != '@') {
-			if (strcmp(list->v[i], a->name) == 0)
+			if (strcmp(list->v[i], name) == 0)
 				return true;
 			continue;
 		}
@@ -59,13 +59,16 @@ enum account_reason
 source_system_rules(const struct account_query *q, const struct account *a)
 {
 	const struct settings *s = q->base;
+	/* The name service may know several spellings of a user; one of them is the name that rules are written for. */
+	const char *name = a->unix_name != NULL ? a->unix_name : a->name;
 
 	ftpusers.path = s->ftpusers_file;
-	if (name_file_has(&ftpusers, a->unix_name) || name_file_has(&ftpusers, a->name))
+	if (name_file_has(&ftpusers, name) || name_file_has(&ftpusers, a->name) || name_file_has(&ftpusers, q->user))
 		return REASON_FTPUSERS;
-	if (s->rejected_users.n > 0 && is_listed(&s->rejected_users, a))
+	if (s->rejected_users.n > 0 && (is_listed(&s->rejected_users, a, name) ||
+	    is_listed(&s->rejected_users, a, a->name) || is_listed(&s->rejected_users, a, q->user)))
 		return REASON_REJECTED;
-	if (s->allowed_users.n > 0 && !is_listed(&s->allowed_users, a))
+	if (s->allowed_users.n > 0 && !is_listed(&s->allowed_users, a, name))
 		return REASON_NOT_ALLOWED;
 	if (s->require_valid_shell && a->shell != NULL && !shell_ok(a->shell))
 		return REASON_SHELL;
@@ -82,16 +85,24 @@ source_find_system_user(const struct account_query *q, struct account *a, enum a
 	if (r != ACCOUNT_FOUND)
 		return r;
 	a->flags |= ACCOUNT_SYSTEM;
+	if (!account_name_ok(a->unix_name)) {
+		*why = REASON_BAD_NAME;
+		return ACCOUNT_REFUSED;
+	}
+	(void)str_copy(a->name, sizeof a->name, a->unix_name);
 	return ACCOUNT_FOUND;
 }
 
-/* shadow(5): days since 1970; -1 or unset (0 for some) means never. */
+/*
+ * shadow(5): days since 1970; -1 is an empty field and means never.  0 as the day of expiry is what chage -E 0 writes to
+ * close an account, and PAM takes it for that.
+ */
 static enum account_reason
 check_ageing(const struct spwd *sp, time_t now)
 {
 	long today = (long)(now / DAY);
 
-	if (sp->sp_expire > 0 && today >= sp->sp_expire)
+	if (sp->sp_expire >= 0 && today >= sp->sp_expire)
 		return REASON_EXPIRED;
 	if (sp->sp_lstchg == 0)
 		return REASON_PASSWORD_EXPIRED;	/* must be changed at the next login, which FTP cannot */
@@ -124,15 +135,14 @@ find_shadow(void *state, const struct account_query *q, struct account *a, enum 
 	/* A user without an entry has no password here: "!" is a hash that nothing fits. */
 	a->verifier = account_keep(a, sp == NULL ? "!" : sp->sp_pwdp);
 	if (sp != NULL) {
-		*why = check_ageing(sp, time(NULL));
+		a->barred = check_ageing(sp, time(NULL));
 		explicit_bzero(sp->sp_pwdp, strlen(sp->sp_pwdp));
 	}
-	return a->verifier == NULL ? ACCOUNT_UNAVAILABLE : *why == REASON_NONE ? ACCOUNT_FOUND : ACCOUNT_REFUSED;
+	return a->verifier == NULL ? ACCOUNT_UNAVAILABLE : ACCOUNT_FOUND;
 }
 
-/* The first hash in the file is as good as any: systems use one kind. */
-static const char *
-shadow_typical_hash(void *state)
+const char *
+source_shadow_hash(void *state)
 {
 	static char hash[PASSWORD_HASH_MAX];
 	const struct spwd *sp;
@@ -142,8 +152,10 @@ shadow_typical_hash(void *state)
 	if (geteuid() != 0)
 		return NULL;
 	setspent();
-	while (hash[0] == '\0' && tries-- > 0 && (sp = getspent()) != NULL)
-		if (sp->sp_pwdp[0] == '$' && password_kind(sp->sp_pwdp) != NULL)
+	hash[0] = '\0';
+	while (tries-- > 0 && (sp = getspent()) != NULL)
+		if (sp->sp_pwdp[0] == '$' && password_kind(sp->sp_pwdp) != NULL &&
+		    (hash[0] == '\0' || password_is_dearer(sp->sp_pwdp, hash)))
 			(void)str_copy(hash, sizeof hash, sp->sp_pwdp);
 	endspent();
 	password_mask(hash);
@@ -166,5 +178,5 @@ const struct account_source source_shadow = {
 	.doc = "System users with the passwords of shadow(5).",
 	.open = open_shadow,
 	.find = find_shadow,
-	.typical_hash = shadow_typical_hash
+	.typical_hash = source_shadow_hash
 };

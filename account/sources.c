@@ -3,11 +3,11 @@
 #include <dlfcn.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "account/account.h"
 #include "account/password.h"
+#include "account/refusal.h"
 #include "account/source.h"
 #include "account/turn.h"
 #include "account/unix.h"
@@ -119,21 +119,6 @@ open_listed(struct account_sources *s, const struct conf_list *names)
 	return 0;
 }
 
-/* The hashes that known accounts have, so that unknown ones cost the same. */
-static void
-collect_dummies(struct account_sources *s)
-{
-	for (unsigned i = 0; i < s->count; i++) {
-		const struct account_source *source = s->entry[i].source;
-		const char *hash = source->typical_hash == NULL ? NULL : source->typical_hash(s->entry[i].state);
-
-		if (hash != NULL && password_kind(hash) != NULL)
-			s->dummy[s->dummy_count++] = hash;
-	}
-	if (getrandom(&s->dummy_key, sizeof s->dummy_key, GRND_NONBLOCK) < 0)
-		s->dummy_key = (uintptr_t)s;
-}
-
 int
 account_sources_open(struct account_sources *s, const struct conf *conf)
 {
@@ -159,7 +144,7 @@ account_sources_open(struct account_sources *s, const struct conf *conf)
 		}
 	}
 	if (r == 0)
-		collect_dummies(s);
+		refusal_prepare(s);
 	return r;
 }
 
@@ -169,5 +154,5 @@ account_sources_close(struct account_sources *s)
 	for (unsigned i = 0; i < s->count; i++)
 		if (s->entry[i].source->close != NULL)
 			s->entry[i].source->close(s->entry[i].state);
-	s->count = s->dummy_count = 0;
+	s->count = 0;
 }

@@ -215,11 +215,14 @@ struct text {
 };
 
 static int
-take_text(void *context, const char *const *columns)
+take_dearest(void *context, const char *const *columns)
 {
 	struct text *t = context;
 
-	return columns[0] == NULL ? 0 : str_copy(t->out, t->size, columns[0]) == 0 ? 0 : SP_ETRUNC;
+	if (columns[0] != NULL && password_kind(columns[0]) != NULL &&
+	    (t->out[0] == '\0' || password_is_dearer(columns[0], t->out)))
+		(void)str_copy(t->out, t->size, columns[0]);
+	return 0;
 }
 
 int
@@ -229,8 +232,8 @@ store_typical_hash(struct db *db, char *hash, size_t size)
 	int r;
 
 	hash[0] = '\0';
-	r = db->kind->run(db, "SELECT password FROM sallyport_accounts WHERE password LIKE '$%' LIMIT 1", NULL, 0,
-	    take_text, &t);
+	r = db->kind->run(db, "SELECT password FROM sallyport_accounts WHERE password LIKE '$%' LIMIT 100", NULL, 0,
+	    take_dearest, &t);
 	if (r != 0)
 		hash[0] = '\0';
 	password_mask(hash);

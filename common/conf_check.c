@@ -285,7 +285,12 @@ check_password(const struct view *v)
 {
 	const char *const *password = own(v, K_password);
 
-	if (password != NULL && *password != NULL && strncmp(*password, "{CLEAR}", 7) == 0)
+	if (password != NULL && *password != NULL && strcmp(*password, "{CLEAR}") == 0)
+		conf_problem_add(v->conf, CONF_WARNING, v->section->file,
+		    conf_section_get(v->section, K_password)->line, v->section->label,
+		    "the password is empty: it is refused, or lets everybody in where allow_empty_passwords says so",
+		    "give the account a password, or lock it with a star");
+	else if (password != NULL && *password != NULL && strncmp(*password, "{CLEAR}", 7) == 0)
 		conf_problem_add(v->conf, CONF_WARNING, v->section->file,
 		    conf_section_get(v->section, K_password)->line, v->section->label,
 		    "the password stands in clear text", "sallyctl passwd-hash prints its hash");

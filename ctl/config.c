@@ -69,6 +69,7 @@ check_command(struct invocation *inv)
 		return ctl_fail_code(inv, CTL_FAILED, path, errors);
 	}
 	policies_check(conf);
+	empty_passwords_check(conf);
 	code = translate(conf_report(stdout, conf, inv->json));
 	conf_free(conf);
 	return code;

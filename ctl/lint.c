@@ -287,6 +287,13 @@ look_at_names(void)
 
 /* -------------------------------------------------------------------- accounts */
 
+static void
+tell_empty(void *context, const char *file, unsigned line, const char *name)
+{
+	(void)context;
+	TELL(EMPTY_PASSWORD, file, line, "%s", name);
+}
+
 static int
 lint_user(const char *user)
 {
@@ -297,6 +304,8 @@ lint_user(const char *user)
 	look_at_names();
 	if (!run.view.found)
 		return CTL_OK;
+	if (empty_password(&run.view.account))
+		tell_empty(NULL, run.view.account.origin, 0, user);
 	look_at_owners();
 	if (run.view.root_fd < 0)
 		return CTL_OK;
@@ -323,6 +332,8 @@ lint_users(struct invocation *inv, const struct conf *conf)
 		look_at_problems(&run.view.problems);
 		lint(run.view.policy, tell, NULL);
 	}
+	if (inv->argc == 0)
+		empty_passwords(conf, tell_empty, NULL);
 	return code;
 }
 

@@ -48,6 +48,18 @@ void view_end(struct view *);
  */
 void policies_check(struct conf *);
 
+/* What is said of an account with an empty password, behind its name. */
+#define EMPTY_MEANS	": it is refused, or lets everybody in where allow_empty_passwords says so"
+#define EMPTY_REMEDY	"give it a password, or lock it with a star"
+
+/* Is its stored password empty? It need not be resolved. ctl/empty.c */
+bool empty_password(const struct account *);
+typedef void empty_found(void *context, const char *file, unsigned line, const char *name);
+/* Finds such accounts in password files and the database; sections of the configuration are checked with it. */
+void empty_passwords(const struct conf *, empty_found *, void *context);
+/* Adds them to the configuration's problems. */
+void empty_passwords_check(struct conf *);
+
 /* What is asked: a command of a client with one or two paths, as typed. */
 struct question {
 	const char *command;

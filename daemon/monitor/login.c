@@ -16,7 +16,10 @@
 
 #define TEXT_TLS	"Log in over TLS: send AUTH TLS first."
 
-/* What a client is told. All that depends on the account is the same text; reason stands in the log. */
+/*
+ * What a client is told that may be told the reason: see authenticate().  To all others, and for all other reasons,
+ * it is the same text; the log has the reason.
+ */
 static const struct {
 	enum account_reason why;
 	uint16_t code;
@@ -34,38 +37,47 @@ static const struct {
 static void
 log_failure(const struct monitor *s, const struct msg_login *login, enum account_reason why)
 {
+	bool known = s->have_account;
 	struct log_line l;
 
 	log_begin(&l, LOG_LEVEL_NOTICE, "auth-failure");
 	log_str(&l, "rhost", s->peer_text);
 	log_str(&l, "user", login->user);
 	log_str(&l, "reason", account_reason_word(why));
-	if (s->have_account && s->account.source != NULL)
+	if (known && s->account.proven)
+		log_str(&l, "password", "right");
+	if (known && s->account.source != NULL)
 		log_str(&l, "source", s->account.source->name);
+	if (known && s->account.said != NULL)
+		log_str(&l, "text", s->account.said);
 	log_num(&l, "attempt", s->attempts);
 	log_num(&l, "tls", login->tls != 0);
 	log_end(&l);
 }
 
-/* Refusals that say something about who tries to get in, as opposed to our own state. */
+/*
+ * Refusals that say something about who tries to get in, as opposed to our own state; and who has a right password
+ * is not guessing one, whatever else keeps them out.
+ */
 static bool
-is_penalised(enum account_reason why)
+is_penalised(const struct monitor *s, enum account_reason why)
 {
-	return why != REASON_UNAVAILABLE && why != REASON_INTERNAL && why != REASON_PROFILE && why != REASON_LIMIT &&
+	return !(s->have_account && s->account.proven) && why != REASON_UNAVAILABLE && why != REASON_INTERNAL && why != REASON_PROFILE && why != REASON_LIMIT &&
 	    why != REASON_HOME;
 }
 
 static void
-refuse(struct monitor *s, const struct msg *m, enum account_reason why, bool final, int64_t began)
+refuse(struct monitor *s, const struct msg *m, enum account_reason why, enum account_reason told, bool final,
+    int64_t began)
 {
 	static struct msg_login_refused answer;
 	static struct msg_login_failed failed;
-	bool penalised = is_penalised(why);
+	bool penalised = is_penalised(s, why), proven = s->have_account && s->account.proven;
 
 	answer.code = 530;
 	(void)str_copy(answer.text, sizeof answer.text, "Login incorrect.");
 	for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
-		if (answers[i].why == why) {
+		if (answers[i].why == told) {
 			answer.code = answers[i].code;
 			final |= answers[i].final;
 			(void)str_copy(answer.text, sizeof answer.text, answers[i].text);
@@ -76,9 +88,10 @@ refuse(struct monitor *s, const struct msg *m, enum account_reason why, bool fin
 	if (penalised) {
 		(void)str_copy(failed.user, sizeof failed.user, m->login.user);
 		(void)chan_tell(&s->listener, MSG_LOGIN_FAILED, &failed);
-		/* Known or unknown, quick or slow: the answer comes at the same time. */
-		monitor_wait(s, (int64_t)s->base->login_delay * 1000 - (clock_ms() - began));
 	}
+	/* Known or unknown, quick or slow: the answer comes at the same time. */
+	if (!proven)
+		monitor_wait(s, (int64_t)s->base->login_delay * 1000 - (clock_ms() - began));
 	final |= s->attempts >= (uint64_t)s->base->login_attempts;
 	answer.last = final;
 	if (s->ended)
@@ -133,8 +146,9 @@ remember_guest(struct monitor *s, const struct secret *password)
 	str_escape(s->guest, sizeof s->guest, password->data, password->len);
 }
 
+/* *told: the reason as far as the client may know it. */
 static enum account_reason
-authenticate(struct monitor *s, const struct msg_login *login)
+authenticate(struct monitor *s, const struct msg_login *login, enum account_reason *told)
 {
 	struct account_query q = {
 		.user = login->user, .password = &login->password, .listener = s->listener_name, .base = s->base,
@@ -145,7 +159,7 @@ authenticate(struct monitor *s, const struct msg_login *login)
 	enum account_result r;
 
 	if (needs_tls(s, q.tls))
-		return REASON_TLS;
+		return *told = REASON_TLS;	/* whoever it is */
 	password_lend(&monitor_scratch.body);	/* what is sent later lies there */
 	account_init(&s->account, login->user);
 	s->have_account = true;
@@ -155,6 +169,7 @@ authenticate(struct monitor *s, const struct msg_login *login)
 			remember_guest(s, &login->password);
 		return REASON_NONE;
 	}
+	*told = s->account.told;
 	if (r == ACCOUNT_UNAVAILABLE)
 		return REASON_UNAVAILABLE;
 	return why == REASON_NONE ? REASON_SOURCE : why;
@@ -166,19 +181,22 @@ decide(struct monitor *s, struct msg *m)
 	struct msg *request = &monitor_scratch.request;		/* m is needed for what arrives meanwhile */
 	int64_t began = clock_ms();
 	bool final = false;
-	enum account_reason why;
+	enum account_reason why, told = REASON_NONE;
 
 	request->type = m->type;
 	request->id = m->id;
 	memcpy(&request->login, &m->login, offsetof(struct msg_login, certificate));
 	memcpy(request->login.certificate, m->login.certificate, m->login.certificate_len);
 	secret_clear(&m->login.password);
-	why = authenticate(s, &request->login);
+	why = authenticate(s, &request->login, &told);
 	secret_clear(&request->login.password);
-	if (why == REASON_NONE && monitor_admit(s, request, &why, &final))
-		return 0;
+	if (why == REASON_NONE) {
+		if (monitor_admit(s, request, &why, &final))
+			return 0;
+		told = why;
+	}
 	if (!s->ended)
-		refuse(s, request, why, final, began);
+		refuse(s, request, why, told, final, began);
 	return 0;
 }
 

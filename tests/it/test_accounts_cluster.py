@@ -143,12 +143,14 @@ def test_new_accounts_are_nobodys_twins(cluster, counter, number):
 
 def test_passwords(cluster):
     s = cluster()
-    for name, password in (("admin", "secret-password"), ("nobody", "not-so-secret"), ("empty", "")):
+    for name, password in (("admin", "secret-password"), ("nobody", "not-so-secret")):
         s.ftp(name, password).quit()
-    for name, password in (("admin", "secret-passwor"), ("admin", ""), ("locked", "x"), ("locked", ""), ("empty", "x"), ("_", "-"),
+    for name, password in (("admin", "secret-passwor"), ("admin", ""), ("locked", "x"), ("locked", ""), ("empty", "x"), ("empty", ""), ("_", "-"),
                            ("Upper", "pw"), ("bad line", ""), ("unknown", "x")):
         with pytest.raises(ftplib.error_perm):
             s.ftp(name, password)
+    with cluster("allow_empty_passwords = yes").ftp("empty", "") as f:
+        f.pwd()
 
 
 def test_refused_changes(cluster):
@@ -167,7 +169,7 @@ def test_refused_changes(cluster):
 
 
 def test_upgrade(cluster):
-    s = cluster("upgrade_passwords = yes")
+    s = cluster("upgrade_passwords = yes\nallow_empty_passwords = yes")
     s.ftp("admin", "secret-password").quit()
     assert re.search(r"^admin:\$y\$[^:]+:0:/u/admin$", text(s), re.M)
     assert "nobody:not-so-secret:1001:" in text(s)

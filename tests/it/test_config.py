@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from conftest import BUILD, PATIENCE, TOP
 
 SALLYPORTD = f"{BUILD}/sallyportd"
+SALLYCTL = f"{BUILD}/sallyctl"
 
 
 def run(config, *words):
@@ -146,3 +148,28 @@ def test_units_are_valid(tmp_path):
     r = subprocess.run(["systemd-analyze", "verify", *(str(tmp_path / n) for n in ("sallyport.service", "sallyport@.service", "sallyport.socket"))],
                        capture_output=True, text=True, timeout=PATIENCE)
     assert r.returncode == 0, r.stderr
+
+
+def test_empty_passwords_are_reported(tmp_path):
+    """Of every source that can be read: check and lint name the account and where it stands."""
+    conf, passwd, database = tmp_path / "conf", tmp_path / ".passwd", tmp_path / "accounts.db"
+    passwd.write_text("ann:secret:1000:/\nbert::1001:/\n")
+    conf.write_text(f"[server]\naccounts = config, passwd_file, database\npasswd_file = {passwd}\naccounts_database = {database}\n"
+                    "virtual_user = 4000:4000\n[account hollow]\npassword = {CLEAR}\nrun_as = 4000\nhome = /srv\n"
+                    "[account full]\npassword = {CLEAR}x\nrun_as = 4000\nhome = /srv\n"
+                    "[listener other]\nlisten = 127.0.0.1:2\npasswd_file = " + str(tmp_path / "second") + "\n")
+    (tmp_path / "second").write_text("carla::1000:/\n")
+    conf.chmod(0o640)
+    for name, setting in (("dora", "{CLEAR}"), ("emil", "{CLEAR}pw")):
+        r = subprocess.run([SALLYCTL, "--config", str(conf), "account", "add", name, "home=/srv"], input="pw\n", text=True, capture_output=True)
+        assert r.returncode == 0, r.stderr
+        with sqlite3.connect(database) as db:
+            db.execute("UPDATE sallyport_accounts SET password = ? WHERE name = ?", (setting, name))
+        db.close()
+    places = {"hollow": f"{conf}:7", "bert": f"{passwd}:2", "carla": f"{tmp_path}/second:1", "dora": f"{database}"}
+    for command in ("check", "lint"):
+        out = subprocess.run([SALLYCTL, "--config", str(conf), command], text=True, capture_output=True, timeout=PATIENCE).stdout
+        found = [line for line in out.splitlines() if "password is empty" in line or "empty password" in line]
+        assert len(found) == 4, out
+        for name, place in places.items():
+            assert any(re.search(rf"\b{name}\b", line) and line.startswith(place.rsplit(":", 1)[0]) for line in found), (command, name, out)

@@ -12,6 +12,7 @@
 	SUITE(pool)		\
 	SUITE(unix)		\
 	SUITE(login)		\
+	SUITE(refusal)		\
 	SUITE(store)		\
 	SUITE(ledger)		\
 	SUITE(cluster)		\

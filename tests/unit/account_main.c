@@ -33,7 +33,9 @@ static const char passwd[] =
 	"DOMAIN\\grace:x:2007:2007:Grace:/home/grace:/bin/sh\n"
 	"heidi@example.org:x:2008:2008:Heidi:/home/heidi:/bin/sh\n"
 	"ftp:x:150:150:Anonymous:/srv/ftp:/usr/sbin/nologin\n"
-	"www:x:2009:2009::/var/www:/usr/sbin/nologin\n";
+	"www:x:2009:2009::/var/www:/usr/sbin/nologin\n"
+	"judy:x:2010:2010:Judy:/home/judy:/bin/sh\n"
+	"ken:x:2011:2011:Ken:/home/ken:/bin/sh\n";
 
 static const char group[] =
 	"root:x:0:alice\n"
@@ -56,6 +58,8 @@ static const char shadow[] =
 	"dave:" HASH ":19000:0:99999:7:::\n"
 	"erin:!" HASH ":19000:0:99999:7:::\n"
 	"frank:" HASH ":19000:0:99999:7::1:\n"
+	"judy:" HASH ":19000:0:99999:7::0:\n"
+	"ken::19000:0:99999:7:::\n"
 	"DOMAIN\\grace:" HASH ":19000:0:99999:7:::\n"
 	"heidi@example.org:" HASH ":19000:0:99999:7:::\n";
 

@@ -13,7 +13,7 @@ static const struct { const char *user, *password; enum account_result r; enum a
 	{ "alice", "secret", ACCOUNT_FOUND, REASON_NONE },
 	{ "alice", "wrong", ACCOUNT_REFUSED, REASON_WRONG_PASSWORD },
 	{ "DOMAIN\\grace", "secret", ACCOUNT_FOUND, REASON_NONE },
-	{ "bob", "secret", ACCOUNT_REFUSED, REASON_PAM },	/* allowed for another service only: account management */
+	{ "bob", "secret", ACCOUNT_REFUSED, REASON_ACCOUNT },	/* allowed for another service only: account management */
 	{ "heidi@example.org", "secret", ACCOUNT_REFUSED, REASON_WRONG_PASSWORD },	/* of the system, unknown to the module */
 	{ "mallory", "secret", ACCOUNT_UNKNOWN, REASON_UNKNOWN_USER },
 	{ "root", "secret", ACCOUNT_REFUSED, REASON_UID }
@@ -51,9 +51,9 @@ START_TEST(certificates)
 		return;
 	ck_assert_int_eq(test_certificate_login(s, "alice", "dns:pc7\n", &admits, &why), ACCOUNT_FOUND);
 	ck_assert_int_eq(test_certificate_login(s, "bob", "dns:pc7\n", &admits, &why), ACCOUNT_REFUSED);
-	ck_assert_int_eq(why, REASON_PAM);
+	ck_assert_int_eq(why, REASON_ACCOUNT);
 	ck_assert_int_eq(test_certificate_login(s, "alice", "dns:pc8\n", &admits, &why), ACCOUNT_REFUSED);
-	ck_assert_int_eq(why, REASON_WRONG_PASSWORD);
+	ck_assert_int_eq(why, REASON_EMPTY_PASSWORD);
 }
 END_TEST
 

@@ -1,0 +1,401 @@
+/*
+ * What a stranger learns from a refused login: nothing.  Every source in turn is asked for names that it has, in every state
+ * that an account can be in, and for one that it has not; hashes are counted where libcrypt makes them.
+ */
+#include "config.h"
+
+#include <crypt.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "account/password.h"
+#include "account/store.h"
+#include "common/str.h"
+#include "tests/unit/account.h"
+#include "tests/unit/root.h"
+
+#define MD5 "$1$saltsalt$9xy1btjgzLYfb7hivXtC//"		/* secret */
+#define SHA "$5$saltsalt$0IyaXrmV7.sGNS6tirgqHLqX/G.FBvgkYA.lpPdS5sA"	/* secret */
+
+static struct { unsigned all, dear; const char *reference; } made;
+
+/* In libcrypt's place: counts, and says whether it was the work that every refusal should cost. */
+char *
+crypt_rn(const char *phrase, const char *setting, void *data, int size)
+{
+	static __typeof__(crypt_rn) *real;
+
+	if (real == NULL)
+		*(void **)&real = dlsym(RTLD_NEXT, "crypt_rn");
+	made.all++;
+	made.dear += made.reference != NULL && password_same_work(setting, made.reference);
+	return real(phrase, setting, data, size);
+}
+
+/* ------------------------------------------------------------------------ sources */
+
+#define RUN "run_as = 4000\nhome = /srv\n"
+
+static const char in_config[] =
+	"[server]\naccounts = config, anonymous\nanonymous_user = ftp\npassword_cost = 1\n[tls]\ncertificate = /x\nprivate_key = /y\n"
+	"[account dear]\npassword = " SHA "\n" RUN "[account plain]\npassword = " MD5 "\n" RUN
+	"[account crypted]\npassword = " SHA "\ntls = control\n" RUN "[account lost]\npassword = " SHA "\nhome = /srv\n"
+	"[account old]\npassword = " SHA "\nexpires = 2001-01-31\n" RUN "[account off]\npassword = " SHA "\nenabled = no\n" RUN
+	"[account starred]\npassword = *\n" RUN "[account banged]\npassword = !" SHA "\n" RUN
+	"[account odd]\npassword = $99$what$ever\n" RUN "[account clear]\npassword = {CLEAR}secret\n" RUN
+	"[account hollow]\npassword = {CLEAR}\n" RUN "[account far]\npassword = " SHA "\nallowed_networks = 10.0.0.0/8\n" RUN
+	"[account gone]\npassword = " SHA "\nrun_as = no-such-user-here\nhome = /srv\n"
+	"[account keyed]\nhome = /srv\nrun_as = 4000\ncertificate_id = dns:pc7\n";
+
+static const char in_shadow[] = "[server]\naccounts = shadow\nftpusers_file = /none\n"
+	"[tls]\ncertificate = /x\nprivate_key = /y\n[account alice]\ntls = control\n"
+	"[account heidi@example.org]\nrun_as = no-such-user-here\n";
+
+static const char in_pam[] = "[server]\naccounts = pam\nftpusers_file = /none\npam_service = sallyport\n"
+	"[tls]\ncertificate = /x\nprivate_key = /y\n[account alice]\ntls = control\n"
+	"[account DOMAIN\\grace]\nrun_as = no-such-user-here\n";
+
+static const char in_passwd_file[] =
+	"[server]\naccounts = passwd_file\npasswd_file = %s/.passwd\nvirtual_user = 4000:4001\nuid_min = 1000\n";
+
+static const char passwd_file[] = "ann:secret:1000:/\nbert::1001:/\nlock:x:1002:/\nhash:" SHA ":1003:/\n_:-:1004\n";
+
+static const char in_database[] =
+	"[server]\naccounts = database\naccounts_database = %s/refusal.db\nvirtual_user = 4000:4001\nuid_min = 1000\n"
+	"[tls]\ncertificate = /x\nprivate_key = /y\n";
+
+static const char in_external[] =
+	"[server]\naccounts = external\nexternal_socket = %s/authd\n";
+
+static void
+make_passwd_file(void)
+{
+	test_write(".passwd", passwd_file);
+}
+
+static void
+make_database(void)
+{
+	static const struct { const char *name, *password, *key, *value; } rows[] = {
+		{ "ann", SHA, "home", "/srv" }, { "md", MD5, "home", "/srv" }, { "none", NULL, "home", "/srv" },
+		{ "lock", "!" SHA, "home", "/srv" }, { "bert", "{CLEAR}", "home", "/srv" }, { "clear", "{CLEAR}secret", "home", "/srv" },
+		{ "tess", SHA, "tls", "control" }, { "classy", SHA, "class", "no-such-class" }, { "void", "", "home", "/srv" },
+		{ "ned", SHA, "run_as", "no-such-user-here" }
+	};
+	char path[600];
+	struct db *db;
+
+	(void)str_format(path, sizeof path, "%s/refusal.db", test_dir);
+	(void)unlink(path);
+	ck_assert_int_eq(db_open_sqlite(path, true, &db), 0);
+	ck_assert_int_eq(store_migrate(db), 0);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		ck_assert_int_eq(store_add(db, rows[i].name, rows[i].password), 0);
+		ck_assert_int_eq(store_set(db, rows[i].name, rows[i].key, rows[i].value), 0);
+	}
+	db->kind->close(db);
+}
+
+static pid_t program;
+
+/* pure-authd: knows ann and root, whose password is secret. */
+static void __attribute__((noreturn))
+answer(int s)
+{
+	for (;;) {
+		char text[4096] = "";
+		size_t n = 0;
+		ssize_t got;
+		int c = accept(s, NULL, NULL);
+		bool right, known;
+		const char *say;
+
+		while (n < sizeof text - 1 && strstr(text, "\nend\n") == NULL && (got = read(c, text + n, sizeof text - 1 - n)) > 0)
+			text[n += (size_t)got] = '\0';
+		known = strstr(text, "account:ann\n") != NULL || strstr(text, "account:root\n") != NULL;
+		right = strstr(text, "password:secret\n") != NULL;
+		say = !known ? "auth_ok:0\nend\n" : !right ? "auth_ok:-1\nend\n" : strstr(text, "account:root\n") != NULL
+		    ? "auth_ok:1\nuid:2\ngid:4000\ndir:/srv\nend\n" : "auth_ok:1\nuid:4000\ngid:4000\ndir:/srv\nend\n";
+		if (write(c, say, strlen(say)) < 0)
+			_exit(1);
+		close(c);
+	}
+}
+
+static void
+make_external(void)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int s = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)str_format(a.sun_path, sizeof a.sun_path, "%s/authd", test_dir);
+	(void)unlink(a.sun_path);
+	ck_assert_int_eq(bind(s, (struct sockaddr *)&a, sizeof a), 0);
+	ck_assert_int_eq(listen(s, 16), 0);
+	program = fork();
+	if (program == 0)
+		answer(s);
+	close(s);
+}
+
+static void
+make_nothing(void)
+{
+}
+
+enum { CONFIG, SHADOW, PAM, PASSWD_FILE, DATABASE, EXTERNAL };
+
+static const struct { const char *config; void (*make)(void); } sources[] = {
+	[CONFIG] = { in_config, make_nothing }, [SHADOW] = { in_shadow, make_nothing }, [PAM] = { in_pam, make_nothing },
+	[PASSWD_FILE] = { in_passwd_file, make_passwd_file }, [DATABASE] = { in_database, make_database },
+	[EXTERNAL] = { in_external, make_external }
+};
+
+/* source, name, password, what the log says, has it proven itself, what it is told */
+static const struct try { int source; const char *user, *password; enum account_reason why; bool proven; enum account_reason told; } tries[] = {
+	{ CONFIG, "dear", "wrong", REASON_WRONG_PASSWORD, false, REASON_NONE },
+	{ CONFIG, "plain", "wrong", REASON_WRONG_PASSWORD, false, REASON_NONE },
+	{ CONFIG, "nobody-here", "wrong", REASON_UNKNOWN_USER, false, REASON_NONE },
+	{ CONFIG, "../dear", "wrong", REASON_BAD_NAME, false, REASON_NONE },
+	{ CONFIG, "crypted", "wrong", REASON_TLS, false, REASON_NONE },
+	{ CONFIG, "crypted", "secret", REASON_TLS, true, REASON_TLS },
+	{ CONFIG, "lost", "wrong", REASON_INTERNAL, false, REASON_NONE },
+	{ CONFIG, "lost", "secret", REASON_INTERNAL, true, REASON_INTERNAL },
+	{ CONFIG, "gone", "wrong", REASON_INTERNAL, false, REASON_NONE },
+	{ CONFIG, "gone", "secret", REASON_INTERNAL, true, REASON_INTERNAL },
+	{ CONFIG, "old", "wrong", REASON_EXPIRED, false, REASON_NONE },
+	{ CONFIG, "old", "secret", REASON_EXPIRED, true, REASON_EXPIRED },
+	{ CONFIG, "off", "wrong", REASON_DISABLED, false, REASON_NONE },
+	{ CONFIG, "far", "wrong", REASON_ADDRESS, false, REASON_NONE },
+	{ CONFIG, "starred", "*", REASON_LOCKED, false, REASON_NONE },
+	{ CONFIG, "banged", "secret", REASON_LOCKED, false, REASON_NONE },
+	{ CONFIG, "odd", "secret", REASON_HASH_UNSUPPORTED, false, REASON_NONE },
+	{ CONFIG, "clear", "wrong", REASON_WRONG_PASSWORD, false, REASON_NONE },
+	{ CONFIG, "hollow", "", REASON_EMPTY_PASSWORD, false, REASON_NONE },
+	{ CONFIG, "hollow", "wrong", REASON_WRONG_PASSWORD, false, REASON_NONE },
+	{ CONFIG, "dear", "", REASON_EMPTY_PASSWORD, false, REASON_NONE },
+	{ CONFIG, "nobody-here", "", REASON_UNKNOWN_USER, false, REASON_NONE },
+	{ CONFIG, "keyed", "wrong", REASON_LOCKED, false, REASON_NONE },
+	{ SHADOW, "heidi@example.org", "wrong", REASON_INTERNAL, false, REASON_NONE },
+	{ SHADOW, "heidi@example.org", "secret", REASON_INTERNAL, true, REASON_INTERNAL },
+	{ SHADOW, "alice", "wrong", REASON_TLS, false, REASON_NONE },
+	{ SHADOW, "alice", "secret", REASON_TLS, true, REASON_TLS },
+	{ SHADOW, "bob", "wrong", REASON_SHELL, false, REASON_NONE },
+	{ SHADOW, "dave", "wrong", REASON_UID, false, REASON_NONE },
+	{ SHADOW, "erin", "secret", REASON_LOCKED, false, REASON_NONE },
+	{ SHADOW, "frank", "wrong", REASON_EXPIRED, false, REASON_NONE },
+	{ SHADOW, "frank", "secret", REASON_EXPIRED, true, REASON_EXPIRED },
+	{ SHADOW, "judy", "secret", REASON_EXPIRED, true, REASON_EXPIRED },		/* chage -E 0 */
+	{ SHADOW, "ken", "", REASON_EMPTY_PASSWORD, false, REASON_NONE },		/* an empty field */
+	{ SHADOW, "ken", "x", REASON_LOCKED, false, REASON_NONE },
+	{ SHADOW, "www", "secret", REASON_SHELL, false, REASON_NONE },			/* has no entry there */
+	{ SHADOW, "nobody-here", "wrong", REASON_UNKNOWN_USER, false, REASON_NONE },
+	{ PAM, "alice", "wrong", REASON_TLS, false, REASON_NONE },
+	{ PAM, "alice", "secret", REASON_TLS, true, REASON_TLS },
+	{ PAM, "DOMAIN\\grace", "wrong", REASON_INTERNAL, false, REASON_NONE },
+	{ PAM, "DOMAIN\\grace", "secret", REASON_INTERNAL, true, REASON_INTERNAL },
+	{ PAM, "heidi@example.org", "wrong", REASON_WRONG_PASSWORD, false, REASON_NONE },
+	{ PAM, "bob", "secret", REASON_SHELL, false, REASON_NONE },
+	{ PAM, "alice", "", REASON_TLS, false, REASON_NONE },
+	{ PAM, "nobody-here", "wrong", REASON_UNKNOWN_USER, false, REASON_NONE },
+	{ PASSWD_FILE, "ann", "wrong", REASON_WRONG_PASSWORD, false, REASON_NONE },
+	{ PASSWD_FILE, "hash", "wrong", REASON_WRONG_PASSWORD, false, REASON_NONE },
+	{ PASSWD_FILE, "bert", "", REASON_EMPTY_PASSWORD, false, REASON_NONE },
+	{ PASSWD_FILE, "bert", "wrong", REASON_WRONG_PASSWORD, false, REASON_NONE },
+	{ PASSWD_FILE, "lock", "x", REASON_LOCKED, false, REASON_NONE },
+	{ PASSWD_FILE, "nobody-here", "wrong", REASON_UNKNOWN_USER, false, REASON_NONE },
+	{ DATABASE, "ann", "wrong", REASON_WRONG_PASSWORD, false, REASON_NONE },
+	{ DATABASE, "md", "wrong", REASON_WRONG_PASSWORD, false, REASON_NONE },
+	{ DATABASE, "none", "wrong", REASON_LOCKED, false, REASON_NONE },
+	{ DATABASE, "void", "", REASON_EMPTY_PASSWORD, false, REASON_NONE },
+	{ DATABASE, "lock", "secret", REASON_LOCKED, false, REASON_NONE },
+	{ DATABASE, "bert", "", REASON_EMPTY_PASSWORD, false, REASON_NONE },
+	{ DATABASE, "clear", "wrong", REASON_WRONG_PASSWORD, false, REASON_NONE },
+	{ DATABASE, "tess", "wrong", REASON_TLS, false, REASON_NONE },
+	{ DATABASE, "tess", "secret", REASON_TLS, true, REASON_TLS },
+	{ DATABASE, "classy", "wrong", REASON_INTERNAL, false, REASON_NONE },
+	{ DATABASE, "classy", "secret", REASON_INTERNAL, true, REASON_INTERNAL },
+	{ DATABASE, "ned", "wrong", REASON_INTERNAL, false, REASON_NONE },
+	{ DATABASE, "ned", "secret", REASON_INTERNAL, true, REASON_INTERNAL },
+	{ DATABASE, "nobody-here", "wrong", REASON_UNKNOWN_USER, false, REASON_NONE },
+	{ EXTERNAL, "ann", "wrong", REASON_SOURCE, false, REASON_NONE },
+	{ EXTERNAL, "ann", "", REASON_UNKNOWN_USER, false, REASON_NONE },
+	{ EXTERNAL, "root", "wrong", REASON_SOURCE, false, REASON_NONE },
+	{ EXTERNAL, "root", "secret", REASON_UID, true, REASON_UID },
+	{ EXTERNAL, "nobody-here", "wrong", REASON_UNKNOWN_USER, false, REASON_NONE }
+};
+
+static const struct account_sources *
+open_source(int i)
+{
+	char text[4096];
+	const char *mark = strstr(sources[i].config, "%s");
+
+	sources[i].make();
+	if (mark == NULL)
+		return test_sources(sources[i].config);
+	(void)str_format(text, sizeof text, "%.*s%s%s", (int)(mark - sources[i].config), sources[i].config, test_dir, mark + 2);
+	return test_sources(text);
+}
+
+static void
+end_program(void)
+{
+	if (program > 0) {
+		kill(program, SIGKILL);
+		waitpid(program, NULL, 0);
+	}
+	program = 0;
+}
+
+static struct account_sources *
+sources_for_tests(const struct account_sources *s)
+{
+	return (struct account_sources *)(uintptr_t)s;
+}
+
+START_TEST(nobody_is_told_why)
+{
+	const struct try *t = &tries[_i];
+	const struct account_sources *s;
+	enum account_reason why;
+	enum account_result r;
+	struct account a;
+
+	if (needs_root(__func__) || (t->source == PAM && needs_plain_build(__func__)))
+		return;
+	s = open_source(t->source);
+	ck_assert_str_ne(s->reference, "");
+	sources_for_tests(s)->reference_us = INT64_MAX / 4;	/* whatever PAM has done, it was not this hash */
+	made.all = made.dear = 0;
+	made.reference = s->reference;
+	r = test_login(s, t->user, t->password, &a, &why);
+	end_program();
+	ck_assert_msg(r != ACCOUNT_FOUND && r != ACCOUNT_UNAVAILABLE && why == t->why, "%s/%s: %s, %s", t->user, t->password,
+	    account_result_word(r), account_reason_word(why));
+	ck_assert_msg(a.proven == t->proven && a.told == t->told, "%s/%s: proven %d, told %s", t->user, t->password, a.proven,
+	    account_reason_word(a.told));
+	/* Whoever has the right password knows that the name exists. */
+	ck_assert_msg(made.dear == (t->source == PAM ? 2 : 1) || t->proven, "%s/%s: %u hashes, %u of them dear", t->user, t->password, made.all, made.dear);
+	account_free(&a);
+}
+END_TEST
+
+/* What PAM's modules have hashed already is not hashed again; an unknown name has only asked them for the look of it. */
+START_TEST(pam_hashes_count)
+{
+	static const struct { const char *user; unsigned hashes; } users[] = { { "heidi@example.org", 0 }, { "nobody-here", 2 } };
+	enum account_reason why;
+	struct account a;
+
+	if (needs_root(__func__) || needs_plain_build(__func__))
+		return;
+	for (size_t i = 0; i < 2; i++) {
+		const struct account_sources *s = open_source(PAM);
+
+		sources_for_tests(s)->reference_us = 0;
+		made.all = 0;
+		(void)test_login(s, users[i].user, "wrong", &a, &why);
+		ck_assert_uint_eq(made.all, users[i].hashes);
+		account_free(&a);
+	}
+}
+END_TEST
+
+/* Where a source behind the one that knows the name is broken, nobody can be told apart by 421 and 530. */
+START_TEST(a_broken_source_is_broken_for_all)
+{
+	static const char *const users[] = { "pat", "nobody-here" };
+	enum account_reason why;
+	struct account a;
+	char text[1024];
+
+	if (needs_root(__func__))
+		return;
+	test_write("broken.db", "this is no database, but long enough to be looked at by SQLite as one, which it does not like at all");
+	(void)str_format(text, sizeof text, "[server]\naccounts = config, database\naccounts_database = %s/broken.db\nvirtual_user = 4000\n"
+	    "[account pat]\npassword = " SHA "\n" RUN, test_dir);
+	for (size_t i = 0; i < 2; i++) {
+		const struct account_sources *s = test_sources(text);
+
+		ck_assert_int_ne(test_login(s, users[i], "wrong", &a, &why), ACCOUNT_FOUND);
+		ck_assert_int_eq(a.told, REASON_UNAVAILABLE);
+		account_free(&a);
+	}
+	/* The log has the truth, and the right password its session. */
+	(void)test_login(test_sources(text), "pat", "wrong", &a, &why);
+	ck_assert_int_eq(why, REASON_WRONG_PASSWORD);
+	account_free(&a);
+	ck_assert_int_eq(test_login(test_sources(text), "pat", "secret", &a, &why), ACCOUNT_FOUND);
+	account_free(&a);
+}
+END_TEST
+
+/* configuration, source, name, is the empty password right */
+static const struct { const char *setting, *user; bool right; } empties[] = {
+	{ "", "hollow", false }, { "allow_empty_passwords = yes", "hollow", true }, { "", "kim", true }, { "", "lea", false },
+	{ "allow_empty_passwords = yes", "plain", false }, { "allow_empty_passwords = yes", "lea", false },
+	{ "", "anonymous", true }, { "", "blank", false }, { "allow_empty_passwords = yes", "blank", true }
+};
+
+START_TEST(empty_passwords)
+{
+	enum account_reason why;
+	enum account_result r;
+	struct account a;
+	char text[2048];
+
+	if (needs_root(__func__))
+		return;
+	(void)str_format(text, sizeof text, "[server]\naccounts = config, anonymous\nanonymous_user = ftp\n%s\n"
+	    "[account hollow]\npassword = {CLEAR}\n" RUN "[account kim]\npassword = {CLEAR}\nallow_empty_passwords = yes\n" RUN
+	    "[account lea]\npassword = {CLEAR}\nallow_empty_passwords = no\n" RUN "[account plain]\npassword = " MD5 "\n" RUN
+	    "[account blank]\npassword = $1$saltsalt$5Jhcit4zN9UlGiA0txPkO0\n" RUN, empties[_i].setting);
+	r = test_login(test_sources(text), empties[_i].user, "", &a, &why);
+	ck_assert_msg((r == ACCOUNT_FOUND) == empties[_i].right, "%s, %s: %s, %s", empties[_i].setting, empties[_i].user,
+	    account_result_word(r), account_reason_word(why));
+	account_free(&a);
+	/* What allows an empty one does not allow others. */
+	ck_assert_int_ne(test_login(test_sources(text), "hollow", "x", &a, &why), ACCOUNT_FOUND);
+	account_free(&a);
+}
+END_TEST
+
+/* hash, other, does it cost more, does it cost the same */
+static const struct { const char *hash, *other; bool dearer, same; } costs[] = {
+	{ SHA, MD5, true, false }, { MD5, SHA, false, false }, { MD5, MD5, false, true },
+	{ "$6$rounds=9000$a$b", "$6$a$b", true, false }, { "$6$rounds=5000$a$b", "$6$a$b", false, true },
+	{ "$y$j9T$salt$x", "$y$j75$salt$x", true, false }, { "$y$j9T$salt$x", "$y$j9T$other$y", false, true },
+	{ "$y$j75$salt$x", "$6$a$b", true, false }, { "$2b$10$a", "$2b$12$a", false, false },
+	{ "$pbkdf2-sha256$9$a$b", "$pbkdf2-sha256$8$a$b", true, false }, { "$pbkdf2-sha256$9$a$b", "$pbkdf2-sha256$9$c$d", false, true },
+	{ "saHW9GdxihkGQ", "$1$a$b", false, false }, { "*", MD5, false, false }, { MD5, "*", true, false }
+};
+
+START_TEST(what_hashes_cost)
+{
+	ck_assert_int_eq(password_is_dearer(costs[_i].hash, costs[_i].other), costs[_i].dearer);
+	ck_assert_int_eq(password_same_work(costs[_i].hash, costs[_i].other), costs[_i].same);
+}
+END_TEST
+
+Suite *
+account_refusal_suite(void)
+{
+	Suite *s = suite_create("account/refusal");
+	TCase *t = tcase_create("refusal");
+
+	tcase_add_loop_test(t, nobody_is_told_why, 0, (int)(sizeof tries / sizeof *tries));
+	tcase_add_test(t, pam_hashes_count);
+	tcase_add_test(t, a_broken_source_is_broken_for_all);
+	tcase_add_loop_test(t, empty_passwords, 0, (int)(sizeof empties / sizeof *empties));
+	tcase_add_loop_test(t, what_hashes_cost, 0, (int)(sizeof costs / sizeof *costs));
+	suite_add_tcase(s, t);
+	return s;
+}
