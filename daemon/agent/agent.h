@@ -96,6 +96,7 @@ struct agent {
 	char end_text[257];
 
 	/* state between requests */
+	char *start;		/* the folder that the session began in; NULL: the root */
 	struct listing *listing;
 	int listen_fd;
 	struct addr listen_addr;
@@ -189,6 +190,11 @@ HANDLER(connect); HANDLER(note);
 /* ---- subjects: what a request is about, found before it is decided ---------- */
 
 typedef int subject_fn(struct agent *, const struct msg *, const char *path);
+/*
+ * Finds a path of the client's as root_find() does, into agent->place.  "~" and what begins with "~/" mean the
+ * folder that the session began in, where the working directory has no such name.
+ */
+int subject_find(struct agent *, const struct msg *, const char *path, enum root_last);
 subject_fn subject_object, subject_name, subject_session, subject_unique, subject_listing, subject_rename_to;
 
 #endif

@@ -79,6 +79,18 @@ change_mode(const struct place *p, mode_t mode)
 	return r;
 }
 
+/* File systems round times and have bits and years of their own: what they made of a change is what is told. */
+static int
+tell_object(struct agent *a)
+{
+	struct place *p = &a->place;
+
+	if (statx(p->dir_fd, p->leaf, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &p->st) < 0)
+		return -errno;
+	return agent_answer(a, MSG_OBJECT, &(struct msg_object){ .file = root_is_file(p), .mode = p->st.stx_mode & 07777u,
+	    .size = root_is_file(p) ? p->st.stx_size : 0, .mtime = (uint64_t)p->st.stx_mtime.tv_sec }, NULL, 0);
+}
+
 int
 handle_change_mode(struct agent *a, const struct msg *m)
 {
@@ -91,7 +103,8 @@ handle_change_mode(struct agent *a, const struct msg *m)
 	/* Set-id and sticky bits are nothing that a client sets; a folder keeps those that it has. */
 	if (root_is_folder(p))
 		mode |= p->st.stx_mode & 07000;
-	return change_mode(p, mode);
+	r = change_mode(p, mode);
+	return r != 0 ? r : tell_object(a);
 }
 
 int
@@ -102,7 +115,9 @@ handle_set_time(struct agent *a, const struct msg *m)
 
 	if (r != 0)
 		return r;
-	return utimensat(a->place.dir_fd, a->place.leaf, t, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	if (utimensat(a->place.dir_fd, a->place.leaf, t, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return tell_object(a);
 }
 
 /* -------------------------------------------------------------- owner and group */

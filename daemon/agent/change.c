@@ -69,6 +69,13 @@ uncharge(struct agent *a, uint64_t bytes)
 		log_problem(LOG_LEVEL_WARNING, "quota-not-returned", a->place.path, r);
 }
 
+/* The kernel's EBUSY and EINVAL would tell the client to try again, or nothing. */
+static int
+refuse_root(struct agent *a)
+{
+	return agent_refuse(a, FAIL_KIND, "the topmost folder cannot be renamed or removed");
+}
+
 int
 handle_remove_dir(struct agent *a, const struct msg *m)
 {
@@ -79,6 +86,8 @@ handle_remove_dir(struct agent *a, const struct msg *m)
 		return p->error;
 	if (p->found && !root_is_folder(p))
 		return agent_refuse(a, FAIL_KIND, NULL);
+	if (p->path_len == 1)
+		return refuse_root(a);
 	return unlinkat(p->dir_fd, p->leaf, AT_REMOVEDIR) < 0 ? -errno : 0;
 }
 
@@ -110,10 +119,18 @@ handle_rename_from(struct agent *a, const struct msg *m)
 	if (!p->found)
 		return -ENOENT;
 	if (p->path_len == 1)
-		return -EBUSY;
+		return refuse_root(a);
 	memcpy(a->rename_from, p->typed, p->typed_len + 1);
 	a->states |= ST_RENAMING;
 	return 0;
+}
+
+/* Is one place inside another, which is a folder? */
+static bool
+lies_below(const struct place *p, const struct place *folder)
+{
+	return root_is_folder(folder) && p->path_len > folder->path_len && p->path[folder->path_len] == '/' &&
+	    memcmp(p->path, folder->path, folder->path_len) == 0;
 }
 
 int
@@ -127,6 +144,10 @@ handle_rename_to(struct agent *a, const struct msg *m)
 	a->states &= ~(unsigned)ST_RENAMING;
 	if (from->error != 0 || to->error != 0)
 		return from->error != 0 ? from->error : to->error;
+	if (to->path_len == 1)
+		return refuse_root(a);
+	if (lies_below(to, from))
+		return agent_refuse(a, FAIL_KIND, "a folder cannot be moved into itself");
 	if (renameat2(from->dir_fd, from->leaf, to->dir_fd, to->leaf, replace ? 0 : RENAME_NOREPLACE) < 0) {
 		if (errno != EINVAL || replace || to->found)
 			return -errno;

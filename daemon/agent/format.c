@@ -194,13 +194,24 @@ format_name(char *p, const char *name, size_t len)
 	return p;
 }
 
-/* Only folders and links are anything but a file to a client. */
-static char
-type_letter(const struct format_entry *e)
+/* What is not a file is never told as one: a client would fetch it, and a tree would seem to hold empty files. */
+static const struct {
+	uint16_t format;
+	char letter;
+	const char *type;	/* of the fact (RFC 3659, 7.5.1; symlink: its erratum 1500) */
+} kinds[] = {
+	{ S_IFREG, '-', "file" }, { S_IFDIR, 'd', "dir" }, { S_IFLNK, 'l', "OS.unix=symlink" }, { S_IFIFO, 'p', "OS.unix=fifo" },
+	{ S_IFSOCK, 's', "OS.unix=socket" }, { S_IFCHR, 'c', "OS.unix=chr" }, { S_IFBLK, 'b', "OS.unix=blk" },
+};
+
+static size_t
+kind_of(const struct statx *st)
 {
-	if (S_ISDIR(e->st->stx_mode))
-		return 'd';
-	return e->target != NULL ? 'l' : '-';
+	size_t i = sizeof kinds / sizeof kinds[0] - 1;
+
+	while (i > 0 && (st->stx_mode & S_IFMT) != kinds[i].format)
+		i--;
+	return i;
 }
 
 static char *
@@ -231,7 +242,7 @@ format_long(struct format *f, char *p, const struct format_entry *e)
 {
 	const struct statx *st = e->st;
 
-	p = put_mode(p, type_letter(e), st->stx_mode);
+	p = put_mode(p, kinds[kind_of(st)].letter, st->stx_mode);
 	*p++ = ' ';
 	p = put_number(p, st->stx_nlink, 4, ' ');
 	*p++ = ' ';
@@ -269,11 +280,7 @@ put_unique(char *p, const struct format *f, const struct statx *st)
 static const char *
 type_of(const struct format_entry *e)
 {
-	if (e->type != NULL)
-		return e->type;
-	if (e->target != NULL)
-		return "OS.unix=symlink";
-	return S_ISDIR(e->st->stx_mode) ? "dir" : "file";
+	return e->type != NULL ? e->type : kinds[kind_of(e->st)].type;
 }
 
 static char *
@@ -294,7 +301,7 @@ format_facts(struct format *f, char *p, const struct format_entry *e, uint32_t f
 		p = put_str(p, type_of(e));
 		*p++ = ';';
 	}
-	if ((facts & FACT_SIZE) && !S_ISDIR(st->stx_mode)) {
+	if ((facts & FACT_SIZE) && (S_ISREG(st->stx_mode) || S_ISLNK(st->stx_mode))) {
 		p = PUT(p, "size=");
 		p = put_number(p, size_of(st), 1, ' ');
 		*p++ = ';';

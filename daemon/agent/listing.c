@@ -19,7 +19,6 @@
 #include "daemon/agent/upload.h"
 
 #define STAT_FLAGS	(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT)
-#define STAT_MASK	(STATX_TYPE | STATX_MODE | STATX_NLINK | STATX_UID | STATX_GID | STATX_MTIME | STATX_INO | STATX_SIZE)
 
 /* A sub-folder that LIST -R comes to later. */
 struct pending {
@@ -35,6 +34,10 @@ struct listing {
 	unsigned options;
 	uint32_t facts;
 	bool single;		/* one line about agent->place, made when it was opened */
+	bool of_folder;		/* the lines are a folder's entries, or a folder's own */
+	int failed;		/* how it ends once the lines before have been sent; 0: not yet */
+	enum fail_reason why;	/* with SP_EDENIED */
+	char why_text[128];
 	bool with_stat;		/* the kernel is asked about each entry */
 	enum head head;
 	uint64_t lines;
@@ -57,13 +60,12 @@ struct listing {
 
 /* Found by subject_listing(), used by the handler right after. */
 static char wanted_pattern[ROOT_NAME_MAX + 1];
-static struct place linked;	/* where a link among the entries leads */
 
 /* -------------------------------------------------------------------- subject */
 
 /* A name with wild cards is about its folder; the pattern is remembered. 0 or a code of root_find(). */
 static int
-find_pattern(struct agent *a, const char *path)
+find_pattern(struct agent *a, const struct msg *m, const char *path)
 {
 	static char folder[ROOT_PATH_MAX + 1];
 	const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
@@ -75,7 +77,7 @@ find_pattern(struct agent *a, const char *path)
 	else if (str_format(folder, sizeof folder, "%.*s", (int)(slash - path + 1), path) != 0)
 		return -ENAMETOOLONG;
 	root_leave(&a->place);
-	return root_find(&a->root, a->cwd, folder, ROOT_FOLLOW, &a->place);
+	return subject_find(a, m, folder, ROOT_FOLLOW);
 }
 
 int
@@ -83,11 +85,13 @@ subject_listing(struct agent *a, const struct msg *m, const char *path)
 {
 	int r;
 
-	(void)m;
 	wanted_pattern[0] = '\0';
-	r = root_find(&a->root, a->cwd, path[0] == '\0' ? "." : path, ROOT_FOLLOW, &a->place);
+	r = subject_find(a, m, path[0] == '\0' ? "." : path, ROOT_FOLLOW);
+	/* MLSD names one folder and knows no wild cards (RFC 3659, 2.2.2): what is missing is missing. */
+	if (m->type == MSG_LIST_OPEN && m->list_open.format == LIST_FACTS)
+		return r;
 	if (r == 0 && a->place.error == 0 && !a->place.found)
-		r = find_pattern(a, path);
+		r = find_pattern(a, m, path);
 	return r;
 }
 
@@ -107,76 +111,13 @@ name_owners(const struct agent *a, struct listing *l, const struct statx *st)
 
 /* -------------------------------------------------------------------- entries */
 
-/* Follows a link among the entries; it is shown as what it leads to, or as an empty file. */
-static void
-follow(struct agent *a, struct listing *l, const char *name, struct statx *st)
-{
-	int r;
-
-	root_leave(&linked);
-	r = root_find(&a->root, l->path, name, ROOT_FOLLOW, &linked);
-
-	if (r == 0 && linked.error == 0 && linked.found) {
-		*st = linked.st;
-	} else {
-		st->stx_mode = S_IFREG | 0777;
-		st->stx_size = 0;
-	}
-}
-
-/* Where a link leads, when listings show that and the policy grants it; otherwise NULL. */
-static const char *
-target_of(struct agent *a, struct listing *l, const char *name)
-{
-	static char target[ROOT_PATH_MAX + 1];
-	ssize_t n;
-
-	if (!a->set->show_links || (authz_listing_rights(&l->rules, name, AUTHZ_FILE, NULL) & AUTHZ_READLINK) == 0)
-		return NULL;
-	n = readlinkat(l->entries.fd, name, target, sizeof target - 1);
-	target[n > 0 ? n : 0] = '\0';
-	return n > 0 ? target : NULL;
-}
-
-/* 0, or 1 when it has vanished. link: it was followed. */
-static int
-look_at(struct agent *a, struct listing *l, const struct entry *entry, struct statx *st, const char **target, bool *link)
-{
-	*link = false;
-	*target = NULL;
-	if (statx(l->entries.fd, entry->name, STAT_FLAGS, STAT_MASK, st) < 0) {
-		if (errno == ENOENT)
-			return 1;
-		/* A mount that does not answer, for instance: it is there, and that is all we know. */
-		memset(st, 0, sizeof *st);
-		st->stx_mode = entry->type == DT_DIR ? S_IFDIR : S_IFREG;
-	}
-	if (S_ISLNK(st->stx_mode) && (*target = target_of(a, l, entry->name)) == NULL) {
-		*link = true;
-		follow(a, l, entry->name, st);
-	}
-	return 0;
-}
-
-static const char *
-perm_of_entry(struct agent *a, struct listing *l, const char *name, const struct statx *st, bool link)
-{
-	enum authz_kind kind = S_ISDIR(st->stx_mode) ? AUTHZ_FOLDER : AUTHZ_FILE;
-	uint32_t inside = 0, rights = authz_listing_rights(&l->rules, name, kind, &inside);
-
-	if (link && linked.found && a->set->link_policy == CONF_LINK_BOTH) {
-		rights &= gate_rights(a, &linked);
-		policy_list_on(a);
-	}
-	return listing_perm(a, st, rights, inside, l->can_change,
-	    (l->self.stx_mode & S_ISVTX) != 0 && l->self.stx_uid != a->uid);
-}
-
 static char *
 end_line(const struct listing *l, char *p, const struct statx *st)
 {
 	if ((l->options & LIST_CLASSIFY) != 0 && S_ISDIR(st->stx_mode))
 		*p++ = '/';
+	else if ((l->options & LIST_CLASSIFY) != 0 && S_ISLNK(st->stx_mode))
+		*p++ = '@';
 	else if ((l->options & LIST_CLASSIFY) != 0 && S_ISREG(st->stx_mode) && (st->stx_mode & 0111) != 0)
 		*p++ = '*';
 	*p++ = '\r';
@@ -217,10 +158,9 @@ remember_folder(struct agent *a, struct listing *l, const char *name)
 	size_t have = strlen(l->path), n = strlen(name);
 	struct pending *f;
 
-	if (l->depth >= a->set->list_max_depth)
-		return agent_refuse(a, FAIL_ARGUMENT, "folders are nested too deep for one listing");
-	if (have + 1 + n > ROOT_PATH_MAX)
-		return -ENAMETOOLONG;
+	/* Deeper folders are entries and no more; and what lies at a path too long for any command nobody could name. */
+	if (l->depth >= a->set->list_max_depth || have + 1 + n > ROOT_PATH_MAX)
+		return 0;
 	f = malloc(sizeof *f + have + n + 2);
 	if (f == NULL)
 		return -ENOMEM;
@@ -248,35 +188,41 @@ is_hidden(struct agent *a, struct listing *l, const struct entry *e)
 	return a->set->hide_dot_files && e->name[0] == '.' && (l->options & (LIST_ALL | LIST_ALMOST_ALL)) == 0;
 }
 
-/* One entry. *end moves behind its line, if it has one. 0 or a negative code. */
+/* The entry's line, when it may be seen. *end moves behind it. 0 or a negative code. */
+static int
+put_seen(struct agent *a, struct listing *l, const struct entry *entry, const struct looked *seen, char **end)
+{
+	struct format_entry e = { .name = entry->name, .target = seen->target, .st = &seen->st };
+	bool folder = S_ISDIR(seen->st.stx_mode);
+
+	if (!authz_listing_shows(&l->rules, entry->name, folder || seen->link == LINK_TO_FOLDER))
+		return 0;
+	if (l->lines == (uint64_t)a->set->list_max_entries)
+		return agent_refuse(a, FAIL_ARGUMENT, "there are more entries than one listing may have (list_max_entries)");
+	l->lines++;
+	e.name_len = strlen(entry->name);
+	tree_list_entry(&a->tree, seen->link == LINK_NONE ? entry->name : NULL, seen->st.stx_uid);
+	if (l->format == LIST_FACTS && (l->facts & FACT_PERM) != 0)
+		e.perm = listing_look_perm(a, &l->rules, entry->name, seen, l->can_change,
+		    (l->self.stx_mode & S_ISVTX) != 0 && l->self.stx_uid != a->uid);
+	*end = put_line(a, l, *end, &e);
+	return folder && (l->options & LIST_RECURSIVE) != 0 ? remember_folder(a, l, entry->name) : 0;
+}
+
+/* One entry. As put_seen(). */
 static int
 put_entry(struct agent *a, struct listing *l, const struct entry *entry, char **end)
 {
-	static struct statx st;
-	struct format_entry e = { .name = entry->name, .st = &st };
-	bool link = false, folder;
+	static struct looked seen;
 
 	if (is_hidden(a, l, entry))
 		return 0;
-	if (l->with_stat) {
-		if (look_at(a, l, entry, &st, &e.target, &link) != 0)
-			return 0;
-	} else {
-		st.stx_mode = entry->type == DT_DIR ? S_IFDIR : S_IFREG;
-	}
-	folder = S_ISDIR(st.stx_mode);
-	if (!authz_listing_shows(&l->rules, entry->name, folder))
-		return 0;
-	if (++l->lines > (uint64_t)a->set->list_max_entries)
-		return agent_refuse(a, FAIL_ARGUMENT, "more entries than one listing may have");
-	e.name_len = strlen(entry->name);
-	tree_list_entry(&a->tree, link ? NULL : entry->name, st.stx_uid);
-	if (l->format == LIST_FACTS && (l->facts & FACT_PERM) != 0)
-		e.perm = perm_of_entry(a, l, entry->name, &st, link);
-	*end = put_line(a, l, *end, &e);
-	if (folder && !link && (l->options & LIST_RECURSIVE) != 0)
-		return remember_folder(a, l, entry->name);
-	return 0;
+	if (l->with_stat)
+		return listing_look(a, l->entries.fd, l->path, &l->rules, entry, &seen) != 0 ? 0 : put_seen(a, l, entry, &seen, end);
+	seen.link = LINK_NONE;
+	seen.target = NULL;
+	seen.st.stx_mode = entry->type == DT_DIR ? S_IFDIR : S_IFREG;
+	return put_seen(a, l, entry, &seen, end);
 }
 
 /* -------------------------------------------------------------------- folders */
@@ -402,7 +348,8 @@ put_head(struct agent *a, struct listing *l, char *p, bool parent)
 	if (parent)
 		tree_at(&a->tree, up, NULL);
 	if (l->format == LIST_FACTS && (l->facts & FACT_PERM) != 0)
-		e.perm = listing_perm(a, e.st, authz_rights(a->policy, &o), authz_child_rights(a->policy, &o), false, false);
+		e.perm = listing_perm(a, &(struct perm_of){ .st = e.st, .rights = authz_rights(a->policy, &o),
+		    .inside = authz_child_rights(a->policy, &o) });
 	p = put_line(a, l, p, &e);
 out:
 	if (parent)
@@ -488,6 +435,39 @@ open_single(struct agent *a, struct listing *l, const char *path)
 	return str_copy(l->path, sizeof l->path, strrchr(a->place.typed, '/') + 1);
 }
 
+/*
+ * A pattern of brackets only is as likely a name ("photos [2024]"): where it
+ * matches nothing, the name is missing, and an empty listing would say that
+ * there is such a folder and nothing in it.
+ */
+static bool
+is_name_rather(const char *pattern)
+{
+	return pattern[0] != '\0' && strpbrk(pattern, "*?") == NULL;
+}
+
+/* 0 when an entry that the client may see matches, otherwise a negative code. The listing is at its beginning again. */
+static int
+expect_match(struct agent *a, struct listing *l)
+{
+	static struct looked seen;
+	struct entry entry;
+	bool found = false;
+	int r;
+
+	policy_list(a, l->typed, l->path, l->entries.fd);
+	while (!found && (r = entries_next(&l->entries, &entry)) == 1)
+		found = !is_hidden(a, l, &entry) && listing_look(a, l->entries.fd, l->path, &l->rules, &entry, &seen) == 0 &&
+		    authz_listing_shows(&l->rules, entry.name, S_ISDIR(seen.st.stx_mode) || seen.link == LINK_TO_FOLDER);
+	policy_list(a, NULL, NULL, -1);
+	listing_look_done();
+	if (!found)
+		return r < 0 ? r : -ENOENT;
+	entries_close(&l->entries);
+	tree_at(&a->tree, &a->place, NULL);
+	return enter(l, &a->place, a->verdict.granted, a->policy);
+}
+
 static int
 open_listing(struct agent *a, enum list_format format, unsigned options, uint32_t facts, const char *path)
 {
@@ -501,12 +481,15 @@ open_listing(struct agent *a, enum list_format format, unsigned options, uint32_
 	if (l == NULL)
 		return -ENOMEM;
 	(void)str_copy(l->pattern, sizeof l->pattern, wanted_pattern);
+	l->of_folder = root_is_folder(p);
 	if (!root_is_folder(p) && l->pattern[0] != '\0')
 		r = -ENOTDIR;
 	else if (!root_is_folder(p) || (l->options & LIST_SELF) != 0)
 		r = open_single(a, l, path);
 	else if ((r = set_prefix(l, path)) == 0 && (r = set_typed(l, p)) == 0)
 		r = enter(l, p, a->verdict.granted, a->policy);
+	if (r == 0 && !l->single && is_name_rather(l->pattern))
+		r = expect_match(a, l);
 	if (r != 0) {
 		listing_close(a);
 		return r;
@@ -545,7 +528,7 @@ put_first(struct agent *a, struct listing *l, char *p)
 		p = put_head(a, l, p, false);
 		l->head = HEAD_PARENT;
 	}
-	if (l->head == HEAD_PARENT && (l->path[1] != '\0' || l->format != LIST_FACTS))
+	if (l->head == HEAD_PARENT)
 		p = put_head(a, l, p, true);
 	l->head = HEAD_NONE;
 	return p;
@@ -568,25 +551,45 @@ fill(struct agent *a, struct listing *l, char *start, char **end)
 			*end = put_heading(l, *end);
 	}
 	policy_list(a, NULL, NULL, -1);
-	root_leave(&linked);
+	listing_look_done();
 	return r;
+}
+
+/* What was read before the failure is sent first; the reason comes with the next request. */
+static void
+keep_refusal(struct agent *a, struct listing *l, int code)
+{
+	l->failed = code;
+	l->why = a->refusal;
+	(void)str_copy(l->why_text, sizeof l->why_text, code == SP_EDENIED ? a->refusal_text : "");
+}
+
+static int
+refuse_rest(struct agent *a, const struct listing *l)
+{
+	return l->failed == SP_EDENIED ? agent_refuse(a, l->why, l->why_text) : l->failed;
 }
 
 int
 handle_list_next(struct agent *a, const struct msg *m)
 {
 	struct msg_lines *lines = &a->out.lines;
+	struct listing *l = a->listing;
 	char *start = (char *)lines->text, *end = start;
 	int r;
 
 	(void)m;
-	if (a->listing == NULL)
+	if (l == NULL)
 		return -EBADF;
-	r = fill(a, a->listing, start, &end);
-	if (r < 0) {
+	r = l->failed != 0 ? refuse_rest(a, l) : fill(a, l, start, &end);
+	if (r < 0 && end > start) {
+		keep_refusal(a, l, r);
+		r = 1;
+	} else if (r < 0) {
 		listing_close(a);
 		return r;
 	}
+	lines->of_folder = l->of_folder;
 	lines->text_len = (size_t)(end - start);
 	lines->end = r == 0;
 	if (r == 0)

@@ -11,6 +11,7 @@ libagent_a_SOURCES = \
 	daemon/agent/format.c daemon/agent/format.h \
 	daemon/agent/gate.c daemon/agent/gate.h \
 	daemon/agent/listing.c daemon/agent/listing.h \
+	daemon/agent/look.c \
 	daemon/agent/match.c daemon/agent/match.h \
 	daemon/agent/names.c daemon/agent/names.h \
 	daemon/agent/perm.c \

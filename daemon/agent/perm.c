@@ -16,9 +16,11 @@
 #include "daemon/agent/names.h"
 #include "privsep/msg.h"
 
+#define NAME_RIGHTS	((uint32_t)(AUTHZ_DELFILE | AUTHZ_DELDIR | AUTHZ_RENFROM))
+
 /* The kernel's part of the perm fact, from the mode: advice, as the fact itself is. */
 static uint32_t
-kernel_grants(const struct agent *a, const struct statx *st, bool can_change, bool sticky)
+kernel_grants(const struct agent *a, const struct statx *st)
 {
 	unsigned bits = st->stx_mode & 7;
 	uint32_t grants = ~0u;
@@ -32,8 +34,6 @@ kernel_grants(const struct agent *a, const struct statx *st, bool can_change, bo
 			if (a->groups[i] == st->stx_gid)
 				bits = st->stx_mode >> 3 & 7;
 	}
-	if (!can_change || (sticky && st->stx_uid != a->uid))
-		grants &= ~(uint32_t)(AUTHZ_DELFILE | AUTHZ_DELDIR | AUTHZ_RENFROM);
 	if ((bits & 4) == 0)
 		grants &= ~(uint32_t)(AUTHZ_READ | AUTHZ_LIST | AUTHZ_TRAVERSE);
 	if ((bits & 2) == 0)
@@ -53,13 +53,18 @@ kernel_grants_inside(uint32_t grants)
 }
 
 const char *
-listing_perm(const struct agent *a, const struct statx *st, uint32_t rights, uint32_t inside, bool can_change, bool sticky)
+listing_perm(const struct agent *a, const struct perm_of *p)
 {
 	static char letters[AUTHZ_PERM_MAX];
-	uint32_t grants = kernel_grants(a, st, can_change, sticky);
+	uint32_t grants = kernel_grants(a, p->st), rights = p->rights & grants & ~NAME_RIGHTS;
 
-	return authz_perm(rights & grants, inside & kernel_grants_inside(grants),
-	    S_ISDIR(st->stx_mode) ? AUTHZ_FOLDER : AUTHZ_FILE, letters);
+	/* Of a socket, a device or a link that leads nowhere clients can have the name only. */
+	if (!S_ISREG(p->st->stx_mode) && !S_ISDIR(p->st->stx_mode))
+		rights = 0;
+	if (p->can_change && !(p->sticky && p->name_uid != a->uid))
+		rights |= p->name_rights & NAME_RIGHTS;
+	return authz_perm(rights, p->inside & kernel_grants_inside(grants), S_ISDIR(p->st->stx_mode) ? AUTHZ_FOLDER : AUTHZ_FILE,
+	    letters);
 }
 
 void
@@ -80,27 +85,54 @@ listing_may_change(int dir_fd)
 	return dir_fd >= 0 && faccessat(dir_fd, ".", W_OK | X_OK, 0) == 0;
 }
 
+/* What DELE, RMD and RNFR would act on when they are given the path of agent->place: it, or the link that led to it. */
+static void
+look_at_name(struct agent *a, struct perm_of *p)
+{
+	struct place *name = &a->source;
+	struct authz_object o;
+	struct statx folder = { 0 };
+
+	if (root_find(&a->root, "/", a->place.typed, ROOT_NAME, name) != 0 || name->error != 0 || !name->found)
+		return;
+	p->can_change = name->path_len > 1 && listing_may_change(name->dir_fd);
+	p->name_uid = name->st.stx_uid;
+	(void)statx(name->dir_fd, "", AT_EMPTY_PATH, STATX_MODE | STATX_UID, &folder);
+	p->sticky = (folder.stx_mode & S_ISVTX) != 0 && folder.stx_uid != a->uid;
+	if (!S_ISLNK(name->st.stx_mode))
+		return;
+	o = gate_object(a, name);
+	tree_at(&a->tree, name, NULL);
+	p->name_rights = authz_rights(a->policy, &o);
+	if (S_ISDIR(p->st->stx_mode))	/* RMD removes no link, and the d of a folder is RMD's */
+		p->name_rights &= ~(uint32_t)AUTHZ_DELDIR;
+}
+
+static const char *
+perm_of_place(struct agent *a)
+{
+	struct authz_object o = gate_object(a, &a->place);
+	struct perm_of p = { .st = &a->place.st };
+
+	p.rights = p.name_rights = authz_rights(a->policy, &o);
+	p.inside = o.kind == AUTHZ_FOLDER ? authz_child_rights(a->policy, &o) : 0;
+	look_at_name(a, &p);
+	return listing_perm(a, &p);
+}
+
 char *
 listing_describe(struct agent *a, char *p, uint32_t facts)
 {
 	static char owner[33];
 	struct format f;
-	struct authz_object o = gate_object(a, &a->place);
-	struct statx folder = { 0 };
 	struct format_entry e = { .name = a->place.typed, .name_len = a->place.typed_len, .st = &a->place.st };
-	uint32_t rights, inside;
 
 	listing_format(a, &f, owner);
 	if (a->set->list_owner == CONF_OWNER_NAMES) {
 		f.owner = names_user(e.st->stx_uid);
 		f.group = names_group(e.st->stx_gid);
 	}
-	if (facts & FACT_PERM) {
-		rights = authz_rights(a->policy, &o);
-		inside = o.kind == AUTHZ_FOLDER ? authz_child_rights(a->policy, &o) : 0;
-		(void)statx(a->place.dir_fd, "", AT_EMPTY_PATH, STATX_MODE | STATX_UID, &folder);
-		e.perm = listing_perm(a, e.st, rights, inside, listing_may_change(a->place.dir_fd) && a->place.path_len > 1,
-		    (folder.stx_mode & S_ISVTX) != 0 && folder.stx_uid != a->uid);
-	}
+	if (facts & FACT_PERM)
+		e.perm = perm_of_place(a);
 	return format_facts(&f, p, &e, facts);
 }

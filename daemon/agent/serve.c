@@ -85,18 +85,44 @@ subject_session(struct agent *a, const struct msg *m, const char *path)
 	return 0;
 }
 
+/* "~" alone is a name like any other for these, so that there can be such a one. */
+static bool
+makes_names(enum msg_type type)
+{
+	return type == MSG_STORE || type == MSG_STORE_UNIQUE || type == MSG_APPEND || type == MSG_MAKE_DIR ||
+	    type == MSG_RENAME_TO || type == MSG_MAKE_LINK;
+}
+
+static bool
+is_there(struct agent *a, const char *name)
+{
+	bool found = root_find(&a->root, a->cwd, name, ROOT_NAME, &a->place) == 0 && a->place.found;
+
+	root_leave(&a->place);
+	return found;
+}
+
+int
+subject_find(struct agent *a, const struct msg *m, const char *path, enum root_last last)
+{
+	const char *rest;
+
+	if (path[0] != '~' || (path[1] != '/' && (path[1] != '\0' || makes_names(m->type))) || is_there(a, "~"))
+		return root_find(&a->root, a->cwd, path, last, &a->place);
+	rest = path + 1 + strspn(path + 1, "/");
+	return root_find(&a->root, a->start == NULL ? "/" : a->start, *rest == '\0' ? "." : rest, last, &a->place);
+}
+
 int
 subject_object(struct agent *a, const struct msg *m, const char *path)
 {
-	(void)m;
-	return root_find(&a->root, a->cwd, path, ROOT_FOLLOW, &a->place);
+	return subject_find(a, m, path, ROOT_FOLLOW);
 }
 
 int
 subject_name(struct agent *a, const struct msg *m, const char *path)
 {
-	(void)m;
-	return root_find(&a->root, a->cwd, path, ROOT_NAME, &a->place);
+	return subject_find(a, m, path, ROOT_NAME);
 }
 
 int
@@ -136,8 +162,8 @@ answer(struct agent *a, int r)
 		return 0;
 	if (r == SP_EDENIED)
 		return chan_refuse(&a->files, &a->in, a->refusal, a->refusal_error, a->refusal_text);
-	if (r == SP_EFORMAT || r == -ELOOP || r == -EXDEV || r == -ENAMETOOLONG)
-		return chan_refuse(&a->files, &a->in, FAIL_PATH, r == SP_EFORMAT ? EINVAL : -r, NULL);
+	if (r == SP_EFORMAT)
+		return chan_refuse(&a->files, &a->in, FAIL_PATH, EINVAL, NULL);
 	return chan_refuse(&a->files, &a->in, FAIL_SYSTEM, r > SP_EBASE && r < 0 ? -r : EIO, NULL);
 }
 
@@ -155,5 +181,5 @@ serve(struct agent *a)
 		r = attempt(a, s);
 	if (r == SP_ECLOSED || r == SP_EUNREAD)
 		return r;
-	return answer(a, r == AGAIN ? -EBUSY : r);
+	return answer(a, r == AGAIN ? -EAGAIN : r);
 }

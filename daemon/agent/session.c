@@ -141,10 +141,12 @@ find_start(struct agent *a, const char *start)
 
 	if (r == 0 && (r = a->place.error) == 0 && !root_is_folder(&a->place))
 		r = a->place.found ? -ENOTDIR : -ENOENT;
-	if (r == 0)
+	if (r == 0) {
 		memcpy(a->cwd, a->place.path, a->place.path_len + 1);
-	else
+		a->start = a->place.path_len == 1 ? NULL : strdup(a->cwd);
+	} else {
 		log_problem(LOG_LEVEL_WARNING, "no-start-folder", start, r);
+	}
 	root_leave(&a->place);
 }
 

@@ -108,8 +108,9 @@ handle_facts(struct agent *a, const struct msg *m)
 	(void)m;
 	if (r != 0)
 		return r;
-	o.folder = root_is_folder(&a->place);
-	o.size = root_is_file(&a->place) ? a->place.st.stx_size : 0;
+	o.file = root_is_file(&a->place);
+	o.mode = a->place.st.stx_mode & 07777u;
+	o.size = o.file ? a->place.st.stx_size : 0;
 	o.mtime = (uint64_t)a->place.st.stx_mtime.tv_sec;
 	return agent_answer(a, MSG_OBJECT, &o, NULL, 0);
 }
@@ -207,7 +208,7 @@ within_quota(struct agent *a, uint64_t *bytes)
 int
 handle_space(struct agent *a, const struct msg *m)
 {
-	struct msg_object o = { .folder = 1 };
+	struct msg_object o = { .file = 0 };
 	struct statvfs fs;
 	int r, fd = open_folder(a);
 

@@ -321,27 +321,45 @@ handle_append(struct agent *a, const struct msg *m)
 	return r == 0 ? hand_over(a, m->append.announced, "") : transfer_give_up(a, r);
 }
 
-/* A name that is free: as wished, else with a number, else a random one. */
+/*
+ * The name of the i-th try: as wished, then with a number behind it; for a
+ * folder, or for nothing, a random one.  A name that has no room for the
+ * number is shortened, not refused.  0 or a negative code.
+ */
+static int
+unique_name(char *name, size_t size, const char *path, unsigned i)
+{
+	const char *slash = strrchr(path, '/'), *leaf = slash == NULL ? path : slash + 1;
+	size_t folder = (size_t)(leaf - path), keep = strlen(leaf), room;
+	char number[16] = "";
+	uint32_t random;
+
+	if (*leaf == '\0') {
+		if (getrandom(&random, sizeof random, 0) != sizeof random)
+			return -EIO;
+		return str_format(name, size, "%.*supload-%08x", (int)folder, path, random) != 0 ? -ENAMETOOLONG : 0;
+	}
+	if (i > 0)
+		(void)str_format(number, sizeof number, ".%u", i);
+	room = ROOT_NAME_MAX - strlen(number);
+	if (i > 0 && keep > room)
+		for (keep = room; keep > room - 3 && ((unsigned char)leaf[keep] & 0xc0) == 0x80; keep--)
+			;	/* not in the middle of a letter (UTF-8) */
+	return str_format(name, size, "%.*s%s", (int)(folder + keep), path, number) != 0 ? -ENAMETOOLONG : 0;
+}
+
+/* Where the file is going to be, and the path by which the client can name it. */
+static char unique[ROOT_PATH_MAX + 1];
+
 int
 subject_unique(struct agent *a, const struct msg *m, const char *path)
 {
-	static char name[ROOT_PATH_MAX + 1];
-	uint32_t random;
 	int r = 0;
 
-	(void)m;
 	for (unsigned i = 0; i < UNIQUE_TRIES; i++) {
-		if (path[0] == '\0' && getrandom(&random, sizeof random, 0) != sizeof random)
-			return -EIO;
-		if (path[0] == '\0')
-			r = str_format(name, sizeof name, "upload-%08x", random);
-		else if (i == 0)
-			r = str_copy(name, sizeof name, path);
-		else
-			r = str_format(name, sizeof name, "%s.%u", path, i);
-		if (r != 0)
-			return -ENAMETOOLONG;
-		r = root_find(&a->root, a->cwd, name, ROOT_NAME, &a->place);
+		if ((r = unique_name(unique, sizeof unique, path, i)) != 0)
+			return r;
+		r = subject_find(a, m, unique, ROOT_NAME);
 		if (r != 0 || a->place.error != 0 || !a->place.found)
 			return r;
 		root_leave(&a->place);
@@ -357,5 +375,5 @@ handle_store_unique(struct agent *a, const struct msg *m)
 	/* The name is taken at once: nobody else may get it. */
 	if (r == 0)
 		r = create_in_place(a);
-	return r == 0 ? hand_over(a, m->store_unique.announced, a->transfer.leaf) : transfer_give_up(a, r);
+	return r == 0 ? hand_over(a, m->store_unique.announced, unique) : transfer_give_up(a, r);
 }

@@ -36,13 +36,16 @@ static const struct denial {
 	{ FAIL_SYSTEM,	EISDIR,	NULL, 550, "That is a folder." },
 	{ FAIL_SYSTEM,	ELOOP,	NULL, 550, "Too many symbolic links." },
 	{ FAIL_SYSTEM,	ENAMETOOLONG, NULL, 550, "The name is too long." },
+	{ FAIL_SYSTEM,	ENXIO,	NULL, 550, "Not a plain file." },
+	{ FAIL_SYSTEM,	ENODEV,	NULL, 550, "Not a plain file." },
 	{ FAIL_SYSTEM,	EXDEV,	NULL, 550, "Source and target lie in different file systems." },
 	{ FAIL_SYSTEM,	ENOSPC,	NULL, 452, "No space left on the disk." },
 	{ FAIL_SYSTEM,	EDQUOT,	NULL, 552, "The disk quota is used up." },
 	{ FAIL_SYSTEM,	EFBIG,	NULL, 552, "The file is too large." },
 	{ FAIL_SYSTEM,	ETXTBSY, NULL, 450, "The file is a program that is running." },
+	{ FAIL_SYSTEM,	EBUSY,	"RMD DELE RNFR RNTO", 550, "It is a mount point, or the system uses it." },
 	{ FAIL_SYSTEM,	EBUSY,	NULL, 450, "It is in use." },
-	{ FAIL_SYSTEM,	EAGAIN,	NULL, 450, "It is in use." },
+	{ FAIL_SYSTEM,	EAGAIN,	NULL, 450, "It changes too fast; try again." },
 	{ FAIL_SYSTEM,	EOPNOTSUPP, NULL, 504, "The file system cannot do that." },
 	{ FAIL_SYSTEM,	EINVAL,	NULL, 550, "The system does not accept that." },
 	{ FAIL_SYSTEM,	EADDRINUSE, NULL, 425, "The address of the data connection is in use; try again." },
@@ -51,7 +54,7 @@ static const struct denial {
 	{ FAIL_PATH,	0,	NULL, 550, "That name cannot be used here." },
 	{ FAIL_KIND,	0,	"MLSD", 501, "MLSD lists folders; use MLST for a file." },
 	{ FAIL_KIND,	0,	"RETR STOR STOU APPE SIZE HASH XCRC XMD5 XSHA1 XSHA256 XSHA512 DELE", 550, "Not a plain file." },
-	{ FAIL_KIND,	0,	"CWD CDUP RMD", 550, "Not a folder." },
+	{ FAIL_KIND,	0,	"CWD CDUP RMD AVBL", 550, "Not a folder." },
 	{ FAIL_KIND,	0,	NULL, 550, "Not of the kind that is needed." },
 	{ FAIL_QUOTA,	0,	"RETR", 550, "A limit of this account is reached." },
 	{ FAIL_QUOTA,	0,	NULL, 552, "A limit of this account is reached." },
@@ -111,6 +114,25 @@ stop_after(const char *text)
 	size_t n = strlen(text);
 
 	return n > 0 && strchr(".!?", text[n - 1]) != NULL ? "" : ".";
+}
+
+void
+ask_reason(struct session *s, const struct msg_failed *f, char *dst, size_t size)
+{
+	const char *text;
+
+	(void)ask_reply_code(s->verb == NULL ? "" : s->verb->name, f, s->flags, &text);
+	if (f->text[0] == '\0')
+		(void)str_copy(dst, size, text);
+	else
+		(void)str_format(dst, size, "%c%s%s", capital(f->text[0]), f->text + 1, stop_after(f->text));
+}
+
+void
+ask_path(char *dst, size_t size, const char *path)
+{
+	if (str_copy(dst, size, path) != 0)
+		memset(dst, 'x', size - 1);
 }
 
 void

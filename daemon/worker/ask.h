@@ -37,6 +37,16 @@ void ask_flush(struct session *);
 /* Sends without waiting. False: the session is ending. */
 bool ask_tell(struct session *, enum msg_type, const void *body);
 
+/*
+ * Puts what the client named into a request.  A path that has no room there is
+ * never cut, which would name another object: it becomes a name that no file
+ * can have, and is refused as too long.
+ */
+void ask_path(char *dst, size_t size, const char *path);
+
+/* Writes why a request was refused, as a sentence for the client. */
+void ask_reason(struct session *, const struct msg_failed *, char *dst, size_t size);
+
 /* Replies to the client what a refusal means for the present command. */
 void ask_refused(struct session *, const struct msg_failed *);
 

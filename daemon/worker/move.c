@@ -232,9 +232,11 @@ pull_lines(struct transfer *t)
 	if (e < 0)
 		return transfer_finish(t, TRANSFER_STOPPED, 0);
 	if (e > 0) {
-		(void)str_copy(t->why, sizeof t->why, s->answer.failed.text);
-		t->last = true;
-		return transfer_finish(t, TRANSFER_INCOMPLETE, 0);
+		/* What was read goes out whole, to the end of TLS; then the client hears why there is no more. */
+		ask_reason(s, &s->answer.failed, t->why, sizeof t->why);
+		t->incomplete = t->last = true;
+		t->have = t->sent = 0;
+		return 0;
 	}
 	t->have = s->answer.lines.text_len;
 	t->sent = 0;

@@ -201,6 +201,18 @@ reply_lines(struct session *s, const char *before, const char *text, size_t len)
 }
 
 void
+reply_recode(struct session *s, unsigned code)
+{
+	struct reply *r = &s->out;
+	size_t len = r->len;
+
+	r->code = code;
+	r->len = 0;
+	put_code(r, code, '-');
+	r->len = len;
+}
+
+void
 reply_end(struct session *s, const char *fmt, ...)
 {
 	va_list ap;

@@ -32,6 +32,8 @@ void reply_begin(struct session *, unsigned code, const char *fmt, ...) __attrib
 void reply_line(struct session *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Lines separated by LF or CR LF, each with that text in front. */
 void reply_lines(struct session *, const char *before, const char *text, size_t len);
+/* Another code for the reply of several lines that has begun. */
+void reply_recode(struct session *, unsigned code);
 void reply_end(struct session *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* A text of one or several lines separated by LF; the last one ends the reply. */

@@ -300,6 +300,8 @@ conclude(struct transfer *t, bool told)
 
 	if (e < 0 && t->end == TRANSFER_OK && !t->upload)
 		t->end = TRANSFER_BROKEN;
+	if (t->incomplete && t->end == TRANSFER_OK)
+		t->end = TRANSFER_INCOMPLETE;
 	if (t->file_fd >= 0 && close(t->file_fd) < 0 && t->upload && t->end == TRANSFER_OK)
 		transfer_finish(t, TRANSFER_UNWRITABLE, -errno);
 	move_free(t);

@@ -37,6 +37,7 @@ struct transfer {
 	struct stream data;
 	const char *verb, *name;	/* for STAT and NOTE */
 	bool upload, listing, convert, counted;
+	bool incomplete;		/* a listing that the agent could not finish */
 	int file_fd;			/* -1: none */
 	off_t at, stop;			/* download: next byte, and the one after the last */
 	uint64_t room;			/* upload: bytes that may be stored */
@@ -61,7 +62,7 @@ struct transfer {
 
 	enum transfer_end end;
 	int error;			/* -errno, of the file */
-	char why[256];			/* of an incomplete listing */
+	char why[512];			/* of an incomplete listing */
 };
 
 /* All three take what the 150 reply says and end with the final reply. fd is taken over. */

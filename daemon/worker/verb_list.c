@@ -48,7 +48,7 @@ exists(struct session *s, const char *path)
 {
 	struct msg_facts *const body = session_request(s);
 
-	(void)str_copy(body->path, sizeof body->path, path);
+	ask_path(body->path, sizeof body->path, path);
 	return ask_agent(s, MSG_FACTS, body, MSG_OBJECT) == 0;
 }
 
@@ -88,7 +88,7 @@ open_list(struct session *s, const char *path, enum list_format format, uint32_t
 	body->format = (uint8_t)format;
 	body->options = options;
 	body->facts = s->facts;
-	(void)str_copy(body->path, sizeof body->path, path);
+	ask_path(body->path, sizeof body->path, path);
 	return ask(s, MSG_LIST_OPEN, body, MSG_DONE);
 }
 
@@ -110,7 +110,7 @@ verb_nlst(struct session *s, char *argument)
 	char *path = take_options(s, argument, &options);
 
 	body->options = options;
-	(void)str_copy(body->path, sizeof body->path, path);
+	ask_path(body->path, sizeof body->path, path);
 	if (!s->ending && ask(s, MSG_NAMES_OPEN, body, MSG_DONE))
 		transfer_listing(s, path);
 }
@@ -130,7 +130,7 @@ verb_mlst(struct session *s, char *argument)
 	const struct msg_text *t = &s->answer.text;
 
 	body->facts = s->facts;
-	(void)str_copy(body->path, sizeof body->path, *argument == '\0' ? "." : argument);
+	ask_path(body->path, sizeof body->path, *argument == '\0' ? "." : argument);
 	if (!ask(s, MSG_MLST, body, MSG_TEXT))
 		return;
 	reply_begin(s, 250, "Listing");
@@ -160,34 +160,53 @@ stat_session(struct session *s)
 	reply_end(s, "End");
 }
 
+/* RFC 959, 4.2: 212 is the status of a folder, 213 of a file. */
+static void
+put_lines(struct session *s, bool first)
+{
+	const struct msg_lines *m = &s->answer.lines;
+
+	if (first)
+		reply_begin(s, m->of_folder ? 212 : 213, "Status:");
+	reply_lines(s, "", (const char *)m->text, m->text_len);
+}
+
+/* The lines that came before are shown, under the code that says that there should be more. */
+static void
+end_broken(struct session *s, bool begun)
+{
+	char why[512];
+
+	ask_reason(s, &s->answer.failed, why, sizeof why);
+	if (!begun) {
+		reply(s, 451, "The listing is incomplete. %s", why);
+		return;
+	}
+	reply_recode(s, 451);
+	reply_end(s, "The listing is incomplete. %s", why);
+}
+
 /* Lists on the control connection: what does not fit into one reply is cut, and the reply says so. */
 static void
-stat_path(struct session *s, char *path)
+stat_path(struct session *s)
 {
 	struct msg_list_next next = { .end_ = "" };
 	struct msg_list_close close = { .end_ = "" };
-	bool end = false, cut = false, broken = false;
-	int e;
+	bool begun = false, end = false, cut = false;
+	int e = 0;
 
-	reply_begin(s, 213, "Status:");
-	while (!end && !cut && !broken) {
-		e = ask_agent(s, MSG_LIST_NEXT, &next, MSG_LINES);
-		if (e < 0)
-			return;
-		broken = e > 0;
-		if (broken)
-			break;
-		end = s->answer.lines.end != 0;
-		cut = s->out.len + s->answer.lines.text_len + 1024 > sizeof s->out.text;
+	while (!end && !cut && (e = ask_agent(s, MSG_LIST_NEXT, &next, MSG_LINES)) == 0) {
+		cut = begun && s->out.len + s->answer.lines.text_len + 1024 > sizeof s->out.text;
 		if (!cut)
-			reply_lines(s, "", (const char *)s->answer.lines.text, s->answer.lines.text_len);
+			put_lines(s, !begun);
+		begun = true;
+		end = s->answer.lines.end != 0;
 	}
-	if (!end && !broken && !ask_tell(s, MSG_LIST_CLOSE, &close))
+	if (e > 0)
+		end_broken(s, begun);
+	if (e != 0 || (!end && !ask_tell(s, MSG_LIST_CLOSE, &close)))
 		return;
-	if (broken)
-		reply(s, 451, "The listing of %s is incomplete.", path);
-	else
-		reply_end(s, cut ? "End: cut here, use LIST for all" : "End");
+	reply_end(s, cut ? "End: cut here, use LIST for all" : "End");
 }
 
 void
@@ -206,5 +225,5 @@ verb_stat(struct session *s, char *argument)
 	}
 	path = take_options(s, argument, &options);
 	if (!s->ending && open_list(s, path, LIST_LONG, options))
-		stat_path(s, path);
+		stat_path(s);
 }

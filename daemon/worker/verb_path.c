@@ -20,7 +20,7 @@
 /* A request that is a path and perhaps more, in the session's buffer for requests. */
 #define PATH_ONLY(type, b, p)	\
 	struct type *const b = session_request(s);	\
-	(void)str_copy(b->path, sizeof b->path, p)
+	ask_path(b->path, sizeof b->path, p)
 
 static void
 change_dir(struct session *s, const char *path)
@@ -123,19 +123,29 @@ verb_size(struct session *s, char *argument)
 	}
 	if (!ask(s, MSG_FACTS, body, MSG_OBJECT))
 		return;
-	if (s->answer.object.folder)
-		reply(s, 550, "Not a plain file.");
-	else
+	if (s->answer.object.file)
 		reply(s, 213, "%" PRIu64, s->answer.object.size);
+	else
+		reply(s, 550, "Not a plain file.");
 }
 
+/* The time that the object has afterwards is in s->answer.object. As ask_agent(). */
 static int
 set_time(struct session *s, const char *path, int64_t when)
 {
 	PATH_ONLY(msg_set_time, body, path);
 
 	body->mtime = (uint64_t)when;
-	return ask_agent(s, MSG_SET_TIME, body, MSG_DONE);
+	return ask_agent(s, MSG_SET_TIME, body, MSG_OBJECT);
+}
+
+/* RFC draft-somers-ftp-mfxx, 3.1: the fact as it is now. */
+static void
+tell_set_time(struct session *s, const char *path)
+{
+	char text[TIMES_TEXT];
+
+	reply(s, 213, "Modify=%s; %s", times_text(text, (int64_t)s->answer.object.mtime), path);
 }
 
 static void
@@ -173,7 +183,6 @@ take_zone(const char *text, int64_t *minutes)
 void
 verb_mdtm(struct session *s, char *argument)
 {
-	char text[TIMES_TEXT];
 	int64_t when, zone;
 	size_t n = times_parse(argument, &when);
 	int e;
@@ -187,7 +196,7 @@ verb_mdtm(struct session *s, char *argument)
 	when -= zone * 60;
 	e = set_time(s, argument + n + 1, when);
 	if (e == 0)
-		reply(s, 213, "Modify=%s; %s", times_text(text, when), argument + n + 1);
+		tell_set_time(s, argument + n + 1);
 	else if (e > 0 && s->answer.failed.reason == FAIL_SYSTEM && s->answer.failed.error == ENOENT)
 		tell_time(s, argument);
 	else if (e > 0)
@@ -197,7 +206,6 @@ verb_mdtm(struct session *s, char *argument)
 void
 verb_mfmt(struct session *s, char *argument)
 {
-	char text[TIMES_TEXT];
 	int64_t when;
 	size_t n = times_parse(argument, &when);
 	int e;
@@ -208,33 +216,46 @@ verb_mfmt(struct session *s, char *argument)
 	}
 	e = set_time(s, argument + n + 1, when);
 	if (e == 0)
-		reply(s, 213, "Modify=%s; %s", times_text(text, when), argument + n + 1);
+		tell_set_time(s, argument + n + 1);
 	else if (e > 0)
 		ask_refused(s, &s->answer.failed);
 }
 
 /* ------------------------------------------------------------------------------- MFF */
 
-/* Each sets one fact. 0; 1 refused, in s->answer; negative: the session is ending; -EINVAL: the value is wrong. */
+/*
+ * Each sets one fact and adds it to told as it is on the disk then.  0; 1 refused, in s->answer; negative: the session is
+ * ending; -EINVAL: the value is wrong.
+ */
+typedef int mff_fn(struct session *, const char *value, const char *path, struct piece *told);
+
 static int
-mff_modify(struct session *s, const char *value, const char *path)
+mff_modify(struct session *s, const char *value, const char *path, struct piece *told)
 {
+	char text[TIMES_TEXT];
 	int64_t when;
 	size_t n = times_parse(value, &when);
+	int e = n < 14 || value[n] != '\0' ? -EINVAL : set_time(s, path, when);
 
-	return n < 14 || value[n] != '\0' ? -EINVAL : set_time(s, path, when);
+	if (e == 0)
+		piece_add(told, "Modify=%s;", times_text(text, (int64_t)s->answer.object.mtime));
+	return e;
 }
 
 static int
-mff_mode(struct session *s, const char *value, const char *path)
+mff_mode(struct session *s, const char *value, const char *path, struct piece *told)
 {
 	PATH_ONLY(msg_change_mode, body, path);
 	uint64_t mode;
+	int e;
 
 	if (!words_number(value, 8, 07777, &mode))
 		return -EINVAL;
 	body->mode = (uint32_t)mode;
-	return ask_agent(s, MSG_CHANGE_MODE, body, MSG_DONE);
+	e = ask_agent(s, MSG_CHANGE_MODE, body, MSG_OBJECT);
+	if (e == 0)
+		piece_add(told, "UNIX.mode=%04o;", (unsigned)s->answer.object.mode);
+	return e;
 }
 
 static int
@@ -248,43 +269,47 @@ change_owner(struct session *s, const char *owner, const char *group, const char
 }
 
 static int
-mff_owner(struct session *s, const char *value, const char *path)
+mff_owner(struct session *s, const char *value, const char *path, struct piece *told)
 {
-	return *value == '\0' ? -EINVAL : change_owner(s, value, "", path);
+	int e = *value == '\0' ? -EINVAL : change_owner(s, value, "", path);
+
+	if (e == 0)
+		piece_add(told, "UNIX.owner=%s;", value);
+	return e;
 }
 
 static int
-mff_group(struct session *s, const char *value, const char *path)
+mff_group(struct session *s, const char *value, const char *path, struct piece *told)
 {
-	return *value == '\0' ? -EINVAL : change_owner(s, "", value, path);
+	int e = *value == '\0' ? -EINVAL : change_owner(s, "", value, path);
+
+	if (e == 0)
+		piece_add(told, "UNIX.group=%s;", value);
+	return e;
 }
 
 static const struct {
 	const char *name;
-	int (*set)(struct session *, const char *value, const char *path);
+	mff_fn *set;
 } mff_rows[] = {
 	{ "Modify", mff_modify }, { "UNIX.mode", mff_mode }, { "UNIX.owner", mff_owner }, { "UNIX.group", mff_group },
 };
 
 /* One "name=value". As the rows; -ENOENT: no such fact. */
 static int
-mff_set(struct session *s, char *fact, const char *path)
+mff_set(struct session *s, char *fact, const char *path, struct piece *told)
 {
 	char *value = strchr(fact, '=');
-	int e;
+	int e = -ENOENT;
 
 	if (value == NULL)
 		return -EINVAL;
 	*value = '\0';
-	for (size_t i = 0; i < sizeof mff_rows / sizeof mff_rows[0]; i++) {
-		if (strcasecmp(fact, mff_rows[i].name) != 0)
-			continue;
-		e = mff_rows[i].set(s, value + 1, path);
-		*value = '=';
-		return e;
-	}
+	for (size_t i = 0; e == -ENOENT && i < sizeof mff_rows / sizeof mff_rows[0]; i++)
+		if (strcasecmp(fact, mff_rows[i].name) == 0)
+			e = mff_rows[i].set(s, value + 1, path, told);
 	*value = '=';
-	return -ENOENT;
+	return e;
 }
 
 void
@@ -302,10 +327,9 @@ verb_mff(struct session *s, char *argument)
 		next = facts + strcspn(facts, ";");
 		if (*next == ';')
 			*next++ = '\0';
-		e = mff_set(s, facts, argument);
+		e = mff_set(s, facts, argument, &told);
 		if (e != 0)
 			break;
-		piece_add(&told, "%s;", facts);
 	}
 	if (e == 0)
 		reply(s, 213, "%s %s", done, argument);

@@ -88,9 +88,10 @@ site_chmod(struct session *s, char *argument)
 		usage(s);
 		return;
 	}
-	(void)str_copy(body->path, sizeof body->path, argument);
+	ask_path(body->path, sizeof body->path, argument);
 	body->mode = (uint32_t)mode;
-	ask_done(s, MSG_CHANGE_MODE, body, 200, "Mode changed.");
+	if (ask(s, MSG_CHANGE_MODE, body, MSG_OBJECT))
+		reply(s, 200, "Mode changed.");
 }
 
 #define UMASK_TELL UINT32_MAX	/* the mask that asks for the present one */
@@ -142,9 +143,10 @@ site_utime(struct session *s, char *argument)
 		usage(s);
 		return;
 	}
-	(void)str_copy(body->path, sizeof body->path, argument);
+	ask_path(body->path, sizeof body->path, argument);
 	body->mtime = (uint64_t)when;
-	ask_done(s, MSG_SET_TIME, body, 200, "Time set.");
+	if (ask(s, MSG_SET_TIME, body, MSG_OBJECT))
+		reply(s, 200, "Time set.");
 }
 
 void
@@ -173,8 +175,8 @@ site_symlink(struct session *s, char *argument)
 		usage(s);
 		return;
 	}
-	(void)str_copy(body->path, sizeof body->path, path);
-	(void)str_copy(body->target, sizeof body->target, target);
+	ask_path(body->path, sizeof body->path, path);
+	ask_path(body->target, sizeof body->target, target);
 	ask_done(s, MSG_MAKE_LINK, body, 200, "Link made.");
 }
 
@@ -183,7 +185,7 @@ site_readlink(struct session *s, char *argument)
 {
 	struct msg_read_link *const body = session_request(s);
 
-	(void)str_copy(body->path, sizeof body->path, argument);
+	ask_path(body->path, sizeof body->path, argument);
 	show_text(s, MSG_READ_LINK, body);
 }
 
@@ -199,7 +201,7 @@ give_to(struct session *s, const char *owner, const char *group, const char *pat
 		usage(s);
 		return;
 	}
-	(void)str_copy(body->path, sizeof body->path, path);
+	ask_path(body->path, sizeof body->path, path);
 	ask_done(s, MSG_CHANGE_OWNER, body, 200, "ok, owner changed");
 }
 
@@ -248,7 +250,7 @@ site_getfacl(struct session *s, char *argument)
 
 	body->effective = take_flag(&argument, "-e");
 	body->kind = take_flag(&argument, "default");
-	(void)str_copy(body->path, sizeof body->path, argument);
+	ask_path(body->path, sizeof body->path, argument);
 	show_text(s, MSG_ACL_GET, body);
 }
 
@@ -264,7 +266,7 @@ site_setfacl(struct session *s, char *argument)
 		usage(s);
 		return;
 	}
-	(void)str_copy(body->path, sizeof body->path, argument);
+	ask_path(body->path, sizeof body->path, argument);
 	ask_done(s, MSG_ACL_SET, body, 200, "Access control list set.");
 }
 
@@ -275,7 +277,7 @@ site_deldefacl(struct session *s, char *argument)
 
 	body->kind = 1;
 	body->acl[0] = '\0';
-	(void)str_copy(body->path, sizeof body->path, argument);
+	ask_path(body->path, sizeof body->path, argument);
 	ask_done(s, MSG_ACL_SET, body, 200, "Default access control list removed.");
 }
 
@@ -372,7 +374,7 @@ site_why(struct session *s, char *argument)
 		usage(s);
 		return;
 	}
-	(void)str_copy(body->path, sizeof body->path, path);
-	(void)str_copy(body->path2, sizeof body->path2, second == NULL ? "" : second);
+	ask_path(body->path, sizeof body->path, path);
+	ask_path(body->path2, sizeof body->path2, second == NULL ? "" : second);
 	show_text(s, MSG_EXPLAIN, body);
 }

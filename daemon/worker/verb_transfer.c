@@ -42,7 +42,7 @@ verb_retr(struct session *s, char *argument)
 	if (!position_fits(s))
 		return;
 	d.first = (uint64_t)(s->restart != 0 ? s->restart : s->range_first);
-	(void)str_copy(body->path, sizeof body->path, argument);
+	ask_path(body->path, sizeof body->path, argument);
 	body->offset = d.first;
 	if (!ask(s, MSG_RETRIEVE, body, MSG_READING)) {
 		forget_position(s);
@@ -59,7 +59,7 @@ verb_retr(struct session *s, char *argument)
 static void
 receive(struct session *s, enum msg_type type, const void *body, const char *name, bool unique)
 {
-	char final[1025];
+	static char final[4097];
 	struct upload u = { .name = name, .unique = unique };
 
 	if (!position_fits(s))
@@ -86,7 +86,7 @@ verb_stor(struct session *s, char *argument)
 {
 	struct msg_store *const body = session_request(s);
 
-	(void)str_copy(body->path, sizeof body->path, argument);
+	ask_path(body->path, sizeof body->path, argument);
 	body->offset = (uint64_t)s->restart;
 	body->announced = (uint64_t)s->allocated;
 	receive(s, MSG_STORE, body, argument, false);
@@ -102,7 +102,7 @@ verb_stou(struct session *s, char *argument)
 		reply(s, 503, "REST and STOU do not go together.");
 		return;
 	}
-	(void)str_copy(body->path, sizeof body->path, argument);
+	ask_path(body->path, sizeof body->path, argument);
 	body->announced = (uint64_t)s->allocated;
 	receive(s, MSG_STORE_UNIQUE, body, argument, true);
 }
@@ -117,7 +117,7 @@ verb_appe(struct session *s, char *argument)
 		verb_stor(s, argument);
 		return;
 	}
-	(void)str_copy(body->path, sizeof body->path, argument);
+	ask_path(body->path, sizeof body->path, argument);
 	body->announced = (uint64_t)s->allocated;
 	receive(s, MSG_APPEND, body, argument, false);
 }

@@ -89,7 +89,7 @@ CODES = [
     ("REST -1", 530, 501), ("REST x", 530, 501), ("REST 99999999999999999999", 530, 501),
     ("RMD", 530, 501), ("RMD missing", 530, 550), ("XRMD missing", 530, 550), ("RNFR missing", 530, 550), ("RNTO x", 530, 503),
     ("SITE HELP", 530, 214), ("SITE nonsense", 530, 500), ("SITE HELP ", 530, 214), ("SITE UMASK 022 ", 530, 200), ("SITE", 530, 501), ("SIZE", 530, 501), ("SIZE missing", 530, 550),
-    ("SIZE /", 530, 550), ("SMNT x", 530, 502), ("STAT", 211, 211), ("STAT /", 530, 213), ("STAT missing", 530, 550),
+    ("SIZE /", 530, 550), ("SMNT x", 530, 502), ("STAT", 211, 211), ("STAT /", 530, 212), ("STAT missing", 530, 550),
     ("STRU F", 200, 200), ("STRU f", 200, 200), ("STRU R", 504, 504), ("STRU P", 504, 504), ("SYST", 215, 215),
     ("USER", 501, 501), ("XCRC missing", 530, 550), ("XMD5 missing", 530, 550), ("XSHA missing", 530, 550),
     ("XSHA256 missing", 530, 550), ("XSHA512 missing", 530, 550), ("MD5 missing", 530, 550),

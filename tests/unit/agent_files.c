@@ -43,9 +43,9 @@ START_TEST(facts_are_told)
 	agent_test_start();
 	expect_path(MSG_FACTS, "f", MSG_OBJECT);
 	ck_assert_uint_eq(at->reply.object.size, 5);
-	ck_assert_uint_eq(at->reply.object.folder, 0);
+	ck_assert_uint_eq(at->reply.object.file, 1);
 	expect_path(MSG_FACTS, "d", MSG_OBJECT);
-	ck_assert_uint_eq(at->reply.object.folder, 1);
+	ck_assert_uint_eq(at->reply.object.file, 0);
 	expect_path_failed(MSG_FACTS, "x", FAIL_SYSTEM, ENOENT);
 	agent_test_end(SP_EXIT_OK);
 }
@@ -96,8 +96,10 @@ START_TEST(the_tree_is_changed)
 	ck_assert_str_eq(at->reply.where.path, "/d");
 	expect_path_failed(MSG_MAKE_DIR, "d", FAIL_SYSTEM, EEXIST);
 	make_file("d/f", "x");
-	expect(MSG_CHANGE_MODE, &mode, MSG_DONE);
-	expect(MSG_SET_TIME, &when, MSG_DONE);
+	expect(MSG_CHANGE_MODE, &mode, MSG_OBJECT);
+	ck_assert_uint_eq(at->reply.object.mode, 0751);
+	expect(MSG_SET_TIME, &when, MSG_OBJECT);
+	ck_assert_uint_eq(at->reply.object.mtime, 1000000000);
 	snprintf(path, sizeof path, "%s/d/f", at->dir);
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_uint_eq(st.st_mode & 07777, 0751);
@@ -128,9 +130,9 @@ START_TEST(modes_of_unreadable_files_can_be_changed)
 		return;
 	make_file("f", "x");
 	agent_test_start();
-	expect(MSG_CHANGE_MODE, &shut, MSG_DONE);
+	expect(MSG_CHANGE_MODE, &shut, MSG_OBJECT);
 	expect_path_failed(MSG_RETRIEVE, "f", FAIL_SYSTEM, EACCES);
-	expect(MSG_CHANGE_MODE, &open_it, MSG_DONE);
+	expect(MSG_CHANGE_MODE, &open_it, MSG_OBJECT);
 	snprintf(path, sizeof path, "%s/f", at->dir);
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_uint_eq(st.st_mode & 07777, 0640);

@@ -177,6 +177,71 @@ START_TEST(facts_have_heads_and_perm)
 }
 END_TEST
 
+/*
+ * What DELE removes is never called a folder, and what is called a folder RMD
+ * removes: a client that deletes a tree descends into folders only.
+ */
+START_TEST(links_to_folders_are_links)
+{
+	struct msg_mlst m = { .path = "t/in", .facts = FACTS };
+
+	agent_test_make();
+	make_folder("keep", 0755);
+	make_file("keep/precious", "x");
+	make_folder("t", 0755);
+	make_folder("t/real", 0755);
+	make_link("t/in", "../keep");
+	make_link("t/file", "../keep/precious");
+	make_link("t/out", "../../../../etc");
+	make_link("t/gone", "nothing");
+	make_link("t/self", ".");
+	agent_test_start();
+	ck_assert_int_eq(list(LIST_FACTS, "t", LIST_NO_HEAD, FACTS, text, sizeof text), MSG_LINES);
+	ck_assert_str_eq(text, "type=file;size=1;perm=adfrw; file\r\n" "type=file;size=0;perm=df; gone\r\n"
+	    "type=OS.unix=symlink;size=0;perm=df; in\r\n" "type=file;size=0;perm=df; out\r\n" "type=dir;perm=cdeflmp; real\r\n"
+	    "type=OS.unix=symlink;size=0;perm=df; self\r\n");
+	ck_assert_int_eq(list(LIST_LONG, "t", LIST_RECURSIVE, 0, text, sizeof text), MSG_LINES);
+	ck_assert_ptr_nonnull(strstr(text, "\r\nlrwxrwxrwx "));
+	ck_assert_ptr_null(strstr(text, "precious"));
+	ck_assert_ptr_null(strstr(text, "->"));
+	ck_assert_int_eq(list(LIST_NAMES, "t", LIST_CLASSIFY, 0, text, sizeof text), MSG_LINES);
+	ck_assert_str_eq(text, "t/file\r\nt/gone*\r\nt/in@\r\nt/out*\r\nt/real/\r\nt/self@\r\n");
+	/* Asked about by name it is what it leads to, but RMD will not remove it; DELE will. */
+	expect(MSG_MLST, &m, MSG_TEXT);
+	ck_assert_str_eq(at->reply.text.text, "type=dir;perm=ceflmp; /t/in");
+	(void)str_copy(m.path, sizeof m.path, "t/file");
+	expect(MSG_MLST, &m, MSG_TEXT);
+	ck_assert_str_eq(at->reply.text.text, "type=file;size=1;perm=adfrw; /t/file");
+	expect_path_failed(MSG_REMOVE_DIR, "t/in", FAIL_KIND, 0);
+	expect_path(MSG_DELETE, "t/in", MSG_DONE);
+	expect_path(MSG_DELETE, "t/gone", MSG_DONE);
+	expect_path(MSG_DELETE, "t/file", MSG_DONE);
+	expect_file("keep/precious", "x");
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* The name's rights are those of the name, the content's those of what is behind it. */
+START_TEST(perm_tells_what_happens_to_links)
+{
+	agent_test_make();
+	at->dialect = "sftpplus";
+	at->rules = "allow-full-control\n/safe*, allow-read, allow-list\n/t/ro, allow-read";
+	make_folder("safe", 0755);
+	make_file("safe/f", "x");
+	make_folder("t", 0755);
+	make_link("t/link", "../safe/f");
+	make_link("t/ro", "../t/own");
+	make_file("t/own", "x");
+	agent_test_start();
+	ck_assert_int_eq(list(LIST_FACTS, "t", LIST_NO_HEAD, FACT_PERM, text, sizeof text), MSG_LINES);
+	ck_assert_str_eq(text, "perm=dfr; link\r\n" "perm=adfrw; own\r\n" "perm=r; ro\r\n");
+	expect_path(MSG_DELETE, "t/link", MSG_DONE);
+	expect_path_failed(MSG_DELETE, "t/ro", FAIL_POLICY, 0);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
 START_TEST(mlst_names_the_whole_path)
 {
 	struct msg_mlst m = { .path = "d/b", .facts = FACT_TYPE | FACT_SIZE };
@@ -235,22 +300,129 @@ START_TEST(dot_files_can_be_hidden)
 }
 END_TEST
 
-/* Never short: what cannot be completed ends with FAILED. */
+/* Never short without saying so: what is allowed arrives, in every format, then FAILED says why there is no more. */
+static const struct {
+	enum list_format format;
+	const char *path;
+	unsigned options, facts;
+	unsigned lines;		/* that arrive */
+} limit_rows[] = {
+	{ LIST_NAMES, "d", 0, 0, 3 }, { LIST_LONG, "d", 0, 0, 3 }, { LIST_LONG, "d", LIST_BY_TIME, 0, 3 },
+	{ LIST_FACTS, "d", LIST_NO_HEAD, FACT_TYPE | FACT_PERM, 3 }, { LIST_NAMES, "", LIST_RECURSIVE, 0, 3 }, { LIST_NAMES, "d/*", 0, 0, 3 },
+	{ LIST_LONG, "d", LIST_ALL, 0, 5 },
+};
+
 START_TEST(limits_are_failures)
 {
+	unsigned lines = 0;
+
 	agent_test_make();
-	at->settings = "list_max_entries=3\nlist_max_depth=1\n";
+	at->settings = "list_max_entries=3\n";
 	make_tree();
 	agent_test_start();
-	ck_assert_int_eq(list(LIST_NAMES, "d", 0, 0, text, sizeof text), MSG_FAILED);
+	ck_assert_int_eq(list(limit_rows[_i].format, limit_rows[_i].path, limit_rows[_i].options, limit_rows[_i].facts, text, sizeof text),
+	    MSG_FAILED);
 	ck_assert_uint_eq(at->reply.failed.reason, FAIL_ARGUMENT);
+	ck_assert_ptr_nonnull(strstr(at->reply.failed.text, "list_max_entries"));
+	for (const char *p = text; (p = strchr(p, '\n')) != NULL; p++)
+		lines++;
+	ck_assert_uint_eq(lines, limit_rows[_i].lines);
 	ck_assert_int_eq(list(LIST_NAMES, "", 0, 0, text, sizeof text), MSG_LINES);
+	ck_assert_int_eq(list(LIST_LONG, "none", 0, 0, text, sizeof text), MSG_FAILED);
+	ck_assert_uint_eq(at->reply.failed.error, ENOENT);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* As many as are allowed are no reason to fail; and thousands arrive before the failure. */
+START_TEST(the_last_allowed_entry_is_the_last)
+{
+	static const struct { const char *settings; enum msg_type end; unsigned lines; } rows[] = {
+		{ "list_max_entries=2999\n", MSG_FAILED, 2999 }, { "list_max_entries=3000\n", MSG_LINES, 3000 },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char name[64];
+		unsigned lines = 0;
+
+		agent_test_make();
+		at->settings = rows[i].settings;
+		make_folder("many", 0755);
+		for (unsigned k = 0; k < 3000; k++) {
+			snprintf(name, sizeof name, "many/a-name-of-some-length-%04u", k);
+			make_file(name, "");
+		}
+		agent_test_start();
+		ck_assert_int_eq(list(LIST_LONG, "many", 0, 0, text, sizeof text), rows[i].end);
+		for (const char *p = text; (p = strchr(p, '\n')) != NULL; p++)
+			lines++;
+		ck_assert_uint_eq(lines, rows[i].lines);
+		agent_test_end(SP_EXIT_OK);
+	}
+}
+END_TEST
+
+START_TEST(deeper_folders_are_entries_only)
+{
+	agent_test_make();
+	at->settings = "list_max_depth=1\n";
 	make_folder("x", 0755);
 	make_folder("x/y", 0755);
 	make_folder("x/y/z", 0755);
-	ck_assert_int_eq(list(LIST_LONG, "x", LIST_RECURSIVE, 0, text, sizeof text), MSG_FAILED);
-	ck_assert_int_eq(list(LIST_LONG, "none", 0, 0, text, sizeof text), MSG_FAILED);
+	make_file("x/y/z/deep", "");
+	make_file("x/y/f", "");
+	agent_test_start();
+	ck_assert_int_eq(list(LIST_NAMES, "x", LIST_RECURSIVE, 0, text, sizeof text), MSG_LINES);
+	ck_assert_str_eq(text, "x/y\r\nx/y/f\r\nx/y/z\r\n");
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* RFC 3659, 2.2.2. A name in brackets that is missing is missing for people's listings too. */
+static const struct {
+	enum list_format format;
+	const char *path;
+	enum msg_type end;
+	const char *names;	/* of LIST_NAMES */
+} pattern_rows[] = {
+	{ LIST_FACTS, "none*", MSG_FAILED, NULL }, { LIST_FACTS, "*", MSG_FAILED, NULL }, { LIST_FACTS, "d*", MSG_FAILED, NULL },
+	{ LIST_FACTS, "photos [2024]", MSG_FAILED, NULL }, { LIST_FACTS, "?", MSG_FAILED, NULL }, { LIST_FACTS, "d/*", MSG_FAILED, NULL },
+	{ LIST_FACTS, "[x]", MSG_LINES, NULL }, { LIST_FACTS, "st*r", MSG_LINES, NULL },
+	{ LIST_LONG, "photos [2024]", MSG_FAILED, NULL }, { LIST_NAMES, "photos [2024]", MSG_FAILED, NULL },
+	{ LIST_LONG, "[z]", MSG_FAILED, NULL }, { LIST_LONG, "none*", MSG_LINES, NULL },
+	{ LIST_NAMES, "[cd]", MSG_LINES, "d\r\n" }, { LIST_NAMES, "none*", MSG_LINES, "" }, { LIST_NAMES, "[x]", MSG_LINES, "[x]/in\r\n" },
+};
+
+START_TEST(machines_know_no_patterns)
+{
+	agent_test_make();
+	make_tree();
+	make_folder("[x]", 0755);
+	make_file("[x]/in", "");
+	make_folder("st*r", 0755);
+	agent_test_start();
+	ck_assert_int_eq(list(pattern_rows[_i].format, pattern_rows[_i].path, 0, FACT_TYPE, text, sizeof text), pattern_rows[_i].end);
+	if (pattern_rows[_i].end == MSG_FAILED)
+		ck_assert_uint_eq(at->reply.failed.error, ENOENT);
+	if (pattern_rows[_i].names != NULL)
+		ck_assert_str_eq(text, pattern_rows[_i].names);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* Brackets say nothing about what the policy hides. */
+START_TEST(hidden_names_do_not_match)
+{
+	agent_test_make();
+	at->dialect = "sftpplus";
+	at->rules = "allow-full-control\n/d/a, deny-full-control";
+	make_folder("d", 0755);
+	make_file("d/a", "");
+	agent_test_start();
+	(void)list(LIST_NAMES, "d/[b]", 0, 0, text, sizeof text);
 	ck_assert_uint_eq(at->reply.failed.error, ENOENT);
+	if (list(LIST_NAMES, "d", 0, 0, text, sizeof text) == MSG_LINES && text[0] == '\0')
+		ck_assert_int_eq(list(LIST_NAMES, "d/[a]", 0, 0, text, sizeof text), MSG_FAILED);
 	agent_test_end(SP_EXIT_OK);
 }
 END_TEST
@@ -340,7 +512,13 @@ agent_listing_suite(void)
 	tcase_add_test(c, traversing_shows_folders_only);
 	tcase_add_test(c, control_files_are_not_listed);
 	tcase_add_test(c, dot_files_can_be_hidden);
-	tcase_add_test(c, limits_are_failures);
+	tcase_add_loop_test(c, limits_are_failures, 0, sizeof limit_rows / sizeof limit_rows[0]);
+	tcase_add_test(c, the_last_allowed_entry_is_the_last);
+	tcase_add_test(c, deeper_folders_are_entries_only);
+	tcase_add_loop_test(c, machines_know_no_patterns, 0, sizeof pattern_rows / sizeof pattern_rows[0]);
+	tcase_add_test(c, hidden_names_do_not_match);
+	tcase_add_test(c, links_to_folders_are_links);
+	tcase_add_test(c, perm_tells_what_happens_to_links);
 	tcase_add_test(c, recursion_has_headings);
 	tcase_add_loop_test(c, large_folders_are_complete, 0, sizeof policies / sizeof policies[0]);
 	suite_add_tcase(s, c);

@@ -19,6 +19,7 @@
 #include "authz/posixacl.h"
 #include "authz/root.h"
 #include "common/exitcode.h"
+#include "common/str.h"
 #include "tests/unit/agent.h"
 #include "tests/unit/root.h"
 
@@ -408,6 +409,48 @@ START_TEST(unique_names_are_unique)
 }
 END_TEST
 
+/* The name that is told is one by which the client can name the file; a name without room for a number is shortened. */
+START_TEST(unique_names_name_the_file)
+{
+	static const struct { const char *wish, *before; } rows[] = {
+		{ "sub/other", "sub/other.1" }, { "/sub/other", "/sub/other.2" }, { "../sub/../sub/other", "../sub/../sub/other.3" },
+		{ "sub/", "sub/upload-" }, { "via/other", "via/other.4" }, { "new", "new" }, { "~/other", "~/other" }, { "~/other", "~/other.1" },
+	};
+	struct msg_store_unique m = { .announced = 0 };
+	struct msg_facts look = { .path = "" };
+	struct msg_finish f = { .complete = 1 };
+	char longest[ROOT_NAME_MAX + 1], letters[ROOT_NAME_MAX + 1];
+
+	agent_test_make();
+	make_folder("sub", 0755);
+	make_file("sub/other", "old");
+	make_link("via", "sub");
+	memset(longest, 'n', ROOT_NAME_MAX);
+	longest[ROOT_NAME_MAX] = '\0';
+	for (size_t i = 0; i + 1 < ROOT_NAME_MAX; i += 2)
+		memcpy(letters + i, "\303\244", 2);	/* an a with dots */
+	letters[ROOT_NAME_MAX - 1] = '\0';
+	agent_test_start();
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0] + 4; i++) {
+		size_t k = i - sizeof rows / sizeof rows[0];
+
+		(void)str_copy(m.path, sizeof m.path, i < sizeof rows / sizeof rows[0] ? rows[i].wish : k < 2 ? longest : letters);
+		expect(MSG_STORE_UNIQUE, &m, MSG_WRITING);
+		ck_assert_int_eq(write(at->reply.fd[0], "1234", 4), 4);
+		(void)str_copy(look.path, sizeof look.path, at->reply.writing.name);
+		if (i < sizeof rows / sizeof rows[0])
+			ck_assert_int_eq(strncmp(look.path, rows[i].before, strlen(rows[i].before)), 0);
+		expect(MSG_FINISH, &f, MSG_DONE);
+		expect(MSG_FACTS, &look, MSG_OBJECT);
+		ck_assert_uint_eq(at->reply.object.size, 4);
+	}
+	ck_assert_uint_eq(strlen(look.path), ROOT_NAME_MAX - 1);
+	ck_assert_str_eq(look.path + ROOT_NAME_MAX - 5, "\303\244.1");
+	expect_file("sub/other", "old");
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
 START_TEST(without_atomic_uploads_files_are_written_in_place)
 {
 	ino_t inode;
@@ -496,6 +539,7 @@ agent_upload_suite(void)
 	tcase_add_test(c, creating_and_replacing_are_different_rights);
 	tcase_add_test(c, what_appears_meanwhile_is_respected);
 	tcase_add_test(c, unique_names_are_unique);
+	tcase_add_test(c, unique_names_name_the_file);
 	tcase_add_test(c, without_atomic_uploads_files_are_written_in_place);
 	tcase_add_test(c, syncing_works);
 	tcase_add_test(c, new_objects_belong_to_their_maker);

@@ -31,7 +31,9 @@ static struct {
 	const struct fake_options *o;
 	int stored;		/* the last upload */
 	unsigned states;	/* as the real agent keeps them */
-	bool listing, half;
+	bool listing, half, of_folder;
+	uint64_t mtime;		/* of every object; 0: a day after the beginning */
+	uint32_t mode;
 } peers;
 
 static int
@@ -158,7 +160,7 @@ on_connect(const struct msg *m)
 static void
 on_object(const struct msg *m, const char *path)
 {
-	struct msg_object body = { .folder = strncmp(path, "folder", 6) == 0, .size = 8, .mtime = 86400 };
+	struct msg_object body = { .file = strncmp(path, "folder", 6) != 0, .mode = peers.mode, .size = 8, .mtime = peers.mtime == 0 ? 86400 : peers.mtime };
 
 	if (!refuse_path(m, path))
 		answer(&peers.files, m, MSG_OBJECT, &body, -1);
@@ -183,6 +185,7 @@ on_list(const struct msg *m, const char *path)
 	if (refuse_path(m, path))
 		return;
 	peers.half = strcmp(path, "half") == 0;
+	peers.of_folder = strncmp(path, "folder", 6) == 0;
 	peers.listing = false;
 	peers.states |= ST_LISTING;
 	answer(&peers.files, m, MSG_DONE, &body, -1);
@@ -200,6 +203,7 @@ on_next(const struct msg *m)
 		return;
 	}
 	body.end = peers.listing;
+	body.of_folder = peers.of_folder;
 	body.text_len = sizeof line - 1;
 	memcpy(body.text, line, sizeof line - 1);
 	peers.listing = true;
@@ -272,7 +276,8 @@ serve_files(const struct msg *m)
 	case MSG_SET_UMASK: case MSG_ADD_ACCOUNT: case MSG_OWN_PASSWORD: case MSG_SET_PASSWORD: on_text(m, ""); break;
 	case MSG_DELETE: on_simple(m, m->delete.path); break;
 	case MSG_RENAME_FROM: on_simple(m, m->rename_from.path); break;
-	case MSG_SET_TIME: on_simple(m, m->set_time.path); break;
+	case MSG_SET_TIME: peers.mtime = m->set_time.mtime; on_object(m, m->set_time.path); peers.mtime = 0; break;
+	case MSG_CHANGE_MODE: peers.mode = m->change_mode.mode; on_object(m, m->change_mode.path); break;
 	default: on_simple(m, ""); break;
 	}
 }

@@ -47,7 +47,7 @@ static const struct talk {
 	{ true, { { "MDTM 20260101000000 x", 213, "Modify=20260101000000; x" }, { "MDTM 20260101000000+60 x", 213, "Modify=20251231230000; x" },
 	    { "MDTM 20260101000000 missing", 213, "19700102" }, { "MDTM 20260101000000", 213, "19700102" }, { "MFMT 20260101000000 x", 213, "Modify=" },
 	    { "MFMT 2026 x", 501, NULL }, { "MFMT 20260101000000", 501, NULL }, { "MFMT 20260101000000 missing", 550, NULL } } },
-	{ true, { { "MFF Modify=20260101000000;UNIX.mode=644; a b", 213, "Modify=20260101000000;UNIX.mode=644; a b" }, { "MFF Create=1; x", 504, NULL },
+	{ true, { { "MFF Modify=20260101000000;UNIX.mode=644; a b", 213, "Modify=20260101000000;UNIX.mode=0644; a b" }, { "MFF Create=1; x", 504, NULL },
 	    { "MFF UNIX.mode=999; x", 501, NULL }, { "MFF x", 501, NULL }, { "MFF UNIX.group=users; x", 213, NULL }, { "AVBL", 213, "213 8" } } },
 	{ true, { { "MLST x", 250, "\n type=file" }, { "MLST missing", 550, NULL }, { "OPTS MLST size;type;", 200, "MLST OPTS type;size;" },
 	    { "FEAT", 211, "MLST type*;size*;modify;" }, { "OPTS MLST", 200, NULL }, { "OPTS X", 501, NULL }, { "STAT x", 213, "name" } } },

@@ -164,10 +164,13 @@ START_TEST(listings)
 	ck_assert_int_eq(fake_ask(&f, "LIST half"), 150);
 	ck_assert_int_eq(fake_drain(data, text, sizeof text), sizeof LINE - 1);
 	ck_assert_int_eq(fake_reply(&f), 451);
-	ck_assert_ptr_nonnull(strstr(f.text, "too many entries"));
+	ck_assert_ptr_nonnull(strstr(f.text, "The listing is incomplete. Too many entries."));
 	ck_assert_int_eq(fake_ask(&f, "STAT path"), 213);
 	ck_assert_ptr_nonnull(strstr(f.text, "name\n-rw"));
+	ck_assert_int_eq(fake_ask(&f, "STAT folder"), 212);
+	/* What was read is shown under the code that says that there should be more. */
 	ck_assert_int_eq(fake_ask(&f, "STAT half"), 451);
+	ck_assert_str_eq(f.text, "451-Status:\n" "-rw-r--r-- 1 u g 8 Jan  1  2026 name\n451 The listing is incomplete. Too many entries.\n");
 	ck_assert_int_eq(fake_stop(&f), 0);
 }
 END_TEST
