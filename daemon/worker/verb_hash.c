@@ -30,7 +30,7 @@ open_part(struct session *s, const char *path)
 {
 	struct msg_digest *const body = session_request(s);
 
-	(void)str_copy(body->path, sizeof body->path, path);
+	ask_path(body->path, sizeof body->path, path);
 	return ask_agent(s, MSG_DIGEST, body, MSG_READING);
 }
 
@@ -136,6 +136,28 @@ parse_tail(char *argument, struct part *p)
 	return p->first <= p->end;
 }
 
+static bool
+is_missing(const struct session *s, int e)
+{
+	return e > 0 && s->answer.failed.reason == FAIL_SYSTEM && s->answer.failed.error == ENOENT;
+}
+
+/* Quotes around a path; or a name that has them itself, where nothing of the name between them is there. */
+static int
+open_quoted(struct session *s, char *argument, struct part *p)
+{
+	static char literal[LINE_MAX_BYTES + 1];
+	int e, r;
+
+	(void)str_copy(literal, sizeof literal, argument);
+	e = parse_quoted(argument, p) ? open_part(s, p->path) : -EINVAL;
+	if (e != -EINVAL && !is_missing(s, e))
+		return e;
+	*p = (struct part){ literal, 0, UINT64_MAX };
+	r = open_part(s, literal);
+	return is_missing(s, r) ? e : r;
+}
+
 /* 0: s->answer has the file; 1: a refusal; negative: the session is ending; -EINVAL: not understood. */
 static int
 open_named(struct session *s, char *argument, struct part *p)
@@ -143,12 +165,10 @@ open_named(struct session *s, char *argument, struct part *p)
 	int e;
 
 	if (*argument == '"')
-		return parse_quoted(argument, p) ? open_part(s, p->path) : -EINVAL;
+		return open_quoted(s, argument, p);
 	p->path = argument;
 	e = open_part(s, argument);
-	if (e <= 0 || s->answer.failed.reason != FAIL_SYSTEM || s->answer.failed.error != ENOENT || !parse_tail(argument, p))
-		return e;
-	return open_part(s, p->path);
+	return is_missing(s, e) && parse_tail(argument, p) ? open_part(s, p->path) : e;
 }
 
 static void
