@@ -49,8 +49,13 @@ tlsfiles_map(int fd, size_t max, const void **data, size_t *len)
 		return SP_EFORMAT;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (st.st_size <= 0 || (uintmax_t)st.st_size > max)
+	if (st.st_size < 0 || (uintmax_t)st.st_size > max)
 		return SP_ERANGE;
+	*data = "";
+	*len = 0;
+	/* No pair can be used at the moment, which is no reason not to serve clients in clear. */
+	if (st.st_size == 0)
+		return 0;
 	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (p == MAP_FAILED)
 		return -errno;

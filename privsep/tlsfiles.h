@@ -38,7 +38,7 @@ void tlsfiles_put(struct wr *, const struct tlsfile *);
 int tlsfiles_get(struct rd *, struct tlsfile *);
 
 /*
- * Maps a sealed memory file for reading; munmap(*data, *len) is the caller's.
+ * Maps a sealed memory file for reading; munmap(*data, *len) is the caller's, unless *len is 0: an empty file is one.
  * 0, -errno, SP_ERANGE when it is larger than max, SP_EFORMAT when it is not sealed.
  */
 int tlsfiles_map(int fd, size_t max, const void **data, size_t *len);

@@ -151,6 +151,40 @@ certs_changed(const struct certs *c)
 	return false;
 }
 
+static bool
+same_text(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	return (a == NULL) == (b == NULL) && (a == NULL || (a_len == b_len && memcmp(a, b, a_len) == 0));
+}
+
+static bool
+same_pair(const struct cert_pair *a, const struct cert_pair *b)
+{
+	if (a->loaded != b->loaded || strcmp(a->cert, b->cert) != 0 || strcmp(a->key, b->key) != 0)
+		return false;
+	return !a->loaded || (a->number == b->number && same_text(a->pem, a->pem_len, b->pem, b->pem_len));
+}
+
+static bool
+same_extra(const struct cert_extra *a, const struct cert_extra *b)
+{
+	return a->kind == b->kind && strcmp(a->path, b->path) == 0 && same_text(a->pem, a->pem_len, b->pem, b->pem_len);
+}
+
+bool
+certs_same(const struct certs *a, const struct certs *b)
+{
+	if (a->pairs != b->pairs || a->extras != b->extras)
+		return false;
+	for (size_t i = 0; i < a->pairs; i++)
+		if (!same_pair(&a->pair[i], &b->pair[i]))
+			return false;
+	for (size_t i = 0; i < a->extras; i++)
+		if (!same_extra(&a->extra[i], &b->extra[i]))
+			return false;
+	return true;
+}
+
 /* Non-blocking: a FIFO in the place of a file must not hold the server up. */
 static int
 open_file(const char *path, struct cert_mark *seen, struct stat *st)

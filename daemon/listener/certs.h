@@ -72,6 +72,9 @@ bool certs_changed(const struct certs *);
 /* The pair with these files, NULL: none. */
 struct cert_pair *certs_find(struct certs *, const struct cert_pair *like);
 
+/* Are these the same certificates under the same numbers, and the same other files? */
+bool certs_same(const struct certs *, const struct certs *);
+
 /* What the worker's template gets: a sealed memory file, or -errno. */
 int certs_seal(const struct certs *);
 

@@ -25,7 +25,8 @@
 
 #define ANSWER_MS	10000	/* in which the keeper must answer: it reads two small files */
 #define LOOK_S		5	/* between two looks at the files */
-#define RETRY_S		2	/* before a keeper that died is executed again */
+#define RETRY_S		2	/* before a keeper that died young is executed again */
+#define STEADY_MS	10000	/* one that has lived so long is executed again at once */
 
 struct keeper {
 	struct server *server;
@@ -34,8 +35,12 @@ struct keeper {
 	struct event readable, gone, look, retry;
 	bool running;
 	bool unsettled;			/* files differed at the last look: they may still be being written */
+	int64_t born;
 	uint32_t last_number, oldest;	/* of keys; the oldest one of the generation before */
 	struct certs certs;
+	struct certs before;		/* while a fresh one is told its keys: what the one that died had */
+	bool stale;			/* templates of that generation know keys that are gone */
+	unsigned stale_generation;
 	int files_fd;
 };
 
@@ -113,11 +118,23 @@ note_loaded(struct cert_pair *p, struct msg *m, uint32_t number)
 	return 0;
 }
 
+/*
+ * A keeper that takes the place of one that died gets the same keys under the same numbers, so that templates and
+ * what they fork need not be made anew.
+ */
+static uint32_t
+choose_number(struct keeper *k, const struct cert_pair *p)
+{
+	const struct cert_pair *had = k->running ? NULL : certs_find(&k->before, p);
+
+	return had != NULL && had->loaded ? had->number : ++k->last_number;
+}
+
 /* 0; SP_EDENIED: the pair cannot be used, the log says why; another code: the keeper is in trouble. */
 static int
 load_pair(struct keeper *k, struct cert_pair *p)
 {
-	struct msg_load_key q = { .key = ++k->last_number };
+	struct msg_load_key q = { .key = choose_number(k, p) };
 	struct msg m;
 	int fds[2], r = certs_open(p, fds);
 
@@ -269,23 +286,31 @@ end_process(struct keeper *k)
 	close(k->process.pid_fd);
 }
 
+/* Its channels are dead: spares must not be given to clients, who wait until there are others. */
 static void
-on_gone(evutil_socket_t fd, short what, void *arg)
+bury(struct keeper *k)
 {
-	struct keeper *k = arg;
-	struct timeval in = { RETRY_S, 0 };
+	struct timeval in = { clock_ms() - k->born < STEADY_MS ? RETRY_S : 0, 0 };
 	siginfo_t end = { 0 };
 	struct log_line l;
 
-	(void)what;
-	if (waitid(P_PIDFD, (id_t)fd, &end, WEXITED | WNOHANG) < 0 || end.si_pid == 0)
+	if (waitid(P_PIDFD, (id_t)k->process.pid_fd, &end, WEXITED | WNOHANG) < 0 || end.si_pid == 0)
 		return;
 	log_begin(&l, LOG_LEVEL_ERROR, "keeper-ended");
 	log_num(&l, end.si_code == CLD_EXITED ? "exit" : "signal", end.si_status);
 	log_end(&l);
 	end_process(k);
-	if (!k->server->stopping)
-		evtimer_add(&k->retry, &in);
+	if (k->server->stopping)
+		return;
+	evtimer_add(&k->retry, &in);
+	pool_retire_spares(k->server);
+}
+
+static void
+on_gone(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	bury(arg);
 }
 
 static void
@@ -400,6 +425,32 @@ give_up(struct keeper *k)
 }
 
 /*
+ * A fresh keeper knows no numbers: all are loaded again.  Where that leads to anything else than what the templates
+ * know, no session may start until they are fresh too.  As load_certs().
+ */
+static int
+hand_over(struct keeper *k)
+{
+	const bool again = k->certs.pairs > 0;
+	int r;
+
+	k->before = k->certs;
+	k->certs.pairs = k->certs.extras = 0;
+	k->oldest = 0;
+	r = load_certs(k);
+	if (r != 0 && r != SP_EDENIED) {
+		k->certs = k->before;
+		return r;
+	}
+	if (again && !certs_same(&k->before, &k->certs)) {
+		k->stale = true;
+		k->stale_generation = templates_generation(k->server);
+	}
+	certs_free(&k->before);
+	return r;
+}
+
+/*
  * Executes it and hands the keys over. As load_certs(); running afterwards unless it failed.
  * A retry that was pending is no longer needed: a second keeper would take over the events of the first.
  */
@@ -412,18 +463,15 @@ bring_up(struct keeper *k)
 	if (r != 0)
 		return r;
 	r = await_ready(k);
-	if (r == 0) {
-		/* A fresh keeper knows no numbers: what is in files_fd is not to be trusted until all are loaded again. */
-		certs_free(&k->certs);
-		k->oldest = 0;
-		r = load_certs(k);
-	}
+	if (r == 0)
+		r = hand_over(k);
 	if (r != 0 && r != SP_EDENIED) {
 		log_problem(LOG_LEVEL_ERROR, "keeper-failed", "start", r);
 		give_up(k);
 		return r;
 	}
 	k->running = true;
+	k->born = clock_ms();
 	add_events(k);
 	return r;
 }
@@ -441,9 +489,9 @@ on_retry(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	log_problem(LOG_LEVEL_NOTICE, "keeper-restarted", "", r);
-	/* Spares have channels to the one that died. */
-	pool_end_spares(k->server);
-	templates_renew(k->server, "reload");
+	if (k->stale)
+		templates_renew(k->server, "reload");
+	pool_fill(k->server);
 }
 
 static bool
@@ -481,6 +529,7 @@ int
 keeper_reload(struct server *s)
 {
 	struct keeper *k = s->keeper;
+	struct timeval in = { RETRY_S, 0 };
 	int r;
 
 	if (!wanted(s)) {
@@ -488,6 +537,9 @@ keeper_reload(struct server *s)
 		return 0;
 	}
 	r = k->running ? load_certs(k) : bring_up(k);
+	/* It had died, and still does: it goes on being awaited. */
+	if (!k->running && k->certs.pairs > 0)
+		evtimer_add(&k->retry, &in);
 	return r == SP_EDENIED && k->files_fd >= 0 ? 0 : r;
 }
 
@@ -522,9 +574,20 @@ keeper_running(const struct server *s)
 }
 
 bool
-keeper_awaited(const struct server *s)
+keeper_awaited(struct server *s)
 {
-	return s->keeper != NULL && evtimer_pending(&s->keeper->retry, NULL);
+	struct keeper *k = s->keeper;
+	struct pollfd p;
+
+	if (k == NULL)
+		return false;
+	p = (struct pollfd){ .fd = k->running ? k->process.pid_fd : -1, .events = POLLIN };
+	/* It may have died since the loop last looked. */
+	if (k->running && poll(&p, 1, 0) > 0)
+		bury(k);
+	if (k->stale && templates_generation(s) != k->stale_generation)
+		k->stale = false;
+	return k->stale || evtimer_pending(&k->retry, NULL);
 }
 
 int

@@ -20,8 +20,11 @@ int keeper_reload(struct server *);
 void keeper_stop(struct server *);
 /* It is in its sandbox and has its keys. */
 bool keeper_running(const struct server *);
-/* It is wanted and not yet running: no session may start. */
-bool keeper_awaited(const struct server *);
+/*
+ * It is wanted and not yet running, or the templates do not know its keys yet: no session may start, and no spare
+ * be used.  Looks whether it has died, and then ends the spares, whose channels are dead.
+ */
+bool keeper_awaited(struct server *);
 /* The public files of TLS for the worker's template, a sealed memory file; -1: none. It stays the keeper's. */
 int keeper_files_fd(struct server *);
 /* Its process; 0: it does not run. */

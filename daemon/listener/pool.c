@@ -134,7 +134,7 @@ arm_tick(struct server *s, int64_t ms)
 /* ------------------------------------------------------------------- starting */
 
 static bool
-may_start(const struct server *s)
+may_start(struct server *s)
 {
 	const struct pool *p = s->pool;
 
@@ -176,7 +176,8 @@ fill_now(struct server *s)
 		struct session *n = session_start(s, ++p->next_serial);
 
 		if (n == NULL) {
-			throttle(s);
+			if (!keeper_awaited(s))
+				throttle(s);
 			return;
 		}
 		n->state = SESSION_STARTING;
@@ -287,6 +288,8 @@ serve(struct server *s, int fd, const char *listener, const struct addr *peer, c
 	struct pool *p = s->pool;
 	struct session *n;
 
+	if (keeper_awaited(s))
+		return false;
 	while ((n = TAILQ_FIRST(&p->list[SESSION_SPARE])) != NULL) {
 		int r = session_serve(n, fd, p->next_number + 1, listener, peer, local);
 
@@ -534,14 +537,20 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 }
 
 void
-pool_end_spares(struct server *s)
+pool_retire_spares(struct server *s)
 {
 	struct session *n, *next;
 
-	end_waiting(s, INT64_MAX, "The server is stopping; try again later.");
 	for (int i = SESSION_STARTING; i <= SESSION_SPARE; i++)
 		TAILQ_FOREACH_SAFE(n, &s->pool->list[i], link, next)
 			retire_spare(n);
+}
+
+void
+pool_end_spares(struct server *s)
+{
+	end_waiting(s, INT64_MAX, "The server is stopping; try again later.");
+	pool_retire_spares(s);
 }
 
 void

@@ -55,6 +55,8 @@ void pool_each(const struct server *, void (*f)(void *, const struct session_fac
 unsigned pool_kick(struct server *, const char *which, const char *text);
 /* Ends all spares, and refuses clients that wait. */
 void pool_end_spares(struct server *);
+/* Ends all spares, those included that are being forked; clients go on waiting. */
+void pool_retire_spares(struct server *);
 /* Ends the spares of older templates. */
 void pool_retire_old_spares(struct server *);
 /* Kills what is left. */

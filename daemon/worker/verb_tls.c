@@ -35,6 +35,15 @@ profile_of(const struct session *s)
 	return tls_profile_find(s->listener);
 }
 
+/* Who signs has died since this session was prepared; sessions that begin from now on have another one. */
+static bool
+signer_gone(const struct session *s)
+{
+	struct pollfd p = { .fd = s->sign.fd };
+
+	return poll(&p, 1, 0) > 0;
+}
+
 static bool
 uploads(const struct verb *v)
 {
@@ -132,6 +141,8 @@ verb_auth(struct session *s, char *argument)
 		reply(s, 502, "TLS is switched off here.");
 	else if (p == NULL)
 		reply(s, 431, "TLS is not available: no certificate can be used.");
+	else if (signer_gone(s))
+		reply(s, 431, "TLS is not available in this session any more: connect again.");
 	else if (!injected(s)) {
 		reply(s, 234, "Begin with TLS now.");
 		if (begin(s, p) != 0) {

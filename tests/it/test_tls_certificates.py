@@ -1,4 +1,5 @@
 """Certificates of the server and of clients: changes, expiry, logins, revocation; and where the private keys are."""
+import concurrent.futures
 import contextlib
 import os
 import re
@@ -8,8 +9,8 @@ import ssl
 import tempfile
 
 import pytest
-from conftest import Server, wait_for
-from tlsserver import make_cert, read, Resuming, run_openssl, running, strict_list, tls, write
+from conftest import alive, Raw, Server, wait_for
+from tlsserver import make_cert, read, Resuming, run_openssl, running, strict_list, tls, wrap, write
 
 # ----------------------------------------------------------------------------- certificates
 
@@ -42,11 +43,77 @@ def test_expiry_is_told():
         assert re.search("days=[45]$", s.wait_log("certificate-expires.*").group(0))
 
 
-def test_keeper_comes_back(tls):
-    pid = next(p for p, name in tls.pids().items() if name.startswith("sallyport-keepe"))
+def kill_keeper(s):
+    """Returns when it is dead; the server may not have noticed yet."""
+    pid = next(p for p, name in s.pids().items() if name.startswith("sallyport-keepe"))
     os.kill(pid, signal.SIGKILL)
-    tls.wait_log("keeper-restarted")
-    wait_for(lambda: tls.ftps().quit(), "no TLS after the keeper came back")
+    wait_for(lambda: not alive(pid), "SIGKILL did not end the keeper")
+
+
+def come_in(s, how):
+    """A client that tries once: in clear, with AUTH TLS, and where TLS begins at once. What its listing says."""
+    if how == "implicit":
+        r = Raw(s.implicit)
+        wrap(r, s.context())
+        return r.login().cmd("PWD")[0]
+    if how == "clear":
+        return s.raw().login().cmd("PWD")[0]
+    return strict_list(s.logged_in(), None)[0]
+
+
+def crowd(s, n=12):
+    """More at once than there are spares."""
+    ways = ["clear", "explicit", "implicit"]
+    with concurrent.futures.ThreadPoolExecutor(n) as pool:
+        return list(pool.map(lambda i: come_in(s, ways[i % 3]), range(n)))
+
+
+def test_keeper_dies_and_nobody_is_turned_away():
+    """Clients that come when it is dead wait for the next one, of whatever kind they are."""
+    with running() as s:
+        for times in range(3):
+            kill_keeper(s)
+            assert set(crowd(s)) <= {257, 226}
+            wait_for(lambda: s.log().count("keeper-restarted") == times + 1)
+        assert "start-throttled" not in s.log()
+        # The keys have their numbers again: there was no reason to make the templates anew.
+        assert "templates-renewed" not in s.log()
+
+
+def test_keeper_dies_while_certificates_change():
+    """No session may know the old certificate and ask for its key."""
+    with running(kinds=("ec",)) as s:
+        old = der_of(s.secured().sock)
+        make_cert(s.dir, "ec")
+        kill_keeper(s)
+        assert set(crowd(s)) <= {257, 226}
+        assert der_of(s.secured().sock) != old
+
+
+def test_keeper_dies_and_a_key_is_broken():
+    """What was loaded died with it; the other certificate serves."""
+    with running() as s:
+        write(f"{s.dir}/ec.key", b"broken")
+        kill_keeper(s)
+        assert set(crowd(s)) <= {257, 226}
+        write(f"{s.dir}/rsa.key", b"broken")
+        kill_keeper(s)
+        r = s.raw().login()
+        r.close()
+        r = s.raw()
+        r.reply()
+        assert r.cmd("AUTH TLS")[0] == 431
+
+
+def test_sessions_of_a_dead_keeper_say_so(tls):
+    r, before = tls.raw(), tls.log().count("keeper-restarted")
+    r.reply()
+    kill_keeper(tls)
+    code, text = r.cmd("AUTH TLS")
+    assert code == 431 and "connect again" in text
+    assert r.cmd("USER alice")[0] == 331
+    assert r.cmd("PASS alice")[0] == 230
+    wait_for(lambda: tls.log().count("keeper-restarted") > before)
 
 
 def test_start_fails_with_a_broken_pair():
