@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <event2/event_struct.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -239,6 +240,18 @@ doors_admit(struct server *s, int fd, const char *listener)
 		return;
 	}
 	admit(s, n, fd, &peer, &local);
+}
+
+void
+doors_return(struct server *s, int fd, const char *listener, const struct addr *peer, const struct addr *local)
+{
+	struct section *n;
+
+	/* As accepted: whatever the last session did to it is undone. */
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || set_options(fd) != 0 || add_section(s, listener, &n) != 0)
+		close(fd);
+	else
+		admit(s, n, fd, peer, local);
 }
 
 /* -------------------------------------------------------------------- accepting */

@@ -30,6 +30,11 @@ int doors_reload(struct server *);
 
 /* One client that is connected already (inetd): takes over fd. */
 void doors_admit(struct server *, int fd, const char *listener);
+/*
+ * A client whose session ended by REIN and who wants another: as one that has just been accepted, with all limits.
+ * Takes over fd.
+ */
+void doors_return(struct server *, int fd, const char *listener, const struct addr *peer, const struct addr *local);
 /* Sends a 421 with this text as far as it fits, and closes fd. Nothing is sent where TLS comes first. */
 void doors_refuse(struct server *, int fd, const char *listener, const char *text);
 /* A session that came in by this listener section has ended. */

@@ -365,6 +365,25 @@ pool_client(struct server *s, int fd, const char *listener, const struct addr *p
 
 /* ------------------------------------------------------------- what sessions do */
 
+/*
+ * REIN: now that no process has the connection any more and its slots are free, it is one that has just come.  Not after
+ * a crash, nor when the administrator wants the client to go.
+ */
+static void
+serve_again(struct session *n)
+{
+	struct service *v = n->service;
+	int fd = v->back_fd;
+
+	v->back_fd = -1;
+	if (n->crashed || n->protocol_broken)
+		close(fd);
+	else if (n->told_to_stop)
+		doors_refuse(n->server, fd, v->listener, "The server ends this session.");
+	else
+		doors_return(n->server, fd, v->listener, &v->peer, &v->local);
+}
+
 /* What a session's end means for its client's address and for the templates. */
 static void
 account_for(struct session *n)
@@ -396,6 +415,8 @@ account_for(struct session *n)
 	doors_left(s, v->listener);
 	if (v->claimed)
 		claim_release(s->claims, v->user, v->class);
+	if (v->back_fd >= 0)
+		serve_again(n);
 }
 
 static bool

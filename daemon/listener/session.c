@@ -152,6 +152,16 @@ session_verify(struct session *n)
 	return 0;
 }
 
+/* Every socket has another, for as long as the system runs. 0: this kernel does not tell. */
+static uint64_t
+socket_number(int fd)
+{
+	uint64_t number = 0;
+	socklen_t len = sizeof number;
+
+	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &number, &len) == 0 ? number : 0;
+}
+
 int
 session_serve(struct session *n, int fd, uint64_t number, const char *listener, const struct addr *peer,
     const struct addr *local)
@@ -177,6 +187,8 @@ session_serve(struct session *n, int fd, uint64_t number, const char *listener, 
 	(void)str_copy(v->listener, sizeof v->listener, listener);
 	v->peer = *peer;
 	v->local = *local;
+	v->socket = socket_number(fd);
+	v->back_fd = -1;
 	v->since = time(NULL);
 	v->last_report = clock_ms();
 	n->service = v;
@@ -249,6 +261,8 @@ void
 session_free(struct session *n)
 {
 	forget_channel(n);
+	if (n->service != NULL && n->service->back_fd >= 0)
+		close(n->service->back_fd);
 	free(n->service);
 	free(n);
 }
@@ -390,6 +404,24 @@ got_totals(struct session *n, struct msg *m)
 	return 0;
 }
 
+/*
+ * REIN.  The client's connection and no other: one that a taken-over worker got elsewhere, from its agent for instance,
+ * would be served as if it had been accepted.  It waits here until the session is gone with all its copies.
+ */
+static int
+got_client_back(struct session *n, struct msg *m)
+{
+	struct service *v = n->service;
+
+	if (!v->claimed || v->back_fd >= 0)
+		return SP_ESTATE;
+	if (v->socket == 0 || socket_number(m->fd[0]) != v->socket)
+		return SP_EDENIED;
+	v->back_fd = msg_take_fd(m, 0);
+	session_end(n);
+	return 0;
+}
+
 static int
 got_agent_replaced(struct session *n, struct msg *m)
 {
@@ -412,6 +444,7 @@ handle(struct session *n, struct msg *m)
 		{ got_activity, MSG_ACTIVITY, true },
 		{ got_totals, MSG_TOTALS, true },
 		{ got_agent_replaced, MSG_AGENT_REPLACED, false },
+		{ got_client_back, MSG_CLIENT_BACK, true },	/* the worker's end may be seen first */
 	};
 
 	for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++)

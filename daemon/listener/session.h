@@ -25,6 +25,8 @@ struct service {
 	uint64_t number;
 	char listener[65];
 	struct addr peer, local;
+	uint64_t socket;		/* the kernel's number of the client's; 0: unknown */
+	int back_fd;			/* the client's socket, given back for another session; -1 */
 	char user[321], class[65];
 	bool claimed;
 	int64_t since, last_report;

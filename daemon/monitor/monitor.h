@@ -59,6 +59,7 @@ struct monitor {
 	int64_t deadline;		/* of the stage, in milliseconds; 0: none */
 	int64_t slim_at;		/* when memory of the login is given back, or SLIM_AT_ONCE; 0: done */
 	bool stopping;			/* the agent was told to end */
+	bool gave_back;			/* the client's connection, to the listener (REIN) */
 	int rate_fd;			/* shared rate buckets, on their way to the worker; -1 */
 
 	struct account account;

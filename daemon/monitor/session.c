@@ -114,6 +114,21 @@ stop(struct monitor *s, struct msg *m)
 	return 0;
 }
 
+/* REIN. Whether it is the client's connection is the listener's affair, which has seen it before. */
+static int
+give_back(struct monitor *s, struct msg *m)
+{
+	static const struct msg_client_back body;
+	/* The worker's end, of which the listener knows already, does not outrun what it said before. */
+	struct chan *c = s->listener.fd >= 0 ? &s->listener : &s->last_word;
+
+	if (s->gave_back)
+		return SP_ESTATE;
+	s->gave_back = true;
+	(void)chan_send(c, MSG_CLIENT_BACK, ++c->last_id, &body, m->fd, 1);
+	return 0;
+}
+
 static const struct {
 	enum msg_type type;
 	monitor_handler *handle;
@@ -125,6 +140,7 @@ static const struct {
 	{ MSG_PREPARE,		monitor_prepare },
 	{ MSG_LOGIN,		monitor_login },
 	{ MSG_LOG,		monitor_worker_log },
+	{ MSG_GIVE_BACK,	give_back },
 	{ MSG_AGENT_LOG,	monitor_agent_log },
 	{ MSG_TRANSFER_RECORD,	monitor_transfer_record },
 	{ MSG_CHOWN_FILE,	monitor_chown },

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "daemon/worker/line.h"
 
@@ -21,6 +22,19 @@ line_discard(struct line_reader *l)
 {
 	explicit_bzero(l->raw, l->end);
 	line_init(l);
+}
+
+bool
+line_begins(const struct line_reader *l, const char *verb)
+{
+	size_t i = 0, n = strlen(verb);
+
+	if (l->seen == 0)
+		return false;
+	/* Bytes in front of a verb are none of it (Telnet Synch). */
+	while (i < l->len && (unsigned char)l->text[i] >= 0x80)
+		i++;
+	return l->len == i || strncasecmp(l->text + i, verb, l->len - i < n ? l->len - i : n) == 0;
 }
 
 bool

@@ -52,6 +52,9 @@ void line_init(struct line_reader *);
 /* Forgets every byte that has not become a line (AUTH, RFC 4217, 4.1 and the injection it must not allow). */
 void line_discard(struct line_reader *);
 
+/* Has a line begun that may become this command? Then one or more of its letters have come, and no other. */
+bool line_begins(const struct line_reader *, const char *verb);
+
 /* Has anything arrived beyond the last line that line_next() gave? */
 bool line_more(const struct line_reader *);
 

@@ -22,7 +22,7 @@ row_bytes(size_t len)
 bool
 queue_empty(const struct queue *q)
 {
-	return q->first == NULL && q->refused == 0 && !q->quit;
+	return q->first == NULL && q->refused == 0 && q->end == NULL;
 }
 
 static bool
@@ -50,7 +50,7 @@ queue_put(struct queue *q, enum line_result result, const char *text, size_t len
 {
 	struct queue_row *row;
 
-	if (q->quit)
+	if (q->end != NULL)
 		return;
 	if (q->refused == 0 && is_repeated(q->last, result, text, len)) {
 		q->last->count++;
@@ -70,9 +70,10 @@ queue_put(struct queue *q, enum line_result result, const char *text, size_t len
 }
 
 void
-queue_put_quit(struct queue *q)
+queue_put_end(struct queue *q, const char *text)
 {
-	q->quit = true;
+	if (q->end == NULL)
+		q->end = text;
 }
 
 /* It may hold a password. */
@@ -97,11 +98,11 @@ take_tail(struct queue *q, char *text, size_t *len)
 		q->refused--;
 		return LINE_CROWDED;
 	}
-	if (!q->quit)
+	if (q->end == NULL)
 		return LINE_NONE;
-	q->quit = false;
-	memcpy(text, "QUIT", sizeof "QUIT");
-	*len = sizeof "QUIT" - 1;
+	*len = strlen(q->end);
+	memcpy(text, q->end, *len + 1);
+	q->end = NULL;
 	return LINE_COMMAND;
 }
 
@@ -128,5 +129,5 @@ queue_clear(struct queue *q)
 	while (q->first != NULL)
 		drop_first(q);
 	q->refused = 0;
-	q->quit = false;
+	q->end = NULL;
 }

@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
 
 #include "common/clock.h"
 #include "common/err.h"
@@ -81,6 +83,35 @@ session_hang_up(struct session *s, const char *text)
 	session_stop(s, text, s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
 }
 
+/* Is the word there, in any case? */
+static bool
+holds_word(const uint8_t *bytes, size_t n, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (size_t i = 0; i + len <= n; i++)
+		if (strncasecmp((const char *)bytes + i, word, len) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * How many of the bytes that have arrived may be read now.  What follows a REIN is for another session, and stays where
+ * only that one will find it: while there may be a REIN among them, they are read line by line.  Under TLS there is none
+ * that could be obeyed.
+ */
+static size_t
+own_bytes(const struct session *s, uint8_t *at, size_t space)
+{
+	ssize_t n = s->tls == NULL ? recv(s->control.fd, at, space, MSG_PEEK | MSG_DONTWAIT) : 0;
+	const uint8_t *end;
+
+	if (n <= 0 || (!line_begins(&s->in, "REIN") && !holds_word(at, (size_t)n, "REIN")))
+		return space;
+	end = memchr(at, '\n', (size_t)n);
+	return end == NULL ? (size_t)n : (size_t)(end - at) + 1;
+}
+
 ssize_t
 session_read(struct session *s)
 {
@@ -90,6 +121,7 @@ session_read(struct session *s)
 
 	if (space == 0)
 		return -EAGAIN;
+	space = own_bytes(s, at, space);
 	n = stream_read(&s->control, at, space);
 	if (n > 0)
 		line_filled(&s->in, (size_t)n);
@@ -152,11 +184,20 @@ line_verb(const char *line, size_t len, size_t *end)
 }
 
 bool
-session_leaves(const char *line, size_t len)
+session_can_return(const struct session *s)
+{
+	return s->live && s->tls == NULL;
+}
+
+const char *
+session_last_word(const struct session *s, const char *line, size_t len)
 {
 	size_t end;
+	const struct verb *v = line_verb(line, len, &end);
 
-	return line_verb(line, len, &end) == &verb_table[VERB_QUIT];
+	if (v == &verb_table[VERB_QUIT])
+		return "QUIT";
+	return v == &verb_table[VERB_REIN] && session_can_return(s) && all_blank(line + end) ? "REIN" : NULL;
 }
 
 bool

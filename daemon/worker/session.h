@@ -135,7 +135,7 @@ void session_hang_up(struct session *, const char *text);
 
 /*
  * Reads what has arrived on the control connection into the line reader.  >0: bytes; 0: the client is gone;
- * -EAGAIN; a negative code.
+ * -EAGAIN; a negative code.  What follows a REIN is left to the next session.
  */
 ssize_t session_read(struct session *);
 
@@ -150,8 +150,10 @@ bool session_argument_fits(struct session *, const struct verb *, const char *ar
 
 /* Is it served at once while a transfer runs? */
 bool session_urgent(const char *line, size_t len);
-/* Is it QUIT? */
-bool session_leaves(const char *line, size_t len);
+/* The command that ends the session when its turn comes: "QUIT", or a REIN that gives the client back. NULL: another. */
+const char *session_last_word(const struct session *, const char *line, size_t len);
+/* Does REIN give the client's connection back for another session? */
+bool session_can_return(const struct session *);
 
 /* Back to the state before USER (REIN, AUTH). */
 void session_forget(struct session *);

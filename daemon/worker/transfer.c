@@ -32,26 +32,43 @@ transfer_finish(struct transfer *t, enum transfer_end end, int error)
 
 /* ------------------------------------------------------------- the control connection meanwhile */
 
+/* REIN waits: what follows it is another session's. */
+static bool
+must_not_read(const struct session *s)
+{
+	return s->later.end != NULL && session_can_return(s) && strcmp(s->later.end, "REIN") == 0;
+}
+
 /* ABOR and STAT are served at once, whatever came before them; the others keep their order. */
 static void
 sort_lines(struct session *s)
 {
 	enum line_result r;
+	const char *last;
 	char *text;
 	size_t len;
 
-	while ((r = line_next(&s->in, &text, &len)) != LINE_NONE) {
+	while (!must_not_read(s) && (r = line_next(&s->in, &text, &len)) != LINE_NONE) {
 		if (r == LINE_FLOODED) {
 			s->ending = s->interrupted = true;
 			return;
 		}
 		if (r == LINE_COMMAND && session_urgent(text, len))
 			session_command(s, text, len);
-		else if (r == LINE_COMMAND && session_leaves(text, len))
-			queue_put_quit(&s->later);
+		else if (r == LINE_COMMAND && (last = session_last_word(s, text, len)) != NULL)
+			queue_put_end(&s->later, last);
 		else
 			queue_put(&s->later, r, text, r == LINE_COMMAND ? len : 0);
 	}
+}
+
+/* 0: the client is gone; -EAGAIN: he is not. Found without reading. */
+static ssize_t
+is_gone(const struct session *s)
+{
+	struct pollfd p = { .fd = s->control.fd, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) > 0 ? 0 : -EAGAIN;
 }
 
 /* All that has arrived, within reason: what follows is found by the next look. */
@@ -62,7 +79,7 @@ read_lines(struct session *s)
 
 	for (int i = 0; i < LOOK_READS && s->control.fd >= 0 && !s->ending; i++) {
 		sort_lines(s);
-		n = session_read(s);
+		n = must_not_read(s) ? is_gone(s) : session_read(s);
 		if (n <= 0)
 			break;
 	}
@@ -78,7 +95,7 @@ transfer_look(struct session *s)
 	if (n <= 0 && n != -EAGAIN && s->control.fd >= 0) {
 		stream_close(&s->control);
 		/* A client that said QUIT may leave; one that just leaves takes its transfer with it. */
-		if (!s->later.quit)
+		if (s->later.end == NULL || strcmp(s->later.end, "QUIT") != 0)
 			return TRANSFER_STOPPED;
 	}
 	if (s->abort)
@@ -146,7 +163,7 @@ await(struct transfer *t)
 	bool paused = t->pause_ms > 0;
 	struct pollfd p[3] = {
 		{ .fd = t->wait_fd >= 0 ? t->wait_fd : t->data.fd, .events = t->wait_fd >= 0 ? t->wait_events : t->data.want },
-		{ .fd = s->control.fd, .events = POLLIN },
+		{ .fd = s->control.fd, .events = must_not_read(s) ? POLLRDHUP : POLLIN },
 		{ .fd = s->files.fd, .events = POLLIN },
 	};
 	int64_t now = clock_ms(), left;

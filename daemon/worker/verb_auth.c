@@ -181,7 +181,8 @@ verb_user(struct session *s, char *argument)
 		if (strcmp(argument, s->user) == 0)
 			reply(s, 331, "Logged in already; any password will do.");
 		else
-			reply(s, 530, "Another account needs another session.");
+			reply(s, 530, s->tls == NULL ? "Another account needs another session: send REIN first." :
+			    "Another account needs another session.");
 		return;
 	}
 	s->user_given = false;
@@ -214,16 +215,43 @@ verb_acct(struct session *s, char *argument)
 	reply(s, 202, "Accounts of that kind are not needed here.");
 }
 
+/*
+ * The connection goes back to the listener, which gives it to another session as soon as this one is gone: its processes
+ * have become the user for ever.  That session says 220.  Bytes behind REIN are still in the socket (session_read());
+ * those that an odd spelling brought here all the same end the session, as nobody could give them back.
+ */
+static void
+return_client(struct session *s)
+{
+	static const struct msg_give_back body;
+	int fd = s->control.fd;
+
+	if (line_more(&s->in) || !queue_empty(&s->later)) {
+		session_hang_up(s, "Nothing may follow REIN before its reply.");
+		return;
+	}
+	ask_flush(s);
+	data_close(&s->data);
+	if (chan_send(&s->log, MSG_GIVE_BACK, ++s->log.last_id, &body, &fd, 1) != 0) {
+		session_stop(s, "Begin a new session instead.", SP_EXIT_OK);
+		return;
+	}
+	(void)stream_close(&s->control);
+	session_end(s, SP_EXIT_OK);
+}
+
 void
 verb_rein(struct session *s, char *argument)
 {
 	(void)argument;
-	if (s->live || s->secure) {
-		reply(s, 502, "Begin a new session instead.");
-		return;
+	if (s->tls != NULL)
+		reply(s, 502, "REIN would end TLS (RFC 4217, 11); end this session and begin another.");
+	else if (session_can_return(s))
+		return_client(s);
+	else {
+		session_forget(s);
+		reply(s, 220, "Ready for another user.");
 	}
-	session_forget(s);
-	reply(s, 220, "Ready for another user.");
 }
 
 void

@@ -454,6 +454,8 @@ pipe_end(void)
 	return ends[0];
 }
 
+int forge_connection = -1;
+
 int
 forge_fd(char kind)
 {
@@ -490,7 +492,7 @@ forge_send(int fd, const struct packet *p)
 	int fds[FORGE_FDS_MAX], r;
 
 	for (size_t i = 0; i < count; i++)
-		fds[i] = forge_fd(p->kinds[i]);
+		fds[i] = p->kinds[i] == 't' && forge_connection >= 0 ? forge_connection : forge_fd(p->kinds[i]);
 	if (count > 0) {
 		struct cmsghdr *c = &control.align;
 
@@ -503,6 +505,7 @@ forge_send(int fd, const struct packet *p)
 	}
 	r = sendmsg(fd, &h, MSG_NOSIGNAL) < 0 ? -errno : 0;
 	for (size_t i = 0; i < count; i++)
-		close(fds[i]);
+		if (fds[i] != forge_connection)
+			close(fds[i]);
 	return r;
 }

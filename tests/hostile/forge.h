@@ -35,6 +35,8 @@ void forge_with(struct packet *, unsigned type, const char *path, uint64_t numbe
 
 /* Makes a descriptor of a kind (a letter of messages.def). Aborts the test when it cannot. */
 int forge_fd(char kind);
+/* Where sockets cannot be made: what is sent for a connection, and stays open. -1: one is made. */
+extern int forge_connection;
 
 /* Sends the packet; the descriptors are made and closed. 0 or -errno. */
 int forge_send(int fd, const struct packet *);

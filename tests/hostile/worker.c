@@ -13,6 +13,7 @@
  *	log EVENT TIMES			log lines
  *	fastopen PORT			connect that descriptor to another port of this machine by sending
  *	limit PID			take the descriptors of another process away
+ *	back own|kept TIMES		GIVE_BACK of the client's connection, or of that descriptor
  *	trace PID, kill PID, reopen, memory MIB, append
  *
  * Each is answered by one line.
@@ -230,6 +231,18 @@ do_log(char *event, char *times)
 	say("sent %ld", i);
 }
 
+static void
+do_back(char *which, char *times)
+{
+	static const struct msg_give_back body;
+	const int fd = strcmp(which, "own") == 0 ? client : kept;
+	int i, n = atoi(times), r = 0;
+
+	for (i = 0; i < n && r == 0; i++)
+		r = chan_send(&logs, MSG_GIVE_BACK, 1, &body, &fd, 1);
+	say("sent %d", r == 0 ? i : i - 1);
+}
+
 /* ---------------------------------------------------------------- system calls */
 
 static void
@@ -320,7 +333,7 @@ static const struct {
 	{ "login", 2, do_login }, { "full", 1, do_full }, { "small", 1, do_small }, { "with", 2, do_with },
 	{ "read", 0, do_read }, { "log", 2, do_log }, { "write", 1, do_write }, { "fastopen", 1, do_fastopen },
 	{ "limit", 1, do_limit }, { "trace", 1, do_trace }, { "kill", 1, do_kill }, { "reopen", 0, do_reopen },
-	{ "memory", 1, do_memory }, { "append", 0, do_append },
+	{ "memory", 1, do_memory }, { "append", 0, do_append }, { "back", 2, do_back },
 };
 
 static void
@@ -367,7 +380,7 @@ session(const int *fds, unsigned n)
 	if (chan_tell(&login, MSG_WORKER_READY, &ready) != 0 || chan_receive(&login, &m, ST_SPARE) != 0 ||
 	    m.type != MSG_SERVE)
 		return SP_EXIT_OK;
-	client = msg_take_fd(&m, 0);
+	forge_connection = client = msg_take_fd(&m, 0);
 	say("220 at your service");
 	while (next_line(line, sizeof line))
 		obey(line);

@@ -266,6 +266,9 @@ class Raw:
 
     def login(self, user="alice", password=None):
         assert self.reply()[0] == 220
+        return self.login_again(user, password)
+
+    def login_again(self, user="alice", password=None):
         assert self.cmd(f"USER {user}")[0] == 331
         code, text = self.cmd(f"PASS {user if password is None else password}")
         assert code == 230, text

@@ -119,6 +119,10 @@ def in_state(host, steps, name):
     return h
 
 
+def steps_live(state):
+    return "login" in STATES[state]
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_every_message_in_every_state(host, state):
     host = host()
@@ -127,6 +131,11 @@ def test_every_message_in_every_state(host, state):
         for size in ("full", "small") if lasting else ("small",):
             h = h or in_state(host, STATES[state], f"down-{name}")
             h.do(f"{size} {name} 1")
+            # The next session greets on the same connection.
+            if name == "GIVE_BACK" and lasting and steps_live(state):
+                h.close()
+                h = None
+                continue
             if not lasting or h.do("read 20")[:6] in ("closed", ""):
                 h.close()
                 h = None
@@ -191,6 +200,43 @@ def test_nothing_is_reached_but_the_descriptors(host):
     for deadly in (f"trace {victim}", f"kill {victim}"):
         assert host.session("alice").do(deadly) == "", deadly
     assert alive(victim)
+    host.check()
+
+
+def pids_of(host, h):
+    peer = "%s:%d" % h.sock.getsockname()
+    return [w["pids"].values() for w in host.server.ctl("who") if w["peer"] == peer]
+
+
+def test_only_the_clients_connection_is_given_back(host):
+    """REIN hands a socket to the listener. Another one, such as a data connection to anybody whom the agent reaches, is
+    refused as a crash is; and the right one is served again only when no process of the old session is left."""
+    host = host()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.settimeout(PATIENCE)
+        h = host.session("alice")
+        assert h.ask("CONNECT", other.getsockname()[1]) == "CONNECTING"
+        taken = other.accept()[0]
+        h.do("back kept 1")
+        taken.settimeout(PATIENCE)
+        assert taken.recv(100) == b"", "nobody greets on that connection"
+        host.server.wait_log("event=monitor-channel [^\n]*message=CLIENT_BACK")
+        assert h.do("read 10") == ""
+        taken.close()
+    h = host.session("alice")
+    h.do("back own 2")
+    host.server.wait_log("event=protocol-violation [^\n]*message=GIVE_BACK")
+    h = host.session()
+    h.do("back own 1")
+    wait_for(lambda: len(re.findall("event=protocol-violation [^\n]*message=GIVE_BACK", host.server.log())) == 2)
+    h.close()
+    h = host.session("alice")
+    before = pids_of(host, h)[0]
+    assert h.do("back own 1") == "sent 1"
+    assert h.file.readline() == b"220 at your service\n", "another worker, although the first did not go by itself"
+    assert not any(map(alive, before))
+    assert h.do("login alice alice") == "LOGIN_OK"
+    h.close()
     host.check()
 
 

@@ -11,7 +11,7 @@ import zlib
 
 import pytest
 
-from conftest import PATIENCE, Raw, UIDS, free_port, read_all, wait_for
+from conftest import PATIENCE, Raw, UIDS, alive, free_port, read_all, wait_for
 
 IAC_IP_DM = b"\xff\xf4\xff\xf2"
 BIG = 64 << 20
@@ -83,7 +83,7 @@ CODES = [
     ("PASV", 530, 227), ("PASV ", 530, 227), ("EPSV ", 530, 229), ("EPSV 1 ", 530, 229), ("STAT  ", 211, 211), ("PWD ", 530, 257),
     ("CDUP ", 530, 250), ("FEAT ", 211, 211), ("SYST ", 215, 215), ("HELP ", 214, 214), ("HELP RETR ", 214, 214), ("MLST ", 530, 250),
     ("AVBL ", 530, 213), ("TYPE I ", 200, 200), ("STRU F ", 200, 200), ("MODE S ", 200, 200), ("ALLO 0 ", 200, 200), ("LANG EN ", 200, 200),
-    ("OPTS UTF8 ON ", 200, 200), ("PBSZ 0 ", 503, 503), ("ABOR ", 530, 226), ("SITE ", 530, 501), ("REIN ", 220, (220, 502)),
+    ("OPTS UTF8 ON ", 200, 200), ("PBSZ 0 ", 503, 503), ("ABOR ", 530, 226), ("SITE ", 530, 501), ("REIN ", 220, 220),
     ("PASV x", 530, 501), ("PORT", 530, 501), ("PORT 1,2,3", 530, 501), ("PORT 127,0,0,1,300,1", 530, 501),
     ("PWD", 530, 257), ("XPWD", 530, 257), ("RANG 1 0", 530, 350), ("RANG 5 2", 530, 501), ("REST 0", 530, 350), ("REST 0 ", 530, 350), ("REST 0 x", 530, 501), ("RANG 1 0 ", 530, 350),
     ("REST -1", 530, 501), ("REST x", 530, 501), ("REST 99999999999999999999", 530, 501),
@@ -97,7 +97,7 @@ CODES = [
     ("LPRT 4,4", 530, 502), ("LPSV", 530, 502), ("MFCT 20200101000000 f", 530, 502), ("RNTO missing/x", 530, 503),
     ("NONSENSE", 500, 500), ("\u00e4\u00f6", 500, 500), ("123", 500, 500),
     ("AUTH TLS", (502, 504, 530, 534), (502, 503, 504, 530, 534)), ("PBSZ 0", 503, 503), ("PROT P", (503, 536), (503, 536)),
-    ("REIN", 220, 502), ("REIN x", 501, 501), ("ABOR", 530, 226),
+    ("REIN x", 501, 501), ("REIN", 220, 220), ("ABOR", 530, 226),
 ]
 
 
@@ -134,8 +134,9 @@ def test_codes_after_login(serve):
         code, text = r.cmd(line)
         if not fits(code, after):
             wrong.append(f"{line!r}: {text!r}, not {after}")
-            if code == 0:
-                r = server.raw().login()
+        if code in (0, 220):
+            r.close()
+            r = server.raw().login()
     assert not wrong, "\n".join(wrong)
 
 
@@ -150,6 +151,116 @@ def test_login_dialogue(server):
     assert r.cmd("USER alice")[0] in (503, 530)
     assert r.cmd("PASS alice")[0] in (503, 202, 230)
     assert r.cmd("QUIT")[0] == 221
+    assert r.reply()[0] == 0
+
+
+# ----------------------------------------------------------------------------------------------- REIN
+
+def processes_of(server, r):
+    peer = "%s:%d" % r.sock.getsockname()
+    return next(w["pids"] for w in server.ctl("who") if w["peer"] == peer)
+
+
+def test_rein_gives_the_same_connection_to_another_session(server):
+    write(server, "mine", b"alice's")
+    r = server.raw().login("alice")
+    for user in ("bob", "alice", "reader", "alice"):
+        before = processes_of(server, r)
+        assert r.cmd("MKD never")[0] in (257, 550)
+        assert r.cmd("TYPE I")[0] == 200 and r.cmd("REST 3")[0] == 350
+        code, text = r.cmd("REIN")
+        assert code == 220, text
+        after = processes_of(server, r)
+        assert not set(before.values()) & set(after.values()), "no process serves two logins"
+        wait_for(lambda: not any(map(alive, before.values())), "a process of the session before lives on")
+        for line, code in (("PWD", 530), ("LIST", 530), ("RETR mine", 530), ("PASS alice", 503), ("SITE HELP", 530)):
+            assert r.cmd(line)[0] == code, line
+        assert r.cmd(f"USER {user}")[0] == 331 and r.cmd(f"PASS {user}")[0] == 230
+        assert ("mine" in r.fetch("NLST")[0].decode()) == (user == "alice")
+    assert r.cmd("QUIT")[0] == 221
+    r.close()
+
+
+@pytest.mark.parametrize("rein", [b"REIN\r\n", b"rein \r\n", b"  ReIn\n", IAC_IP_DM + b"REIN\r\n"])
+def test_what_is_sent_behind_rein_is_for_the_next_session(server, rein):
+    """None of it is lost, and none is carried out by the session that is ending, however it was cut into packets."""
+    lines = b"MKD one\r\n" + rein + b"MKD two\r\nUSER bob\r\nPASS bob\r\nMKD three\r\n" + rein + b"USER alice\r\nPASS alice\r\nRMD one\r\n"
+    codes = [257, 220, 530, 331, 230, 257, 220, 331, 230, 250]
+    with contextlib.suppress(FileNotFoundError):
+        os.rmdir(home(server, "three", "bob"))
+    for size in (len(lines), 1, 7, 30):
+        r = server.raw().login()
+        r.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for i in range(0, len(lines), size):
+            r.send(lines[i:i + size])
+        assert [r.reply()[0] for _ in codes] == codes, size
+        assert os.path.isdir(home(server, "three", "bob")) and not os.path.exists(home(server, "three"))
+        assert not os.path.exists(home(server, "two")) and not os.path.exists(home(server, "two", "bob"))
+        os.rmdir(home(server, "three", "bob"))
+        r.close()
+
+
+def test_rein_waits_for_the_transfer(server, raw):
+    sparse(server, "big", BIG)
+    data = raw.passive()
+    assert raw.cmd("RETR big")[0] == 150
+    raw.send(b"PWD\r\nREIN\r\nUSER bob\r\nPASS bob\r\nMKD behind\r\n")
+    assert len(read_all(data)) == BIG
+    assert [raw.reply()[0] for _ in range(6)] == [226, 257, 220, 331, 230, 257]
+    assert os.path.isdir(home(server, "behind", "bob")) and not os.path.exists(home(server, "behind"))
+    os.rmdir(home(server, "behind", "bob"))
+    # A client that leaves is not waited for.
+    data = raw.passive()
+    assert raw.cmd("REIN")[0] == 220
+    raw.login_again("alice")
+    data = raw.passive()
+    assert raw.cmd("RETR big")[0] == 150
+    raw.send(b"REIN\r\n")
+    raw.sock.shutdown(socket.SHUT_RDWR)
+    wait_for(lambda: server.idle(), "a client that left is still served")
+    data.close()
+
+
+def test_rein_in_an_odd_spelling_loses_nothing_in_silence(server):
+    """Telnet in the middle of the word: what follows has been read, cannot be given back, and is not carried out either."""
+    for during in (False, True):
+        r = server.raw().login()
+        if during:
+            sparse(server, "big", BIG)
+            data = r.passive()
+            assert r.cmd("RETR big")[0] == 150
+        r.send(b"RE\xff\xf1IN\r\nMKD lost\r\n")
+        if during:
+            read_all(data)
+            assert r.reply()[0] == 226
+        code, text = r.reply()
+        assert code == 421 and "REIN" in text, text
+        assert not os.path.exists(home(server, "lost"))
+        r.close()
+
+
+def test_rein_is_counted_as_a_new_client(serve):
+    server = serve("max_sessions_per_user = 1\nmax_sessions_per_address = 2\nconnects_per_minute = 6\npenalty_failure = 0")
+    r = server.raw().login()
+    for _ in range(2):
+        assert r.cmd("REIN")[0] == 220
+        r.login_again("alice")
+    assert server.ctl("status")["sessions"] == 1
+    codes = []
+    while not codes or codes[-1] == 220:
+        codes.append(r.cmd("REIN")[0])
+        if codes[-1] == 220:
+            r.login_again("alice")
+    assert codes[-1] == 421 and len(codes) <= 6, codes
+    assert r.reply()[0] == 0
+    server.wait_quiet()
+
+
+def test_rein_while_the_server_drains(serve):
+    server = serve()
+    r = server.raw().login()
+    server.ctl("drain", "10m", "Maintenance.")
+    assert r.cmd("REIN")[0] == 421
     assert r.reply()[0] == 0
 
 

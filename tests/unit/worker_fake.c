@@ -365,8 +365,22 @@ serve_one(struct chan *c, unsigned states)
 	return true;
 }
 
+/* REIN: the next session greets and is over. */
 static void
-serve_peers(int login, int files, const struct fake_options *o)
+serve_log(int fd)
+{
+	static const char greeting[] = "220 Next session.\r\n";
+	static struct msg m;
+	struct chan logs;
+
+	chan_init(&logs, fd, CH_LOG, ROLE_MONITOR);
+	if (chan_receive(&logs, &m, ST_LIVE) == 0 && m.type == MSG_GIVE_BACK)
+		(void)send(m.fd[0], greeting, sizeof greeting - 1, MSG_NOSIGNAL);
+	msg_close(&m);
+}
+
+static void
+serve_peers(int login, int files, int logs, const struct fake_options *o)
 {
 	peers.o = o;
 	peers.stored = -1;
@@ -374,9 +388,12 @@ serve_peers(int login, int files, const struct fake_options *o)
 	chan_init(&peers.login, login, CH_LOGIN, ROLE_MONITOR);
 	chan_init(&peers.files, files, CH_FILES, ROLE_AGENT);
 	for (;;) {
-		struct pollfd p[2] = { { .fd = peers.login.fd, .events = POLLIN }, { .fd = files, .events = POLLIN } };
+		struct pollfd p[3] = { { .fd = peers.login.fd, .events = POLLIN }, { .fd = files, .events = POLLIN },
+		    { .fd = logs, .events = POLLIN } };
 
-		poll(p, 2, -1);
+		poll(p, 3, -1);
+		if ((p[2].revents & POLLIN) != 0)
+			serve_log(logs);
 		if (p[1].revents != 0 && !serve_one(&peers.files, peers.states))
 			_exit(0);
 		if (p[0].revents != 0 && !serve_one(&peers.login, ST_LOGIN))
@@ -436,7 +453,7 @@ fake_start(struct fake *f, const struct fake_options *given)
 	f->peers = fork();
 	if (f->peers == 0) {
 		close(login[0]), close(logs[0]), close(files[0]), close(control[0]), close(control[1]);
-		serve_peers(login[1], files[1], &o);
+		serve_peers(login[1], files[1], logs[1], &o);
 	}
 	close(login[0]), close(logs[0]), close(files[0]), close(control[1]);
 	close(login[1]), close(logs[1]), close(files[1]);

@@ -25,7 +25,7 @@ static const struct talk {
 	{ false, { { "USER nobody", 331, NULL }, { "PASS x", 530, "Login incorrect." }, { "RETR x", 530, NULL } } },
 	{ false, { { "USER tls", 530, "AUTH TLS" }, { "PASS secret", 503, NULL } } },
 	{ false, { { "USER open", 232, NULL }, { "PWD", 257, NULL }, { "USER open", 331, NULL }, { "PASS any", 230, NULL },
-	    { "USER other", 530, NULL }, { "REIN", 502, NULL } } },
+	    { "USER other", 530, "REIN" } } },
 	{ false, { { "USER user", 331, NULL }, { "REIN", 220, NULL }, { "PASS secret", 503, NULL }, { "ACCT x", 202, NULL } } },
 	{ false, { { "HOST ftp.example.org", 220, NULL }, { "HOST a b", 501, NULL }, { "USER user", 331, NULL }, { "HOST x", 503, NULL } } },
 	{ false, { { "P@SW x", 503, NULL }, { "USER user", 331, NULL }, { "p@sw secret", 230, NULL } } },
@@ -134,6 +134,25 @@ START_TEST(user_alone)
 	fake_start(&f, &o);
 	ck_assert_int_eq(fake_ask(&f, "USER tls"), 331);
 	ck_assert_int_eq(fake_ask(&f, "PASS secret"), 230);
+	ck_assert_int_eq(fake_stop(&f), SP_EXIT_OK);
+}
+END_TEST
+
+/* The connection goes to another session; what was said behind REIN is not served here, nor read where that could be. */
+START_TEST(rein)
+{
+	static const char *const lines[] = { "REIN\r\n", "REIN\r\nMKD x\r\n", "NOOP\r\nrein \r\nMKD x\r\n", "RE\377\361IN\r\nMKD x\r\n" };
+	static const int codes[][3] = { { 220, 0, 0 }, { 220, 0, 0 }, { 200, 220, 0 }, { 421, 0, 0 } };
+	struct fake f;
+
+	fake_login(&f, NULL);
+	fake_send(&f, lines[_i], strlen(lines[_i]));
+	for (int i = 0; i < 3; i++) {
+		int code = fake_reply(&f);
+
+		/* An end with bytes unread is a reset. */
+		ck_assert_msg(code == codes[_i][i] || (codes[_i][i] == 0 && code < 0), "%d: %d", i, code);
+	}
 	ck_assert_int_eq(fake_stop(&f), SP_EXIT_OK);
 }
 END_TEST
@@ -250,6 +269,7 @@ worker_session_suite(void)
 	tcase_add_loop_test(t, conversation, 0, (int)(sizeof talks / sizeof talks[0]));
 	tcase_add_test(t, endings);
 	tcase_add_test(t, user_alone);
+	tcase_add_loop_test(t, rein, 0, 4);
 	tcase_add_test(t, foreign);
 	tcase_add_test(t, bad_lines);
 	tcase_add_test(t, pipelining);

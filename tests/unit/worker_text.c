@@ -136,7 +136,8 @@ START_TEST(queue)
 	queue_put(&q, LINE_COMMAND, "PWD", 3);
 	queue_put(&q, LINE_BAD, "", 0);
 	queue_put(&q, LINE_COMMAND, "PWDx", 3);
-	queue_put_quit(&q);
+	queue_put_end(&q, "QUIT");
+	queue_put_end(&q, "REIN");
 	queue_put(&q, LINE_COMMAND, "DELE x", 6);
 	ck_assert(queue_take(&q, text, &len) == LINE_COMMAND && len == 3 && strcmp(text, "PWD") == 0);
 	ck_assert(queue_take(&q, text, &len) == LINE_BAD && len == 0);
