@@ -17,7 +17,7 @@ int command_print_roles(const char *conf_path, int argc, char **argv);
 
 /* serve DIR: makes the configuration of its arguments. 0 or an enum sp_exit, with the reason on stderr. */
 int serve_configuration(struct conf *, int argc, char **argv);
-/* Says on stderr what is lost without root. */
+/* Says on stderr that it serves now, how to connect, and what is lost without root. */
 void serve_say(const struct conf *);
 
 #endif

@@ -173,6 +173,7 @@ on_client(evutil_socket_t listen_fd, short what, void *arg)
 	struct server *s = arg;
 	struct control *k = s->control;
 	struct client *c;
+	socklen_t size = sizeof c->who;
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	(void)what;
@@ -183,7 +184,7 @@ on_client(evutil_socket_t listen_fd, short what, void *arg)
 		return;
 	}
 	c->server = s;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c->who, &(socklen_t){ sizeof c->who }) < 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c->who, &size) < 0)
 		c->who = (struct ucred){ .uid = (uid_t)-1 };
 	chan_init(&c->channel, fd, CH_CONTROL, ROLE_LISTENER);
 	event_assign(&c->readable, s->base, fd, EV_READ | EV_PERSIST, on_command, c);

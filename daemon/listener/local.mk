@@ -19,7 +19,8 @@ liblistener_a_SOURCES = \
 	daemon/listener/session.c daemon/listener/session.h \
 	daemon/listener/srclimit.c daemon/listener/srclimit.h \
 	daemon/listener/systemd.c daemon/listener/systemd.h \
-	daemon/listener/templates.c daemon/listener/templates.h
+	daemon/listener/templates.c daemon/listener/templates.h \
+	daemon/listener/users.c daemon/listener/users.h
 
 sbin_PROGRAMS += sallyportd
 sallyportd_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)

@@ -31,6 +31,7 @@
 #include "daemon/listener/reload.h"
 #include "daemon/listener/server.h"
 #include "daemon/listener/templates.h"
+#include "daemon/listener/users.h"
 #include "privsep/drop.h"
 #include "privsep/sandbox.h"
 
@@ -170,6 +171,8 @@ server_override(const struct server *s, struct conf *c)
 	/* What inetd starts has nowhere else to speak to. */
 	if (s->options->no_stderr && strncmp(conf_server(c)->log, "std", 3) == 0 && access("/dev/log", F_OK) == 0)
 		(void)conf_set(c, SC_SERVER, NULL, "log", "syslog", why, sizeof why);
+	if (s->options->serve || s->options->inetd || access(s->options->conf_path, F_OK) != 0)
+		users_choose(c);
 	if (!s->options->debug)
 		return;
 	(void)conf_set(c, SC_SERVER, NULL, "log", "stderr", why, sizeof why);
@@ -236,7 +239,7 @@ shed_privileges(struct server *s)
 static int
 set_up(struct server *s)
 {
-	int r = server_find_users(s);
+	int r = users_find(s);
 
 	if (r == 0)
 		r = server_open_log(s);
@@ -326,9 +329,7 @@ main(int argc, char **argv)
 		r = read_configuration(conf, line.config);
 	if (r != 0)
 		return r;
-	if (line.options.serve)
-		serve_say(conf);
-	else
+	if (!line.options.serve)
 		line.options.conf_path = line.config;
 	return run(conf);
 }

@@ -163,13 +163,35 @@ serve_configuration(struct conf *c, int argc, char **argv)
 	return r;
 }
 
+/* An address to connect to, also where the server listens on all of this machine's. */
+static void
+find_url(char *url, size_t size, const char *listen)
+{
+	const char *port = strrchr(listen, ':');
+	const bool any = listen[0] == '*' || strncmp(listen, "0.0.0.0:", 8) == 0 || strncmp(listen, "[::]:", 5) == 0;
+
+	if (any)
+		(void)str_format(url, size, "ftp://localhost%s/", port == NULL ? "" : port);
+	else
+		(void)str_format(url, size, "ftp://%s/", listen);
+}
+
 void
 serve_say(const struct conf *c)
 {
 	const struct conf_section *account = conf_section_next(c, SC_ACCOUNT, NULL);
+	const struct settings *s = conf_server(c);
+	char url[160] = "", user[100] = "";
 
-	fprintf(stderr, "sallyportd: serving for user %s on %s; end with Ctrl-C\n",
-	    account == NULL ? "?" : conf_section_name(account), conf_server(c)->listen.v[0]);
+	find_url(url, sizeof url, s->listen.v[0]);
+	if (account != NULL && strcmp(conf_section_name(account), "anonymous") != 0)
+		(void)str_format(user, sizeof user, "--user %s ", conf_section_name(account));
+	fprintf(stderr, "sallyportd: serving on %s; stop with Ctrl-C. Try it from another terminal:\n    curl %s%s\n",
+	    s->listen.v[0], user, url);
+	if (s->certificate.n > 0)
+		fprintf(stderr, "    curl %s--ssl-reqd --cacert %s %s\n"
+		    "    lftp %s-e 'set ssl:ca-file %s; set ftp:ssl-force yes; ls' %s\n", user, s->certificate.v[0], url, user,
+		    s->certificate.v[0], url);
 	if (geteuid() != 0)
 		fprintf(stderr, "sallyportd: without root every process runs as uid %lu: system call filters and Landlock "
 		    "separate them, users do not\n", (unsigned long)geteuid());

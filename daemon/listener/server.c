@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/err.h"
@@ -10,6 +11,7 @@
 #include "common/log.h"
 #include "common/logsink.h"
 #include "common/str.h"
+#include "daemon/listener/commands.h"
 #include "daemon/listener/control.h"
 #include "daemon/listener/doors.h"
 #include "daemon/listener/keeper.h"
@@ -21,35 +23,6 @@
 #include "daemon/listener/templates.h"
 
 #define STOP_TEXT "The server is stopping."
-
-int
-server_find_users(struct server *s)
-{
-	const struct { const char *key, *text; struct role_id *id; } users[] = {
-		{ "worker_user", s->settings->worker_user, &s->worker },
-		{ "monitor_user", s->settings->monitor_user, &s->monitor },
-		{ "keeper_user", s->settings->keeper_user, &s->keeper_id },
-	};
-
-	for (size_t i = 0; s->root && i < sizeof users / sizeof users[0]; i++) {
-		int r = role_find_user(users[i].text, users[i].id);
-		struct log_line l;
-
-		if (r == 0 && users[i].id->uid == 0)
-			r = SP_EDENIED;
-		if (r == 0)
-			continue;
-		log_begin(&l, LOG_LEVEL_ERROR, "no-such-user");
-		log_str(&l, "key", users[i].key);
-		log_str(&l, "user", users[i].text);
-		log_str(&l, "hint", r == SP_EDENIED ? "root cannot be separated from root" :
-		    "make it with: useradd --system --no-create-home --shell /usr/sbin/nologin NAME");
-		log_code(&l, r);
-		log_end(&l);
-		return r;
-	}
-	return 0;
-}
 
 int
 server_open_log(const struct server *s)
@@ -65,6 +38,16 @@ server_open_log(const struct server *s)
 
 /* ------------------------------------------------------------------------- start */
 
+static const char *
+how_started(const struct server *s)
+{
+	if (s->options->serve)
+		return "serve";
+	if (s->options->inetd)
+		return "inetd";
+	return access(s->options->conf_path, F_OK) == 0 ? "configuration" : "defaults";
+}
+
 static void
 serve_now(struct server *s)
 {
@@ -73,8 +56,13 @@ serve_now(struct server *s)
 	s->ready = true;
 	log_begin(&l, LOG_LEVEL_NOTICE, "ready");
 	log_str(&l, "version", PACKAGE_VERSION);
+	log_str(&l, "started", how_started(s));
 	log_num(&l, "spares", pool_spares(s));
+	if (!s->root)
+		log_str(&l, "lost", "without root all processes have one uid: only filters and Landlock separate them");
 	log_end(&l);
+	if (s->options->serve)
+		serve_say(s->conf);
 	if (s->options->inetd) {
 		doors_admit(s, 0, "");
 		/* He may be gone again, or have been turned away. */

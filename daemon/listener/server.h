@@ -103,7 +103,4 @@ void server_override(const struct server *, struct conf *);
 /* Opens the log of the configuration. 0 or a negative code, said on stderr. */
 int server_open_log(const struct server *);
 
-/* Finds the users of the roles in the configuration. 0 or an error, said on the log. */
-int server_find_users(struct server *);
-
 #endif
