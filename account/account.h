@@ -274,6 +274,9 @@ void account_init(struct account *a, const char *name);
 /* Clears every text (verifiers may be passwords) and frees it. */
 void account_free(struct account *a);
 
+/* Clears what the password was compared with: the account lives as long as its session. Nobody logs in with it again. */
+void account_forget_password(struct account *a);
+
 /* Copies into the pool; NULL when memory is short or text is NULL. */
 const char *account_keep(struct account *a, const char *text);
 /* n zeroed bytes of the pool, aligned for anything; NULL when memory is short. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sqlite3.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "account/db.h"
@@ -141,6 +142,48 @@ close_sqlite(struct db *db)
 
 static const struct db_kind sqlite_kind = { run_sqlite, close_sqlite, "BEGIN IMMEDIATE", NULL };
 
+/* ------------------------------------------------------------------ what it leaves behind */
+
+static sqlite3_mem_methods usual;
+
+static void
+clear_and_free(void *p)
+{
+	explicit_bzero(p, (size_t)usual.xSize(p));
+	usual.xFree(p);
+}
+
+static void *
+clear_and_move(void *p, int size)
+{
+	int had = usual.xSize(p);
+	void *to = size <= had ? NULL : usual.xMalloc(size);
+
+	if (size <= had)
+		return p;
+	if (to == NULL)
+		return NULL;
+	memcpy(to, p, (size_t)had);
+	clear_and_free(p);
+	return to;
+}
+
+/* Pages of the file hold passwords, and SQLite gives their memory back as it is: a session lives on with it. Done once. */
+static void
+clear_what_is_freed(void)
+{
+	sqlite3_mem_methods own;
+
+	if (usual.xFree != NULL || sqlite3_config(SQLITE_CONFIG_GETMALLOC, &usual) != SQLITE_OK)
+		return;
+	own = usual;
+	own.xFree = clear_and_free;
+	own.xRealloc = clear_and_move;
+	(void)sqlite3_config(SQLITE_CONFIG_MALLOC, &own);
+}
+
+/* ------------------------------------------------------------------------------- opening */
+
 /* The file holds hashes: nobody but root reads it. */
 static int
 open_file(struct sqlite *s, const char *path, bool to_write)
@@ -176,6 +219,7 @@ db_open_sqlite(const char *path, bool to_write, struct db **out)
 	struct stat st;
 	int r;
 
+	clear_what_is_freed();
 	if (!to_write && stat(path, &st) < 0)
 		return -errno;
 	if ((s = calloc(1, sizeof *s)) == NULL)

@@ -457,5 +457,6 @@ account_login(const struct account_sources *s, const struct account_query *q, st
 	else if (r != ACCOUNT_FOUND && refusal_even_out(s, q, a, &effort))
 		a->told = REASON_UNAVAILABLE;
 	password_release();
+	account_forget_password(a);
 	return r;
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdalign.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,39 @@ account_free(struct account *a)
 		free(c);
 	}
 	memset(a, 0, sizeof *a);
+}
+
+static bool
+is_ours(const struct account *a, const char *text)
+{
+	for (const struct account_chunk *c = a->pool; c != NULL; c = c->next)
+		if ((uintptr_t)text >= (uintptr_t)c->data && (uintptr_t)text < (uintptr_t)(c->data + c->used))
+			return true;
+	return false;
+}
+
+/* The text is a copy made for this account alone. */
+static void
+wipe(const char *text)
+{
+	explicit_bzero((char *)(uintptr_t)text, strlen(text));
+}
+
+void
+account_forget_password(struct account *a)
+{
+	if (a->verifier != NULL && is_ours(a, a->verifier))
+		wipe(a->verifier);
+	a->verifier = NULL;
+	a->verifier_kind = VERIFY_NEVER;
+	for (size_t i = 0; i < a->pair_count; i++) {
+		if (strcmp(a->pairs[i].key, "password") != 0)
+			continue;
+		wipe(a->pairs[i].value);
+		/* Settings of a pair are copies as well; those of a section are everybody's. */
+		if (a->settled && a->resolved->s.password != NULL)
+			wipe(a->resolved->s.password);
+	}
 }
 
 void *

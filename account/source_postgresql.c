@@ -1,7 +1,11 @@
 /* Accounts in PostgreSQL, for several machines that share them: the setting postgresql says where. */
 #include "config.h"
 
+#include <malloc.h>
+
 #include "account/source_tables.h"
+
+#define OVERWRITTEN 0x5a	/* what freed memory is filled with; any byte but 0 */
 
 /* Whoever reads may write there: the data base's own rights decide. */
 static int
@@ -14,6 +18,8 @@ connect_to(const char *parameters, bool to_write, struct db **db)
 static int
 open_postgresql(const struct conf *conf, void **state)
 {
+	/* libpq gives back what it has received as it is: passwords among it, in a process that lives as long as the session. */
+	(void)mallopt(M_PERTURB, OVERWRITTEN);
 	return tables_open((struct tables){ .where = conf_server(conf)->postgresql, .origin = "postgresql",
 	    .open = connect_to },
 	    state);
