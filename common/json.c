@@ -7,6 +7,7 @@
 
 #include "common/err.h"
 #include "common/json.h"
+#include "common/str.h"
 
 void
 json_init(struct json *j)
@@ -44,53 +45,38 @@ add(struct json *j, const char *bytes, size_t n)
 	j->text[j->len] = '\0';
 }
 
-/* Length of the valid UTF-8 sequence at p, 0 when there is none (RFC 3629, section 4). */
-static size_t
-sequence(const unsigned char *p, size_t left)
-{
-	size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-	uint32_t c = n == 1 ? p[0] : p[0] & (0xffu >> (n + 1));
-
-	if ((n > 1 && (p[0] < 0xc2 || p[0] > 0xf4)) || n > left)
-		return 0;
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	if ((n == 3 && c < 0x800) || (n == 4 && c < 0x10000) || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff)
-		return 0;
-	return n;
-}
-
+/* A character that JSON or a terminal would take amiss; code 0xdc80 and above: a byte that is no UTF-8. */
 static void
-add_escaped(struct json *j, const unsigned char *p)
+add_escaped(struct json *j, uint32_t code)
 {
 	static const char plain[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
-	const char *at = *p == '\0' ? NULL : strchr(plain, *p);
+	const char *at = code == 0 || code > 0x7f ? NULL : strchr(plain, (int)code);
 	char esc[8];
 
 	if (at != NULL)
 		snprintf(esc, sizeof(esc), "\\%c", letter[at - plain]);
 	else
-		snprintf(esc, sizeof(esc), "\\u%04x", *p < 0x80 ? (unsigned)*p : 0xdc00u + *p);
+		snprintf(esc, sizeof(esc), "\\u%04x", (unsigned)code & 0xffff);
 	add(j, esc, strlen(esc));
 }
 
 static void
 add_quoted(struct json *j, const void *value, size_t len)
 {
-	const unsigned char *p = value;
+	const char *p = value;
+	uint32_t code;
 	size_t n;
 
 	add(j, "\"", 1);
 	for (size_t i = 0; i < len; i += n) {
-		n = sequence(p + i, len - i);
-		if (n == 0 || (n == 1 && (p[i] < ' ' || p[i] == '"' || p[i] == '\\' || p[i] == 0x7f))) {
-			add_escaped(j, p + i);
-			n = 1;
-		} else
-			add(j, (const char *)p + i, n);
+		n = str_utf8(p + i, len - i, &code);
+		if (n == 0)
+			code = 0xdc00u + (unsigned char)p[i];
+		if (n == 0 || code == '"' || code == '\\' || str_hidden(code))
+			add_escaped(j, code);
+		else
+			add(j, p + i, n);
+		n = n == 0 ? 1 : n;
 	}
 	add(j, "\"", 1);
 }

@@ -3,7 +3,8 @@
  * the listener's reports and the audit log.  It writes into memory that it
  * owns, puts commas and colons itself and carries a sticky error, so that
  * code is a straight list of calls.  Foreign bytes are safe: what is not
- * valid UTF-8 becomes \udcXX, as Python's surrogateescape has it.
+ * valid UTF-8 becomes \udcXX, as Python's surrogateescape has it, and
+ * controls and turns of the direction of writing (str_hidden()) are escaped.
  *
  *	struct json j;
  *	json_init(&j);

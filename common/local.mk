@@ -22,7 +22,8 @@ libcommon_a_SOURCES = \
 	common/idle.c common/idle.h \
 	common/json.c common/json.h \
 	common/log.c common/log.h \
-	common/logsink.c common/logsink.h \
+	common/logform.c common/logsink.c common/logsink.h \
 	common/secret.c common/secret.h \
 	common/str.c common/str.h \
+	common/trusted.c common/trusted.h \
 	common/wire.c common/wire.h

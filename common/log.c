@@ -12,6 +12,8 @@
 #include "common/log.h"
 #include "common/str.h"
 
+#define NUMBER_DIGITS 18	/* any number of so many fits into an int64_t */
+
 static log_sink *sink = log_to_fd;
 static void *sink_context = (void *)(intptr_t)STDERR_FILENO;
 static enum log_level threshold = LOG_LEVEL_INFO;
@@ -80,7 +82,7 @@ log_begin(struct log_line *l, enum log_level level, const char *event)
 {
 	l->level = level;
 	l->len = 0;
-	l->cut = false;
+	l->cut = l->shortened = false;
 	if (!wanted(l))
 		return;
 	add(l, "event=", 6);
@@ -91,31 +93,81 @@ log_begin(struct log_line *l, enum log_level level, const char *event)
 	}
 }
 
+bool
+log_is_number(const char *s, size_t n, int64_t *number)
+{
+	size_t sign = n > 0 && s[0] == '-' ? 1 : 0;
+	int64_t v = 0;
+
+	/* What JSON calls a number (RFC 8259, section 6): no zero in front. */
+	if (n == sign || n - sign > NUMBER_DIGITS || (s[sign] == '0' && n != 1))
+		return false;
+	for (size_t i = sign; i < n; i++) {
+		if (s[i] < '0' || s[i] > '9')
+			return false;
+		v = v * 10 + (s[i] - '0');
+	}
+	*number = sign > 0 ? -v : v;
+	return true;
+}
+
+/* A text that looks like a number has quotes: that is how readers tell. */
 static bool
 needs_quotes(const char *s, size_t n)
 {
-	return n == 0 || memchr(s, ' ', n) != NULL || memchr(s, '=', n) != NULL || memchr(s, '\\', n) != NULL;
+	int64_t number;
+
+	return n == 0 || log_is_number(s, n, &number) || memchr(s, ' ', n) != NULL || memchr(s, '=', n) != NULL || memchr(s, '\\', n) != NULL;
 }
 
-void
-log_bytes(struct log_line *l, const char *key, const void *value, size_t len)
+/* " key=value" with at most max bytes of the escaped value, into field[size]. Its length; 0: no room for that key. */
+static size_t
+format_field(char *field, size_t size, const char *key, const void *value, size_t len, size_t max, size_t *taken)
 {
-	char field[LOG_LINE_MAX];
 	size_t k = strlen(key), n, extra;
 	bool quote;
 
-	if (!wanted(l) || k + 4 > sizeof field)
-		return;
+	if (k + 5 > size)
+		return 0;
 	field[0] = ' ';
 	memcpy(field + 1, key, k + 1);
 	field[++k] = '=';
-	n = str_escape(field + k + 2, sizeof field - k - 3, value, len);
+	if (max > size - k - 4)
+		max = size - k - 4;
+	n = str_escape_some(field + k + 2, max + 1, value, len, taken);
 	quote = needs_quotes(field + k + 2, n);
 	extra = quote ? 1 : 0;
 	memmove(field + k + 1 + extra, field + k + 2, n);
 	if (quote)
 		field[k + 1] = field[k + 2 + n] = '"';
-	add(l, field, k + 1 + n + 2 * extra);
+	return k + 1 + n + 2 * extra;
+}
+
+/* One field: at most max bytes of the escaped value. Returns how much of the value that was. */
+static size_t
+add_field(struct log_line *l, const char *key, const void *value, size_t len, size_t max)
+{
+	char field[LOG_LINE_MAX];
+	size_t taken = len;
+
+	if (wanted(l))
+		add(l, field, format_field(field, sizeof field, key, value, len, max, &taken));
+	return taken;
+}
+
+void
+log_context_add(char *context, size_t size, const char *key, const char *value)
+{
+	size_t used = strlen(context), taken;
+
+	used += format_field(context + used, size - used, key, value, strlen(value), size, &taken);
+	context[used] = '\0';
+}
+
+void
+log_bytes(struct log_line *l, const char *key, const void *value, size_t len)
+{
+	(void)add_field(l, key, value, len, LOG_LINE_MAX);
 }
 
 void
@@ -125,22 +177,27 @@ log_str(struct log_line *l, const char *key, const char *value)
 }
 
 void
-log_fields(struct log_line *l, const char *text, size_t len)
+log_cut(struct log_line *l, const char *key, const char *value, size_t max)
 {
-	if (wanted(l))
-		add(l, text, len);
+	if (add_field(l, key, value, strlen(value), max) < strlen(value))
+		l->shortened = true;
 }
 
 void
 log_num(struct log_line *l, const char *key, int64_t value)
 {
-	char text[1 + STR_NUMBER_MAX] = "-";
-	size_t sign = value < 0 ? 1 : 0;
+	char field[64];
+	size_t n = strlen(key);
 
-	if (!wanted(l))
+	if (!wanted(l) || n > sizeof field - 3 - STR_NUMBER_MAX)
 		return;
-	str_number(text + sign, sign > 0 ? 0 - (uint64_t)value : (uint64_t)value, 10);
-	log_str(l, key, text);
+	field[0] = ' ';
+	memcpy(field + 1, key, n++);
+	field[n++] = '=';
+	if (value < 0)
+		field[n++] = '-';
+	n += str_number(field + n, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, 10);
+	add(l, field, n);
 }
 
 void
@@ -154,7 +211,7 @@ log_end(struct log_line *l)
 {
 	if (!wanted(l))
 		return;
-	if (l->cut) {
+	if (l->cut || l->shortened) {
 		memcpy(l->text + l->len, " cut=yes", 8);
 		l->len += 8;
 	}
@@ -175,19 +232,25 @@ log_problem(enum log_level level, const char *event, const char *about, int code
 	log_end(&l);
 }
 
-void
-log_to_fd(void *context, enum log_level level, const char *text, size_t len)
+size_t
+log_head(char head[LOG_HEAD_MAX], enum log_level level)
 {
-	char head[64];
 	struct timespec now;
 	struct tm tm;
-	int n;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	clock_utc(now.tv_sec, &tm);
-	n = snprintf(head, sizeof head, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s ", tm.tm_year + 1900, tm.tm_mon + 1,
+	return (size_t)snprintf(head, LOG_HEAD_MAX, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s ", tm.tm_year + 1900, tm.tm_mon + 1,
 	    tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, words[level]);
-	struct iovec v[] = { { head, (size_t)n }, { (void *)(uintptr_t)text, len }, { (void *)(uintptr_t)"\n", 1 } };
+}
+
+void
+log_to_fd(void *context, enum log_level level, const char *text, size_t len)
+{
+	char head[LOG_HEAD_MAX];
+	size_t n = log_head(head, level);
+	struct iovec v[] = { { head, n }, { (void *)(uintptr_t)text, len }, { (void *)(uintptr_t)"\n", 1 } };
+
 	/* A log that cannot be written must not stop the server. */
 	if (writev((int)(intptr_t)context, v, 3) < 0)
 		return;

@@ -39,7 +39,8 @@ enum log_level {
 struct log_line {
 	enum log_level level;
 	size_t len;
-	bool cut;
+	bool cut;		/* no field follows */
+	bool shortened;		/* a value was, others follow */
 	char text[LOG_LINE_MAX + 1];
 };
 
@@ -49,9 +50,14 @@ typedef void log_sink(void *context, enum log_level level, const char *text, siz
 void log_begin(struct log_line *, enum log_level, const char *event);
 void log_str(struct log_line *, const char *key, const char *value);
 void log_bytes(struct log_line *, const char *key, const void *value, size_t len);
-/* Appends fields that another process formatted with these functions: " key=value key=value", as they are. */
-void log_fields(struct log_line *, const char *text, size_t len);
+/* log_str() with at most max bytes of the escaped value; of a longer one the beginning, and the line says "cut=yes". */
+void log_cut(struct log_line *, const char *key, const char *value, size_t max);
 void log_num(struct log_line *, const char *key, int64_t value);
+/*
+ * Is the text a number as log_num() writes it?  Such a value stands without quotes in a line, a
+ * text that looks like one has them.
+ */
+bool log_is_number(const char *text, size_t len, int64_t *number);
 /* Adds error="text of code" as sp_strerror() gives it. */
 void log_code(struct log_line *, int code);
 void log_end(struct log_line *);
@@ -64,14 +70,19 @@ void log_set_sink(log_sink *, void *context);
 void log_set_level(enum log_level);
 /* Text put after the event of every line, such as role=worker session=4f2a; kept by reference. */
 void log_set_context(const char *text);
+/* Appends " key=value" to such a text of size bytes, escaped as in a line. */
+void log_context_add(char *context, size_t size, const char *key, const char *value);
 /* The word of a level, and back (-1: no such word). */
 const char *log_level_word(enum log_level);
 int log_level_parse(const char *word);
 
+/* What stands in front of a line: "2026-01-31T12:00:00.000Z notice ", in UTC. Returns its length. */
+#define LOG_HEAD_MAX 96
+size_t log_head(char head[LOG_HEAD_MAX], enum log_level);
+
 /*
- * Sinks.  Each writes one line in one write(2), with the UTC time in front.
- * log_to_fd: context is the descriptor (as (void *)(intptr_t)fd), opened for
- * appending; a failed write is dropped, a log must not stop a server.
+ * The sink before another is set: one line in one write(2); context is the
+ * descriptor (as (void *)(intptr_t)fd).  For more see logsink.h.
  */
 log_sink log_to_fd;
 

@@ -1,10 +1,17 @@
+/*
+ * Sinks.  None of them may block or stop the server, and none may lose a line
+ * without a word: what cannot be written is counted, somebody else is told at
+ * once, and the first line that can be written again is preceded by the count.
+ */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -14,13 +21,44 @@
 #include "common/log.h"
 #include "common/logsink.h"
 #include "common/str.h"
+#include "common/trusted.h"
 
 #define LOG_NAME	"sallyport"
 #define FACILITY_FTP	(11 << 3)	/* RFC 3164, 4.1.1 */
+#define ALERT_EVERY_MS	60000
+
+/*
+ * What one log could not take.  Many processes write to the same file: what one of
+ * them has lost another one reports, because the first may be gone by then.
+ */
+struct gap {
+	_Atomic uint64_t lost;		/* since the last line that was written */
+	_Atomic uint64_t total;
+	_Atomic int64_t since;		/* clock_ms() of the first of them */
+	_Atomic int64_t alerted;	/* clock_ms() of the last alert, 0: none */
+	atomic_bool torn;		/* the file ends in the middle of a line */
+};
+
+/* Shared by all writers of a server: see log_share(). */
+struct gaps {
+	struct gap log, transfers;
+};
+
+const char *log_alert_socket = "/dev/log";
+
+static struct gaps own_gaps;
+static struct gaps *gaps = &own_gaps;
 
 static int sink_fd = -1;
 static int transfer_fd = -1;
+static int alert_fd = -1;
 static struct sockaddr_un sink_address;
+static char sink_name[128] = "stderr";
+
+/* Writes a line of that level, whole. 0 or -errno. */
+typedef int line_writer(enum log_level, const char *text, size_t len);
+
+static line_writer *write_line;
 
 static const int priorities[] = {
 #define LEVEL_ROW(name, word, priority) [name] = priority,
@@ -28,207 +66,247 @@ static const int priorities[] = {
 #undef LEVEL_ROW
 };
 
-/* One key=value of a line; the value without its quotes, escapes still in it. */
-struct pair {
-	const char *key, *value;
-	size_t key_len, value_len;
-};
+/* ----------------------------------------------------------------------- whole lines */
 
-/* Takes the next pair off *line; false at the end. */
-static bool
-next_pair(const char **line, const char *end, struct pair *p)
+/* Writes what is left of v behind the first n bytes. */
+static int
+write_rest(int fd, struct iovec *v, int count, size_t n)
 {
-	const char *s = *line;
+	while (count > 0) {
+		ssize_t more;
 
-	while (s < end && *s == ' ')
-		s++;
-	p->key = s;
-	while (s < end && *s != '=' && *s != ' ')
-		s++;
-	p->key_len = (size_t)(s - p->key);
-	if (s == end || *s != '=' || p->key_len == 0)
-		return false;
-	s++;
-	if (s < end && *s == '"') {
-		p->value = ++s;
-		while (s < end && *s != '"')
-			s += *s == '\\' && s + 1 < end ? 2 : 1;
-		p->value_len = (size_t)(s - p->value);
-		s += s < end;
-	} else {
-		p->value = s;
-		while (s < end && *s != ' ')
-			s++;
-		p->value_len = (size_t)(s - p->value);
+		for (; count > 0 && n >= v->iov_len; v++, count--)
+			n -= v->iov_len;
+		if (count == 0)
+			break;
+		v->iov_base = (char *)v->iov_base + n;
+		v->iov_len -= n;
+		more = writev(fd, v, count);
+		if (more <= 0)
+			return more < 0 ? -errno : -ENOSPC;
+		n = (size_t)more;
 	}
-	*line = s;
-	return true;
+	return 0;
 }
 
-/* A text being built: what does not fit as a whole is taken back to mark. */
-struct text {
-	char *out;
-	size_t size, len;
-	bool full;
-};
-
-static void
-put(struct text *t, const char *s, size_t n)
+/*
+ * Writes the pieces of a line.  When only some of it fits, the rest is tried once
+ * more; a line that stays torn is ended by whoever writes next.  It is not cut off
+ * again: that would take a call by which a process that was taken over could
+ * empty the log.
+ */
+static int
+put_line(struct gap *gap, int fd, struct iovec *v, int count)
 {
-	if (t->full || n > t->size - t->len) {
-		t->full = true;
+	struct iovec all[5] = { { (void *)(uintptr_t)"\n", 1 } };
+	bool torn = atomic_exchange(&gap->torn, false);
+	ssize_t n;
+	int r;
+
+	memcpy(all + 1, v, (size_t)count * sizeof *v);
+	do
+		n = writev(fd, torn ? all : all + 1, torn ? count + 1 : count);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0) {
+		atomic_store(&gap->torn, torn);
+		return n < 0 ? -errno : -ENOSPC;
+	}
+	r = write_rest(fd, torn ? all : all + 1, torn ? count + 1 : count, (size_t)n);
+	if (r != 0)
+		atomic_store(&gap->torn, true);
+	return r;
+}
+
+/* ------------------------------------------------------------------------------ gaps */
+
+/* Tells somebody else, at most once a minute: the system log, or whoever reads stderr. */
+static void
+alert(struct gap *gap, const char *where, int error)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	int64_t now = clock_ms(), last = atomic_load(&gap->alerted);
+	char text[512];
+	struct iovec v = { text, 0 };
+	struct msghdr h = { .msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &v, .msg_iovlen = 1 };
+	int n;
+
+	if ((last != 0 && now - last < ALERT_EVERY_MS) || !atomic_compare_exchange_strong(&gap->alerted, &last, now))
 		return;
-	}
-	memcpy(t->out + t->len, s, n);
-	t->len += n;
-}
-
-/* The escapes of a log line are those of JSON, but for \xHH. */
-static void
-put_json_value(struct text *t, const char *s, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (s[i] != '\\' || i + 1 == n) {
-			put(t, s + i, 1);
-		} else if (s[i + 1] == 'x') {
-			put(t, "\\u00", 4);
-			i++;
-		} else {
-			put(t, s + i, 2);
-			i++;
-		}
-	}
-}
-
-size_t
-log_line_to_json(char *out, size_t size, const char *line, size_t len)
-{
-	struct text t = { .out = out, .size = size - 1 };
-	const char *end = line + len;
-	struct pair p;
-
-	put(&t, "{", 1);
-	while (next_pair(&line, end, &p)) {
-		size_t mark = t.len;
-
-		put(&t, t.len > 1 ? ",\"" : "\"", t.len > 1 ? 2 : 1);
-		put(&t, p.key, p.key_len);
-		put(&t, "\":\"", 3);
-		put_json_value(&t, p.value, p.value_len);
-		put(&t, "\"}", 2);		/* the brace proves that it still fits */
-		t.len = t.full ? mark : t.len - 1;
-		t.full = false;
-	}
-	out[t.len] = '}';
-	return t.len + 1;
+	n = snprintf(text, sizeof text, "<%d>" LOG_NAME "[%ld]: event=log-unwritable log=\"%s\" errno=%d error=\"%s\"\n",
+	    FACILITY_FTP | priorities[LOG_LEVEL_ERROR], (long)getpid(), where, -error, strerror(-error));
+	if (n < 0 || (size_t)n >= sizeof text)
+		return;
+	(void)str_copy(to.sun_path, sizeof to.sun_path, log_alert_socket);
+	v.iov_len = (size_t)n - 1;
+	if (alert_fd >= 0 && sendmsg(alert_fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+		return;
+	if (write(STDERR_FILENO, strchr(text, 'e'), strlen(strchr(text, 'e'))) < 0)
+		return;
 }
 
 static void
-put_journal_key(struct text *t, const struct pair *p)
+lose(struct gap *gap, const char *where, int error)
 {
-	for (size_t i = 0; i < p->key_len; i++) {
-		char c = p->key[i];
+	int64_t none = 0;
 
-		c = c >= 'a' && c <= 'z' ? (char)(c - 32) : (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ? c : '_';
-		put(t, &c, 1);
-	}
+	(void)atomic_compare_exchange_strong(&gap->since, &none, clock_ms());
+	atomic_fetch_add(&gap->lost, 1);
+	atomic_fetch_add(&gap->total, 1);
+	alert(gap, where, error);
 }
 
-size_t
-log_line_to_journal(char *out, size_t size, int priority, const char *line, size_t len)
+/* Says how many lines are missing, if any are. 0, or -errno while that cannot be written either. */
+static int
+report_gap(void)
 {
-	char head[] = "PRIORITY=0\nSYSLOG_FACILITY=11\nSYSLOG_IDENTIFIER=" LOG_NAME "\nMESSAGE=";
-	struct text t = { .out = out, .size = size };
-	const char *end = line + len;
-	struct pair p;
+	struct gap *gap = &gaps->log;
+	uint64_t lost = atomic_load(&gap->lost) == 0 ? 0 : atomic_exchange(&gap->lost, 0);
+	int64_t since = atomic_load(&gap->since);
+	char text[160];
+	int n, r;
 
-	head[9] = (char)('0' + priority);
-	put(&t, head, sizeof head - 1);
-	put(&t, line, len);
-	put(&t, "\n", 1);
-	while (next_pair(&line, end, &p)) {
-		size_t mark = t.len;
-
-		put(&t, "SALLYPORT_", 10);
-		put_journal_key(&t, &p);
-		put(&t, "=", 1);
-		for (size_t i = 0; i < p.value_len; i++) {
-			if (p.value[i] == '\\' && i + 1 < p.value_len && p.value[i + 1] != 'x')
-				i++;
-			put(&t, p.value + i, 1);
-		}
-		put(&t, "\n", 1);
-		if (t.full)
-			t.len = mark;
-		t.full = false;
+	if (lost == 0)
+		return 0;
+	n = snprintf(text, sizeof text, "event=log-gap lost=%llu milliseconds=%lld", (unsigned long long)lost,
+	    (long long)(since == 0 ? 0 : clock_ms() - since));
+	r = write_line(LOG_LEVEL_ERROR, text, (size_t)n);
+	if (r != 0) {
+		atomic_fetch_add(&gap->lost, lost);
+		return r;
 	}
-	return t.len;
+	atomic_store(&gap->since, 0);
+	atomic_store(&gap->alerted, 0);
+	return 0;
 }
+
+static void
+log_to_sink(void *context, enum log_level level, const char *text, size_t len)
+{
+	int r = report_gap();
+
+	(void)context;
+	if (r == 0)
+		r = write_line(level, text, len);
+	if (r != 0)
+		lose(&gaps->log, sink_name, r);
+}
+
+bool
+log_is_whole(void)
+{
+	return write_line == NULL || report_gap() == 0;
+}
+
+uint64_t
+log_lost(void)
+{
+	return atomic_load(&gaps->log.total) + atomic_load(&gaps->transfers.total);
+}
+
+int
+log_share(void)
+{
+	int fd = memfd_create("log-gaps", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, sizeof *gaps) < 0 || log_shared(fd) != 0) {
+		if (fd >= 0)
+			close(fd);
+		return -errno;
+	}
+	return fd;
+}
+
+int
+log_shared(int fd)
+{
+	void *p = mmap(NULL, sizeof *gaps, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	gaps = p;
+	return 0;
+}
+
+/* ----------------------------------------------------------------------------- sinks */
 
 /* A datagram to a socket that is looked up each time, so that a log daemon may be started again. */
-static void
+static int
 send_datagram(struct iovec *v, size_t count)
 {
 	struct msghdr h = { .msg_name = &sink_address, .msg_namelen = sizeof sink_address, .msg_iov = v, .msg_iovlen = count };
 
-	/* A log that cannot be written must not stop the server. */
-	if (sendmsg(sink_fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-		return;
+	return sendmsg(sink_fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
 /* RFC 3164 without a time: every daemon puts in its own. */
-static void
-log_to_syslog(void *context, enum log_level level, const char *text, size_t len)
+static int
+to_syslog(enum log_level level, const char *text, size_t len)
 {
 	char head[64];
 	int n = snprintf(head, sizeof head, "<%d>" LOG_NAME "[%ld]: ", FACILITY_FTP | priorities[level], (long)getpid());
 	struct iovec v[] = { { head, (size_t)n }, { (void *)(uintptr_t)text, len } };
 
-	(void)context;
-	send_datagram(v, 2);
+	return send_datagram(v, 2);
 }
 
-static void
-log_to_journal(void *context, enum log_level level, const char *text, size_t len)
+static int
+to_journal(enum log_level level, const char *text, size_t len)
 {
 	char fields[3 * LOG_LINE_MAX];
 	struct iovec v = { fields, log_line_to_journal(fields, sizeof fields, priorities[level], text, len) };
 
-	(void)context;
-	send_datagram(&v, 1);
+	return send_datagram(&v, 1);
 }
 
-static void
-log_to_json(void *context, enum log_level level, const char *text, size_t len)
+static int stream_fd = STDERR_FILENO;
+
+static int
+to_text(enum log_level level, const char *text, size_t len)
 {
-	char object[2 * LOG_LINE_MAX], head[96];
-	struct timespec now;
-	struct tm tm;
+	char head[LOG_HEAD_MAX];
+	size_t n = log_head(head, level);
+	struct iovec v[] = { { head, n }, { (void *)(uintptr_t)text, len }, { (void *)(uintptr_t)"\n", 1 } };
+
+	return put_line(&gaps->log, stream_fd, v, 3);
+}
+
+static int
+to_json(enum log_level level, const char *text, size_t len)
+{
+	char object[3 * LOG_LINE_MAX], head[LOG_HEAD_MAX + 32], stamp[LOG_HEAD_MAX];
 	int n;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	clock_utc(now.tv_sec, &tm);
-	n = snprintf(head, sizeof head, "{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ\",\"level\":\"%s\",", tm.tm_year + 1900,
-	    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, log_level_word(level));
+	(void)log_head(stamp, level);
+	n = snprintf(head, sizeof head, "{\"time\":\"%.24s\",\"level\":\"%s\",", stamp, log_level_word(level));
 	len = log_line_to_json(object, sizeof object - 1, text, len);
 	object[len++] = '\n';
 	struct iovec v[] = { { head, (size_t)n }, { object + 1, len - 1 } };
-	if (writev((int)(intptr_t)context, v, 2) < 0)
-		return;
+	return put_line(&gaps->log, stream_fd, v, 2);
 }
 
 /* Makes fd the sink and closes the one before, if it was ours. */
 static void
-use_sink(log_sink *sink, int fd, int own_fd)
+use_sink(line_writer *writer, const char *where, int fd, int own_fd)
 {
 	if (sink_fd >= 0)
 		close(sink_fd);
 	sink_fd = own_fd;
-	log_set_sink(sink, (void *)(intptr_t)fd);
+	stream_fd = fd;
+	write_line = writer;
+	(void)str_copy(sink_name, sizeof sink_name, where);
+	log_set_sink(log_to_sink, NULL);
+}
+
+/* The way to the system log, while there is one, for when our own log fails; opened before the sandbox closes. */
+static void
+open_alert(void)
+{
+	if (alert_fd < 0)
+		alert_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 }
 
 static int
-open_socket(const char *path, log_sink *sink)
+open_socket(const char *where, const char *path, line_writer *writer)
 {
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
@@ -236,54 +314,53 @@ open_socket(const char *path, log_sink *sink)
 		return -errno;
 	sink_address = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	(void)str_copy(sink_address.sun_path, sizeof sink_address.sun_path, path);
-	use_sink(sink, fd, fd);
+	use_sink(writer, where, fd, fd);
 	return 0;
 }
 
 static int
 open_file(const char *path)
 {
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
-
-	return fd < 0 ? -errno : fd;
+	return fd_open_trusted(path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY, 0640);
 }
 
 static int
-open_sink(const char *where, log_sink *write_line)
+open_sink(const char *where, line_writer *writer)
 {
 	static const struct { const char *word; int fd; } streams[] = {
 		{ "stdout", STDOUT_FILENO }, { "stderr", STDERR_FILENO }
 	};
 	int fd;
 
+	open_alert();
 	for (size_t i = 0; i < sizeof streams / sizeof *streams; i++)
 		if (strcmp(where, streams[i].word) == 0) {
-			use_sink(write_line, streams[i].fd, -1);
+			use_sink(writer, where, streams[i].fd, -1);
 			return 0;
 		}
 	if (strcmp(where, "syslog") == 0)
-		return open_socket("/dev/log", log_to_syslog);
+		return open_socket(where, "/dev/log", to_syslog);
 	if (strcmp(where, "journal") == 0)
-		return open_socket("/run/systemd/journal/socket", log_to_journal);
+		return open_socket(where, "/run/systemd/journal/socket", to_journal);
 	if (where[0] != '/')
 		return -EINVAL;
 	fd = open_file(where);
 	if (fd < 0)
 		return fd;
-	use_sink(write_line, fd, fd);
+	use_sink(writer, where, fd, fd);
 	return 0;
 }
 
 int
 log_open(const char *where)
 {
-	return open_sink(where, log_to_fd);
+	return open_sink(where, to_text);
 }
 
 int
 log_open_json(const char *where)
 {
-	return open_sink(where, log_to_json);
+	return open_sink(where, to_json);
 }
 
 int
@@ -311,10 +388,33 @@ xferlog_fd(void)
 	return transfer_fd;
 }
 
+/* The gap of the transfer log is told in the log: statistics know no such line. */
+static void
+report_transfer_gap(void)
+{
+	uint64_t lost = atomic_load(&gaps->transfers.lost) == 0 ? 0 : atomic_exchange(&gaps->transfers.lost, 0);
+	struct log_line l;
+
+	if (lost == 0)
+		return;
+	atomic_store(&gaps->transfers.alerted, 0);
+	log_begin(&l, LOG_LEVEL_ERROR, "xferlog-gap");
+	log_num(&l, "lost", (int64_t)lost);
+	log_end(&l);
+}
+
 int
 xferlog_write(const char *line, size_t len)
 {
+	struct iovec v = { (void *)(uintptr_t)line, len };
+	int r;
+
 	if (transfer_fd < 0)
 		return 0;
-	return write(transfer_fd, line, len) < 0 ? -errno : 0;
+	r = put_line(&gaps->transfers, transfer_fd, &v, 1);
+	if (r != 0)
+		lose(&gaps->transfers, "xferlog", r);
+	else
+		report_transfer_gap();
+	return r;
 }

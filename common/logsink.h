@@ -5,18 +5,23 @@
  * and running sessions end in the old ones.
  *
  * Writing needs no allocation and no lock, so that it may happen in a signal
- * handler, and never blocks for the system log: a line that cannot be
- * written is dropped.
+ * handler, and never blocks for the system log.  A line that cannot be written,
+ * or only in part, is counted as lost: the next one that can begins on a line of its own,
+ * behind "event=log-gap lost=N".  Meanwhile the system log, or stderr where there
+ * is none, gets "event=log-unwritable" once a minute.
  */
 #ifndef COMMON_LOGSINK_H
 #define COMMON_LOGSINK_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * Sends all further lines to where: "stderr", "stdout", "syslog" (facility ftp),
  * "journal" (each key of a line becomes a field), or the absolute path of a
- * file, which is made with mode 0640 and appended to.  0; -EINVAL for another
+ * file, which is made with mode 0640 and appended to; links to it are followed where they
+ * are root's (fd_open_trusted()).  0; -EINVAL for another
  * word; -errno when it cannot be opened: then lines go on as before.
  */
 int log_open(const char *where);
@@ -26,6 +31,24 @@ int log_open_json(const char *where);
 
 /* The descriptor that log_open() opened and keeps, -1: none. Sandboxes leave it open. */
 int log_fd(void);
+
+/*
+ * Has every line been written so far?  While some are lost this tries to write how many; true
+ * when it succeeds.  For those who must not go on without records.
+ */
+bool log_is_whole(void);
+/* Lines that could not be written, of the log and of the transfer log, since the server was started. */
+uint64_t log_lost(void);
+
+/*
+ * Lets processes count together what they lose: a memory file for the others' log_shared(), or
+ * -errno.  It holds numbers only; without it each counts for itself.
+ */
+int log_share(void);
+int log_shared(int fd);
+
+/* Where alerts go: /dev/log, but in tests. */
+extern const char *log_alert_socket;
 
 /* Opens the transfer log; NULL: none is kept. 0 or -errno. */
 int xferlog_open(const char *path);

@@ -48,45 +48,50 @@ str_number(char *dst, uint64_t number, unsigned base)
 	return n;
 }
 
-/* Length of the valid UTF-8 sequence of two or more bytes at p, or 0 (RFC 3629, section 4). */
-static size_t
-utf8_sequence(const unsigned char *p, size_t left)
+size_t
+str_utf8(const char *s, size_t left, uint32_t *code)
 {
-	size_t n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-	uint32_t c = p[0] & (0xffu >> (n + 1));
+	const unsigned char *p = (const unsigned char *)s;
+	size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+	uint32_t c = n == 1 ? p[0] : p[0] & (0xffu >> (n + 1));
 
-	if (p[0] < 0xc2 || p[0] > 0xf4 || n > left)
+	if ((n > 1 && (p[0] < 0xc2 || p[0] > 0xf4)) || n > left)
 		return 0;
 	for (size_t i = 1; i < n; i++) {
 		if ((p[i] & 0xc0) != 0x80)
 			return 0;
 		c = c << 6 | (p[i] & 0x3f);
 	}
-	/* Ends of lines to some readers, and what turns the direction of writing: a name could look like another. */
-	if (c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069))
+	/* Overlong forms, surrogates, and anything above U+10FFFF. */
+	if ((n == 3 && c < 0x800) || (n == 4 && c < 0x10000) || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff)
 		return 0;
-	/* Overlong forms, surrogates, C1 controls and anything above U+10FFFF. */
-	if (c < (n == 4 ? 0x10000u : n == 3 ? 0x800u : 0xa0u) || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff)
-		return 0;
+	*code = c;
 	return n;
 }
 
+bool
+str_hidden(uint32_t c)
+{
+	/* Controls; ends of lines to some readers, and what turns the direction of writing: a name could look like another. */
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+	    (c >= 0x2066 && c <= 0x2069);
+}
+
 size_t
-str_escape(char *dst, size_t size, const char *src, size_t n)
+str_escape_some(char *dst, size_t size, const char *src, size_t n, size_t *taken)
 {
 	static const char hex[] = "0123456789abcdef";
 	const unsigned char *p = (const unsigned char *)src;
-	size_t out = 0;
+	size_t out = 0, i;
 
-	for (size_t i = 0; i < n;) {
+	for (i = 0; i < n;) {
 		char piece[4];
 		size_t len, used = 1;
+		uint32_t code;
 
 		if (p[i] == '\\' || p[i] == '"') {
 			piece[0] = '\\', piece[1] = (char)p[i], len = 2;
-		} else if (p[i] >= 0x20 && p[i] < 0x7f) {
-			piece[0] = (char)p[i], len = 1;
-		} else if (p[i] >= 0x80 && (used = utf8_sequence(p + i, n - i)) > 0) {
+		} else if ((used = str_utf8(src + i, n - i, &code)) > 0 && !str_hidden(code)) {
 			memcpy(piece, p + i, len = used);
 		} else {
 			piece[0] = '\\', piece[1] = 'x', used = 1, len = 4;
@@ -99,7 +104,16 @@ str_escape(char *dst, size_t size, const char *src, size_t n)
 	}
 	if (size > 0)
 		dst[out] = '\0';
+	*taken = i;
 	return out;
+}
+
+size_t
+str_escape(char *dst, size_t size, const char *src, size_t n)
+{
+	size_t taken;
+
+	return str_escape_some(dst, size, src, n, &taken);
 }
 
 bool

@@ -103,7 +103,7 @@ enum profile_flag {
 	PROFILE_BIND_LOW	= 1 << 4,	/* the monitor will carry out BIND_LOW */
 	PROFILE_ADMIN		= 1 << 5,	/* the monitor will carry out ADMIN for other accounts */
 	PROFILE_OWN_PASSWORD	= 1 << 6,	/* the monitor will carry out ADMIN_OWN_PASSWORD */
-	PROFILE_RECORDS		= 1 << 7	/* an xferlog is written: send TRANSFER_RECORD */
+	PROFILE_RECORDS		= 1 << 7	/* send TRANSFER_RECORD */
 };
 
 /* Flags of LOGIN_OK. */
@@ -113,6 +113,28 @@ enum login_flag {
 	LOGIN_DENY_553		= 1 << 2,
 	LOGIN_NO_ACTIVE		= 1 << 3,	/* settings active_mode and passive_mode */
 	LOGIN_NO_PASSIVE	= 1 << 4
+};
+
+/* FINISH_HOW(name, word in the log): how a transfer ended, in FINISH and TRANSFER_RECORD. */
+#define FINISH_HOWS(FINISH_HOW)						\
+	FINISH_HOW(FINISH_OK,		"ok")				\
+	FINISH_HOW(FINISH_ABORTED,	"aborted-by-client")		\
+	FINISH_HOW(FINISH_STOPPED,	"session-ended")		\
+	FINISH_HOW(FINISH_UNCONNECTED,	"no-data-connection")		\
+	FINISH_HOW(FINISH_INSECURE,	"tls-failed")			\
+	FINISH_HOW(FINISH_BROKEN,	"connection-broken")		\
+	FINISH_HOW(FINISH_CUT,		"tls-not-closed")		\
+	FINISH_HOW(FINISH_STALLED,	"stalled")			\
+	FINISH_HOW(FINISH_UNREADABLE,	"unreadable")			\
+	FINISH_HOW(FINISH_UNWRITABLE,	"unwritable")			\
+	FINISH_HOW(FINISH_NO_ROOM,	"limit-reached")		\
+	FINISH_HOW(FINISH_NOT_KEPT,	"not-kept")	/* the agent could not give it its name */
+
+enum finish_how {
+#define FINISH_HOW(name, word) name,
+	FINISH_HOWS(FINISH_HOW)
+#undef FINISH_HOW
+	FINISH_HOW_COUNT
 };
 
 /* Of TRANSFER_RECORD. */

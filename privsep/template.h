@@ -17,6 +17,7 @@
 #define TEMPLATE_TLS_FD		5	/* the worker's only, when TLS is on: privsep/tlsfiles.h, sealed */
 #define TEMPLATE_AGENT_FD	5	/* the monitor's: the filters of an agent that it may have to start, sealed */
 #define TEMPLATE_FILTERS_FD	6	/* sandbox_seal() of its role */
+#define TEMPLATE_LOG_FD		7	/* the monitor's: log_share() of the listener */
 
 struct conf;
 

@@ -63,6 +63,14 @@ struct transfer {
 
 struct listing;
 
+/* A decision that waits for the outcome of what it allowed, for the audit log. */
+struct decision {
+	enum authz_op op;
+	bool allow, by_object;		/* by_object: it is about the place (else about the session) */
+	bool source;			/* about the source of a rename */
+	char reason[512];		/* "": the decision itself is not to be recorded, only a failure */
+};
+
 /*
  * What is small and always used stands in front, together: an idle session is
  * paid for by the pages it has touched.
@@ -109,6 +117,8 @@ struct agent {
 	/* From here on nothing outlives a request, but for the source of a rename. */
 	char rename_from[ROOT_PATH_MAX + 1];
 	struct place place, source;	/* of the request; the source of a rename */
+	struct decision decisions[2];	/* what the gate decided about them and has not recorded yet */
+	unsigned decided;
 	struct msg in;
 	struct msg reply;		/* of the monitor */
 	union {

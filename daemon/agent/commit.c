@@ -212,15 +212,24 @@ charge(struct agent *a, uint64_t size)
 	return r;
 }
 
+/*
+ * Tells the monitor of a transfer that has ended, each one and before the worker
+ * hears of it: as the worker says (f), but for what only we know: code, and of an
+ * upload the bytes.
+ */
 static void
-record(struct agent *a, uint64_t bytes, bool complete, bool ascii)
+record(struct agent *a, uint8_t direction, const struct msg_finish *f, uint64_t bytes, int code)
 {
 	struct msg_transfer_record *m = &a->out.record;
 	struct transfer *t = &a->transfer;
 
-	m->direction = t->kind == TRANSFER_WRITE;
-	m->complete = complete;
-	m->ascii = ascii;
+	if ((a->flags & PROFILE_RECORDS) == 0)
+		return;
+	m->direction = direction;
+	m->complete = f->complete != 0 && code == 0;
+	m->ascii = f->ascii;
+	m->how = m->complete ? FINISH_OK : f->complete == 0 ? f->how : code == SP_EDENIED ? FINISH_NO_ROOM : FINISH_NOT_KEPT;
+	m->error = code == SP_EDENIED ? (uint32_t)a->refusal_error : code < 0 && code > SP_EBASE ? (uint32_t)-code : 0;
 	m->bytes = bytes;
 	m->milliseconds = (uint64_t)(clock_ms() - t->began);
 	(void)str_copy(m->path, sizeof m->path, t->path);
@@ -262,9 +271,9 @@ seal_written(const struct transfer *t)
 	(void)fcntl(t->fd, F_SETFL, O_APPEND | O_NONBLOCK);
 }
 
-/* 0, or why the upload is not what the client thinks it is. */
+/* 0, or why the upload is not what the client thinks it is; *arrived: the bytes that were received. */
 static int
-end_upload(struct agent *a, bool complete, bool ascii)
+settle_upload(struct agent *a, bool complete, uint64_t *arrived)
 {
 	struct transfer *t = &a->transfer;
 	struct stat st;
@@ -276,7 +285,7 @@ end_upload(struct agent *a, bool complete, bool ascii)
 	if (at < 0 || fstat(t->fd, &st) < 0)
 		return transfer_give_up(a, -errno);
 	size = (uint64_t)st.st_size;
-	received = (uint64_t)at > t->offset ? (uint64_t)at - t->offset : 0;
+	*arrived = received = (uint64_t)at > t->offset ? (uint64_t)at - t->offset : 0;
 	r = cut_tail(a, (uint64_t)at, complete, &size);
 	if (r == 0 && size > t->limit)
 		r = refuse_excess(a, size);
@@ -284,8 +293,6 @@ end_upload(struct agent *a, bool complete, bool ascii)
 		r = commit(a, complete, size);
 	else if (r == 0 && t->commit == COMMIT_NONE && !t->existed)
 		return transfer_give_up(a, 0);
-	if ((a->flags & PROFILE_RECORDS) != 0)
-		record(a, received, complete && r == 0, ascii);
 	if (r == 0)
 		ratio_add(&a->uploaded, received);
 	if (complete && r == 0)
@@ -294,6 +301,24 @@ end_upload(struct agent *a, bool complete, bool ascii)
 		(void)unlinkat(t->dir_fd, t->temp, 0);
 	transfer_forget(a);
 	return r;
+}
+
+static int
+end_upload(struct agent *a, const struct msg_finish *f)
+{
+	uint64_t arrived = 0;
+	int r = settle_upload(a, f->complete != 0, &arrived);
+
+	record(a, TRANSFER_IN, f, arrived, r);
+	return r;
+}
+
+static void
+end_download(struct agent *a, const struct msg_finish *f)
+{
+	record(a, TRANSFER_OUT, f, f->bytes, 0);
+	ratio_add(&a->downloaded, f->bytes);
+	transfer_forget(a);
 }
 
 void
@@ -311,17 +336,18 @@ int
 handle_finish(struct agent *a, const struct msg *m)
 {
 	if (a->transfer.kind == TRANSFER_WRITE)
-		return end_upload(a, m->finish.complete != 0, m->finish.ascii != 0);
-	if ((a->flags & PROFILE_RECORDS) != 0)
-		record(a, m->finish.bytes, m->finish.complete != 0, m->finish.ascii != 0);
-	ratio_add(&a->downloaded, m->finish.bytes);
-	transfer_forget(a);
+		return end_upload(a, &m->finish);
+	end_download(a, &m->finish);
 	return ANSWERED;
 }
 
 void
 transfer_abandon(struct agent *a)
 {
+	static const struct msg_finish stopped = { .how = FINISH_STOPPED };
+
 	if (a->transfer.kind == TRANSFER_WRITE)
-		(void)end_upload(a, false, false);
+		(void)end_upload(a, &stopped);
+	else if (a->transfer.kind == TRANSFER_READ)
+		end_download(a, &stopped);
 }

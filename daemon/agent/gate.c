@@ -4,7 +4,6 @@
 
 #include "common/err.h"
 #include "common/log.h"
-#include "common/str.h"
 #include "daemon/agent/gate.h"
 
 #define UNDECIDED (-1)
@@ -20,6 +19,17 @@ static const int operations[MSG_COUNT] = {
 #define MSG(NAME, name, channel, from, states, fds, gate, fields, doc) [MSG_##NAME] = gate,
 #include "privsep/messages.def"
 #include "privsep/messages_undef.h"
+};
+
+/* How much of a name stands in a record, escaped: whatever a client calls a file, verdict, rule and result have their room. */
+#define PATH_SHOWN 500
+#define TEXT_SHOWN 512
+
+/* For the log, where a refusal has no text of its own. */
+static const char *const fail_words[] = {
+	[FAIL_POLICY] = "denied by policy", [FAIL_SYSTEM] = "refused by the system", [FAIL_PATH] = "not a usable path",
+	[FAIL_KIND] = "not of the kind that is needed", [FAIL_QUOTA] = "beyond a limit", [FAIL_BUSY] = "no resource left",
+	[FAIL_PEER] = "not the address of the client", [FAIL_ARGUMENT] = "not possible here", [FAIL_KEEPER] = "not signed"
 };
 
 #define BIT(name) (1ull << AUTHZ_OP_##name)
@@ -63,45 +73,110 @@ is_audited(const struct agent *a, enum authz_op op)
 	return !a->verdict.allow || !(silent[a->set->audit] >> op & 1);
 }
 
-/* "access op=DELE path=/x kind=file verdict=deny rule=..."; sallyctl replay reads it. */
+/* ------------------------------------------------------------------ the audit log */
+
+/* Clients look for names that are not there all day long: for those who only look that is an answer, not a failure. */
+static bool
+is_answer(enum authz_op op, int outcome)
+{
+	return (LOOKS >> op & 1) && (outcome == -ENOENT || outcome == -ENOTDIR);
+}
+
+/* What came of a request that the policy allowed: result=ok, or result=failed and why. */
 static void
-audit(struct agent *a, enum authz_op op, const struct place *p, const char *reason)
+add_result(const struct agent *a, struct log_line *l, int outcome)
+{
+	int error = outcome == SP_EDENIED ? a->refusal_error : outcome < 0 && outcome > SP_EBASE ? -outcome : 0;
+
+	log_str(l, "result", outcome >= 0 ? "ok" : outcome == SP_EDENIED ? "refused" : "failed");
+	if (error != 0)
+		log_num(l, "errno", error);
+	if (outcome == SP_EDENIED && a->refusal_text[0] != '\0')
+		log_cut(l, "error", a->refusal_text, TEXT_SHOWN / 2);
+	else if (outcome < 0)
+		log_str(l, "error", error != 0 ? strerror(error) : outcome == SP_EDENIED ? fail_words[a->refusal] : sp_strerror(outcome));
+}
+
+static void
+add_place(struct log_line *l, const struct place *p)
 {
 	static const char *const kinds[AUTHZ_KINDS] = { "missing", "file", "folder" };
-	bool allow = a->verdict.allow;
+
+	log_cut(l, "path", p->typed, PATH_SHOWN);
+	if (root_by_link(p))
+		log_cut(l, "resolved", p->path, PATH_SHOWN);
+	log_str(l, "kind", kinds[gate_kind(p)]);
+}
+
+/* "access op=DELE path=/x kind=file verdict=allow rule=... result=ok"; sallyctl replay reads it. */
+static void
+record(const struct agent *a, const struct decision *d, int outcome)
+{
+	bool failed = !d->allow || outcome < 0;
 	struct log_line l;
 
-	log_begin(&l, allow ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE, "access");
-	log_str(&l, "op", authz_op_name(op));
-	if (p != NULL) {
-		log_str(&l, "path", p->typed);
-		if (root_by_link(p))
-			log_str(&l, "resolved", p->path);
-		log_str(&l, "kind", kinds[gate_kind(p)]);
-	}
-	log_str(&l, "verdict", allow ? "allow" : "deny");
-	log_str(&l, "rule", reason);
+	if (d->reason[0] == '\0' && (!failed || is_answer(d->op, outcome)))
+		return;
+	log_begin(&l, failed ? LOG_LEVEL_NOTICE : LOG_LEVEL_INFO, "access");
+	log_str(&l, "op", authz_op_name(d->op));
+	if (d->by_object)
+		add_place(&l, d->source ? &a->source : &a->place);
+	log_str(&l, "verdict", d->allow ? "allow" : "deny");
+	if (d->reason[0] != '\0')
+		log_cut(&l, "rule", d->reason, TEXT_SHOWN);
+	if (d->allow)
+		add_result(a, &l, outcome);
 	log_end(&l);
 }
+
+void
+gate_settle(struct agent *a, int outcome)
+{
+	/* Of a rename whose target is denied the source was not used. */
+	for (unsigned i = 0; i < a->decided; i++)
+		record(a, &a->decisions[i], outcome);
+	a->decided = 0;
+}
+
+void
+gate_undecided(struct agent *a, const struct msg *m, const char *path, int outcome)
+{
+	int op = operations[m->type];
+	struct log_line l;
+
+	if (op == UNDECIDED || is_answer((enum authz_op)op, outcome))
+		return;
+	log_begin(&l, LOG_LEVEL_NOTICE, "access");
+	log_str(&l, "op", authz_op_name((enum authz_op)op));
+	if (path != NULL)
+		log_cut(&l, "typed", path, PATH_SHOWN);
+	add_result(a, &l, outcome);
+	log_end(&l);
+}
+
+/* ------------------------------------------------------------------------ deciding */
 
 static int __attribute__((nonnull(1)))
 decide(struct agent *a, enum authz_op op, const struct place *p)
 {
-	char reason[sizeof a->refusal_text] = "";
+	struct decision *d = &a->decisions[a->decided++];
 	struct authz_object o;
-	bool allow;
 
 	if (p != NULL)
 		o = gate_object(a, p);
 	tree_at(&a->tree, p, NULL);
-	allow = authz_decide(a->policy, op, p == NULL ? NULL : &o, &a->verdict);
-	if (a->tree.changed)
+	d->op = op;
+	d->by_object = p != NULL;
+	d->source = p == &a->source;
+	d->allow = authz_decide(a->policy, op, p == NULL ? NULL : &o, &a->verdict);
+	if (a->tree.changed) {
+		a->decided--;
 		return AGAIN;
-	if (is_audited(a, op)) {
-		authz_reason(a->policy, p == NULL ? NULL : &o, &a->verdict, reason, sizeof reason);
-		audit(a, op, p, reason);
 	}
-	return allow ? 0 : agent_refuse(a, FAIL_POLICY, a->set->explain_denials ? reason : NULL);
+	d->reason[0] = '\0';
+	if (is_audited(a, op))
+		authz_reason(a->policy, p == NULL ? NULL : &o, &a->verdict, d->reason, sizeof d->reason);
+	return d->allow ? 0 : agent_refuse(a, FAIL_POLICY, a->set->explain_denials ? d->reason : NULL);
 }
 
 /* What was asked about an object holds for that object only. */
@@ -116,6 +191,7 @@ gate_pass(struct agent *a, const struct msg *m)
 {
 	int op = operations[m->type], r;
 
+	a->decided = 0;
 	if (op == UNDECIDED)
 		return 0;
 	if (authz_op_session((enum authz_op)op))

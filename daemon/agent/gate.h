@@ -14,11 +14,22 @@
 int gate_operation(enum msg_type);
 
 /*
- * Decides the request on agent->place (and on agent->source for RENAME_TO),
- * records the decision in the audit log.  0: it may; SP_EDENIED: refused, the
- * refusal is ready to be sent.
+ * Decides the request on agent->place (and on agent->source for RENAME_TO).
+ * 0: it may; SP_EDENIED: refused, the refusal is ready to be sent.  The
+ * decision is recorded by gate_settle().
  */
 int gate_pass(struct agent *, const struct msg *);
+
+/*
+ * Writes what gate_pass() decided into the audit log, with what came of it:
+ * outcome as a handler returns it.  Called before the worker gets its answer,
+ * so that nobody is told of a deed that is not on record, and while the places
+ * are still there.  Nothing when it was called already.
+ */
+void gate_settle(struct agent *, int outcome);
+
+/* Records a request whose path was refused before there was anything to decide. path: as the client typed it. */
+void gate_undecided(struct agent *, const struct msg *, const char *path, int outcome);
 
 /* What the policy grants on the object at another place, which a listing comes by. */
 uint32_t gate_rights(struct agent *, const struct place *);

@@ -72,7 +72,10 @@ agent_refuse(struct agent *a, enum fail_reason reason, const char *text)
 int
 agent_answer(struct agent *a, enum msg_type type, const void *body, const int *fds, unsigned count)
 {
-	int r = count > 0 && !chan_is_read(&a->files) ? SP_EUNREAD
+	int r;
+
+	gate_settle(a, 0);
+	r = count > 0 && !chan_is_read(&a->files) ? SP_EUNREAD
 	    : chan_answer(&a->files, &a->in, type, body, fds, count);
 
 	return r == 0 ? ANSWERED : r;
@@ -133,18 +136,21 @@ subject_rename_to(struct agent *a, const struct msg *m, const char *path)
 	return r != 0 ? r : subject_name(a, m, path);
 }
 
-/* The walk, the decision, the deed. */
+/* The walk, the decision, the deed, the record. */
 static int
-attempt(struct agent *a, const struct service *s)
+attempt(struct agent *a, const struct service *s, bool last)
 {
-	int r = 0;
+	const char *path = s->path == 0 ? NULL : (const char *)&a->in + s->path;
+	int r = s->subject == NULL ? 0 : s->subject(a, &a->in, path);
 
-	if (s->subject != NULL)
-		r = s->subject(a, &a->in, s->path == 0 ? NULL : (const char *)&a->in + s->path);
-	if (r == 0)
-		r = gate_pass(a, &a->in);
-	if (r == 0)
+	if (r < 0)
+		gate_undecided(a, &a->in, path, r);
+	else if ((r = gate_pass(a, &a->in)) == 0)
 		r = s->handler(a, &a->in);
+	if (r == AGAIN && last)
+		r = -EAGAIN;
+	if (r != AGAIN)
+		gate_settle(a, r);
 	root_leave(&a->place);
 	root_leave(&a->source);
 	return r;
@@ -178,8 +184,8 @@ serve(struct agent *a)
 	if (a->in.type != MSG_RENAME_TO && a->in.type != MSG_NOTE)
 		a->states &= ~(unsigned)ST_RENAMING;
 	for (unsigned i = 0; r == AGAIN && i < TRIES; i++)
-		r = attempt(a, s);
+		r = attempt(a, s, i == TRIES - 1);
 	if (r == SP_ECLOSED || r == SP_EUNREAD)
 		return r;
-	return answer(a, r == AGAIN ? -EAGAIN : r);
+	return answer(a, r);
 }

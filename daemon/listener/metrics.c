@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/json.h"
+#include "common/logsink.h"
 #include "daemon/listener/keeper.h"
 #include "daemon/listener/metrics.h"
 #include "daemon/listener/pool.h"

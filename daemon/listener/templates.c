@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "common/exitcode.h"
 #include "common/log.h"
+#include "common/logsink.h"
 #include "common/str.h"
 #include "daemon/listener/keeper.h"
 #include "daemon/listener/pool.h"
@@ -54,6 +55,7 @@ struct templates {
 	unsigned generation;
 	bool stopped;
 	bool all_due;			/* the retry is for all three */
+	int log_fd;			/* log_share(), -1: none */
 	int filters_fd[MEMBER_COUNT];	/* made once: they depend on nothing but the tables */
 };
 
@@ -277,7 +279,7 @@ execute(struct server *s, enum member member, int conf_fd, struct program *p)
 {
 	const struct role_row *row = role_row(kinds[member].role);
 	char path[512];
-	int ends[2], fds[4], r;
+	int ends[2], fds[5], r;
 
 	if (str_format(path, sizeof path, "%s/%s", s->options->libexec, row->program) != 0)
 		return -ENAMETOOLONG;
@@ -290,9 +292,10 @@ execute(struct server *s, enum member member, int conf_fd, struct program *p)
 	fds[2] = member == MEMBER_WORKER ? keeper_files_fd(s) :
 	    member == MEMBER_MONITOR ? s->templates->filters_fd[MEMBER_AGENT] : -1;
 	fds[3] = s->templates->filters_fd[member];
+	fds[4] = member == MEMBER_MONITOR ? s->templates->log_fd : -1;
 	r = fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 	if (r == 0)
-		r = spawn_program(path, row->program, fds, 4, &p->process);
+		r = spawn_program(path, row->program, fds, 5, &p->process);
 	close(ends[1]);
 	if (r != 0) {
 		log_problem(LOG_LEVEL_ERROR, "cannot-execute", path, r);
@@ -364,6 +367,7 @@ templates_start(struct server *s)
 	if (s->templates == NULL)
 		return -ENOMEM;
 	s->templates->delay = DELAY_FIRST;
+	s->templates->log_fd = log_share();
 	evtimer_assign(&s->templates->retry, s->base, on_retry, s);
 	evtimer_assign(&s->templates->collect, s->base, on_collect, s);
 	for (int m = 0; m < MEMBER_COUNT; m++) {

@@ -146,22 +146,6 @@ log_login(const struct monitor *s, bool tls)
 	log_end(&l);
 }
 
-/* Every further line names the user. */
-static void
-set_context(struct monitor *s)
-{
-	const char *name = s->account.name;
-	bool quote = false;
-	size_t n = strlen(s->context);
-
-	for (const char *p = name; *p != '\0'; p++)
-		quote = quote || strchr(" =\\\"", *p) != NULL;
-	(void)str_copy(s->context + n, sizeof s->context - n, quote ? " user=\"" : " user=");
-	n = strlen(s->context);
-	n += str_escape(s->context + n, sizeof s->context - n, name, strlen(name));
-	(void)str_copy(s->context + n, sizeof s->context - n, quote ? "\"" : "");
-}
-
 /* The ledger of an account with a quota, while it can be opened. 0 or a negative code. */
 static int
 open_ledger(struct monitor *s)
@@ -175,8 +159,9 @@ open_ledger(struct monitor *s)
 	return s->ledger_fd;
 }
 
+/* True: the worker knows. False: the session has ended, or why and final say why there is none. */
 static bool
-go_live(struct monitor *s, const struct msg *login)
+go_live(struct monitor *s, const struct msg *login, enum account_reason *why, bool *final)
 {
 	const struct settings *set = &s->account.resolved->s;
 	int r = clerk_start(s);
@@ -189,8 +174,14 @@ go_live(struct monitor *s, const struct msg *login)
 		monitor_end(s, SP_EXIT_SANDBOX);
 		return false;
 	}
-	set_context(s);
+	/* Every further line names the user. */
+	log_context_add(s->context, sizeof s->context, "user", s->account.name);
 	log_login(s, login->login.tls != 0);
+	if (!monitor_may_go_on()) {
+		*why = REASON_UNAVAILABLE;
+		*final = true;
+		return false;
+	}
 	r = tell_worker(s, login);
 	if (r != 0) {
 		monitor_end(s, r == SP_ECLOSED ? SP_EXIT_NOAUTH : SP_EXIT_OS);
@@ -261,7 +252,7 @@ monitor_admit(struct monitor *s, const struct msg *login, enum account_reason *w
 	}
 	grace_stop();
 	msg_close(&scratch->answer);	/* PROFILE_OK has no descriptors; its fields stay */
-	return go_live(s, login);
+	return go_live(s, login, why, final);
 }
 
 void

@@ -158,6 +158,9 @@ authenticate(struct monitor *s, const struct msg_login *login, enum account_reas
 	enum account_reason why = REASON_NONE;
 	enum account_result r;
 
+	/* Before anything is known of the account: the answer says nothing about it. */
+	if (!monitor_may_go_on())
+		return *told = REASON_UNAVAILABLE;
 	if (needs_tls(s, q.tls))
 		return *told = REASON_TLS;	/* whoever it is */
 	password_lend(&monitor_scratch.body);	/* what is sent later lies there */

@@ -75,7 +75,8 @@ struct monitor {
 	struct monitor_budget budgets[RATION_COUNT];
 	uint64_t worker_lines_dropped;	/* not yet told of */
 	int64_t agent_rests_until;	/* ms: its channel is not read before */
-	uint64_t transfers, bytes_in, bytes_out;
+	uint64_t transfers, incomplete, bytes_in, bytes_out;
+	bool broken_off;		/* the session ended in the middle of a transfer */
 	struct chan last_word;		/* the listener's channel once the listener has closed its direction */
 };
 
@@ -122,6 +123,11 @@ extern struct monitor_scratch monitor_scratch;
 /* The program's two halves, see privsep/template.h. fds: listener, login, log, agent. */
 int monitor_warm_up(const struct conf *);
 int monitor_session(const int *fds, unsigned n);
+
+/* May things be done now? Not while the log takes no lines, by the setting audit_full. */
+bool monitor_may_go_on(void);
+/* Ends the session, in order and soon, when they may not: called for each line that is evidence. */
+void monitor_check_log(struct monitor *);
 
 /* Ends the session after the running handler. The first code counts. */
 void monitor_end(struct monitor *, int exit_code);

@@ -9,12 +9,24 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/logsink.h"
 #include "common/str.h"
 #include "daemon/monitor/monitor.h"
 
-/* Events and fields that only the monitor itself may state. */
-static const char *const own_events[] = { "auth", "login", "connect", "session", "protocol" };
-static const char *const own_keys[] = { "session", "role", "user", "time", "level" };
+/* Events that only the monitor itself may state, or the agent but not the worker. */
+static const struct {
+	const char *begin;
+	bool agents;
+} own_events[] = {
+	{ "auth", false }, { "login", false }, { "connect", false }, { "session", false }, { "protocol", false },
+	{ "transfer", false }, { "log", false }, { "access", true }, { "policy", true }
+};
+
+/* Fields of ours: one that stood there twice would be read as the last. */
+static const char *const own_keys[] = { "event", "session", "role", "user", "time", "level" };
+
+#define KEY_MAX 32
+#define TEXT_SHOWN 1500	/* of a line that is not made like one */
 
 struct token {
 	const char *key, *value, *end;
@@ -48,7 +60,7 @@ next_token(const char *s, struct token *t)
 {
 	t->key = s;
 	t->key_len = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_");
-	if (t->key_len == 0 || s[t->key_len] != '=')
+	if (t->key_len == 0 || t->key_len > KEY_MAX || s[t->key_len] != '=')
 		return false;
 	t->value = s + t->key_len + 1;
 	t->end = *t->value == '"' ? skip_quoted(t->value) : t->value + strcspn(t->value, " \"\\=");
@@ -79,25 +91,72 @@ is_own_key(const struct token *t)
 	return false;
 }
 
-/* The name of the event, unless it is one of ours. */
+/* The name of the event, unless it is one of ours or no name. */
 static void
-event_name(const struct token *t, char *out, size_t size)
+event_name(const struct token *t, bool agent, char *out, size_t size)
 {
 	size_t n = (size_t)(t->end - t->value);
 
 	(void)str_copy(out, size, "claimed");
 	for (size_t i = 0; i < sizeof own_events / sizeof *own_events; i++)
-		if (strncmp(t->value, own_events[i], strlen(own_events[i])) == 0)
+		if (strncmp(t->value, own_events[i].begin, strlen(own_events[i].begin)) == 0 && !(agent && own_events[i].agents))
 			return;
-	if (n < size && *t->value != '"') {
+	if (n < size && strspn(t->value, "abcdefghijklmnopqrstuvwxyz0123456789-_") == n) {
 		memcpy(out, t->value, n);
 		out[n] = '\0';
 	}
 }
 
-static void
-relay(const char *role, unsigned level, const char *text)
+static unsigned
+nibble(char c)
 {
+	return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+/* What a value stands for; its form was looked at by well_formed(). Returns the length. */
+static size_t
+read_value(const struct token *t, char *out)
+{
+	bool quoted = *t->value == '"';
+	const char *end = quoted ? t->end - 1 : t->end;
+	size_t n = 0;
+
+	for (const char *s = t->value + (quoted ? 1 : 0); s < end; s++) {
+		if (*s != '\\')
+			out[n++] = *s;
+		else if (*++s != 'x')
+			out[n++] = *s;
+		else {
+			out[n++] = (char)(nibble(s[1]) << 4 | nibble(s[2]));
+			s += 2;
+		}
+	}
+	return n;
+}
+
+/*
+ * One field, written as if it were ours: whatever its bytes are, log_bytes() escapes them.
+ * An unquoted number is one (log_num()).
+ */
+static void
+add_field(struct log_line *l, const struct token *t)
+{
+	char key[KEY_MAX + 1], value[LOG_LINE_MAX + 1];
+	size_t n = read_value(t, value);
+	int64_t number;
+
+	memcpy(key, t->key, t->key_len);
+	key[t->key_len] = '\0';
+	if (*t->value != '"' && log_is_number(value, n, &number))
+		log_num(l, key, number);
+	else
+		log_bytes(l, key, value, n);
+}
+
+static void
+relay(bool agent, unsigned level, const char *text)
+{
+	const char *role = agent ? "agent" : "worker";
 	struct log_line l;
 	struct token t;
 	char event[64];
@@ -108,17 +167,23 @@ relay(const char *role, unsigned level, const char *text)
 	if (!formed) {
 		log_begin(&l, (enum log_level)level, "note");
 		log_str(&l, "role", role);
-		log_str(&l, "text", text);
+		log_cut(&l, "text", text, TEXT_SHOWN);
 		log_end(&l);
 		return;
 	}
-	event_name(&t, event, sizeof event);
+	event_name(&t, agent, event, sizeof event);
 	log_begin(&l, (enum log_level)level, event);
 	log_str(&l, "role", role);
 	while (*t.end != '\0' && next_token(t.end + 1, &t))
 		if (!is_own_key(&t))
-			log_fields(&l, t.key - 1, (size_t)(t.end - t.key) + 1);
+			add_field(&l, &t);
 	log_end(&l);
+}
+
+bool
+monitor_may_go_on(void)
+{
+	return conf_server(monitor_prepared.conf)->audit_full == CONF_AUDIT_FULL_CONTINUE || log_is_whole();
 }
 
 void
@@ -143,7 +208,7 @@ monitor_worker_log(struct monitor *s, struct msg *m)
 		return 0;
 	}
 	monitor_report_dropped(s);
-	relay("worker", m->log.level, m->log.text);
+	relay(false, m->log.level, m->log.text);
 	return 0;
 }
 
@@ -151,6 +216,7 @@ int
 monitor_agent_log(struct monitor *s, struct msg *m)
 {
 	ration_agent(s, m->agent_log.level <= LOG_LEVEL_NOTICE ? RATION_REFUSAL : RATION_RECORD);
-	relay("agent", m->agent_log.level, m->agent_log.text);
+	relay(true, m->agent_log.level, m->agent_log.text);
+	monitor_check_log(s);
 	return 0;
 }

@@ -376,20 +376,34 @@ time_left(const struct monitor *s, int64_t now)
 	return next == 0 ? -1 : next > now ? next - now : 0;
 }
 
-/* The session's time is over: first the client is told, then the channels close. */
+/* First the client is told, then the channels close. */
+static void
+end_soon(struct monitor *s, const char *text)
+{
+	static struct msg_agent_end end;
+
+	(void)str_copy(end.text, sizeof end.text, text);
+	(void)chan_tell(&s->agent, MSG_AGENT_END, &end);
+	s->stopping = true;
+	s->deadline = clock_ms() + STOP_WAIT;
+}
+
+void
+monitor_check_log(struct monitor *s)
+{
+	if (s->stage == STAGE_LIVE && !s->stopping && !monitor_may_go_on())
+		end_soon(s, "The server cannot record what is done here; this session ends.");
+}
+
 static void
 deadline_passed(struct monitor *s)
 {
-	static const struct msg_agent_end end = { .text = "This session has reached its time limit." };
-
 	if (s->stopping) {
 		monitor_end(s, s->agent.fd >= 0 && s->log.fd >= 0 ? SP_EXIT_OK : SP_EXIT_ORPHAN);
 		return;
 	}
 	log_problem(LOG_LEVEL_NOTICE, "session-timeout", NULL, 0);
-	(void)chan_tell(&s->agent, MSG_AGENT_END, &end);
-	s->stopping = true;
-	s->deadline = clock_ms() + STOP_WAIT;
+	end_soon(s, "This session has reached its time limit.");
 }
 
 /*
@@ -443,10 +457,13 @@ log_end_of_session(const struct monitor *s)
 	log_str(&l, "rhost", s->peer_text);
 	if (s->stage == STAGE_LIVE) {
 		log_num(&l, "transfers", (int64_t)s->transfers);
+		if (s->incomplete > 0)
+			log_num(&l, "incomplete", (int64_t)s->incomplete);
 		log_num(&l, "bytes_in", (int64_t)s->bytes_in);
 		log_num(&l, "bytes_out", (int64_t)s->bytes_out);
 	}
-	log_str(&l, "how", sp_exit_word(s->exit_code));
+	/* The process ended in order; the client's transfer did not. */
+	log_str(&l, "how", s->exit_code == SP_EXIT_OK && s->broken_off ? "broken-off" : sp_exit_word(s->exit_code));
 	log_end(&l);
 }
 

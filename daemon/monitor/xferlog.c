@@ -1,5 +1,5 @@
 /*
- * The transfer log in the format that wu-ftpd made and everybody's statistics read:
+ * The end of a transfer: the event transfer of the log, and the transfer log in the format that wu-ftpd made and everybody's statistics read:
  *
  *	time seconds host bytes path type action direction mode user service method id status
  *
@@ -19,6 +19,7 @@
 #include "daemon/monitor/monitor.h"
 
 #define LINE_MAX_ 6144
+#define PATH_SHOWN 1000		/* bytes of a path in a log line */
 
 static const char *const days[] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
 static const char *const months[] = {
@@ -70,6 +71,39 @@ xferlog_line(char *out, size_t size, time_t when, const struct monitor *s, const
 	return n + (size_t)k;
 }
 
+/*
+ * A transfer as an event of its own: what happened to the bytes, after the event access
+ * has said that it might begin.  A download that was completed is left out where reading is not to be audited.
+ */
+static void
+log_transfer(const struct monitor *s, const struct msg_transfer_record *t)
+{
+	static const char *const directions[] = { "download", "upload", "delete" };
+	static const char *const words[] = {
+#define FINISH_HOW(name, word) word,
+		FINISH_HOWS(FINISH_HOW)
+#undef FINISH_HOW
+	};
+	struct log_line l;
+
+	if (t->complete && t->direction == TRANSFER_OUT && s->account.resolved->s.audit == CONF_AUDIT_NO)
+		return;
+	log_begin(&l, t->complete ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE, "transfer");
+	log_str(&l, "direction", directions[t->direction % 3]);
+	log_cut(&l, "path", t->path, PATH_SHOWN);
+	log_num(&l, "bytes", t->bytes > INT64_MAX ? INT64_MAX : (int64_t)t->bytes);
+	log_num(&l, "milliseconds", t->milliseconds > INT64_MAX ? INT64_MAX : (int64_t)t->milliseconds);
+	log_str(&l, "type", t->ascii ? "ascii" : "binary");
+	log_str(&l, "complete", t->complete ? "yes" : "no");
+	if (!t->complete)
+		log_str(&l, "how", t->how < FINISH_HOW_COUNT ? words[t->how] : "unknown");
+	if (t->error != 0) {
+		log_num(&l, "errno", t->error);
+		log_code(&l, -(int)(t->error & 0xfff));
+	}
+	log_end(&l);
+}
+
 int
 monitor_transfer_record(struct monitor *s, struct msg *m)
 {
@@ -80,10 +114,14 @@ monitor_transfer_record(struct monitor *s, struct msg *m)
 
 	ration_agent(s, RATION_RECORD);
 	s->transfers++;
+	s->incomplete += t->complete ? 0 : 1;
+	s->broken_off |= !t->complete && t->how == FINISH_STOPPED;
 	if (t->direction == TRANSFER_IN)
 		s->bytes_in += t->bytes;
 	else if (t->direction == TRANSFER_OUT)
 		s->bytes_out += t->bytes;
+	log_transfer(s, t);
+	monitor_check_log(s);
 	if (xferlog_fd() < 0)
 		return 0;
 	n = xferlog_line(line, sizeof line, time(NULL), s, t);

@@ -268,6 +268,14 @@ static const struct {
 	[TRANSFER_INCOMPLETE] = { 451, "The listing is incomplete." },
 };
 
+/* For the log; a listing is no transfer there. */
+static const uint8_t hows[TRANSFER_ENDS] = {
+	[TRANSFER_OK] = FINISH_OK, [TRANSFER_ABORTED] = FINISH_ABORTED, [TRANSFER_STOPPED] = FINISH_STOPPED,
+	[TRANSFER_UNCONNECTED] = FINISH_UNCONNECTED, [TRANSFER_INSECURE] = FINISH_INSECURE, [TRANSFER_BROKEN] = FINISH_BROKEN,
+	[TRANSFER_CUT] = FINISH_CUT, [TRANSFER_STALLED] = FINISH_STALLED, [TRANSFER_UNREADABLE] = FINISH_UNREADABLE,
+	[TRANSFER_UNWRITABLE] = FINISH_UNWRITABLE, [TRANSFER_NO_ROOM] = FINISH_NO_ROOM
+};
+
 static void
 tell_end(struct transfer *t)
 {
@@ -295,7 +303,7 @@ tell_end(struct transfer *t)
 static bool
 commit(struct transfer *t)
 {
-	struct msg_finish body = { .complete = t->end == TRANSFER_OK, .ascii = t->convert || t->s->type == REP_ASCII, .bytes = t->upload ? t->stored : t->moved };
+	struct msg_finish body = { .complete = t->end == TRANSFER_OK, .how = hows[t->end], .ascii = t->convert || t->s->type == REP_ASCII, .bytes = t->upload ? t->stored : t->moved };
 	int e;
 
 	if (!t->upload) {

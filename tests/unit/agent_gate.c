@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "authz/authz.h"
 #include "common/exitcode.h"
@@ -124,6 +125,81 @@ START_TEST(both_sides_of_a_rename_are_decided)
 }
 END_TEST
 
+static const char *
+last_log(void)
+{
+	return at->log[(at->log_count + 15) % 16];
+}
+
+static void
+expect_log(const char *text)
+{
+	ck_assert_msg(strstr(last_log(), text) != NULL, "%s is not in: %s", text, last_log());
+}
+
+/* What policy allowed and the system, or a limit, refused: errno and all stand beside the verdict. */
+START_TEST(what_came_of_it_is_on_record)
+{
+	char longer[300] = "", far[1500] = "";
+
+	agent_test_make();
+	at->flags |= PROFILE_QUOTA;
+	make_file("f", "content");
+	make_folder("d", 0755);
+	make_file("d/x", "");
+	agent_test_start();
+	expect_path(MSG_DELETE, "f", MSG_DONE);
+	expect_log("op=DELE path=/f kind=file verdict=allow rule=");
+	expect_log(" result=ok");
+	expect_path_failed(MSG_DELETE, "f", FAIL_SYSTEM, ENOENT);
+	expect_log("op=DELE path=/f kind=missing verdict=allow rule=");
+	expect_log(" result=failed errno=2 error=\"No such file or directory\"");
+	expect_path_failed(MSG_REMOVE_DIR, "d", FAIL_SYSTEM, ENOTEMPTY);
+	expect_log("op=RMD path=/d kind=folder verdict=allow");
+	expect_log(" result=failed errno=39 ");
+	at->quota_files = 0;
+	expect_path_failed(MSG_STORE, "new", FAIL_QUOTA, 0);
+	expect_log("op=STOR path=/new kind=missing verdict=allow");
+	expect_log(" result=refused error=\"the account's number of files is used up");
+	/* Never decided, because there is no such name: it is on record all the same. */
+	memset(longer, 'x', sizeof longer - 1);
+	ck_assert_int_eq(ask_path(MSG_STORE, longer), MSG_FAILED);
+	expect_log("op=STOR ");
+	expect_log(" result=failed errno=36 error=\"File name too long\"");
+	/* However long a name is, and whatever stands in it, the verdict has its room. */
+	for (size_t i = 0; i + 1 < sizeof far; i++)
+		far[i] = i % 100 == 99 ? '/' : '\x01';
+	ck_assert_int_eq(ask_path(MSG_STORE, far), MSG_FAILED);
+	expect_log("op=STOR ");
+	expect_log(" result=failed errno=2 ");
+	expect_log(" cut=yes");
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* Who only looks, and looks for what is not there, fills no log; what the system keeps from them does. */
+START_TEST(looks_are_on_record_when_the_system_refuses)
+{
+	char path[200];
+	unsigned before;
+
+	if (geteuid() != 0)
+		return;
+	agent_test_make();
+	make_folder("closed", 0700);
+	snprintf(path, sizeof path, "%s/closed", at->dir);
+	ck_assert_int_eq(chown(path, 0, 0), 0);
+	agent_test_start();
+	before = at->log_count;
+	expect_path_failed(MSG_FACTS, "nothing", FAIL_SYSTEM, ENOENT);
+	ck_assert_uint_eq(at->log_count, before);
+	expect_path_failed(MSG_CHANGE_DIR, "closed", FAIL_SYSTEM, EACCES);
+	ck_assert_uint_eq(at->log_count, before + 1);
+	expect_log("op=CWD path=/closed kind=folder verdict=allow result=failed errno=13 ");
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
 /* A link in a folder that is granted does not open one that is denied. */
 START_TEST(typed_and_resolved_path_are_both_judged)
 {
@@ -215,6 +291,8 @@ agent_gate_suite(void)
 	tcase_add_loop_test(c, allowed_requests_are_decided_once, 0, MSG_COUNT);
 	suite_add_tcase(s, c);
 	tcase_add_test(d, both_sides_of_a_rename_are_decided);
+	tcase_add_test(d, what_came_of_it_is_on_record);
+	tcase_add_test(d, looks_are_on_record_when_the_system_refuses);
 	tcase_add_test(d, typed_and_resolved_path_are_both_judged);
 	tcase_add_test(d, only_the_typed_path_counts_when_so_configured);
 	tcase_add_test(d, denied_paths_do_not_tell_what_is_there);

@@ -82,6 +82,54 @@ START_TEST(broken_off_new_files_vanish_when_so_configured)
 }
 END_TEST
 
+/* Whoever vanishes in the middle leaves a record of it, whatever becomes of the bytes. */
+START_TEST(transfers_broken_off_are_recorded)
+{
+	static const struct { enum msg_type type; const char *path, *settings; unsigned direction; uint64_t bytes; } cases[] = {
+		{ MSG_RETRIEVE, "f", "", TRANSFER_OUT, 0 },
+		{ MSG_STORE, "f", "", TRANSFER_IN, 3 },
+		{ MSG_STORE, "new", "keep_partial=no\n", TRANSFER_IN, 3 },
+		{ MSG_STORE, "new", "keep_partial=no\natomic_uploads=no\n", TRANSFER_IN, 3 },
+		{ MSG_APPEND, "f", "", TRANSFER_IN, 3 }
+	};
+
+	agent_test_make();
+	at->flags |= PROFILE_RECORDS;
+	at->settings = cases[_i].settings;
+	make_file("f", "content");
+	agent_test_start();
+	ck_assert_int_eq(ask_path(cases[_i].type, cases[_i].path), cases[_i].type == MSG_RETRIEVE ? MSG_READING : MSG_WRITING);
+	if (cases[_i].direction == TRANSFER_IN)
+		ck_assert_int_eq(write(at->reply.fd[0], "abc", 3), 3);
+	agent_test_end(SP_EXIT_OK);
+	ck_assert_uint_eq(at->records, 1);
+	ck_assert_uint_eq(at->record.complete, 0);
+	ck_assert_uint_eq(at->record.how, FINISH_STOPPED);
+	ck_assert_uint_eq(at->record.direction, cases[_i].direction);
+	ck_assert_uint_eq(at->record.bytes, cases[_i].bytes);
+}
+END_TEST
+
+/* And one that the worker calls complete, but that could not be kept, is none. */
+START_TEST(what_was_not_kept_is_not_complete)
+{
+	struct msg_finish f = { .complete = 1, .bytes = 3 };
+
+	agent_test_make();
+	at->flags |= PROFILE_RECORDS;
+	at->settings = "max_file_size=2\n";
+	agent_test_start();
+	expect_path(MSG_STORE, "new", MSG_WRITING);
+	ck_assert_int_eq(write(at->reply.fd[0], "abc", 3), 3);
+	expect_failed(MSG_FINISH, &f, FAIL_QUOTA, 0);
+	agent_test_end(SP_EXIT_OK);
+	ck_assert_uint_eq(at->records, 1);
+	ck_assert_uint_eq(at->record.complete, 0);
+	ck_assert_uint_eq(at->record.how, FINISH_NO_ROOM);
+	ck_assert_uint_eq(at->record.bytes, 3);
+}
+END_TEST
+
 START_TEST(broken_off_replacements_keep_the_old_file)
 {
 	agent_test_make();
@@ -301,7 +349,7 @@ START_TEST(the_kernels_rights_on_the_file_count)
 	agent_test_start();
 	ck_assert_int_eq(put_file("closed/f", 0, "n", true), MSG_DONE);
 	expect_file("closed/f", "n");
-	ck_assert_ptr_nonnull(strstr(at->log[1], "event=upload-in-place"));
+	ck_assert_ptr_nonnull(strstr(at->log[0], "event=upload-in-place"));
 	expect_path_failed(MSG_STORE, "closed/new", FAIL_SYSTEM, EACCES);
 	expect_path_failed(MSG_STORE, "locked", FAIL_SYSTEM, EACCES);
 	expect_file("locked", "old");
@@ -526,6 +574,8 @@ agent_upload_suite(void)
 	tcase_add_test(c, new_files_appear_complete);
 	tcase_add_test(c, broken_off_new_files_keep_what_came);
 	tcase_add_test(c, broken_off_new_files_vanish_when_so_configured);
+	tcase_add_loop_test(c, transfers_broken_off_are_recorded, 0, 5);
+	tcase_add_test(c, what_was_not_kept_is_not_complete);
 	tcase_add_test(c, broken_off_replacements_keep_the_old_file);
 	tcase_add_test(c, a_vanished_worker_ends_the_upload);
 	tcase_add_test(c, a_killed_agent_leaves_no_half_file);

@@ -33,9 +33,9 @@ START_TEST(foreign_bytes)
 
 	json_init(&j);
 	json_open(&j, NULL, '[');
-	json_bytes(&j, NULL, "gr\xc3\xbc\xdf\0", 6);
+	json_bytes(&j, NULL, "gr\xc3\xbc\xdf\0\xc2\x9b\xe2\x80\xae\x7f", 12);
 	json_close(&j);
-	ck_assert_str_eq(json_text(&j), "[\"gr\xc3\xbc\\udcdf\\u0000\"]");
+	ck_assert_str_eq(json_text(&j), "[\"gr\xc3\xbc\\udcdf\\u0000\\u009b\\u202e\\u007f\"]");
 	json_free(&j);
 }
 END_TEST

@@ -35,10 +35,12 @@ START_TEST(fields)
 	log_str(&l, "evil", "a\r\nevent=forged user=root");
 	log_num(&l, "n", -7);
 	log_num(&l, "least", INT64_MIN);
+	log_str(&l, "no_number", "7");
+	log_str(&l, "mode", "0644");
 	log_code(&l, SP_EDENIED);
 	log_end(&l);
 	ck_assert_str_eq(last, "event=login role=test user=bob text=\"two words\" empty=\"\" "
-	    "evil=\"a\\x0d\\x0aevent=forged user=root\" n=-7 least=-9223372036854775808 error=\"denied by policy\"");
+	    "evil=\"a\\x0d\\x0aevent=forged user=root\" n=-7 least=-9223372036854775808 no_number=\"7\" mode=0644 error=\"denied by policy\"");
 	log_set_context(NULL);
 }
 END_TEST
@@ -79,6 +81,37 @@ START_TEST(cut)
 }
 END_TEST
 
+/* A value that is cut leaves room for what follows. */
+START_TEST(long_values_are_shortened)
+{
+	struct log_line l;
+
+	log_set_sink(remember, NULL);
+	log_begin(&l, LOG_LEVEL_INFO, "x");
+	log_cut(&l, "a", "\x01\x01\x01", 9);
+	log_cut(&l, "b", "whole", 5);
+	log_end(&l);
+	ck_assert_str_eq(last, "event=x a=\"\\x01\\x01\" b=whole cut=yes");
+}
+END_TEST
+
+/* What names a session in every line is escaped as the line is. */
+START_TEST(contexts)
+{
+	static const struct { const char *name, *want; } cases[] = {
+		{ "bob", "session=1 user=bob" }, { "a b", "session=1 user=\"a b\"" }, { "17", "session=1 user=\"17\"" },
+		{ "q\"\\", "session=1 user=\"q\\\"\\\\\"" }, { "\xc2\x85", "session=1 user=\"\\xc2\\x85\"" }
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char context[64] = "session=1";
+
+		log_context_add(context, sizeof context, "user", cases[i].name);
+		ck_assert_str_eq(context, cases[i].want);
+	}
+}
+END_TEST
+
 START_TEST(to_a_descriptor)
 {
 	char text[200];
@@ -110,4 +143,4 @@ START_TEST(codes_have_texts)
 }
 END_TEST
 
-COMMON_SUITE(log, fields, levels, cut, to_a_descriptor, codes_have_texts)
+COMMON_SUITE(log, fields, levels, cut, long_values_are_shortened, contexts, to_a_descriptor, codes_have_texts)

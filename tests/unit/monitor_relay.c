@@ -18,6 +18,21 @@ static const struct { const char *said, *written; } lines[] = {
 	/* Lines of the monitor's own are not to be had. */
 	{ "event=auth-failure rhost=198.51.100.1 user=x", "event=claimed session=4f2a user=alice role=worker rhost=198.51.100.1\n" },
 	{ "event=login user=root", "event=claimed session=4f2a user=alice role=worker\n" },
+	{ "event=transfer path=/x bytes=1", "event=claimed session=4f2a user=alice role=worker path=/x bytes=1\n" },
+	{ "event=access op=DELE verdict=allow", "event=claimed session=4f2a user=alice role=worker op=DELE verdict=allow\n" },
+	{ "event=log-gap lost=1", "event=claimed session=4f2a user=alice role=worker lost=1\n" },
+	/* The last one of a name would count. */
+	{ "event=x event=login a=b", "event=x session=4f2a user=alice role=worker a=b\n" },
+	/* Whatever bytes a line that is made well carries: C1, the turn of the direction, no UTF-8 at all, and events of such. */
+	{ "event=x a=b\xc2\x9b" "31mc", "event=x session=4f2a user=alice role=worker a=\"b\\xc2\\x9b31mc\"\n" },
+	{ "event=x a=\"b\xe2\x80\xae c\"", "event=x session=4f2a user=alice role=worker a=\"b\\xe2\\x80\\xae c\"\n" },
+	{ "event=x a=\xff\xfe", "event=x session=4f2a user=alice role=worker a=\"\\xff\\xfe\"\n" },
+	{ "event=x a=\xc3\xa4", "event=x session=4f2a user=alice role=worker a=\xc3\xa4\n" },
+	{ "event=\xc2\x9bx a=b", "event=claimed session=4f2a user=alice role=worker a=b\n" },
+	{ "\xe2\x80\xae", "event=note session=4f2a user=alice role=worker text=\"\\xe2\\x80\\xae\"\n" },
+	/* A number is one without quotes only. */
+	{ "event=x a=\"1\" b=2 c=03 d=1234567890123456789012", "event=x session=4f2a user=alice role=worker a=\"1\" b=2 c=03 "
+	  "d=1234567890123456789012\n" },
 	{ "event=x session=1 role=monitor user=root level=error", "event=x session=4f2a user=alice role=worker\n" },
 	/* What is not made like a line is a text. */
 	{ "hello", "event=note session=4f2a user=alice role=worker text=hello\n" },
@@ -47,7 +62,7 @@ END_TEST
 
 START_TEST(lines_of_the_agent)
 {
-	static const struct msg_agent_log m = { .level = 200, .text = "event=audit command=RETR path=/x rule=\"sallyport.conf:7\"" };
+	static const struct msg_agent_log m = { .level = 200, .text = "event=audit command=RETR path=/x rule=\"sallyport.conf:7\" a=\xc2\x85" };
 
 	rig_start(&r, "");
 	rig_live(&r, "alice", "secret");
@@ -55,7 +70,7 @@ START_TEST(lines_of_the_agent)
 	chan_close(&r.log);
 	chan_close(&r.agent);
 	rig_wait(&r);
-	ck_assert(rig_logged(&r, "warning event=audit session=4f2a user=alice role=agent command=RETR path=/x rule=\"sallyport.conf:7\"\n"));
+	ck_assert(rig_logged(&r, "warning event=audit session=4f2a user=alice role=agent command=RETR path=/x rule=sallyport.conf:7 a=\"\\xc2\\x85\"\n"));
 	rig_remove(&r);
 }
 END_TEST

@@ -1,11 +1,16 @@
 #include "config.h"
 
+#include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/exitcode.h"
+#include "common/log.h"
+#include "common/str.h"
 #include "tests/unit/monitor.h"
 #include "tests/unit/run.h"
 
@@ -85,6 +90,119 @@ START_TEST(live_session_ends_when_both_are_gone)
 	chan_close(&r.agent);
 	ck_assert_int_eq(rig_wait(&r), SP_EXIT_OK);
 	ck_assert(rig_logged(&r, "transfers=1 bytes_in=42 bytes_out=0 how=ok"));
+	rig_remove(&r);
+}
+END_TEST
+
+/* A transfer has a record of its own; one that broke off is no session that ended well. */
+START_TEST(transfers_are_on_record)
+{
+	static struct msg_transfer_record t = { .direction = TRANSFER_IN, .complete = 1, .bytes = 42, .milliseconds = 7, .path = "/a b" };
+
+	rig_start(&r, "");
+	rig_live(&r, "alice", "secret");
+	ck_assert_int_eq(chan_tell(&r.agent, MSG_TRANSFER_RECORD, &t), 0);
+	t.complete = 0, t.how = FINISH_UNWRITABLE, t.error = ENOSPC;
+	ck_assert_int_eq(chan_tell(&r.agent, MSG_TRANSFER_RECORD, &t), 0);
+	t.direction = TRANSFER_OUT, t.how = FINISH_STOPPED, t.error = 0, t.ascii = 1;
+	ck_assert_int_eq(chan_tell(&r.agent, MSG_TRANSFER_RECORD, &t), 0);
+	chan_close(&r.log);
+	chan_close(&r.agent);
+	ck_assert_int_eq(rig_wait(&r), SP_EXIT_OK);
+	ck_assert(rig_logged(&r, "event=transfer session=4f2a user=alice direction=upload path=\"/a b\" bytes=42 milliseconds=7 "
+	    "type=binary complete=yes\n"));
+	ck_assert(rig_logged(&r, "complete=no how=unwritable errno=28 error=\"No space left on device\"\n"));
+	ck_assert(rig_logged(&r, "direction=download path=\"/a b\" bytes=42 milliseconds=7 type=ascii complete=no how=session-ended\n"));
+	ck_assert(rig_logged(&r, "transfers=3 incomplete=2 bytes_in=84 bytes_out=42 how=broken-off"));
+	rig_remove(&r);
+}
+END_TEST
+
+START_TEST(downloads_are_recorded_as_audit_says)
+{
+	static struct msg_transfer_record t = { .direction = TRANSFER_OUT, .complete = 1, .path = "/read" };
+
+	rig_start(&r, "audit = no\n");
+	rig_live(&r, "alice", "secret");
+	ck_assert_int_eq(chan_tell(&r.agent, MSG_TRANSFER_RECORD, &t), 0);
+	t.complete = 0;
+	(void)str_copy(t.path, sizeof t.path, "/cut");
+	ck_assert_int_eq(chan_tell(&r.agent, MSG_TRANSFER_RECORD, &t), 0);
+	chan_close(&r.log);
+	chan_close(&r.agent);
+	ck_assert_int_eq(rig_wait(&r), SP_EXIT_OK);
+	ck_assert(!rig_logged(&r, "path=/read"));
+	ck_assert(rig_logged(&r, "path=/cut"));
+	rig_remove(&r);
+}
+END_TEST
+
+/* The rig's log is on a disk that is full. */
+static void
+let_log_grow(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	ck_assert_int_eq(prlimit(r.pid, RLIMIT_FSIZE, NULL, &limit), 0);
+	limit.rlim_cur = bytes;
+	ck_assert_int_eq(prlimit(r.pid, RLIMIT_FSIZE, &limit, NULL), 0);
+}
+
+/* audit_full = refuse: what cannot be recorded ends the session, by way of the worker, which tells the client. */
+START_TEST(sessions_without_records_end)
+{
+	static const struct msg_agent_log m = { .level = LOG_LEVEL_INFO, .text = "event=access op=DELE path=/f" };
+
+	(void)signal(SIGXFSZ, SIG_IGN);	/* as the template does */
+	rig_start(&r, "audit_full = refuse\n");
+	rig_live(&r, "alice", "secret");
+	let_log_grow(1);
+	ck_assert_int_eq(chan_tell(&r.agent, MSG_AGENT_LOG, &m), 0);
+	rig_expect(&r, &r.agent, MSG_AGENT_END);
+	ck_assert_ptr_nonnull(strstr(r.m.agent_end.text, "cannot record"));
+	chan_close(&r.log);
+	chan_close(&r.agent);
+	ck_assert_int_eq(rig_wait(&r), SP_EXIT_OK);
+	rig_remove(&r);
+}
+END_TEST
+
+/* And by default they go on; what is missing is said as soon as there is room. */
+START_TEST(sessions_go_on_without_records)
+{
+	static const struct msg_agent_log m = { .level = LOG_LEVEL_INFO, .text = "event=access op=DELE path=/f" };
+	static const struct msg_agent_log next = { .level = LOG_LEVEL_INFO, .text = "event=access op=MKD path=/d" };
+
+	(void)signal(SIGXFSZ, SIG_IGN);	/* as the template does */
+	rig_start(&r, "");
+	rig_live(&r, "alice", "secret");
+	let_log_grow(1);
+	ck_assert_int_eq(chan_tell(&r.agent, MSG_AGENT_LOG, &m), 0);
+	ck_assert_int_eq(chan_tell(&r.agent, MSG_AGENT_LOG, &m), 0);
+	(void)poll(NULL, 0, 50);
+	let_log_grow(RLIM_INFINITY);
+	ck_assert_int_eq(chan_tell(&r.agent, MSG_AGENT_LOG, &next), 0);
+	chan_close(&r.log);
+	chan_close(&r.agent);
+	ck_assert_int_eq(rig_wait(&r), SP_EXIT_OK);
+	ck_assert(rig_logged(&r, "event=log-gap lost="));
+	ck_assert(rig_logged(&r, "op=MKD path=/d"));
+	ck_assert(!rig_logged(&r, "op=DELE"));
+	rig_remove(&r);
+}
+END_TEST
+
+START_TEST(nobody_logs_in_without_records)
+{
+	(void)signal(SIGXFSZ, SIG_IGN);	/* as the template does */
+	rig_start(&r, "audit_full = refuse\n");
+	rig_ready(&r);
+	let_log_grow(1);
+	rig_client(&r);
+	rig_login(&r, "alice", "secret");
+	rig_expect(&r, &r.login, MSG_LOGIN_REFUSED);
+	ck_assert_uint_eq(r.m.login_refused.code, 421);
+	(void)rig_end(&r);
 	rig_remove(&r);
 }
 END_TEST
@@ -196,6 +314,11 @@ monitor_session_suite(void)
 	tcase_add_test(t, agent_that_vanishes_ends_the_session);
 	tcase_add_test(t, listener_that_vanishes_ends_the_session);
 	tcase_add_test(t, live_session_ends_when_both_are_gone);
+	tcase_add_test(t, transfers_are_on_record);
+	tcase_add_test(t, downloads_are_recorded_as_audit_says);
+	tcase_add_test(t, sessions_without_records_end);
+	tcase_add_test(t, sessions_go_on_without_records);
+	tcase_add_test(t, nobody_logs_in_without_records);
 	tcase_add_test(t, survivor_is_not_waited_for_long);
 	tcase_add_test(t, stop_before_login_is_a_421);
 	tcase_add_test(t, stop_of_a_live_session_goes_to_the_agent);
