@@ -28,6 +28,15 @@ certs_find(struct certs *c, const struct cert_pair *like)
 	return NULL;
 }
 
+struct cert_extra *
+certs_find_extra(struct certs *c, const struct cert_extra *like)
+{
+	for (size_t i = 0; i < c->extras; i++)
+		if (c->extra[i].kind == like->kind && strcmp(c->extra[i].path, like->path) == 0)
+			return &c->extra[i];
+	return NULL;
+}
+
 static int
 add_pair(struct certs *c, const char *cert, const char *key)
 {
@@ -52,9 +61,8 @@ add_extra(struct certs *c, int kind, const char *path)
 		return 0;
 	if (str_copy(e.path, sizeof e.path, path) != 0)
 		return SP_ERANGE;
-	for (size_t i = 0; i < c->extras; i++)
-		if (c->extra[i].kind == kind && strcmp(c->extra[i].path, path) == 0)
-			return 0;
+	if (certs_find_extra(c, &e) != NULL)
+		return 0;
 	if (c->extras == CERTS_MAX)
 		return SP_ERANGE;
 	c->extra[c->extras++] = e;

@@ -71,6 +71,8 @@ int certs_read(struct cert_extra *);
 bool certs_changed(const struct certs *);
 /* The pair with these files, NULL: none. */
 struct cert_pair *certs_find(struct certs *, const struct cert_pair *like);
+/* The file of that kind and path, NULL: none. */
+struct cert_extra *certs_find_extra(struct certs *, const struct cert_extra *like);
 
 /* Are these the same certificates under the same numbers, and the same other files? */
 bool certs_same(const struct certs *, const struct certs *);

@@ -173,6 +173,26 @@ inherit(struct cert_pair *p, struct certs *old)
 	o->loaded = false;
 }
 
+/* Authorities and revocation lists that cannot be read are those that could be read before. */
+static bool
+read_extra(struct keeper *k, struct cert_extra *e)
+{
+	struct cert_extra *had = certs_find_extra(k->running ? &k->certs : &k->before, e);
+	int r = certs_read(e);
+
+	if (r == 0)
+		return true;
+	log_problem(LOG_LEVEL_ERROR, "certificate-unusable", e->path, r);
+	if (had == NULL || had->pem == NULL)
+		return false;
+	e->pem = malloc(had->pem_len + 1);
+	if (e->pem != NULL) {
+		memcpy(e->pem, had->pem, had->pem_len);
+		e->pem_len = had->pem_len;
+	}
+	return false;
+}
+
 static int
 load_all(struct keeper *k, struct certs *fresh, bool *complete)
 {
@@ -189,14 +209,9 @@ load_all(struct keeper *k, struct certs *fresh, bool *complete)
 			r = 0;
 		}
 	}
-	for (size_t i = 0; i < fresh->extras && r == 0; i++) {
-		int e = certs_read(&fresh->extra[i]);
-
-		if (e == 0)
-			continue;
-		log_problem(LOG_LEVEL_ERROR, "certificate-unusable", fresh->extra[i].path, e);
-		*complete = false;
-	}
+	for (size_t i = 0; i < fresh->extras && r == 0; i++)
+		if (!read_extra(k, &fresh->extra[i]))
+			*complete = false;
 	return r;
 }
 

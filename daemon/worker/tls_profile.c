@@ -25,6 +25,7 @@
 #include "privsep/scheme.h"
 #include "privsep/tlsfiles.h"
 
+#define NAME_SHOWN		128	/* of an issuer, for the log */
 #define TICKET_KEYS		80	/* name, HMAC key, cipher key, as OpenSSL wants them */
 
 const char *
@@ -35,6 +36,16 @@ tls_error_text(void)
 
 	ERR_clear_error();
 	return text == NULL ? "unknown" : text;
+}
+
+const char *
+tls_name(const struct X509_name_st *name, char *dst, size_t size)
+{
+	char *text = X509_NAME_oneline(name, NULL, 0);
+
+	(void)str_format(dst, size, "%.*s", (int)size - 1, text == NULL ? "" : text);
+	OPENSSL_free(text);
+	return dst;
 }
 
 bool
@@ -102,22 +113,50 @@ add_client_ca(struct tls_profile *p, const struct tlsfile *f)
 	return why;
 }
 
+/* A list that is missing or too old has its issuer's certificates refused (set_revocation()): it closes no listener. */
+static void
+look_at_crl(const X509_CRL *crl)
+{
+	const ASN1_TIME *until = X509_CRL_get0_nextUpdate(crl);
+	struct log_line l;
+	char issuer[NAME_SHOWN];
+
+	if (until == NULL || X509_cmp_current_time(until) >= 0)
+		return;
+	log_begin(&l, LOG_LEVEL_WARNING, "revocation-list-too-old");
+	log_str(&l, "issuer", tls_name(X509_CRL_get_issuer(crl), issuer, sizeof issuer));
+	log_str(&l, "effect", "no client certificate of that issuer is accepted");
+	log_end(&l);
+}
+
 static const char *
 add_client_crl(struct tls_profile *p, const struct tlsfile *f)
 {
 	BIO *in = BIO_new_mem_buf(f->data, (int)f->len);
 	X509_STORE *store = SSL_CTX_get_cert_store(p->ctx);
-	const char *why = "no revocation list in client_crl";
+	const char *why = NULL;
 	X509_CRL *crl;
+	size_t n = 0;
 
-	while (in != NULL && (crl = PEM_read_bio_X509_CRL(in, NULL, NULL, NULL)) != NULL) {
+	while (why == NULL && in != NULL && (crl = PEM_read_bio_X509_CRL(in, NULL, NULL, NULL)) != NULL) {
+		n++;
+		look_at_crl(crl);
 		why = X509_STORE_add_crl(store, crl) == 1 ? NULL : tls_error_text();
 		X509_CRL_free(crl);
 	}
 	ERR_clear_error();
 	BIO_free(in);
-	X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+	if (n == 0)
+		log_problem(LOG_LEVEL_ERROR, "revocation-list-empty", f->name, 0);
 	return why;
+}
+
+/* The whole chain, and whatever the file holds: one that cannot be read must not let anybody in who is revoked. */
+static void
+set_revocation(struct tls_profile *p, const struct settings *s)
+{
+	if (s->client_crl != NULL)
+		(void)X509_STORE_set_flags(SSL_CTX_get_cert_store(p->ctx), X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
 }
 
 static bool
@@ -282,7 +321,8 @@ set_client_certificates(struct tls_profile *p, const struct settings *s)
 	if (s->client_certificate == CONF_CERT_REQUIRE)
 		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
 	p->ask_certificate = mode != SSL_VERIFY_NONE;
-	SSL_CTX_set_verify(p->ctx, mode, NULL);
+	SSL_CTX_set_verify(p->ctx, mode, tls_stream_note_verification);
+	set_revocation(p, s);
 	(void)SSL_CTX_set_purpose(p->ctx, X509_PURPOSE_SSL_CLIENT);
 }
 

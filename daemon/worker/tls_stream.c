@@ -23,6 +23,15 @@
 #define WRITE_MAX	(16 * RECORD)	/* what one write takes */
 #define READ_FILE	(4 * RECORD)	/* what one read of a file takes: it stays in the cache until encrypted */
 
+static void
+note_problem(struct tls_session *t)
+{
+	const char *text = tls_error_text();
+
+	(void)str_copy(t->problem, sizeof t->problem, t->refused_certificate[0] != '\0' ? t->refused_certificate : text);
+	t->refused_certificate[0] = '\0';
+}
+
 /* What a call that did not succeed means for the stream: -EAGAIN with want set, or why it is over. */
 static int
 outcome(struct stream *st, int result)
@@ -52,7 +61,7 @@ outcome(struct stream *st, int result)
 		ERR_clear_error();
 		return SP_ETRUNC;
 	}
-	(void)str_copy(l->session->problem, sizeof l->session->problem, tls_error_text());
+	note_problem(l->session);
 	return -EPROTO;
 }
 

@@ -16,6 +16,7 @@
 #include "daemon/worker/tls_reuse.h"
 
 struct chan;
+struct x509_store_ctx_st;
 
 #define TLS_BINDING	16
 
@@ -37,6 +38,7 @@ struct tls_session {
 	uint8_t *certificate;		/* what the client's verified one says, as LOGIN carries it; NULL: none */
 	size_t certificate_len;
 	char description[96];		/* "TLSv1.3 TLS_AES_128_GCM_SHA256", of the control connection */
+	char refused_certificate[224];	/* what is wrong with the client's; "" nothing */
 	char problem[256];		/* why the last handshake failed, for the log */
 	const char *refusal;		/* why the last data connection was refused, for the client; NULL: it was not */
 	/* Set by the owner after tls_session_begin(); may be NULL. */
@@ -71,7 +73,8 @@ bool tls_stream_ready(const struct stream *);
  */
 int tls_stream_strip(struct stream *, int timeout_ms, void *rest, size_t *len);
 
-/* For tls_profile.c: the callbacks of a context. */
+/* For tls_profile.c: the callbacks of a context, and of verifying a client's certificate: it notes why one is refused. */
 void tls_stream_prepare(struct ssl_ctx_st *);
+int tls_stream_note_verification(int ok, struct x509_store_ctx_st *);
 
 #endif

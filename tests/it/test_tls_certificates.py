@@ -198,6 +198,110 @@ def test_certificate_required_and_revoked():
         s.wait_log("tls-failed")
 
 
+# ------------------------------------------------------------------------------- revocation
+
+class Authority:
+    """A root, an authority below it, its client carl, and lists of revoked certificates, in one directory."""
+
+    def __init__(self, directory):
+        self.dir = directory
+        self.issue("root", None, "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign,cRLSign")
+        self.issue("inter", "root", "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign,cRLSign")
+        self.issue("client", "inter", "subjectAltName=DNS:pc7.example.org")
+        write(f"{directory}/chain.pem", read(f"{directory}/client.pem") + read(f"{directory}/inter.pem"))
+        self.issue("other", None, "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign,cRLSign")
+        # It calls itself root and is not.
+        self.issue("forger", None, "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign,cRLSign", name="root")
+
+    def issue(self, file, by, extensions, name=None):
+        d, serial = self.dir, str(len(os.listdir(self.dir)) + 100)
+        write(f"{d}/ext", extensions.encode() + b"\n")
+        run_openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{d}/{file}.key",
+                    "-out", f"{d}/{file}.csr", "-subj", f"/CN={name or file}")
+        signer = ["-signkey", f"{d}/{file}.key"] if by is None else ["-CA", f"{d}/{by}.pem", "-CAkey", f"{d}/{by}.key"]
+        run_openssl("x509", "-req", "-in", f"{d}/{file}.csr", *signer, "-set_serial", serial, "-days", "9", "-extfile", f"{d}/ext",
+                    "-out", f"{d}/{file}.pem")
+
+    def crl(self, by, *revoked, until="300101000000Z"):
+        """A list of this authority, as PEM."""
+        d = self.dir
+        write(f"{d}/index", b"")
+        write(f"{d}/ca.cnf", f"[ca]\ndefault_ca=x\n[x]\ndatabase={d}/index\ndefault_md=sha256\n".encode())
+        common = ["ca", "-config", f"{d}/ca.cnf", "-cert", f"{d}/{by}.pem", "-keyfile", f"{d}/{by}.key"]
+        for name in revoked:
+            run_openssl(*common, "-revoke", f"{d}/{name}.pem")
+        run_openssl(*common, "-gencrl", "-crl_lastupdate", "200101000000Z", "-crl_nextupdate", until, "-out", f"{d}/out.crl")
+        return read(f"{d}/out.crl")
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(str(tmp_path_factory.mktemp("authority")))
+
+
+CARL = ("[account carl]\npassword = {CLEAR}carl\nhome = /tmp\nrun_as = 64114:64114\nlayer = pyftpdlib elr\n"
+        "certificate_login = instead_of_password\ncertificate_id = dns:pc7.example.org\n")
+
+
+@contextlib.contextmanager
+def revoking_server(authority, lists):
+    with running(tls=f"client_certificate = request\nclient_ca = {authority.dir}/root.pem\nclient_crl = {{dir}}/lists.crl\n",
+                 prepare=lambda d: write(f"{d}/lists.crl", lists), kinds=("ec",), sections=CARL) as s:
+        yield s
+
+
+def carl_comes_in(s, authority, version=None):
+    """232 with the certificate; 0 when the handshake fails, as for a revoked one."""
+    c = s.context(version)
+    c.load_cert_chain(f"{authority.dir}/chain.pem", f"{authority.dir}/client.key")
+    try:
+        return s.secured(c).cmd("USER carl")[0]
+    except (ssl.SSLError, ConnectionError):
+        return 0
+
+
+# What the lists say: carl's verdict and, of the refusal, a word in the log.
+REVOCATION = {
+    "nobody is revoked": (lambda a: a.crl("root") + a.crl("inter"), 232, ""),
+    "other order": (lambda a: a.crl("inter") + a.crl("root"), 232, ""),
+    "the client is revoked": (lambda a: a.crl("root") + a.crl("inter", "client"), 0, "certificate revoked"),
+    "the authority is revoked": (lambda a: a.crl("root", "inter") + a.crl("inter"), 0, "certificate revoked"),
+    "no list of the root": (lambda a: a.crl("inter"), 0, "unable to get certificate CRL"),
+    "no list of the authority": (lambda a: a.crl("root"), 0, "unable to get certificate CRL"),
+    "empty file": (lambda a: b"", 0, "unable to get certificate CRL"),
+    "rubbish": (lambda a: b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", 0, "unable to get certificate CRL"),
+    "cut after the first": (lambda a: a.crl("inter") + a.crl("root")[:90], 0, "unable to get certificate CRL"),
+    "somebody else's": (lambda a: a.crl("other") + a.crl("inter"), 0, "unable to get certificate CRL"),
+    "forged": (lambda a: a.crl("forger") + a.crl("inter"), 0, "CRL signature failure"),
+    "too old, of the root": (lambda a: a.crl("root", until="200201000000Z") + a.crl("inter"), 0, "CRL has expired"),
+    "too old, of the authority": (lambda a: a.crl("root") + a.crl("inter", until="200201000000Z"), 0, "CRL has expired"),
+}
+
+
+@pytest.mark.parametrize("what", REVOCATION)
+def test_revocation(authority, what):
+    lists, verdict, reason = REVOCATION[what]
+    with revoking_server(authority, lists(authority)) as s:
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            assert carl_comes_in(s, authority, version) == verdict
+        if verdict == 0:
+            s.wait_log(f'event=tls-failed.*client certificate: {reason}')
+        # Whatever is the matter with the lists: those who have no certificate come in as ever.
+        s.ftps().quit()
+
+
+def test_a_list_that_vanishes_lets_nobody_in(authority):
+    """While its file is replaced, which the server may notice halfway."""
+    with revoking_server(authority, authority.crl("root", "inter") + authority.crl("inter")) as s:
+        assert carl_comes_in(s, authority) == 0
+        os.remove(f"{s.dir}/lists.crl")
+        s.wait_log("certificate-unusable")
+        s.wait_log("templates-renewed")
+        for _ in range(30):
+            assert carl_comes_in(s, authority) == 0
+        s.ftps().quit()
+
+
 # ---------------------------------------------------------------------- the key stays where it is
 
 def secrets_of(directory):
