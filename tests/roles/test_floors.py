@@ -1,4 +1,5 @@
 """Link floors: which library each program may load, read from its NEEDED entries."""
+import glob
 import os
 import re
 import shutil
@@ -49,16 +50,32 @@ def hardened():
 @pytest.mark.skipif(not hardened(), reason="built without hardening")
 @pytest.mark.parametrize("program", [*MAY, "sallyctl"])
 def test_compiled_in(program):
-    """Canaries, checked copies, and on x86 a mark at each place that may be jumped to. No path that libraries are looked for in."""
+    """Canaries and checked copies. No path that libraries are looked for in."""
     symbols = subprocess.run(["readelf", "-W", "--dyn-syms", f"{BUILD}/{program}"], capture_output=True, text=True, check=True).stdout
     assert "__stack_chk_fail" in symbols
     assert len(re.findall(r"_chk@", symbols)) > 5, "no fortified function is called"
     dynamic = subprocess.run(["readelf", "-Wd", f"{BUILD}/{program}"], capture_output=True, text=True, check=True).stdout
     assert not re.search(r"\((RPATH|RUNPATH|TEXTREL)\)", dynamic)
-    if os.uname().machine == "x86_64":
-        code = subprocess.run(["objdump", "-d", "--no-show-raw-insn", f"{BUILD}/{program}"], capture_output=True, text=True,
-                              check=True).stdout
-        assert code.count("endbr64") > 100
+
+
+def readelf(option, path):
+    return subprocess.run(["readelf", "-W", option, path], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.skipif(not hardened(), reason="built without hardening")
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="marks of x86")
+@pytest.mark.parametrize("path", [*(f"{BUILD}/{p}" for p in MAY), f"{BUILD}/sallyctl", *sorted(glob.glob(f"{BUILD}/*.so"))],
+                         ids=os.path.basename)
+def test_marks_of_cet(path):
+    """Our functions begin with the mark, and the note says so: without it nobody looks at marks, neither in a program nor in a
+    module, which would switch it off for the program that loads it."""
+    assert re.search(r"x86 feature: IBT, SHSTK", readelf("-n", path))
+    code = subprocess.run(["objdump", "-d", "--no-show-raw-insn", path], capture_output=True, text=True, check=True).stdout
+    first = dict(re.findall(r"^0*([0-9a-f]+) <[^>]+>:\n\s*[0-9a-f]+:\s*(\w+)", code, re.M))
+    # What is called from other files may be called through a pointer; of static functions the compiler knows.
+    ours = re.findall(r"0*([0-9a-f]+)\s+\d+ FUNC\s+GLOBAL\s+\S+\s+\d+ (\w+)$", readelf("-s", path), re.M)
+    unmarked = {name for at, name in ours if first[at] != "endbr64"} - {"_start", "_init", "_fini"}
+    assert len(ours) > 5 and not unmarked
 
 
 @pytest.mark.skipif(shutil.which("apparmor_parser", path="/usr/sbin:/sbin:/usr/bin") is None, reason="no AppArmor")
