@@ -294,3 +294,25 @@ addr_map_find(const struct addr_map *map, const struct addr *a)
 			return map->v[i].target;
 	return NULL;
 }
+
+bool
+addr_net_same(const struct addr_net *a, const struct addr_net *b)
+{
+	return a->family == b->family && a->bits == b->bits && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+static uint64_t
+mix(uint64_t h, uint64_t v)
+{
+	h = (h ^ v) * UINT64_C(0xff51afd7ed558ccd);
+	return h ^ h >> 32;
+}
+
+uint64_t
+addr_net_hash(const struct addr_net *n, uint64_t seed)
+{
+	uint64_t half[2];
+
+	memcpy(half, n->bytes, sizeof half);
+	return mix(mix(mix(seed, n->family), half[0]), half[1]);
+}

@@ -82,6 +82,9 @@ int addr_net_parse(struct addr_net *, const char *text);
 const char *addr_net_text(char dst[ADDR_TEXT_MAX], const struct addr_net *);
 bool addr_net_has(const struct addr_net *, const struct addr *);
 bool addr_nets_have(const struct addr_nets *, const struct addr *);
+bool addr_net_same(const struct addr_net *, const struct addr_net *);
+/* For tables of networks; with a secret seed nobody outside can aim at one place. */
+uint64_t addr_net_hash(const struct addr_net *, uint64_t seed);
 /* The target of the first row whose network holds the address; NULL: none. */
 const char *addr_map_find(const struct addr_map *, const struct addr *);
 

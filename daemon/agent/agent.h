@@ -79,6 +79,7 @@ struct agent {
 	struct chan monitor, files;
 	unsigned states;	/* of CH_FILES */
 	bool ending;		/* the monitor wants the session to end, and the worker does not know yet */
+	bool worker_silent;	/* the monitor was told that the worker may be held in a transfer */
 	struct root root;
 	struct conf *conf;
 	const struct settings *set;

@@ -24,7 +24,8 @@
 #include "privsep/sandbox.h"
 #include "privsep/template.h"
 
-#define GRACE_MS 200
+#define GRACE_MS	200
+#define SILENT_AFTER	10000	/* ms: twice what the worker lets pass between two notes */
 
 static struct agent agent;	/* zero pages until they are needed */
 static struct conf *configuration;
@@ -338,6 +339,18 @@ slim(struct agent *a)
 	idle_give_back_stack();
 }
 
+/* In a transfer the worker says something every few seconds: NOTE, or the end. One that does not may be held. */
+static void
+tell_silent(struct agent *a, bool silent)
+{
+	const struct msg_worker_silent m = { .silent = silent };
+
+	if (a->worker_silent == silent)
+		return;
+	a->worker_silent = silent;
+	(void)chan_tell(&a->monitor, MSG_WORKER_SILENT, &m);
+}
+
 /* poll() for ever, with what an idle session does not need given back when nothing has come for a while. */
 static int
 wait_idle(struct agent *a, struct pollfd p[2])
@@ -347,7 +360,12 @@ wait_idle(struct agent *a, struct pollfd p[2])
 	if (r != 0)
 		return r;
 	slim(a);
-	return poll(p, 2, -1);
+	if ((a->states & ST_TRANSFER) == 0 || a->worker_silent)
+		return poll(p, 2, -1);
+	r = poll(p, 2, SILENT_AFTER - IDLE_AFTER_MS);
+	if (r == 0)
+		tell_silent(a, true);
+	return r;
 }
 
 static int
@@ -364,6 +382,8 @@ serve_all(struct agent *a)
 		}
 		if (p[1].revents != 0 && (r = from_monitor(a)) != 0)
 			return r - 1;
+		if (p[0].revents != 0)
+			tell_silent(a, false);
 		if (p[0].revents != 0 && (r = from_worker(a)) != 0)
 			return r - 1;
 		if (a->ending)

@@ -11,6 +11,7 @@
 #include "daemon/listener/claim.h"
 
 #define CHAINS		1024
+#define LINGER_MAX	8	/* processes of a user that a file system holds, until it gets no more sessions */
 
 struct name {
 	struct name *next;
@@ -20,7 +21,7 @@ struct name {
 };
 
 struct claim_table {
-	struct name *users[CHAINS], *classes[CHAINS];
+	struct name *users[CHAINS], *classes[CHAINS], *lingering[CHAINS];
 };
 
 struct claim_table *
@@ -50,6 +51,7 @@ claim_free(struct claim_table *c)
 	for (size_t i = 0; i < CHAINS; i++) {
 		free_chain(c->users[i]);
 		free_chain(c->classes[i]);
+		free_chain(c->lingering[i]);
 	}
 	free(c);
 }
@@ -130,7 +132,7 @@ claim_take(struct claim_table *c, const char *user, const char *class, unsigned 
 {
 	int r;
 
-	if (max_user > 0 && claim_users(c, user) >= max_user)
+	if ((max_user > 0 && claim_users(c, user) >= max_user) || count_of(c->lingering, user) >= LINGER_MAX)
 		return CLAIM_USER_FULL;
 	if (max_class > 0 && *class != '\0' && claim_classes(c, class) >= max_class)
 		return CLAIM_CLASS_FULL;
@@ -146,6 +148,18 @@ claim_release(struct claim_table *c, const char *user, const char *class)
 	take_off(c->users, user);
 	if (*class != '\0')
 		take_off(c->classes, class);
+}
+
+int
+claim_linger(struct claim_table *c, const char *user)
+{
+	return add(c->lingering, user);
+}
+
+void
+claim_linger_end(struct claim_table *c, const char *user)
+{
+	take_off(c->lingering, user);
 }
 
 int

@@ -23,6 +23,13 @@ unsigned claim_users(const struct claim_table *, const char *user);
 unsigned claim_classes(const struct claim_table *, const char *class);
 
 /*
+ * A session of the user has left a process behind that cannot be ended, because a file system hangs; its place is free
+ * all the same.  Who has left several behind is full until they are gone.  0 or -ENOMEM.
+ */
+int claim_linger(struct claim_table *, const char *user);
+void claim_linger_end(struct claim_table *, const char *user);
+
+/*
  * A memory file that all sessions of a user share: a struct bucket_pair with
  * the account's common rates (bytes a second, 0: none), made on first use, its size sealed.
  * The descriptor belongs to the table.  -1: no such user, or no memory.

@@ -13,8 +13,8 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/str.h"
+#include "daemon/listener/admission.h"
 #include "daemon/listener/doors.h"
-#include "daemon/listener/pool.h"
 #include "daemon/listener/server.h"
 #include "daemon/listener/systemd.h"
 
@@ -22,16 +22,6 @@
 #define PAUSE_MS	200	/* without accepting, after descriptors ran out */
 #define BACKLOG		1024
 #define FTP_PORT	21
-
-/* A listener section, or the server's own key "listen". */
-struct section {
-	struct section *next;
-	char name[65];
-	bool implicit_tls;
-	unsigned max_sessions, now;
-	struct srclimit_rules rules;
-	struct conf_resolved resolved;
-};
 
 struct door {
 	struct door *next;
@@ -44,148 +34,9 @@ struct door {
 
 struct doors {
 	struct door *door;
-	struct section *section;
 	struct event resume;
 	bool open;
 };
-
-/* -------------------------------------------------------------------- sections */
-
-static struct section *
-find_section(const struct doors *d, const char *name)
-{
-	for (struct section *n = d->section; n != NULL; n = n->next)
-		if (strcmp(n->name, name) == 0)
-			return n;
-	return NULL;
-}
-
-static int
-read_section(struct server *s, struct section *n)
-{
-	struct conf_subject subject = { .listener = *n->name == '\0' ? NULL : n->name };
-	int r = conf_resolve(s->conf, &subject, &n->resolved);
-	const struct settings *v = &n->resolved.s;
-
-	if (r != 0)
-		return r;
-	n->implicit_tls = v->implicit_tls;
-	n->max_sessions = (unsigned)v->max_sessions;
-	n->rules = (struct srclimit_rules){
-		.sessions = (unsigned)v->max_sessions_per_address,
-		.connects_per_minute = (unsigned)v->connects_per_minute,
-		.penalty_threshold = (int64_t)v->penalty_threshold * 1000,
-		.penalty_max = (int64_t)v->penalty_max * 1000,
-		.exempt = &n->resolved.s.never_ban,
-	};
-	return 0;
-}
-
-static int
-add_section(struct server *s, const char *name, struct section **made)
-{
-	struct section *n = find_section(s->doors, name);
-	int r;
-
-	*made = n;
-	if (n != NULL)
-		return 0;
-	n = calloc(1, sizeof *n);
-	if (n == NULL)
-		return -ENOMEM;
-	(void)str_copy(n->name, sizeof n->name, name);
-	r = read_section(s, n);
-	if (r != 0) {
-		free(n);
-		return r;
-	}
-	n->next = s->doors->section;
-	s->doors->section = n;
-	*made = n;
-	return 0;
-}
-
-int
-doors_reload(struct server *s)
-{
-	for (struct section *n = s->doors->section; n != NULL; n = n->next) {
-		struct conf_resolved old = n->resolved;
-		int r = read_section(s, n);
-
-		if (r != 0)
-			return r;
-		conf_resolved_free(&old);
-	}
-	return 0;
-}
-
-struct srclimit_rules
-server_rules(const struct server *s, const char *listener)
-{
-	static const struct srclimit_rules none;
-	const struct section *n = find_section(s->doors, listener);
-
-	return n == NULL ? none : n->rules;
-}
-
-/* -------------------------------------------------------------------- admission */
-
-void
-doors_refuse(struct server *s, int fd, const char *listener, const char *text)
-{
-	const struct section *n = find_section(s->doors, listener);
-	char line[320];
-
-	if ((n == NULL || !n->implicit_tls) && str_format(line, sizeof line, "421 %s\r\n", text) == 0)
-		(void)send(fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL);
-	(void)shutdown(fd, SHUT_WR);
-	close(fd);
-}
-
-static void
-turn_away(struct server *s, struct section *n, int fd, const struct addr *peer, const char *why, const char *text)
-{
-	char host[ADDR_TEXT_MAX];
-	struct log_line l;
-
-	log_begin(&l, LOG_LEVEL_NOTICE, "refused");
-	log_str(&l, "peer", addr_host(host, peer));
-	log_str(&l, "reason", why);
-	log_end(&l);
-	s->sessions_refused++;
-	doors_refuse(s, fd, n->name, text);
-}
-
-static void
-admit(struct server *s, struct section *n, int fd, const struct addr *peer, const struct addr *local)
-{
-	enum srclimit_answer answer;
-
-	if (server_drain_text(s) != NULL) {
-		turn_away(s, n, fd, peer, "drain", server_drain_text(s));
-		return;
-	}
-	if (pool_busy(s) + pool_waiting(s) >= (unsigned)s->settings->max_sessions || n->now >= n->max_sessions) {
-		turn_away(s, n, fd, peer, "max_sessions", "Too many sessions; try again later.");
-		return;
-	}
-	answer = srclimit_enter(s->sources, &n->rules, peer, clock_ms());
-	if (answer != SRC_WELCOME) {
-		turn_away(s, n, fd, peer, "source", srclimit_text(answer));
-		return;
-	}
-	n->now++;
-	pool_client(s, fd, n->name, peer, local);
-}
-
-void
-doors_left(struct server *s, const char *listener)
-{
-	struct section *n = find_section(s->doors, listener);
-
-	if (n != NULL && n->now > 0)
-		n->now--;
-}
 
 static int
 local_address(int fd, struct addr *local)
@@ -233,13 +84,13 @@ doors_admit(struct server *s, int fd, const char *listener)
 	if (r == 0)
 		r = evutil_make_socket_nonblocking(fd) < 0 ? -errno : set_options(fd);
 	if (r == 0)
-		r = add_section(s, listener, &n);
+		r = section_add(s, listener, &n);
 	if (r != 0) {
 		log_problem(LOG_LEVEL_ERROR, "not-a-client", "descriptor 0", r);
 		close(fd);
 		return;
 	}
-	admit(s, n, fd, &peer, &local);
+	admission_client(s, n, fd, &peer, &local);
 }
 
 void
@@ -248,10 +99,10 @@ doors_return(struct server *s, int fd, const char *listener, const struct addr *
 	struct section *n;
 
 	/* As accepted: whatever the last session did to it is undone. */
-	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || set_options(fd) != 0 || add_section(s, listener, &n) != 0)
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || set_options(fd) != 0 || section_add(s, listener, &n) != 0)
 		close(fd);
 	else
-		admit(s, n, fd, peer, local);
+		admission_client(s, n, fd, peer, local);
 }
 
 /* -------------------------------------------------------------------- accepting */
@@ -307,7 +158,7 @@ on_client(evutil_socket_t listen_fd, short what, void *arg)
 		if (addr_from(&peer, &name, len) != 0 || local_address(fd, &local) != 0)
 			close(fd);
 		else
-			admit(d->server, d->section, fd, &peer, &local);
+			admission_client(d->server, d->section, fd, &peer, &local);
 	}
 }
 
@@ -396,7 +247,7 @@ static int
 open_listed(struct server *s, const char *name)
 {
 	struct section *n;
-	int r = add_section(s, name, &n);
+	int r = section_add(s, name, &n);
 
 	for (size_t i = 0; r == 0 && i < n->resolved.s.listen.n; i++) {
 		const char *text = n->resolved.s.listen.v[i];
@@ -426,7 +277,7 @@ take_inherited(struct server *s, int count)
 		int fd = systemd_listen_fd(i, name, sizeof name);
 
 		/* A name that is no section's (systemd's own is the unit's) means the server's settings. */
-		r = add_section(s, conf_section_find(s->conf, SC_LISTENER, name) == NULL ? "" : name, &n);
+		r = section_add(s, conf_section_find(s->conf, SC_LISTENER, name) == NULL ? "" : name, &n);
 		if (r == 0)
 			r = local_address(fd, &a);
 		if (r == 0)

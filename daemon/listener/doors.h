@@ -1,7 +1,6 @@
 /*
- * Doors: the sockets on which clients arrive, and the limits that are tested
- * before a session is spent on one.  Nothing is ever read from a client; the only
- * thing written is a 421.
+ * Doors: the sockets on which clients arrive.  Nothing is ever read from a
+ * client; what becomes of it admission.h says.
  */
 #ifndef LISTENER_DOORS_H
 #define LISTENER_DOORS_H
@@ -10,7 +9,6 @@
 #include <stddef.h>
 
 #include "common/addr.h"
-#include "daemon/listener/srclimit.h"
 
 struct json;
 struct server;
@@ -25,9 +23,6 @@ int doors_open(struct server *);
 void doors_begin(struct server *);
 /* Accepts no more; the sockets are closed. */
 void doors_close(struct server *);
-/* Limits may have changed; sockets do not. 0 or -ENOMEM. */
-int doors_reload(struct server *);
-
 /* One client that is connected already (inetd): takes over fd. */
 void doors_admit(struct server *, int fd, const char *listener);
 /*
@@ -35,10 +30,6 @@ void doors_admit(struct server *, int fd, const char *listener);
  * Takes over fd.
  */
 void doors_return(struct server *, int fd, const char *listener, const struct addr *peer, const struct addr *local);
-/* Sends a 421 with this text as far as it fits, and closes fd. Nothing is sent where TLS comes first. */
-void doors_refuse(struct server *, int fd, const char *listener, const char *text);
-/* A session that came in by this listener section has ended. */
-void doors_left(struct server *, const char *listener);
 
 /* Addresses that are listened on, for people: calls f with each. */
 void doors_each(const struct server *, void (*f)(void *, const char *text), void *context);

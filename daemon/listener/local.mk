@@ -1,15 +1,21 @@
 noinst_LIBRARIES += liblistener.a
 liblistener_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 liblistener_a_SOURCES = \
+	daemon/listener/admission.c daemon/listener/admission.h \
 	daemon/listener/certs.c daemon/listener/certs.h \
 	daemon/listener/claim.c daemon/listener/claim.h \
+	daemon/listener/clients.c \
 	daemon/listener/commands.c daemon/listener/commands.h \
 	daemon/listener/control.c daemon/listener/control.h \
+	daemon/listener/crowd.c daemon/listener/crowd.h \
 	daemon/listener/doors.c daemon/listener/doors.h \
+	daemon/listener/ending.c \
 	daemon/listener/keeper.c daemon/listener/keeper.h \
 	daemon/listener/metrics.c daemon/listener/metrics.h daemon/listener/metrics.def \
-	daemon/listener/pool.c daemon/listener/pool.h \
+	daemon/listener/pace.c daemon/listener/pace.h \
+	daemon/listener/pool.c daemon/listener/pool.h daemon/listener/pool_inside.h \
 	daemon/listener/reaper.c daemon/listener/reaper.h \
+	daemon/listener/refusals.c daemon/listener/refusals.h \
 	daemon/listener/reload.c daemon/listener/reload.h \
 	daemon/listener/report.c daemon/listener/report.h \
 	daemon/listener/roster.c \

@@ -28,6 +28,7 @@
 #include "daemon/listener/doors.h"
 #include "daemon/listener/keeper.h"
 #include "daemon/listener/pool.h"
+#include "daemon/listener/refusals.h"
 #include "daemon/listener/reload.h"
 #include "daemon/listener/server.h"
 #include "daemon/listener/templates.h"
@@ -247,7 +248,8 @@ set_up(struct server *s)
 		return SP_EXIT_CONFIG;
 	s->sources = srclimit_new();
 	s->claims = claim_new();
-	if (s->sources == NULL || s->claims == NULL || server_init(s) != 0 || pool_start(s) != 0)
+	s->refusals = refusals_new();
+	if (s->sources == NULL || s->refusals == NULL || s->claims == NULL || server_init(s) != 0 || pool_start(s) != 0)
 		return SP_EXIT_OS;
 	if (doors_open(s) != 0 || control_open(s) != 0)
 		return SP_EXIT_OS;
@@ -295,6 +297,7 @@ run(struct conf *conf)
 	}
 	if (event_base_dispatch(s.base) < 0)
 		s.exit_code = SP_EXIT_OS;
+	refusals_end(s.refusals);
 	log_problem(LOG_LEVEL_NOTICE, "stopped", "", 0);
 	return s.exit_code;
 }

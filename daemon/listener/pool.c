@@ -11,41 +11,16 @@
 #include "common/exitcode.h"
 #include "common/log.h"
 #include "common/str.h"
-#include "daemon/listener/doors.h"
 #include "daemon/listener/keeper.h"
-#include "daemon/listener/pool.h"
+#include "daemon/listener/pool_inside.h"
 #include "daemon/listener/reaper.h"
 #include "daemon/listener/server.h"
-#include "daemon/listener/session.h"
 
-#define WAIT_LIMIT	10000	/* ms a client waits for a session to be forked */
 #define STARTING_MAX	4	/* sessions being forked at the same time */
 #define START_LIMIT	15000	/* ms a session may take to report ready */
-#define DELAY_FIRST	1000	/* ms without starts after a session died before use; doubles */
-#define DELAY_LAST	60000
+#define ENDS_EVERY	250	/* ms between looks at sessions that are ending */
 #define GATHER_MS	4	/* ms that sessions are left to be forked together, while there are enough */
 #define SHRINK_EVERY	10000	/* ms without shortage until one spare less is kept */
-
-/* A client for whom there is no session yet. */
-struct waiting {
-	TAILQ_ENTRY(waiting) link;
-	int fd;
-	int64_t deadline;
-	struct addr peer, local;
-	char listener[65];
-};
-
-struct pool {
-	struct session_list list[SESSION_STATES];
-	unsigned count[SESSION_STATES];
-	TAILQ_HEAD(, waiting) waiting;
-	unsigned waiting_count;
-	unsigned wanted;		/* spares, between the configured minimum and maximum */
-	int64_t shortage;		/* when a client last had to wait */
-	uint64_t next_serial, next_number;
-	int64_t delay, not_before;	/* start throttle */
-	struct event tick, soon;
-};
 
 static void on_tick(evutil_socket_t, short, void *);
 static void on_soon(evutil_socket_t, short, void *);
@@ -60,7 +35,6 @@ pool_start(struct server *s)
 	for (int i = 0; i < SESSION_STATES; i++)
 		TAILQ_INIT(&p->list[i]);
 	TAILQ_INIT(&p->waiting);
-	p->delay = DELAY_FIRST;
 	/* Numbers stand in logs that live longer than one run of the server. */
 	p->next_number = (uint64_t)s->started << 8 & UINT64_C(0xffffffffff);
 	s->pool = p;
@@ -100,6 +74,18 @@ pool_left(const struct server *s)
 }
 
 unsigned
+pool_lasting(const struct server *s)
+{
+	const struct session *n;
+	unsigned count = pool_left(s);
+
+	TAILQ_FOREACH(n, &s->pool->list[SESSION_ENDING], link)
+		if (session_is_given_up(n))
+			count--;
+	return count;
+}
+
+unsigned
 pool_waiting(const struct server *s)
 {
 	return s->pool->waiting_count;
@@ -111,8 +97,8 @@ pool_list(const struct server *s, enum session_state state)
 	return &s->pool->list[state];
 }
 
-static void
-move(struct session *n, enum session_state to)
+void
+pool_move(struct session *n, enum session_state to)
 {
 	struct pool *p = n->server->pool;
 
@@ -123,11 +109,16 @@ move(struct session *n, enum session_state to)
 	p->count[to]++;
 }
 
-static void
-arm_tick(struct server *s, int64_t ms)
+void
+pool_tick_in(struct server *s, int64_t ms)
 {
 	struct timeval in = { ms / 1000, (ms % 1000) * 1000 };
+	int64_t at = clock_ms() + ms;
 
+	/* Whatever happens often must not put off what is due. */
+	if (evtimer_pending(&s->pool->tick, NULL) && s->pool->tick_at <= at)
+		return;
+	s->pool->tick_at = at;
 	evtimer_add(&s->pool->tick, &in);
 }
 
@@ -139,7 +130,7 @@ may_start(struct server *s)
 	const struct pool *p = s->pool;
 
 	return !s->stopping && templates_ready(s) && !keeper_awaited(s) && p->count[SESSION_STARTING] < STARTING_MAX &&
-	    clock_ms() >= p->not_before;
+	    pace_allows(&p->pace, p->waiting_count > 0, p->count[SESSION_STARTING], clock_ms());
 }
 
 static unsigned
@@ -157,14 +148,40 @@ missing(const struct server *s)
 }
 
 static void
-throttle(struct server *s)
+log_throttled(struct server *s, const char *cause, int code)
 {
-	struct pool *p = s->pool;
+	struct log_line l;
 
-	p->not_before = clock_ms() + p->delay;
-	log_problem(LOG_LEVEL_ERROR, "start-throttled", "sessions die before they are used", 0);
-	p->delay = p->delay * 2 > DELAY_LAST ? DELAY_LAST : p->delay * 2;
-	arm_tick(s, 500);
+	s->pool->unexplained = false;
+	log_begin(&l, LOG_LEVEL_ERROR, "start-throttled");
+	log_str(&l, "cause", cause);
+	log_num(&l, "pause", s->pool->pace.until - s->pool->pace.failed);
+	if (code == -EMFILE || code == -ENFILE)
+		log_str(&l, "hint", "raise the limit of open files (LimitNOFILE= of the service, ulimit -n), or lower max_sessions");
+	else if (code == -EAGAIN || code == -ENOMEM)
+		log_str(&l, "hint", "raise the limit of processes and memory (TasksMax=, MemoryMax= of the service), or lower max_sessions");
+	log_code(&l, code);
+	log_end(&l);
+}
+
+/* Starting a session failed. cause NULL: that is known when its process is reaped. */
+static void
+throttle(struct server *s, const char *cause, int code)
+{
+	pool_tick_in(s, PACE_TRY_MS);
+	if (!pace_failed(&s->pool->pace, clock_ms()))
+		return;
+	if (cause != NULL)
+		log_throttled(s, cause, code);
+	else
+		s->pool->unexplained = true;
+}
+
+void
+pool_explain(struct session *n, const char *cause)
+{
+	if (n->server->pool->unexplained && n->service == NULL && !n->told_to_stop)
+		log_throttled(n->server, cause, 0);
 }
 
 static void
@@ -173,11 +190,13 @@ fill_now(struct server *s)
 	struct pool *p = s->pool;
 
 	while (missing(s) > 0 && may_start(s)) {
-		struct session *n = session_start(s, ++p->next_serial);
+		struct session *n;
+		int r = session_start(s, ++p->next_serial, &n);
 
-		if (n == NULL) {
+		pace_start(&p->pace, clock_ms());
+		if (r != 0) {
 			if (!keeper_awaited(s))
-				throttle(s);
+				throttle(s, "the channels of a session", r);
 			return;
 		}
 		n->state = SESSION_STARTING;
@@ -185,7 +204,7 @@ fill_now(struct server *s)
 		p->count[SESSION_STARTING]++;
 	}
 	if (missing(s) > 0 || p->count[SESSION_STARTING] > 0)
-		arm_tick(s, 1000);
+		pool_tick_in(s, p->waiting_count > 0 ? PACE_TRY_MS : 1000);
 }
 
 static void
@@ -238,7 +257,7 @@ adopt(struct server *s, enum member m, pid_t pid, int pid_fd)
 		return;
 	TAILQ_INSERT_TAIL(&s->pool->list[SESSION_ENDING], n, link);
 	s->pool->count[SESSION_ENDING]++;
-	arm_tick(s, 1000);
+	pool_tick_in(s, 1000);
 }
 
 void
@@ -258,165 +277,9 @@ pool_spawn_failed(struct server *s, uint64_t serial, int error)
 {
 	struct session *n = find_serial(s, serial);
 
-	log_problem(LOG_LEVEL_ERROR, "fork-failed", "session process", error);
-	throttle(s);
+	throttle(s, "a process of a session", error);
 	if (n != NULL)
 		session_end(n);
-}
-
-/* ------------------------------------------------------------------ clients */
-
-static void
-refuse(struct server *s, int fd, const char *listener, const char *text)
-{
-	s->sessions_refused++;
-	doors_refuse(s, fd, listener, text);
-}
-
-static void
-drop_waiting(struct server *s, struct waiting *w)
-{
-	TAILQ_REMOVE(&s->pool->waiting, w, link);
-	s->pool->waiting_count--;
-	free(w);
-}
-
-/* Gives the client to a spare. false: there is none. */
-static bool
-serve(struct server *s, int fd, const char *listener, const struct addr *peer, const struct addr *local)
-{
-	struct pool *p = s->pool;
-	struct session *n;
-
-	if (keeper_awaited(s))
-		return false;
-	while ((n = TAILQ_FIRST(&p->list[SESSION_SPARE])) != NULL) {
-		int r = session_serve(n, fd, p->next_number + 1, listener, peer, local);
-
-		if (r != 0) {
-			log_problem(LOG_LEVEL_WARNING, "spare-lost", "monitor", r);
-			session_end(n);
-			continue;
-		}
-		p->next_number++;
-		s->sessions_served++;
-		move(n, SESSION_BUSY);
-		close(fd);
-		return true;
-	}
-	return false;
-}
-
-/* A session has become a spare: who has waited longest gets it. */
-static void
-serve_waiting(struct server *s)
-{
-	struct waiting *w, *next;
-
-	TAILQ_FOREACH_SAFE(w, &s->pool->waiting, link, next) {
-		if (!serve(s, w->fd, w->listener, &w->peer, &w->local))
-			return;
-		drop_waiting(s, w);
-	}
-}
-
-/* Clients came faster than sessions: keep more spares for a while. */
-static void
-grow(struct server *s)
-{
-	struct pool *p = s->pool;
-	unsigned max = (unsigned)s->settings->spare_sessions_max;
-
-	p->shortage = clock_ms();
-	if (p->wanted < (unsigned)s->settings->spare_sessions_min)
-		p->wanted = (unsigned)s->settings->spare_sessions_min;
-	p->wanted = p->wanted * 2 + 1 > max ? max : p->wanted * 2 + 1;
-}
-
-void
-pool_client(struct server *s, int fd, const char *listener, const struct addr *peer, const struct addr *local)
-{
-	struct pool *p = s->pool;
-	struct waiting *w;
-
-	if (p->waiting_count == 0 && serve(s, fd, listener, peer, local)) {
-		pool_fill(s);
-		return;
-	}
-	grow(s);
-	w = calloc(1, sizeof *w);
-	if (w == NULL || p->waiting_count >= (unsigned)s->settings->max_sessions) {
-		free(w);
-		srclimit_leave(s->sources, peer);
-		doors_left(s, listener);
-		refuse(s, fd, listener, "The server is too busy; try again later.");
-		return;
-	}
-	w->fd = fd;
-	w->deadline = clock_ms() + WAIT_LIMIT;
-	w->peer = *peer;
-	w->local = *local;
-	(void)str_copy(w->listener, sizeof w->listener, listener);
-	TAILQ_INSERT_TAIL(&p->waiting, w, link);
-	p->waiting_count++;
-	arm_tick(s, 1000);
-	pool_fill(s);
-}
-
-/* ------------------------------------------------------------- what sessions do */
-
-/*
- * REIN: now that no process has the connection any more and its slots are free, it is one that has just come.  Not after
- * a crash, nor when the administrator wants the client to go.
- */
-static void
-serve_again(struct session *n)
-{
-	struct service *v = n->service;
-	int fd = v->back_fd;
-
-	v->back_fd = -1;
-	if (n->crashed || n->protocol_broken)
-		close(fd);
-	else if (n->told_to_stop)
-		doors_refuse(n->server, fd, v->listener, "The server ends this session.");
-	else
-		doors_return(n->server, fd, v->listener, &v->peer, &v->local);
-}
-
-/* What a session's end means for its client's address and for the templates. */
-static void
-account_for(struct session *n)
-{
-	struct server *s = n->server;
-	struct service *v = n->service;
-	bool bad = n->crashed || n->protocol_broken;
-
-	if (bad) {
-		s->crashes++;
-		templates_renew(s, "crash");
-	}
-	if (v == NULL)
-		return;
-	if (bad) {
-		struct srclimit_rules rules = server_rules(s, v->listener);
-
-		srclimit_penalise(s->sources, &rules, &v->peer, (int64_t)s->settings->penalty_crash * 1000, clock_ms());
-	} else {
-		s->pool->delay = DELAY_FIRST;
-	}
-	/* Holding a connection open without logging in is as bad as a wrong password. */
-	if (n->exit_code == SP_EXIT_GRACE) {
-		struct srclimit_rules rules = server_rules(s, v->listener);
-
-		srclimit_penalise(s->sources, &rules, &v->peer, (int64_t)s->settings->penalty_failure * 1000, clock_ms());
-	}
-	srclimit_leave(s->sources, &v->peer);
-	doors_left(s, v->listener);
-	if (v->claimed)
-		claim_release(s->claims, v->user, v->class);
-	if (v->back_fd >= 0)
-		serve_again(n);
 }
 
 static bool
@@ -437,20 +300,20 @@ pool_session_changed(struct session *n)
 	if (n->state == SESSION_STARTING && n->reported_ready && is_complete(n)) {
 		if (session_verify(n) != 0) {
 			session_end(n);
-			session_kill(n);
+			session_kill(n, true);
 			server_session_unsound(s);
 			return;
 		}
 		n->was_ready = true;
-		move(n, SESSION_SPARE);
+		pool_move(n, SESSION_SPARE);
 		server_spare_ready(s);
-		serve_waiting(s);
+		pool_serve_waiting(s);
 		pool_fill(s);
 	}
 	if (n->state == SESSION_ENDING && session_is_gone(n)) {
 		TAILQ_REMOVE(&s->pool->list[SESSION_ENDING], n, link);
 		s->pool->count[SESSION_ENDING]--;
-		account_for(n);
+		pool_account_for(n);
 		session_free(n);
 		pool_fill(s);
 		server_check_stopped(s);
@@ -464,28 +327,13 @@ pool_session_ended(struct session *n)
 	struct server *s = n->server;
 	bool unused = n->state == SESSION_STARTING || n->state == SESSION_SPARE;
 
-	move(n, SESSION_ENDING);
+	pool_move(n, SESSION_ENDING);
 	if (unused && !s->stopping && !n->told_to_stop)
-		throttle(s);
-	arm_tick(s, 1000);
+		throttle(s, NULL, 0);
+	pool_tick_in(s, 1000);
 }
 
 /* --------------------------------------------------------------------- upkeep */
-
-static void
-end_waiting(struct server *s, int64_t now, const char *text)
-{
-	struct waiting *w, *next;
-
-	TAILQ_FOREACH_SAFE(w, &s->pool->waiting, link, next) {
-		if (w->deadline > now)
-			return;
-		refuse(s, w->fd, w->listener, text);
-		srclimit_leave(s->sources, &w->peer);
-		doors_left(s, w->listener);
-		drop_waiting(s, w);
-	}
-}
 
 static void
 retire_spare(struct session *n)
@@ -519,9 +367,38 @@ kill_late(struct server *s, int64_t now)
 	TAILQ_FOREACH_SAFE(n, &s->pool->list[SESSION_ENDING], link, next) {
 		if (n->deadline > now)
 			continue;
-		session_kill(n);
+		session_kill(n, s->stopping && !n->agent_replaced);
 		if (session_is_gone(n))
 			pool_session_changed(n);
+	}
+}
+
+void
+pool_watch(struct session *n)
+{
+	n->server->pool->watching = true;
+	pool_tick_in(n->server, n->deadline - clock_ms());
+}
+
+/* Sessions that were told to stop, and have neither done it nor said that a transfer still runs. */
+static void
+end_deaf(struct server *s, int64_t now)
+{
+	struct pool *p = s->pool;
+	struct session *n, *next;
+
+	if (!p->watching)
+		return;
+	p->watching = false;
+	TAILQ_FOREACH_SAFE(n, &p->list[SESSION_BUSY], link, next) {
+		if (n->deadline == 0)
+			continue;
+		if (n->deadline > now) {
+			p->watching = true;
+			continue;
+		}
+		session_end(n);
+		n->deadline = now;
 	}
 }
 
@@ -546,15 +423,20 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	int64_t now = clock_ms();
 
 	(void)fd, (void)what;
-	end_waiting(s, now, "The server is too busy; try again later.");
+	pool_end_waiting(s, now, "The server is too busy; try again later.");
 	retire_old(s, now);
+	end_deaf(s, now);
 	kill_late(s, now);
 	shrink(s, now);
 	fill_now(s);
-	if (p->count[SESSION_ENDING] > 0 || p->waiting_count > 0 || missing(s) > 0 || p->count[SESSION_STARTING] > 0)
-		arm_tick(s, 1000);
+	if (s->stopping)
+		server_check_stopped(s);
+	if (p->count[SESSION_ENDING] > 0 || p->watching)
+		pool_tick_in(s, ENDS_EVERY);
+	else if (p->waiting_count > 0 || missing(s) > 0 || p->count[SESSION_STARTING] > 0)
+		pool_tick_in(s, 1000);
 	else
-		arm_tick(s, p->wanted > (unsigned)s->settings->spare_sessions_min ? SHRINK_EVERY : 60000);
+		pool_tick_in(s, p->wanted > (unsigned)s->settings->spare_sessions_min ? SHRINK_EVERY : 60000);
 }
 
 void
@@ -570,7 +452,7 @@ pool_retire_spares(struct server *s)
 void
 pool_end_spares(struct server *s)
 {
-	end_waiting(s, INT64_MAX, "The server is stopping; try again later.");
+	pool_end_waiting(s, INT64_MAX, "The server is stopping; try again later.");
 	pool_retire_spares(s);
 }
 
@@ -579,18 +461,4 @@ pool_retire_old_spares(struct server *s)
 {
 	retire_old(s, clock_ms());
 	pool_fill(s);
-}
-
-void
-pool_kill_all(struct server *s)
-{
-	struct session *n, *next;
-
-	for (int i = 0; i < SESSION_STATES; i++)
-		TAILQ_FOREACH_SAFE(n, &s->pool->list[i], link, next) {
-			session_end(n);
-			n->deadline = 0;
-		}
-	kill_late(s, INT64_MAX);
-	arm_tick(s, 1000);
 }

@@ -20,7 +20,7 @@ struct session_facts {
 	const char *user, *class;	/* "" before login */
 	const char *listener;
 	const struct addr *peer;
-	bool logged_in;
+	bool logged_in, blocked;
 	int64_t since;			/* wall clock, seconds */
 	int64_t idle_ms;		/* since something was last reported */
 	const char *what;		/* the running command, "" when none */
@@ -34,6 +34,10 @@ int pool_start(struct server *);
 /* A client: takes over fd. Answers 421 itself when there is no session for it within ten seconds. */
 void pool_client(struct server *, int fd, const char *listener, const struct addr *peer, const struct addr *local);
 
+struct crowd_member;
+/* Somebody else needs its place: ends that client, who has not logged in, and who counts no more. */
+void pool_drop(struct server *, struct crowd_member *);
+
 /* Starts spares up to the minimum, retires those that are too old. Call after every change. */
 void pool_fill(struct server *);
 
@@ -42,15 +46,19 @@ unsigned pool_busy(const struct server *);
 unsigned pool_ending(const struct server *);
 unsigned pool_spares(const struct server *);
 unsigned pool_waiting(const struct server *);
+/* Clients that count against max_sessions: those who wait, and those who are served and were not told to make room. */
+unsigned pool_clients(const struct server *);
 /* Sessions in any state, those included that are ending. */
 unsigned pool_left(const struct server *);
+/* The same without those whose processes were killed and are held by the kernel. */
+unsigned pool_lasting(const struct server *);
 
 /* Calls f for every session that has a client. */
 void pool_each(const struct server *, void (*f)(void *, const struct session_facts *), void *context);
 
 /*
- * Asks sessions to end in order, with this text in their 421.  which: a
- * session's number, a user, or an address; NULL: all.  Returns how many.
+ * Ends sessions after their running transfer, with this text in their 421; those
+ * that were kicked before, at once.  which: a session's number, a user, or an address.  Returns how many.
  */
 unsigned pool_kick(struct server *, const char *which, const char *text);
 /* Ends all spares, and refuses clients that wait. */
@@ -59,7 +67,14 @@ void pool_end_spares(struct server *);
 void pool_retire_spares(struct server *);
 /* Ends the spares of older templates. */
 void pool_retire_old_spares(struct server *);
-/* Kills what is left. */
+/*
+ * Asks all sessions to end, in turns: thousands of processes that end at the same time would leave no processor time
+ * to those whose client is still to be told.  now: transfers are broken off.
+ */
+void pool_end_all(struct server *, const char *text, bool now);
+/* Who was not asked yet is not asked any more. */
+void pool_end_none(struct server *);
+/* Kills what is left, in turns as well. */
 void pool_kill_all(struct server *);
 
 /* The first spare is ready (start-up self-test): its processes. false: none yet. */

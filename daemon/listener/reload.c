@@ -15,7 +15,7 @@
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/listener/control.h"
-#include "daemon/listener/doors.h"
+#include "daemon/listener/admission.h"
 #include "daemon/listener/keeper.h"
 #include "daemon/listener/reload.h"
 #include "daemon/listener/server.h"
@@ -71,7 +71,7 @@ take_back(struct server *s)
 	s->conf = s->reload->previous;
 	s->reload->previous = NULL;
 	s->settings = conf_server(s->conf);
-	if (doors_reload(s) != 0)
+	if (sections_reload(s) != 0)
 		log_problem(LOG_LEVEL_ERROR, "reload", "limits of listeners", -ENOMEM);
 	/* Whatever the keeper was told last, these keys are the ones in use. */
 	if (keeper_reload(s) != 0)
@@ -110,7 +110,7 @@ adopt(struct server *s)
 	s->conf = x->next;
 	x->next = NULL;
 	s->settings = conf_server(s->conf);
-	r = doors_reload(s);
+	r = sections_reload(s);
 	if (r == 0)
 		r = keeper_reload(s);
 	if (r != 0) {

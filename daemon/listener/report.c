@@ -143,7 +143,7 @@ do_metrics(struct request *q)
 static const char *
 state_of(const struct session_facts *f)
 {
-	return !f->logged_in ? "login" : *f->what == '\0' ? "idle" : "transfer";
+	return f->blocked ? "blocked" : !f->logged_in ? "login" : *f->what == '\0' ? "idle" : "transfer";
 }
 
 static void
@@ -328,17 +328,17 @@ do_drain(struct request *q)
 	const char *time_text = q->arguments > 0 ? q->argument[0] : "";
 	const char *text = q->arguments > 1 && *q->argument[1] != '\0' ? q->argument[1] :
 	    "The server is being serviced; try again later.";
-	int64_t ms = -1;
+	int64_t ms = 0;
 
 	if (strcmp(time_text, "off") == 0) {
-		server_drain(q->server, NULL, -1);
+		server_drain(q->server, NULL, 0);
 		return say(q, STATUS_DONE, "clients are welcome again");
 	}
 	if (*time_text != '\0' && parse_time(time_text, &ms) != 0)
 		return say(q, STATUS_ARGUMENT, "A time is expected, such as 10m, or off.");
 	server_drain(q->server, text, ms);
-	return say(q, STATUS_DONE, ms < 0 ? "no new clients are taken" :
-	    "no new clients are taken; sessions are ended after this time");
+	return say(q, STATUS_DONE, ms == 0 ? "no new clients are taken; sessions end after their running transfer" :
+	    "no new clients are taken; sessions end after this time");
 }
 
 static int

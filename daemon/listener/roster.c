@@ -19,7 +19,7 @@ facts_of(const struct session *n, struct session_facts *f)
 	*f = (struct session_facts){
 		.number = v->number, .user = v->user, .class = v->class, .listener = v->listener, .peer = &v->peer,
 		.logged_in = v->claimed, .since = v->since, .idle_ms = clock_ms() - v->last_report, .what = v->what,
-		.bytes_in = v->bytes_in, .bytes_out = v->bytes_out,
+		.blocked = v->blocked, .bytes_in = v->bytes_in, .bytes_out = v->bytes_out,
 	};
 	for (int m = 0; m < MEMBER_COUNT; m++)
 		f->pid[m] = n->process[m].pid;
@@ -44,7 +44,7 @@ is_meant(const struct session *n, const char *which)
 	const struct service *v = n->service;
 	char text[ADDR_TEXT_MAX];
 
-	if (which == NULL || strcmp(v->user, which) == 0 || strcmp(addr_host(text, &v->peer), which) == 0)
+	if (strcmp(v->user, which) == 0 || strcmp(addr_host(text, &v->peer), which) == 0)
 		return true;
 	return str_format(text, sizeof text, "%llu", (unsigned long long)v->number) == 0 && strcmp(text, which) == 0;
 }
@@ -57,7 +57,7 @@ pool_kick(struct server *s, const char *which, const char *text)
 
 	TAILQ_FOREACH_SAFE(n, pool_list(s, SESSION_BUSY), link, next)
 		if (is_meant(n, which)) {
-			session_stop(n, text);
+			session_stop(n, text, n->stopped == STOP_NOT ? STOP_SOON : STOP_NOW);
 			count++;
 		}
 	return count;

@@ -22,7 +22,8 @@
 #include "daemon/listener/systemd.h"
 #include "daemon/listener/templates.h"
 
-#define STOP_TEXT "The server is stopping."
+#define STOP_TEXT	"The server is stopping."
+#define LAST_WORDS	5	/* seconds for sessions whose transfers are broken off to say so */
 
 int
 server_open_log(const struct server *s)
@@ -143,7 +144,7 @@ on_drain_end(evutil_socket_t fd, short what, void *arg)
 	struct server *s = arg;
 
 	(void)fd, (void)what;
-	pool_kick(s, NULL, s->drain_text);
+	pool_end_all(s, s->drain_text, false);
 }
 
 void
@@ -152,14 +153,14 @@ server_drain(struct server *s, const char *text, int64_t end_after)
 	struct timeval in = { end_after / 1000, 0 };
 
 	evtimer_del(&s->drain_end);
+	pool_end_none(s);
 	if (text == NULL) {
 		s->drain_text[0] = '\0';
 		return;
 	}
 	/* Control bytes would end the reply line. */
 	(void)str_escape(s->drain_text, sizeof s->drain_text, text, strlen(text));
-	if (end_after >= 0)
-		evtimer_add(&s->drain_end, &in);
+	evtimer_add(&s->drain_end, &in);
 }
 
 const char *
@@ -173,11 +174,20 @@ server_drain_text(const struct server *s)
 static void
 on_stop_end(evutil_socket_t fd, short what, void *arg)
 {
+	static const struct timeval last_words = { LAST_WORDS, 0 };
 	struct server *s = arg;
 
 	(void)fd, (void)what;
-	log_problem(LOG_LEVEL_WARNING, "stop", "sessions are cut off", 0);
-	pool_kill_all(s);
+	if (!s->hurried && pool_busy(s) > 0) {
+		log_problem(LOG_LEVEL_WARNING, "stop", "transfers are broken off", 0);
+		pool_end_all(s, STOP_TEXT, true);
+		evtimer_add(&s->stop_end, &last_words);
+	} else {
+		if (pool_lasting(s) > 0)
+			log_problem(LOG_LEVEL_WARNING, "stop", "sessions are cut off", 0);
+		pool_kill_all(s);
+	}
+	s->hurried = true;
 	server_check_stopped(s);
 }
 
@@ -204,7 +214,7 @@ server_stop(struct server *s, const char *why)
 	selftest_end(s);
 	doors_close(s);
 	pool_end_spares(s);
-	pool_kick(s, NULL, STOP_TEXT);
+	pool_end_all(s, STOP_TEXT, false);
 	evtimer_add(&s->stop_end, &in);
 	server_check_stopped(s);
 }
@@ -214,8 +224,11 @@ server_check_stopped(struct server *s)
 {
 	if (s->options->inetd && s->ready && !s->stopping && pool_busy(s) + pool_waiting(s) == 0)
 		server_stop(s, "served");
-	if (!s->stopping || pool_left(s) > 0)
+	/* Processes that were killed and are held by a file system end when that answers. */
+	if (!s->stopping || pool_lasting(s) > 0)
 		return;
+	if (pool_left(s) > 0)
+		log_problem(LOG_LEVEL_WARNING, "left-behind", "killed processes that a file system holds", 0);
 	templates_stop(s);
 	keeper_stop(s);
 	control_close(s);

@@ -22,7 +22,9 @@ struct doors;
 struct keeper;
 struct pool;
 struct reaper;
+struct refusals;
 struct reload;
+struct section;
 struct selftest;
 struct templates;
 
@@ -44,6 +46,7 @@ struct server {
 	bool root;			/* uids can be changed */
 	bool lax;			/* sandbox = best_effort */
 	bool stopping, ready;
+	bool hurried;			/* stopping, and transfers were broken off */
 	int exit_code;
 	int64_t started;		/* clock_ms() */
 	struct role_id self, worker, monitor, keeper_id;
@@ -56,7 +59,10 @@ struct server {
 	struct claim_table *claims;
 	struct templates *templates;
 	struct pool *pool;
+	struct section *sections;
 	struct doors *doors;
+	struct refusals *refusals;
+	struct event refusals_due;
 	struct reaper *reaper;
 	struct control *control;
 	struct keeper *keeper;
@@ -79,7 +85,7 @@ void server_check_stopped(struct server *);
 /*
  * Refuses new clients with this text until the server stops or it is taken
  * back (text NULL).  end_after: milliseconds after which the sessions that are left
- * are asked to end, -1: never.
+ * are asked to end, each after its running transfer.
  */
 void server_drain(struct server *, const char *text, int64_t end_after);
 /* The text for refused clients; NULL: they are welcome. */

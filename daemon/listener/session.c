@@ -20,7 +20,8 @@
 #include "privsep/verify.h"
 
 #define KILL_AFTER		2000	/* ms after one of the three ended */
-#define KILL_MONITOR_AFTER	10000	/* it may have a PAM session to close */
+#define KILL_REST_AFTER		10000	/* and those that were spared then */
+#define GIVEN_UP_AFTER		1000	/* ms after SIGKILL that the kernel holds a process back, in a file system that hangs */
 
 /* The channels of a session, both ends. */
 enum { PAIR_SESSION, PAIR_LOGIN, PAIR_LOG, PAIR_AGENT, PAIR_FILES, PAIR_SIGN, PAIR_COUNT };
@@ -65,15 +66,15 @@ ask_templates(struct server *s, uint64_t serial, int pairs[PAIR_COUNT][2], bool 
 
 static void on_message(evutil_socket_t, short, void *);
 
-struct session *
-session_start(struct server *s, uint64_t serial)
+int
+session_start(struct server *s, uint64_t serial, struct session **started)
 {
 	struct session *n = calloc(1, sizeof *n);
 	bool sign = keeper_running(s);
 	int pairs[PAIR_COUNT][2], r;
 
 	if (n == NULL)
-		return NULL;
+		return -ENOMEM;
 	r = make_pairs(pairs, sign);
 	if (r == 0 && sign)
 		r = keeper_attach(s, pairs[PAIR_SIGN][1]);
@@ -85,9 +86,8 @@ session_start(struct server *s, uint64_t serial)
 	}
 	close_pairs(pairs);
 	if (r != 0) {
-		log_problem(LOG_LEVEL_ERROR, "session-start", "channels", r);
 		free(n);
-		return NULL;
+		return r;
 	}
 	n->server = s;
 	n->serial = serial;
@@ -97,7 +97,8 @@ session_start(struct server *s, uint64_t serial)
 		n->process[m] = (struct process){ .session = n, .pid_fd = -1 };
 	event_assign(&n->readable, s->base, n->channel.fd, EV_READ | EV_PERSIST, on_message, n);
 	event_add(&n->readable, NULL);
-	return n;
+	*started = n;
+	return 0;
 }
 
 struct session *
@@ -195,17 +196,32 @@ session_serve(struct session *n, int fd, uint64_t number, const char *listener, 
 	return 0;
 }
 
+/* How long a request may still take, whether a transfer may go on, and when a session is ended that has not heard of it. */
+static const struct {
+	uint32_t patience;
+	bool now;
+	int64_t limit;
+} stops[] = {
+	[STOP_IN_ORDER] = { 5000, false, 10000 },
+	[STOP_SOON] = { 1000, false, 3000 },
+	[STOP_NOW] = { 0, true, 2000 },
+};
+
 void
-session_stop(struct session *n, const char *text)
+session_stop(struct session *n, const char *text, enum stop_level level)
 {
 	static struct msg_stop m;
 
-	if (n->told_to_stop || n->channel.fd < 0)
+	if (n->stopped >= level || n->channel.fd < 0)
 		return;
-	n->told_to_stop = true;
+	n->stopped = level;
+	m.patience = stops[level].patience;
+	m.now = stops[level].now;
 	(void)str_copy(m.text, sizeof m.text, text);
 	/* Whoever does not take the message any more is killed in time. */
 	(void)chan_tell(&n->channel, MSG_STOP, &m);
+	n->deadline = clock_ms() + stops[level].limit;
+	pool_watch(n);
 }
 
 static void
@@ -236,16 +252,28 @@ session_end(struct session *n)
 }
 
 void
-session_kill(struct session *n)
+session_kill(struct session *n, bool all)
 {
-	/* A monitor that outlived the others is given longer, once. */
-	bool spare_monitor = !n->killed && is_running(&n->process[MEMBER_MONITOR]) && n->service != NULL;
+	/* Who outlived the others is given longer, once: a monitor may have a PAM session to close, an agent a file to finish. */
+	bool spare = !all && !n->killed && n->service != NULL;
 
 	for (int m = 0; m < MEMBER_COUNT; m++)
-		if (is_running(&n->process[m]) && !(spare_monitor && m == MEMBER_MONITOR))
+		if (is_running(&n->process[m]) && !(spare && m != MEMBER_WORKER))
 			(void)syscall(SYS_pidfd_send_signal, n->process[m].pid_fd, SIGKILL, NULL, 0);
 	n->killed = true;
-	n->deadline = clock_ms() + KILL_MONITOR_AFTER;
+	n->deadline = clock_ms() + KILL_REST_AFTER;
+	if (!spare)
+		n->given_up = clock_ms() + GIVEN_UP_AFTER;
+	/* Limits are for clients, and this one is served no more; but nobody may pile up what the kernel cannot end. */
+	pool_release(n);
+	if (!n->lingers && n->service != NULL && n->service->claimed && is_running(&n->process[MEMBER_AGENT]))
+		n->lingers = claim_linger(n->server->claims, n->service->user) == 0;
+}
+
+bool
+session_is_given_up(const struct session *n)
+{
+	return n->given_up != 0 && clock_ms() >= n->given_up;
 }
 
 bool
@@ -290,6 +318,20 @@ log_bad_end(const struct session *n, const struct process *p, const siginfo_t *e
 			log_str(&l, "reason", "a system call that the sandbox forbids; the kernel's log has its number");
 	}
 	log_end(&l);
+}
+
+/* Why a session ended that was of no use to anybody. */
+static void
+explain(struct session *n, const struct process *p, const siginfo_t *end)
+{
+	const char *role = role_row(templates_role((enum member)(p - n->process)))->name;
+	char cause[128];
+
+	if (end->si_code == CLD_EXITED)
+		(void)str_format(cause, sizeof cause, "a %s ended before it was used: %s", role, sp_exit_word(end->si_status));
+	else
+		(void)str_format(cause, sizeof cause, "a %s was killed before it was used: signal %d", role, end->si_status);
+	pool_explain(n, cause);
 }
 
 /* Is the end of a process a sign of an attack or a bug? Those that we killed, or the administrator, are not. */
@@ -341,12 +383,16 @@ got_claim(struct session *n, struct msg *m)
 
 	if (v->claimed)
 		return SP_ESTATE;
+	/* It gave way to another: its place is taken. */
+	if (v->released)
+		return SP_ECLOSED;
 	r = n->server->stopping ? 3 : claim_take(n->server->claims, c->user, c->class, c->max_per_user, c->max_per_class);
 	if (r < 0)
 		return r;
 	answer.verdict = (uint8_t)r;
 	if (r == 0) {
 		v->claimed = true;
+		crowd_leave(&v->member);
 		n->server->total.logins++;
 		(void)str_copy(v->user, sizeof v->user, c->user);
 		(void)str_copy(v->class, sizeof v->class, c->class);
@@ -423,6 +469,23 @@ got_client_back(struct session *n, struct msg *m)
 }
 
 static int
+got_blocked(struct session *n, struct msg *m)
+{
+	n->service->blocked = m->blocked.blocked != 0;
+	return 0;
+}
+
+/* It has heard STOP, and may finish its transfer. */
+static int
+got_stopping(struct session *n, struct msg *m)
+{
+	(void)m;
+	if (n->state == SESSION_BUSY && n->stopped != STOP_NOW)
+		n->deadline = 0;
+	return 0;
+}
+
+static int
 got_agent_replaced(struct session *n, struct msg *m)
 {
 	(void)m;
@@ -445,6 +508,8 @@ handle(struct session *n, struct msg *m)
 		{ got_totals, MSG_TOTALS, true },
 		{ got_agent_replaced, MSG_AGENT_REPLACED, false },
 		{ got_client_back, MSG_CLIENT_BACK, true },	/* the worker's end may be seen first */
+		{ got_blocked, MSG_BLOCKED, false },
+		{ got_stopping, MSG_STOPPING, false },
 	};
 
 	for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++)
@@ -511,11 +576,15 @@ session_process_gone(void *context)
 	if (end.si_code == CLD_EXITED && end.si_status != 0 && (n->exit_code == 0 || p == &n->process[MEMBER_MONITOR]))
 		n->exit_code = end.si_status;
 	p->pid = 0;
+	explain(n, p, &end);
 	while (p == &n->process[MEMBER_MONITOR] && n->channel.fd >= 0 && hear(n) == 0)
 		;
 	/* The monitor has another agent, a child of its own, and said so before. */
 	if (p == &n->process[MEMBER_AGENT] && n->agent_replaced && n->state == SESSION_BUSY)
 		return;
 	session_end(n);
+	/* Nobody is served any more, however long the others take. */
+	if (!is_running(&n->process[MEMBER_WORKER]))
+		pool_release(n);
 	pool_session_changed(n);
 }

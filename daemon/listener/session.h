@@ -9,10 +9,19 @@
 #include <event2/event_struct.h>
 #include <sys/queue.h>
 
+#include "daemon/listener/crowd.h"
 #include "daemon/listener/pool.h"
 #include "privsep/chan.h"
 
 enum session_state { SESSION_STARTING, SESSION_SPARE, SESSION_BUSY, SESSION_ENDING, SESSION_STATES };
+
+/* How a session is told to end, from patient to impatient. */
+enum stop_level {
+	STOP_NOT,
+	STOP_IN_ORDER,	/* after what is running: the server stops or is drained */
+	STOP_SOON,	/* the same, but a request that does not come to an end is not waited for */
+	STOP_NOW	/* a transfer is broken off, too */
+};
 
 struct process {
 	struct session *session;
@@ -28,7 +37,10 @@ struct service {
 	uint64_t socket;		/* the kernel's number of the client's; 0: unknown */
 	int back_fd;			/* the client's socket, given back for another session; -1 */
 	char user[321], class[65];
-	bool claimed;
+	struct crowd_member member;	/* until it has logged in */
+	bool claimed;			/* it has logged in */
+	bool blocked;			/* the file system does not answer */
+	bool released;			/* counts no more against any limit */
 	int64_t since, last_report;
 	char what[257];
 	uint64_t bytes_in, bytes_out;
@@ -41,9 +53,13 @@ struct session {
 	uint64_t serial;
 	unsigned generation;
 	bool reported_ready, was_ready, told_to_stop, killed, crashed, protocol_broken;
+	enum stop_level stopped;
+	bool lingers;			/* its account is charged with a process that cannot be ended */
 	bool agent_replaced;		/* by one that the monitor supervises (PAM session) */
 	int exit_code;			/* the first that was not 0 */
-	int64_t born, deadline;		/* ENDING: when the rest is killed */
+	int64_t born;
+	int64_t deadline;		/* ENDING: when the rest is killed; BUSY and told to stop: when it is ended; 0: never */
+	int64_t given_up;		/* when it counts as gone although the kernel holds a killed process; 0: never */
 	struct chan channel;
 	struct event readable;
 	struct process process[MEMBER_COUNT];
@@ -58,8 +74,8 @@ TAILQ_HEAD(session_list, session);
 	for ((v) = TAILQ_FIRST(head); (v) != NULL && ((next) = TAILQ_NEXT(v, field), 1); (v) = (next))
 #endif
 
-/* Makes the channels and asks the templates. NULL: not possible now, logged. */
-struct session *session_start(struct server *, uint64_t serial);
+/* Makes the channels and asks the templates. 0 or a negative code. */
+int session_start(struct server *, uint64_t serial, struct session **);
 
 /* A session that is nothing but one process, which is ending. pid_fd is taken over. NULL: no memory. */
 struct session *session_adopt(struct server *, enum member, pid_t, int pid_fd);
@@ -71,14 +87,20 @@ int session_verify(struct session *);
 int session_serve(struct session *, int fd, uint64_t number, const char *listener, const struct addr *peer,
     const struct addr *local);
 
-/* Asks for an end in order. */
-void session_stop(struct session *, const char *text);
+/* Asks for an end, with this text in the 421. Less than what it was told before changes nothing. */
+void session_stop(struct session *, const char *text, enum stop_level);
 /*
  * Closes our direction of the channel, which ends the session's processes; the
  * rest is killed after a while.  What the monitor still says is heard.
  */
 void session_end(struct session *);
-void session_kill(struct session *);
+/*
+ * Kills the worker, and the second time, or when all is set, the others.  From then on the client counts against no
+ * limit, whether or not the kernel lets the processes go.
+ */
+void session_kill(struct session *, bool all);
+/* Killed, and still there: nobody waits for it. */
+bool session_is_given_up(const struct session *);
 /* A template has forked one of its processes; pid_fd is taken over. */
 void session_forked(struct session *, enum member, pid_t, int pid_fd);
 /* One of its processes has ended (reaper_handler). */
@@ -93,5 +115,11 @@ struct session_list *pool_list(const struct server *, enum session_state);
 /* From session.c to pool.c. */
 void pool_session_changed(struct session *);
 void pool_session_ended(struct session *);
+/* It has been told to stop: see to it that it does. */
+void pool_watch(struct session *);
+/* Its client counts against no limit any more. Once is enough. */
+void pool_release(struct session *);
+/* Why a session ended that served nobody, once its process is reaped. */
+void pool_explain(struct session *, const char *cause);
 
 #endif

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 
 #include "common/str.h"
@@ -69,26 +68,10 @@ srclimit_free(struct srclimit *s)
 	free(s);
 }
 
-static uint64_t
-mix(uint64_t h, uint64_t v)
-{
-	h = (h ^ v) * UINT64_C(0xff51afd7ed558ccd);
-	return h ^ h >> 32;
-}
-
 static size_t
 chain_of(const struct srclimit *s, const struct addr_net *n)
 {
-	uint64_t half[2];
-
-	memcpy(half, n->bytes, sizeof half);
-	return mix(mix(mix(s->seed, n->family), half[0]), half[1]) % CHAINS;
-}
-
-static bool
-same_net(const struct addr_net *a, const struct addr_net *b)
-{
-	return a->family == b->family && a->bits == b->bits && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+	return addr_net_hash(n, s->seed) % CHAINS;
 }
 
 static bool
@@ -104,7 +87,7 @@ find(struct srclimit *s, const struct addr_net *net, int64_t now)
 	struct source **at = &s->chain[chain_of(s, net)], *e, *found = NULL;
 
 	while ((e = *at) != NULL) {
-		if (same_net(&e->net, net)) {
+		if (addr_net_same(&e->net, net)) {
 			found = e;
 		} else if (is_idle(e, now)) {
 			*at = e->next;
@@ -259,7 +242,7 @@ static struct ban *
 find_ban(struct srclimit *s, const struct addr_net *net)
 {
 	for (unsigned i = 0; i < s->ban_count; i++)
-		if (same_net(&s->bans[i].net, net))
+		if (addr_net_same(&s->bans[i].net, net))
 			return &s->bans[i];
 	return NULL;
 }

@@ -57,6 +57,7 @@ struct monitor {
 	unsigned attempts;		/* failed ones */
 	bool deciding;			/* a LOGIN has not been answered yet: another one breaks the protocol */
 	int64_t deadline;		/* of the stage, in milliseconds; 0: none */
+	int64_t silent_until;		/* when a transfer that stands still ends the session, in milliseconds; 0: none does */
 	int64_t slim_at;		/* when memory of the login is given back, or SLIM_AT_ONCE; 0: done */
 	bool stopping;			/* the agent was told to end */
 	bool gave_back;			/* the client's connection, to the listener (REIN) */

@@ -22,6 +22,7 @@
 #include "daemon/monitor/monitor.h"
 #include "privsep/spawn.h"
 
+#define KILL_WAIT 1000	/* and then to be gone */
 #define END_WAIT 2000	/* ms for the agent to end before it is killed */
 
 static struct {
@@ -224,11 +225,10 @@ pamsession_reap(struct monitor *s)
 		return;
 	chan_close(&s->agent);
 	while (waitpid(s->own_agent, &status, WNOHANG) == 0) {
-		if (clock_ms() > end) {
+		if (clock_ms() > end + KILL_WAIT)
+			break;	/* a file system holds it: the PAM session is closed all the same */
+		if (clock_ms() > end)
 			(void)kill(s->own_agent, SIGKILL);
-			(void)waitpid(s->own_agent, &status, 0);
-			break;
-		}
 		(void)poll(NULL, 0, 5);
 	}
 	s->own_agent = 0;

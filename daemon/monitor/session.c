@@ -20,6 +20,7 @@
 #include "privsep/sandbox.h"
 #include "privsep/template.h"
 
+#define LAST_REQUEST	1000	/* ms that the request may take in which its time ends */
 #define STOP_WAIT	10000	/* ms that a session whose time is over may still need */
 #define BURST_GAP	2	/* ms: messages that follow so closely are taken in batches */
 #define BURST_WAIT	2	/* ms that a batch is gathered for */
@@ -96,16 +97,29 @@ client(struct monitor *s, struct msg *m)
 	return r;
 }
 
+/* By way of the agent, which knows what is running, and past it, should it be blocked. */
+static void
+tell_end(struct monitor *s, const char *text, bool now, uint32_t patience)
+{
+	static struct msg_agent_end to_agent;
+	static struct msg_hurry to_worker;
+
+	s->stopping = true;
+	to_worker.now = now;
+	to_worker.patience = patience;
+	(void)str_copy(to_worker.text, sizeof to_worker.text, text);
+	(void)chan_tell(&s->log, MSG_HURRY, &to_worker);
+	(void)str_copy(to_agent.text, sizeof to_agent.text, text);
+	(void)chan_tell(&s->agent, MSG_AGENT_END, &to_agent);
+}
+
 static int
 stop(struct monitor *s, struct msg *m)
 {
 	static struct msg_end_session to_worker;
-	static struct msg_agent_end to_agent;
 
 	if (s->stage == STAGE_LIVE) {
-		s->stopping = true;
-		(void)str_copy(to_agent.text, sizeof to_agent.text, m->stop.text);
-		(void)chan_tell(&s->agent, MSG_AGENT_END, &to_agent);
+		tell_end(s, m->stop.text, m->stop.now != 0, m->stop.patience);
 		return 0;
 	}
 	(void)str_copy(to_worker.text, sizeof to_worker.text, m->stop.text);
@@ -129,6 +143,41 @@ give_back(struct monitor *s, struct msg *m)
 	return 0;
 }
 
+/* What worker and agent say of each other is told to people, at most so often. */
+static void
+tell_blocked(struct monitor *s, bool blocked)
+{
+	const struct msg_blocked body = { .blocked = blocked };
+
+	if (ration_spend(s, RATION_NOTE))
+		(void)chan_tell(&s->listener, MSG_BLOCKED, &body);
+}
+
+static int
+worker_pulse(struct monitor *s, struct msg *m)
+{
+	static const struct msg_stopping stopping;
+
+	if (m->pulse.state >= PULSE_STATES)
+		return SP_ERANGE;
+	if (m->pulse.state != PULSE_HURRIED)
+		tell_blocked(s, m->pulse.state == PULSE_WAITING);
+	else if (s->stopping && ration_spend(s, RATION_NOTE))
+		(void)chan_tell(&s->listener, MSG_STOPPING, &stopping);
+	return 0;
+}
+
+/* A transfer stands still because the file system holds the worker, which therefore cannot break it off itself. */
+static int
+worker_silent(struct monitor *s, struct msg *m)
+{
+	bool silent = m->worker_silent.silent != 0;
+
+	tell_blocked(s, silent);
+	s->silent_until = silent ? clock_ms() + (int64_t)s->account.resolved->s.stall_timeout * 1000 : 0;
+	return 0;
+}
+
 static const struct {
 	enum msg_type type;
 	monitor_handler *handle;
@@ -141,6 +190,8 @@ static const struct {
 	{ MSG_LOGIN,		monitor_login },
 	{ MSG_LOG,		monitor_worker_log },
 	{ MSG_GIVE_BACK,	give_back },
+	{ MSG_PULSE,		worker_pulse },
+	{ MSG_WORKER_SILENT,	worker_silent },
 	{ MSG_AGENT_LOG,	monitor_agent_log },
 	{ MSG_TRANSFER_RECORD,	monitor_transfer_record },
 	{ MSG_CHOWN_FILE,	monitor_chown },
@@ -371,8 +422,12 @@ slim(struct monitor *s, int64_t now)
 static int64_t
 time_left(const struct monitor *s, int64_t now)
 {
-	int64_t next = s->deadline == 0 || (s->slim_at != 0 && s->slim_at < s->deadline) ? s->slim_at : s->deadline;
+	const int64_t all[] = { s->deadline, s->slim_at, s->silent_until };
+	int64_t next = 0;
 
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (all[i] != 0 && (next == 0 || all[i] < next))
+			next = all[i];
 	return next == 0 ? -1 : next > now ? next - now : 0;
 }
 
@@ -380,11 +435,7 @@ time_left(const struct monitor *s, int64_t now)
 static void
 end_soon(struct monitor *s, const char *text)
 {
-	static struct msg_agent_end end;
-
-	(void)str_copy(end.text, sizeof end.text, text);
-	(void)chan_tell(&s->agent, MSG_AGENT_END, &end);
-	s->stopping = true;
+	tell_end(s, text, false, LAST_REQUEST);
 	s->deadline = clock_ms() + STOP_WAIT;
 }
 
@@ -404,6 +455,14 @@ deadline_passed(struct monitor *s)
 	}
 	log_problem(LOG_LEVEL_NOTICE, "session-timeout", NULL, 0);
 	end_soon(s, "This session has reached its time limit.");
+}
+
+/* Neither the worker, which is held, nor the client, which gets nothing, can be told. The listener ends the rest. */
+static void
+blocked_too_long(struct monitor *s)
+{
+	log_problem(LOG_LEVEL_WARNING, "transfer-blocked", "the file system does not answer", 0);
+	monitor_end(s, SP_EXIT_OK);
 }
 
 /*
@@ -439,6 +498,8 @@ run(struct monitor *s)
 			monitor_end(s, SP_EXIT_OK);
 		else if (s->deadline != 0 && now >= s->deadline)
 			deadline_passed(s);
+		else if (s->silent_until != 0 && now >= s->silent_until)
+			blocked_too_long(s);
 		else if (s->slim_at != 0 && now >= s->slim_at)
 			slim(s, now);
 		else if (turn(s, time_left(s, now)))

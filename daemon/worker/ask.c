@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/worker/ask.h"
+#include "daemon/worker/pulse.h"
 #include "daemon/worker/session.h"
 
 /* What makes a name: RFC 959, 5.4 gives these 553 where the others have 550. */
@@ -157,6 +158,8 @@ broken(struct session *s, const struct chan *c, int e)
 {
 	struct log_line l;
 
+	if (s->agent_lost)
+		return e;
 	if (e == SP_ECLOSED) {
 		session_stop(s, "The session's other half has ended.", SP_EXIT_ORPHAN);
 		return e;
@@ -188,14 +191,17 @@ unasked(struct session *s, const struct msg *m)
 }
 
 static int
-wait_answer(struct session *s, struct chan *c, uint32_t id, enum msg_type want, enum msg_type or_want)
+wait_answer(struct session *s, struct chan *c, enum msg_type asked, enum msg_type want, enum msg_type or_want)
 {
+	uint32_t id = c->last_id;
 	struct msg *m = &s->answer;
 	unsigned states = ST_AWAIT | ST_LIVE | ST_LOGIN;
 	int e;
 
 	do {
-		e = chan_receive(c, m, states);
+		e = c == &s->files ? pulse_await(s, asked == MSG_FINISH) : 0;
+		if (e == 0)
+			e = chan_receive(c, m, states);
 		if (e == -EINTR)
 			continue;
 		if (e != 0)
@@ -211,7 +217,7 @@ wait_answer(struct session *s, struct chan *c, uint32_t id, enum msg_type want, 
 static int
 call(struct session *s, struct chan *c, enum msg_type type, const void *body, enum msg_type want, enum msg_type or_want)
 {
-	int e = chan_tell(c, type, body);
+	int e = c == &s->files && s->agent_lost ? SP_ECLOSED : chan_tell(c, type, body);
 
 	/* A text that the message cannot carry: nothing was sent, and the client is to blame. */
 	if (e == SP_EFORMAT || e == SP_ERANGE) {
@@ -221,7 +227,7 @@ call(struct session *s, struct chan *c, enum msg_type type, const void *body, en
 		return 1;
 	}
 	if (e == 0)
-		e = wait_answer(s, c, c->last_id, want, or_want);
+		e = wait_answer(s, c, type, want, or_want);
 	return e < 0 ? broken(s, c, e) : e;
 }
 
@@ -280,7 +286,7 @@ ask_tell(struct session *s, enum msg_type type, const void *body)
 	int e;
 
 	ask_flush(s);
-	e = chan_tell(&s->files, type, body);
+	e = s->agent_lost ? SP_ECLOSED : chan_tell(&s->files, type, body);
 	return e == 0 || broken(s, &s->files, e) == 0;
 }
 

@@ -10,6 +10,7 @@ libworker_a_SOURCES = \
 	daemon/worker/handlers.h daemon/worker/help.h \
 	daemon/worker/line.c daemon/worker/line.h \
 	daemon/worker/move.c daemon/worker/move.h \
+	daemon/worker/pulse.c daemon/worker/pulse.h \
 	daemon/worker/queue.c daemon/worker/queue.h \
 	daemon/worker/rate.h \
 	daemon/worker/reply.c daemon/worker/reply.h \

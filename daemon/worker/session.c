@@ -14,6 +14,7 @@
 #include "common/str.h"
 #include "daemon/worker/ask.h"
 #include "daemon/worker/digest.h"
+#include "daemon/worker/pulse.h"
 #include "daemon/worker/session.h"
 #include "daemon/worker/verb_tls.h"
 
@@ -400,13 +401,13 @@ too_idle(struct session *s)
 
 /* poll() until the client has been idle for too long; what is needed only at work is given back before. */
 static int
-wait_long(struct session *s, struct pollfd p[2])
+wait_long(struct session *s, struct pollfd p[3])
 {
 	int64_t ms = s->idle_ms;
 	int r;
 
 	if (ms > IDLE_AFTER_MS) {
-		r = poll(p, 2, IDLE_AFTER_MS);
+		r = poll(p, 3, IDLE_AFTER_MS);
 		if (r != 0)
 			return r;
 		ms -= IDLE_AFTER_MS;
@@ -415,19 +416,19 @@ wait_long(struct session *s, struct pollfd p[2])
 		chan_idle();
 		idle_give_back_stack();
 	}
-	return poll(p, 2, ms > INT32_MAX ? -1 : (int)ms);
+	return poll(p, 3, ms > INT32_MAX ? -1 : (int)ms);
 }
 
 #define FINISH_MS 20	/* how long the end of a download may wait for the next request */
 
 /* poll(), with what is still to be told to the agent told when the client is not quick. */
 static int
-wait_idle(struct session *s, struct pollfd p[2])
+wait_idle(struct session *s, struct pollfd p[3])
 {
 	int r = 0;
 
 	if (s->finish_due)
-		r = poll(p, 2, FINISH_MS);
+		r = poll(p, 3, FINISH_MS);
 	if (r == 0) {
 		ask_flush(s);
 		r = s->ending ? -1 : wait_long(s, p);
@@ -439,9 +440,10 @@ wait_idle(struct session *s, struct pollfd p[2])
 static void
 wait_for_more(struct session *s)
 {
-	struct pollfd p[2] = {
+	struct pollfd p[3] = {
 		{ .fd = s->control.fd, .events = POLLIN },
 		{ .fd = s->live ? s->files.fd : s->login.fd, .events = POLLIN },
+		{ .fd = s->live ? s->log.fd : -1, .events = POLLIN },
 	};
 	ssize_t n;
 	int r = 1;
@@ -457,6 +459,8 @@ wait_for_more(struct session *s)
 		return;
 	}
 	if (p[1].revents != 0 && !session_news(s))
+		return;
+	if (p[2].revents != 0 && !pulse_hear(s))
 		return;
 	if (p[0].revents == 0)
 		return;

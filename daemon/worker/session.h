@@ -92,6 +92,10 @@ struct session {
 	uint32_t rights, flags;
 	bool user_given;		/* USER came, PASS is awaited */
 	bool stop;			/* the server wants the session to end, with stop_text in its 421 */
+	bool stop_now;			/* and does not wait for the end of a transfer */
+	bool agent_lost;		/* it did not answer in time, and nothing more is expected of it */
+	uint32_t stop_patience;		/* ms that a request may still take, from stop_at on */
+	int64_t stop_at;
 	uint8_t password_mark[32];	/* keyed digest of the login password, for SITE PSWD */
 	char listener[65];
 	char user[SESSION_USER_MAX + 1];

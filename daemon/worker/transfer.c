@@ -12,6 +12,7 @@
 #include "common/str.h"
 #include "daemon/worker/ask.h"
 #include "daemon/worker/move.h"
+#include "daemon/worker/pulse.h"
 #include "daemon/worker/session.h"
 #include "daemon/worker/transfer.h"
 
@@ -19,7 +20,7 @@
 #define LOOK_READS	16		/* reads of a look: LINE_RAW_BYTES each */
 #define CLOSE_MS	3000		/* how long the peer may take over the end of TLS (clients wait for 226 first) */
 #define NOTE_FIRST_MS	1000		/* shorter transfers are not worth a note */
-#define NOTE_EVERY_MS	5000
+#define NOTE_EVERY_MS	5000		/* the agent takes a worker that says nothing for twice as long for blocked */
 
 int
 transfer_finish(struct transfer *t, enum transfer_end end, int error)
@@ -90,8 +91,11 @@ read_lines(struct session *s)
 enum transfer_end
 transfer_look(struct session *s)
 {
-	ssize_t n = read_lines(s);
+	ssize_t n;
 
+	if (!pulse_look(s) || s->stop_now)
+		return TRANSFER_STOPPED;
+	n = read_lines(s);
 	if (n <= 0 && n != -EAGAIN && s->control.fd >= 0) {
 		stream_close(&s->control);
 		/* A client that said QUIT may leave; one that just leaves takes its transfer with it. */
@@ -103,17 +107,6 @@ transfer_look(struct session *s)
 	return s->ending ? TRANSFER_STOPPED : TRANSFER_OK;
 }
 
-static int
-look(struct transfer *t)
-{
-	enum transfer_end end = transfer_look(t->s);
-
-	t->unlooked = 0;
-	return end == TRANSFER_OK ? 0 : transfer_finish(t, end, 0);
-}
-
-/* ---------------------------------------------------------------------------------- waiting */
-
 static void
 note(struct transfer *t, int64_t now)
 {
@@ -121,12 +114,28 @@ note(struct transfer *t, int64_t now)
 	struct msg_note body = { .bytes_in = s->bytes_in, .bytes_out = s->bytes_out };
 
 	t->noted = now;
-	(void)str_format(body.what, sizeof body.what, "%s %.200s", t->verb, t->name);
+	/* The last note says that nothing runs any more. */
+	if (t->step != NULL)
+		(void)str_format(body.what, sizeof body.what, "%s %.200s", t->verb, t->name);
 	for (char *p = body.what; *p != '\0'; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = '?';
 	ask_tell(s, MSG_NOTE, &body);
 }
+
+static int
+look(struct transfer *t)
+{
+	enum transfer_end end = transfer_look(t->s);
+	int64_t now = clock_ms();
+
+	t->unlooked = 0;
+	if (now - t->started > NOTE_FIRST_MS && now - t->noted > NOTE_EVERY_MS)
+		note(t, now);
+	return end == TRANSFER_OK ? 0 : transfer_finish(t, end, 0);
+}
+
+/* ---------------------------------------------------------------------------------- waiting */
 
 static int
 limit_ms(const struct transfer *t)
@@ -148,11 +157,11 @@ too_slow(struct transfer *t)
 }
 
 static int
-attend(struct transfer *t, const struct pollfd p[3])
+attend(struct transfer *t, const struct pollfd p[4])
 {
 	if (p[2].revents != 0 && !session_news(t->s))
 		return transfer_finish(t, TRANSFER_STOPPED, 0);
-	return p[1].revents != 0 ? look(t) : 0;
+	return p[1].revents != 0 || p[3].revents != 0 ? look(t) : 0;
 }
 
 /* Waits for what the step named, for the control connection, and for news of the agent. */
@@ -161,12 +170,13 @@ await(struct transfer *t)
 {
 	struct session *s = t->s;
 	bool paused = t->pause_ms > 0;
-	struct pollfd p[3] = {
+	struct pollfd p[4] = {
 		{ .fd = t->wait_fd >= 0 ? t->wait_fd : t->data.fd, .events = t->wait_fd >= 0 ? t->wait_events : t->data.want },
 		{ .fd = s->control.fd, .events = must_not_read(s) ? POLLRDHUP : POLLIN },
 		{ .fd = s->files.fd, .events = POLLIN },
+		{ .fd = s->log.fd, .events = POLLIN },
 	};
-	int64_t now = clock_ms(), left;
+	int64_t now = clock_ms(), left, wait;
 	int n;
 
 	/* What TLS has read already wakes nobody. */
@@ -182,7 +192,8 @@ await(struct transfer *t)
 	left = t->progress_at + limit_ms(t) - now;
 	if (left <= 0)
 		return too_slow(t);
-	n = poll(p, 3, paused && t->pause_ms < left ? t->pause_ms : (int)left);
+	wait = paused && t->pause_ms < left ? t->pause_ms : left;
+	n = poll(p, 4, wait < NOTE_EVERY_MS ? (int)wait : NOTE_EVERY_MS);
 	t->pause_ms = 0;
 	t->wait_fd = -1;
 	if (n < 0)
@@ -190,7 +201,7 @@ await(struct transfer *t)
 	if (paused)
 		t->progress = true;
 	if (n == 0 && !paused)
-		return too_slow(t);
+		return wait > NOTE_EVERY_MS ? 0 : too_slow(t);
 	return attend(t, p);
 }
 

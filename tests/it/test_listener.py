@@ -57,9 +57,95 @@ def test_sessions_of_one_address(serve):
 
 def test_sessions_in_all(serve):
     server = serve("max_sessions = 3")
-    held = [server.raw() for _ in range(3)]
-    assert all(r.reply()[0] == 220 for r in held)
+    held = [server.raw().login() for _ in range(3)]
     assert greeting(server, "127.0.0.9").startswith("421 Too many sessions")
+
+
+def test_a_silent_crowd_keeps_nobody_out(serve):
+    """50 addresses hold as many connections as they can get, and come back; a stranger gets in, and who is logged in stays."""
+    server = serve("max_sessions = 60\nlogin_grace_time = 1h\npenalty_failure = 0", listener="max_sessions_per_address = 20")
+    inside = [server.raw().login(name) for name in ("alice", "bob")]
+    held = {}
+
+    def besiege():
+        for n in range(50):
+            mine = held.setdefault(f"127.0.2.{n + 1}", [])
+            for s in list(mine):
+                with contextlib.suppress(BlockingIOError, ConnectionError):
+                    while s.recv(1000):
+                        pass
+                    mine.remove(s)
+                    s.close()
+            while len(mine) < 20:
+                s = socket.create_connection(("127.0.0.1", server.port), PATIENCE, (f"127.0.2.{n + 1}", 0))
+                if not s.recv(3).startswith(b"220"):
+                    s.close()
+                    break
+                s.setblocking(False)
+                mine.append(s)
+
+    refused = 0
+    for n in range(20):
+        besiege()
+        refused += not greeting(server, f"127.0.9.{n + 1}").startswith("220")
+    assert refused == 0
+    assert len([s for mine in held.values() for s in mine]) >= 20
+    for r in inside:
+        assert r.cmd("NOOP")[0] == 200
+    stranger = socket.create_connection(("127.0.0.1", server.port), PATIENCE, ("127.0.9.100", 0))
+    with stranger, stranger.makefile("rwb") as f:
+        assert f.readline().startswith(b"220")
+        f.write(b"USER reader\r\nPASS reader\r\n")
+        f.flush()
+        assert [f.readline()[:3] for _ in range(2)] == [b"331", b"230"]
+        besiege()
+        f.write(b"NOOP\r\n")
+        f.flush()
+        assert f.readline().startswith(b"200")
+    for mine in held.values():
+        for s in mine:
+            s.close()
+    server.wait_log(r"event=refused peer=127\.0\.2\.\d+ reason=gave_way listener=main count=1")
+
+
+def test_a_full_server_drops_only_the_silent(serve):
+    """The share of those who have not logged in has a setting; their places are not those of logged-in sessions."""
+    server = serve("max_sessions = 40\nmax_sessions_before_login = 3\nlogin_grace_time = 1h")
+    silent = [server.raw() for _ in range(3)]
+    assert all(r.reply()[0] == 220 for r in silent)
+    # A burst is no silent crowd: it is let in while there is room. Then the share holds.
+    time.sleep(3.1)
+    assert greeting(server).startswith("421 Too many sessions")
+    server.wait_log(r"event=refused peer=127\.0\.0\.1 reason=max_sessions_before_login limit=3 listener=main count=1\b")
+    stranger = socket.create_connection(("127.0.0.1", server.port), PATIENCE, ("127.0.0.9", 0))
+    assert stranger.recv(3) == b"220"
+    code, text = silent[0].reply()
+    assert code == 421 and "not logged in" in text, text
+    stranger.close()
+    for r in silent:
+        r.close()
+
+
+def test_refusals_are_counted_in_the_log(serve):
+    """However often a source is refused, it gets one line a minute, for each kind of refusal."""
+    server = serve("connects_per_minute = 1000", listener="max_sessions_per_address = 1")
+    ctl(server, "ban", "127.0.0.77", "1h")
+    held = server.raw()
+    assert held.reply()[0] == 220
+    for _ in range(200):
+        assert greeting(server).startswith("421 Too many connections")
+        assert greeting(server, "127.0.0.77").startswith("421 Your address may not")
+    ctl(server, "drain", "1h", "Later.")
+    for _ in range(50):
+        assert greeting(server, "127.0.0.78").startswith("421 Later.")
+    assert server.ctl("status")["refused"] == 450
+    held.close()
+    server.stop()
+    lines = re.findall(r"event=refused peer=(\S+) reason=(\S+)(?: limit=(\d+))? listener=main count=(\d+)", server.log())
+    for peer, reason, limit, count in (("127.0.0.1", "max_sessions_per_address", "1", 200), ("127.0.0.77", "ban", "", 200),
+                                       ("127.0.0.78", "drain", "", 50)):
+        counts = [int(c) for p, r, l, c in lines if (p, r, l) == (peer, reason, limit)]
+        assert sum(counts) == count and len(counts) <= 4, lines
 
 
 def test_sessions_of_one_user(serve):

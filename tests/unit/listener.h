@@ -7,6 +7,8 @@
 #define LISTENER_SUITES(SUITE)	\
 	SUITE(srclimit)		\
 	SUITE(claim)		\
+	SUITE(crowd)		\
+	SUITE(refusals)		\
 	SUITE(systemd)		\
 	SUITE(serve)
 

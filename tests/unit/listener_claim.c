@@ -104,6 +104,22 @@ START_TEST(shared_memory)
 }
 END_TEST
 
+/* Whose processes cannot be ended gets no more of them after a few, and others are not touched by it. */
+START_TEST(who_leaves_processes_behind_is_full)
+{
+	for (int i = 0; i < 8; i++) {
+		ck_assert_int_eq(claim_take(c, "alice", "", 0, 0), CLAIM_COUNTED);
+		ck_assert_int_eq(claim_linger(c, "alice"), 0);
+		claim_release(c, "alice", "");
+	}
+	ck_assert_uint_eq(claim_users(c, "alice"), 0);
+	ck_assert_int_eq(claim_take(c, "alice", "", 0, 0), CLAIM_USER_FULL);
+	ck_assert_int_eq(claim_take(c, "bob", "", 0, 0), CLAIM_COUNTED);
+	claim_linger_end(c, "alice");
+	ck_assert_int_eq(claim_take(c, "alice", "", 0, 0), CLAIM_COUNTED);
+}
+END_TEST
+
 Suite *
 listener_claim_suite(void)
 {
@@ -116,6 +132,7 @@ listener_claim_suite(void)
 	tcase_add_test(t, releasing_what_was_never_taken);
 	tcase_add_test(t, many_users_share_chains);
 	tcase_add_test(t, shared_memory);
+	tcase_add_test(t, who_leaves_processes_behind_is_full);
 	suite_add_tcase(suite, t);
 	return suite;
 }

@@ -226,6 +226,30 @@ START_TEST(many_networks_keep_nobody_out)
 }
 END_TEST
 
+/* There are so many bans and no more; the old ones stay, can be changed, and make room when they are lifted. */
+START_TEST(bans_are_bounded)
+{
+	struct addr_net n = network("192.0.2.1");
+	char text[64];
+
+	for (unsigned i = 0; i < 4096; i++) {
+		(void)snprintf(text, sizeof text, "2001:db8:%x::/48", i);
+		n = network(text);
+		ck_assert_int_eq(srclimit_ban(s, &n, 0, "x"), 0);
+	}
+	n = network("198.51.100.1");
+	ck_assert_int_eq(srclimit_ban(s, &n, 0, "x"), -ENOSPC);
+	ck_assert_int_eq(enter("198.51.100.1", 1), SRC_WELCOME);
+	ck_assert_uint_eq(bans(1), 4096);
+	n = network("2001:db8:7::/48");
+	ck_assert_int_eq(srclimit_ban(s, &n, 500, "again"), 0);
+	ck_assert_int_eq(srclimit_unban(s, &n), 0);
+	n = network("198.51.100.1");
+	ck_assert_int_eq(srclimit_ban(s, &n, 0, "x"), 0);
+	ck_assert_int_eq(enter("198.51.100.1", 1), SRC_BANNED);
+}
+END_TEST
+
 START_TEST(every_answer_has_a_text)
 {
 	for (int a = SRC_WELCOME; a <= SRC_BANNED; a++)
@@ -250,6 +274,7 @@ listener_srclimit_suite(void)
 	tcase_add_test(t, unban_forgives_a_penalty);
 	tcase_add_test(t, memory_is_bounded);
 	tcase_add_test(t, many_networks_keep_nobody_out);
+	tcase_add_test(t, bans_are_bounded);
 	tcase_add_test(t, every_answer_has_a_text);
 	suite_add_tcase(suite, t);
 	return suite;

@@ -1,0 +1,280 @@
+#include "config.h"
+
+#include <errno.h>
+#include <event2/event_struct.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/str.h"
+#include "daemon/listener/admission.h"
+#include "daemon/listener/pool.h"
+#include "daemon/listener/refusals.h"
+#include "daemon/listener/server.h"
+
+#define SHARE_LEAST	20	/* of those who have not logged in, where the setting is 0 */
+#define YOUNG_MS	3000	/* who came so lately is no silent client: a burst is let in while there is room at all */
+
+/* -------------------------------------------------------------------- sections */
+
+static struct section *
+find_section(const struct server *s, const char *name)
+{
+	for (struct section *n = s->sections; n != NULL; n = n->next)
+		if (strcmp(n->name, name) == 0)
+			return n;
+	return NULL;
+}
+
+/* Half of all sessions, but more of few: two people behind one address are no crowd. */
+static unsigned
+share_of(unsigned setting, unsigned max_sessions)
+{
+	unsigned share = setting != 0 ? setting : max_sessions / 2 > SHARE_LEAST ? max_sessions / 2 : SHARE_LEAST;
+
+	return share < max_sessions ? share : max_sessions;
+}
+
+static int
+read_section(struct server *s, struct section *n)
+{
+	struct conf_subject subject = { .listener = *n->name == '\0' ? NULL : n->name };
+	int r = conf_resolve(s->conf, &subject, &n->resolved);
+	const struct settings *v = &n->resolved.s;
+
+	if (r != 0)
+		return r;
+	n->implicit_tls = v->implicit_tls;
+	n->max_sessions = (unsigned)v->max_sessions;
+	n->before_login = share_of((unsigned)v->max_sessions_before_login, n->max_sessions);
+	n->rules = (struct srclimit_rules){
+		.sessions = (unsigned)v->max_sessions_per_address,
+		.connects_per_minute = (unsigned)v->connects_per_minute,
+		.penalty_threshold = (int64_t)v->penalty_threshold * 1000,
+		.penalty_max = (int64_t)v->penalty_max * 1000,
+		.exempt = &n->resolved.s.never_ban,
+	};
+	return 0;
+}
+
+int
+section_add(struct server *s, const char *name, struct section **made)
+{
+	struct section *n = find_section(s, name);
+	int r;
+
+	*made = n;
+	if (n != NULL)
+		return 0;
+	n = calloc(1, sizeof *n);
+	if (n == NULL)
+		return -ENOMEM;
+	(void)str_copy(n->name, sizeof n->name, name);
+	n->crowd = crowd_new();
+	r = n->crowd == NULL ? -ENOMEM : read_section(s, n);
+	if (r != 0) {
+		crowd_free(n->crowd);
+		free(n);
+		return r;
+	}
+	n->next = s->sections;
+	s->sections = n;
+	*made = n;
+	return 0;
+}
+
+int
+sections_reload(struct server *s)
+{
+	for (struct section *n = s->sections; n != NULL; n = n->next) {
+		struct conf_resolved old = n->resolved;
+		int r = read_section(s, n);
+
+		if (r != 0)
+			return r;
+		conf_resolved_free(&old);
+	}
+	return 0;
+}
+
+struct srclimit_rules
+server_rules(const struct server *s, const char *listener)
+{
+	static const struct srclimit_rules none;
+	const struct section *n = find_section(s, listener);
+
+	return n == NULL ? none : n->rules;
+}
+
+/* -------------------------------------------------------------------- refusing */
+
+static void
+on_refusals(evutil_socket_t fd, short what, void *arg)
+{
+	struct server *s = arg;
+	int64_t ms = refusals_flush(s->refusals, clock_ms());
+	struct timeval in = { ms / 1000 + 1, 0 };
+
+	(void)fd, (void)what;
+	if (ms >= 0)
+		evtimer_add(&s->refusals_due, &in);
+}
+
+static void
+note(struct server *s, const struct addr *peer, const struct refusal *why)
+{
+	refusals_note(s->refusals, peer, why, clock_ms());
+	if (!event_initialized(&s->refusals_due))
+		evtimer_assign(&s->refusals_due, s->base, on_refusals, s);
+	if (!evtimer_pending(&s->refusals_due, NULL))
+		on_refusals(-1, 0, s);
+}
+
+/* Says so to the client, as far as it fits; nothing where TLS comes first. */
+static void
+close_with(int fd, const struct section *n, const char *text)
+{
+	char line[320];
+
+	if ((n == NULL || !n->implicit_tls) && str_format(line, sizeof line, "421 %s\r\n", text) == 0)
+		(void)send(fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)shutdown(fd, SHUT_WR);
+	close(fd);
+}
+
+void
+admission_refuse(struct server *s, int fd, const char *listener, const struct addr *peer, const char *reason,
+    const char *text)
+{
+	note(s, peer, &(struct refusal){ .reason = reason, .listener = listener });
+	s->sessions_refused++;
+	close_with(fd, find_section(s, listener), text);
+}
+
+void
+admission_dropped(struct server *s, const char *listener, const struct addr *peer, const char *reason)
+{
+	note(s, peer, &(struct refusal){ .reason = reason, .listener = listener });
+}
+
+static void
+turn_away(struct server *s, const struct section *n, int fd, const struct addr *peer, const char *reason, unsigned limit,
+    const char *text)
+{
+	note(s, peer, &(struct refusal){ .reason = reason, .listener = n->name, .limit = limit });
+	s->sessions_refused++;
+	close_with(fd, n, text);
+}
+
+static void
+turn_away_source(struct server *s, const struct section *n, int fd, const struct addr *peer, enum srclimit_answer answer)
+{
+	const struct { const char *reason; unsigned limit; } why[] = {
+		[SRC_WELCOME] = { "", 0 },
+		[SRC_TOO_MANY] = { "max_sessions_per_address", n->rules.sessions },
+		[SRC_TOO_FAST] = { "connects_per_minute", n->rules.connects_per_minute },
+		[SRC_PENALTY] = { "penalty_threshold", (unsigned)(n->rules.penalty_threshold / 1000) },
+		[SRC_BANNED] = { "ban", 0 },
+	};
+
+	turn_away(s, n, fd, peer, why[answer].reason, why[answer].limit, srclimit_text(answer));
+}
+
+/* ------------------------------------------------------------------- making room */
+
+static bool
+is_full(const struct server *s, const struct section *n)
+{
+	return pool_clients(s) >= (unsigned)s->settings->max_sessions || n->now >= n->max_sessions;
+}
+
+/* Where somebody has to give way: in this section, or where most have not logged in when the server is full. */
+static struct crowd *
+crowded(struct server *s, struct section *n)
+{
+	struct crowd *most = n->crowd;
+
+	if (n->now >= n->max_sessions || crowd_count(most) > 0)
+		return most;
+	for (struct section *other = s->sections; other != NULL; other = other->next)
+		if (crowd_count(other->crowd) > crowd_count(most))
+			most = other->crowd;
+	return most;
+}
+
+/*
+ * Room for one more client, if it is a newcomer's turn: those who have not logged in give way to it,
+ * and nobody to who has as many of them already. NULL: there is room; else the limit.
+ */
+static const char *
+make_room(struct server *s, struct section *n, const struct addr *peer)
+{
+	int64_t now = clock_ms();
+	bool full;
+
+	/* Dropping takes its time: processes are forked no faster than they end. */
+	if (pool_left(s) > 2 * (unsigned)s->settings->max_sessions + (unsigned)s->settings->spare_sessions_max)
+		return "processes";
+	while ((full = is_full(s, n)) || crowd_count(n->crowd) >= n->before_login) {
+		struct crowd *crowd = crowded(s, n);
+		struct crowd_member *m = crowd_eldest(crowd);
+
+		if (!full && now - m->since < YOUNG_MS)
+			return NULL;
+		m = crowd_gives_way(crowd, crowd_of(n->crowd, peer));
+		if (m == NULL)
+			return full ? "max_sessions" : "max_sessions_before_login";
+		pool_drop(s, m);
+	}
+	return NULL;
+}
+
+/* ---------------------------------------------------------------------- admission */
+
+void
+admission_unknown(struct server *s, struct crowd_member *m, const char *listener, const struct addr *peer)
+{
+	struct section *n = find_section(s, listener);
+
+	/* Without memory the client is only counted with all. */
+	if (n != NULL)
+		(void)crowd_enter(n->crowd, m, peer, clock_ms());
+}
+
+void
+admission_client(struct server *s, struct section *n, int fd, const struct addr *peer, const struct addr *local)
+{
+	enum srclimit_answer answer;
+	const char *full;
+
+	if (server_drain_text(s) != NULL) {
+		turn_away(s, n, fd, peer, "drain", 0, server_drain_text(s));
+		return;
+	}
+	answer = srclimit_enter(s->sources, &n->rules, peer, clock_ms());
+	if (answer != SRC_WELCOME) {
+		turn_away_source(s, n, fd, peer, answer);
+		return;
+	}
+	full = make_room(s, n, peer);
+	if (full != NULL) {
+		srclimit_leave(s->sources, peer);
+		turn_away(s, n, fd, peer, full, strcmp(full, "max_sessions") == 0 ? n->max_sessions : n->before_login,
+		    "Too many sessions; try again later.");
+		return;
+	}
+	n->now++;
+	pool_client(s, fd, n->name, peer, local);
+}
+
+void
+admission_left(struct server *s, const char *listener, const struct addr *peer)
+{
+	struct section *n = find_section(s, listener);
+
+	srclimit_leave(s->sources, peer);
+	if (n != NULL && n->now > 0)
+		n->now--;
+}

@@ -1,0 +1,52 @@
+/*
+ * Who may come in: the listener sections with their limits, tested before a
+ * session is spent on a client.  Nothing is ever read from a client; the only
+ * thing written is a 421.  Who has not logged in yet holds its place only while there is
+ * room: see crowd.h.
+ */
+#ifndef LISTENER_ADMISSION_H
+#define LISTENER_ADMISSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/addr.h"
+#include "common/conf.h"
+#include "daemon/listener/crowd.h"
+#include "daemon/listener/srclimit.h"
+
+struct server;
+
+/* A listener section, or the server's own key "listen". */
+struct section {
+	struct section *next;
+	char name[65];
+	bool implicit_tls;
+	unsigned max_sessions, before_login;	/* the limit, and the share of those who have not logged in */
+	unsigned now;				/* clients, those who wait included */
+	struct crowd *crowd;			/* those of them who have not logged in */
+	struct srclimit_rules rules;
+	struct conf_resolved resolved;
+};
+
+/* The section of that name, made from the configuration if need be. 0 or a negative code. */
+int section_add(struct server *, const char *name, struct section **);
+/* Limits may have changed; sockets do not. 0 or -ENOMEM. */
+int sections_reload(struct server *);
+
+/* A client has connected: takes over fd, and lets it in or refuses it. */
+void admission_client(struct server *, struct section *, int fd, const struct addr *peer, const struct addr *local);
+/*
+ * Answers 421 with this text as far as it fits, closes fd, and logs the refusal (reason: static text).  Nothing is sent
+ * where TLS comes first.
+ */
+void admission_refuse(struct server *, int fd, const char *listener, const struct addr *peer, const char *reason,
+    const char *text);
+/* The same log for one that had been let in. */
+void admission_dropped(struct server *, const char *listener, const struct addr *peer, const char *reason);
+/* A client is counted among those who have not logged in, until crowd_leave(). */
+void admission_unknown(struct server *, struct crowd_member *, const char *listener, const struct addr *peer);
+/* A client that was let in has gone. */
+void admission_left(struct server *, const char *listener, const struct addr *peer);
+
+#endif

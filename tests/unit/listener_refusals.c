@@ -1,0 +1,133 @@
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "daemon/listener/refusals.h"
+#include "tests/unit/listener.h"
+
+static struct refusals *x;
+static unsigned lines, clients;
+static char last[512];
+
+static void
+collect(void *context, enum log_level level, const char *text, size_t len)
+{
+	const char *count = strstr(text, " count=");
+
+	(void)context, (void)level, (void)len;
+	ck_assert_ptr_nonnull(count);
+	clients += (unsigned)strtoul(count + 7, NULL, 10);
+	lines++;
+	(void)snprintf(last, sizeof last, "%s", text);
+}
+
+static void
+begin(void)
+{
+	lines = clients = 0;
+	x = refusals_new();
+	ck_assert_ptr_nonnull(x);
+	log_set_sink(collect, NULL);
+}
+
+static void
+end(void)
+{
+	refusals_free(x);
+}
+
+static void
+refuse(const char *from, const char *reason, const char *listener, int64_t now)
+{
+	struct addr a;
+
+	ck_assert_int_eq(addr_parse(&a, from, 21), 0);
+	refusals_note(x, &a, &(struct refusal){ .reason = reason, .listener = listener, .limit = 7 }, now);
+}
+
+START_TEST(one_line_a_minute)
+{
+	for (int64_t now = 1000; now < 61000; now++)
+		refuse("192.0.2.1", "ban", "main", now);
+	ck_assert_uint_eq(lines, 1);
+	ck_assert_str_eq(last, "event=refused peer=192.0.2.1 reason=ban limit=7 listener=main count=1");
+	refuse("192.0.2.1", "ban", "main", 61000);
+	ck_assert_uint_eq(lines, 2);
+	ck_assert_str_eq(last, "event=refused peer=192.0.2.1 reason=ban limit=7 listener=main count=60000");
+}
+END_TEST
+
+START_TEST(sources_reasons_and_listeners_apart)
+{
+	static const char *const from[] = { "192.0.2.1", "192.0.2.2", "2001:db8::1" };
+
+	for (int i = 0; i < 3; i++)
+		for (size_t k = 0; k < 3; k++) {
+			refuse(from[k], "ban", "main", 1000);
+			refuse(from[k], "drain", "main", 1000);
+			refuse(from[k], "drain", "", 1000);
+		}
+	ck_assert_uint_eq(lines, 9);
+	refuse("2001:db8::2", "ban", "main", 1000);	/* the same /64 */
+	ck_assert_uint_eq(lines, 9);
+}
+END_TEST
+
+START_TEST(what_was_counted_is_said_without_another)
+{
+	ck_assert_int_eq(refusals_flush(x, 0), -1);
+	refuse("192.0.2.1", "ban", "", 1000);
+	ck_assert_int_eq(refusals_flush(x, 2000), 59000);
+	refuse("192.0.2.1", "ban", "", 3000);
+	refuse("192.0.2.1", "ban", "", 3000);
+	ck_assert_uint_eq(lines, 1);
+	ck_assert_int_eq(refusals_flush(x, 61000), 60000);
+	ck_assert_uint_eq(lines, 2);
+	ck_assert_uint_eq(clients, 3);
+	/* Who is quiet for a minute is forgotten. */
+	ck_assert_int_eq(refusals_flush(x, 121000), -1);
+	ck_assert_uint_eq(lines, 2);
+	refuse("192.0.2.1", "ban", "", 121000);
+	ck_assert_uint_eq(lines, 3);
+	refuse("192.0.2.1", "ban", "", 121000);
+	refusals_end(x);
+	ck_assert_uint_eq(lines, 4);
+	ck_assert_uint_eq(clients, 5);
+}
+END_TEST
+
+/* Nobody is lost, and nobody can order more lines by having more addresses. */
+START_TEST(bounded)
+{
+	for (int round = 0; round < 3; round++)
+		for (unsigned i = 0; i < 20000; i++) {
+			char text[64];
+
+			(void)snprintf(text, sizeof text, "2001:db8:%x:%x::1", i >> 8, i & 255);
+			refuse(text, "max_sessions", "main", 1000 + round);
+		}
+	ck_assert_uint_eq(lines, 1025);
+	ck_assert_ptr_nonnull(strstr(last, "peer=many"));
+	refusals_end(x);
+	ck_assert_uint_eq(clients, 60000);
+	ck_assert_uint_le(lines, 2 * 1025);
+}
+END_TEST
+
+Suite *
+listener_refusals_suite(void)
+{
+	Suite *suite = suite_create("refusals");
+	TCase *t = tcase_create("refusals");
+
+	tcase_add_checked_fixture(t, begin, end);
+	tcase_add_test(t, one_line_a_minute);
+	tcase_add_test(t, sources_reasons_and_listeners_apart);
+	tcase_add_test(t, what_was_counted_is_said_without_another);
+	tcase_add_test(t, bounded);
+	suite_add_tcase(suite, t);
+	return suite;
+}
