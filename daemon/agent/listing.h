@@ -81,7 +81,7 @@ enum link {
 	LINK_TOLD,		/* shown with its target */
 	LINK_TO_FILE,		/* shown as what it leads to */
 	LINK_TO_FOLDER,		/* shown as a link, the target is not told */
-	LINK_TO_NOTHING		/* shown as an empty file */
+	LINK_TO_NOTHING		/* the same: nowhere that the client could go */
 };
 
 struct looked {

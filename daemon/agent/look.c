@@ -6,7 +6,8 @@
  * that is in it descend into whatever a listing calls a folder, so a link to a
  * folder is never called one: it is told as the link that DELE removes.  A
  * link to a file is shown as that file, because clients then fetch the right
- * number of bytes, and DELE removes the link all the same.
+ * number of bytes, and DELE removes the link all the same.  One that leads
+ * nowhere the client may go is no empty file, which a mirror would then hold.
  */
 #include "config.h"
 
@@ -39,7 +40,7 @@ target_of(const struct agent *a, int fd, struct authz_listing *rules, const char
 	return n > 0 ? target : NULL;
 }
 
-/* A link whose target is not told: as what it leads to, unless that is a folder; as an empty file where it leads nowhere. */
+/* A link whose target is not told: shown as the file it leads to, otherwise as a link. */
 static void
 follow(struct agent *a, const char *folder, const char *name, struct looked *out)
 {
@@ -49,10 +50,10 @@ follow(struct agent *a, const char *folder, const char *name, struct looked *out
 	r = root_find(&a->root, folder, name, ROOT_FOLLOW, &behind);
 	out->name_uid = out->st.stx_uid;
 	out->link = LINK_TO_NOTHING;
-	out->st.stx_size = 0;
-	if (r != 0 || behind.error != 0 || !behind.found) {
-		out->st.stx_mode = S_IFREG | 0777;
-	} else if (root_is_folder(&behind)) {
+	out->st.stx_size = 0;	/* that of a target that is not told */
+	if (r != 0 || behind.error != 0 || !behind.found)
+		return;
+	if (root_is_folder(&behind)) {
 		out->link = LINK_TO_FOLDER;
 	} else {
 		out->link = LINK_TO_FILE;
@@ -102,8 +103,6 @@ listing_look_perm(struct agent *a, struct authz_listing *rules, const char *name
 	if (e->link == LINK_TO_FILE && a->set->link_policy == CONF_LINK_BOTH) {
 		p.rights &= gate_rights(a, &behind);
 		policy_list_on(a);
-	} else if (e->link == LINK_TO_NOTHING) {
-		p.rights = 0;
 	}
 	return listing_perm(a, &p);
 }

@@ -197,15 +197,15 @@ START_TEST(links_to_folders_are_links)
 	make_link("t/self", ".");
 	agent_test_start();
 	ck_assert_int_eq(list(LIST_FACTS, "t", LIST_NO_HEAD, FACTS, text, sizeof text), MSG_LINES);
-	ck_assert_str_eq(text, "type=file;size=1;perm=adfrw; file\r\n" "type=file;size=0;perm=df; gone\r\n"
-	    "type=OS.unix=symlink;size=0;perm=df; in\r\n" "type=file;size=0;perm=df; out\r\n" "type=dir;perm=cdeflmp; real\r\n"
+	ck_assert_str_eq(text, "type=file;size=1;perm=adfrw; file\r\n" "type=OS.unix=symlink;size=0;perm=df; gone\r\n"
+	    "type=OS.unix=symlink;size=0;perm=df; in\r\n" "type=OS.unix=symlink;size=0;perm=df; out\r\n" "type=dir;perm=cdeflmp; real\r\n"
 	    "type=OS.unix=symlink;size=0;perm=df; self\r\n");
 	ck_assert_int_eq(list(LIST_LONG, "t", LIST_RECURSIVE, 0, text, sizeof text), MSG_LINES);
 	ck_assert_ptr_nonnull(strstr(text, "\r\nlrwxrwxrwx "));
 	ck_assert_ptr_null(strstr(text, "precious"));
 	ck_assert_ptr_null(strstr(text, "->"));
 	ck_assert_int_eq(list(LIST_NAMES, "t", LIST_CLASSIFY, 0, text, sizeof text), MSG_LINES);
-	ck_assert_str_eq(text, "t/file\r\nt/gone*\r\nt/in@\r\nt/out*\r\nt/real/\r\nt/self@\r\n");
+	ck_assert_str_eq(text, "t/file\r\nt/gone@\r\nt/in@\r\nt/out@\r\nt/real/\r\nt/self@\r\n");
 	/* Asked about by name it is what it leads to, but RMD will not remove it; DELE will. */
 	expect(MSG_MLST, &m, MSG_TEXT);
 	ck_assert_str_eq(at->reply.text.text, "type=dir;perm=ceflmp; /t/in");
