@@ -236,6 +236,7 @@ struct authz_hit {
 struct authz_verdict {
 	bool allow;
 	bool on_resolved;	/* denied on the resolved path, not on the typed one */
+	bool moved;		/* of authz_decide_move() */
 	int layer;		/* the first layer that denies; -1: none does */
 	enum authz_op op;
 	uint32_t granted;	/* what all layers together grant on the object */
@@ -245,6 +246,13 @@ struct authz_verdict {
 
 /* Decides one operation on one object; object may be NULL for session operations. Returns verdict->allow. */
 bool authz_decide(struct authz_policy *, enum authz_op, const struct authz_object *, struct authz_verdict *);
+
+/*
+ * Decides what the two operations of a rename cannot: whether moving a folder takes something in it out of the reach of a
+ * rule.  To be asked when both are allowed; denies with that rule, about from.
+ */
+bool authz_decide_move(
+    struct authz_policy *, const struct authz_object *from, const struct authz_object *to, struct authz_verdict *);
 
 /*
  * The deciding rule in one line, without the layer's number:

@@ -105,7 +105,12 @@ authz_reason(
 		asked = &r;
 	}
 	text_add(&t, "%s: ", p->layers[v->layer].dialect->name);
-	cite(&p->layers[v->layer], asked, &v->hit, v->missing, &t);
+	if (v->moved) {
+		r.brief = true;
+		cite(&p->layers[v->layer], &r, &v->hit, 0, &t);
+		text_add(&t, " speaks of what lies below this folder, and would not under its new name");
+	} else
+		cite(&p->layers[v->layer], asked, &v->hit, v->missing, &t);
 	if (asked != NULL && v->on_resolved) {
 		text_add(&t, "; the link leads to ");
 		text_add_escaped(&t, o->resolved, strlen(o->resolved));
@@ -199,6 +204,26 @@ judge(struct authz_policy *p, const struct story *s)
 	return k->allow ? AUTHZ_ALLOW : AUTHZ_DENY;
 }
 
+/* A rename that both sides allow may still take something out of a rule's reach: the source is refused then. */
+static void
+judge_move(struct telling *tell)
+{
+	struct story *s = tell->stories;
+	struct opinion *out;
+	struct authz_verdict v;
+
+	if (tell->count != 2 || tell->decider != tell->count || s[0].step->op != AUTHZ_OP_RNFR ||
+	    s[1].step->op != AUTHZ_OP_RNTO ||
+	    authz_decide_move(tell->policy, &s[0].step->object, &s[1].step->object, &v))
+		return;
+	out = &s[0].layers[v.layer];
+	out->allow = false;
+	authz_reason(tell->policy, &s[0].step->object, &v, out->reason, sizeof(out->reason));
+	s[0].verdict = v;
+	s[0].outcome = tell->outcome = AUTHZ_DENY;
+	tell->decider = 0;
+}
+
 static int
 gather(struct telling *tell, const struct authz_step *steps, size_t n)
 {
@@ -227,6 +252,7 @@ gather(struct telling *tell, const struct authz_step *steps, size_t n)
 			tell->outcome = s->outcome;
 		}
 	}
+	judge_move(tell);
 	return 0;
 }
 

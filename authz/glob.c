@@ -410,6 +410,74 @@ glob_alt_match(const struct glob_alt *a, const char *s, size_t len)
 	return true;
 }
 
+/* ------------------------------------------------------------------- states */
+
+/* The alternative as a list of places: one before each byte of text and each wild card. */
+static size_t
+place_count(const struct glob_alt *a)
+{
+	size_t n = 0;
+
+	for (size_t t = 0; t < a->count; t++)
+		n += a->tokens[t].kind == LITERAL ? a->tokens[t].len : 1;
+	return n;
+}
+
+/* '*' may take nothing. */
+static void
+pass_stars(const struct glob_alt *a, uint8_t *states)
+{
+	size_t at = 0;
+
+	for (size_t t = 0; t < a->count; at += a->tokens[t].kind == LITERAL ? a->tokens[t].len : 1, t++)
+		if (a->tokens[t].kind == ANY_MANY)
+			states[at + 1] |= states[at];
+}
+
+/* Takes one character of n bytes. */
+static void
+step_states(const struct glob_alt *a, const char *s, size_t n, const uint8_t *now, uint8_t *next)
+{
+	size_t at = 0;
+
+	for (size_t t = 0; t < a->count; t++) {
+		const struct glob_token *k = &a->tokens[t];
+
+		if (k->kind == LITERAL) {
+			for (size_t i = 0; i + n <= k->len; i++)
+				next[at + i + n] |= now[at + i] && memcmp(k->text + i, s, n) == 0;
+			at += k->len;
+			continue;
+		}
+		next[at] |= k->kind == ANY_MANY && now[at];
+		next[at + 1] |= k->kind != ANY_MANY && now[at] && token_takes(k, s, n) == n;
+		at++;
+	}
+}
+
+size_t
+glob_alt_states(const struct glob_alt *a, const char *folded, size_t len, uint8_t states[GLOB_STATES_MAX], bool *all)
+{
+	size_t count = place_count(a) + 1, n;
+	uint8_t next[GLOB_STATES_MAX];
+
+	*all = false;
+	if (count > GLOB_STATES_MAX)
+		return 0;
+	memset(states, 0, count);
+	states[0] = 1;
+	pass_stars(a, states);
+	for (size_t i = 0; i < len; i += n) {
+		(void)decode(folded + i, len - i, &n);
+		memset(next, 0, count);
+		step_states(a, folded + i, n, states, next);
+		pass_stars(a, next);
+		memcpy(states, next, count);
+	}
+	*all = count > 1 && a->tokens[a->count - 1].kind == ANY_MANY && states[count - 2];
+	return count;
+}
+
 bool
 glob_match(const struct glob *g, const char *folded, size_t len)
 {

@@ -132,6 +132,11 @@ struct dialect {
 	 * of a new member in them.  NULL: yes, and rights() of any member tells.
 	 */
 	bool (*uniform)(struct layer *, const char *folder, enum authz_kind, uint32_t *rights, uint32_t *inside);
+	/*
+	 * Whether a rule that does not decide about the folder from itself speaks of something below it, and would not of the
+	 * same below to (NULL: a place beyond the layer); hit for cite().  NULL: rules move along, or there are none.
+	 */
+	bool (*escapes)(struct layer *, const char *from, const char *to, struct authz_hit *);
 	/* Whether the rules tell paths apart; NULL: never. */
 	bool (*judges_paths)(const struct layer *);
 	/* Frees what is not in the arena; may be NULL. */

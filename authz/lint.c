@@ -112,11 +112,62 @@ look_at_anonymous(struct authz_policy *p, lint_found *found, void *context)
 		    authz_rights_text(all, words, sizeof(words)));
 }
 
+/* ------------------------------------------------------------------- renames */
+
+struct renaming {
+	struct authz_policy *policy;
+	lint_found *found;
+	void *context;
+};
+
+/* Somewhere else, where no rule is meant. */
+#define ELSEWHERE "/sallyport-renamed"
+
+/* Would renaming that folder escape a rule, and is it allowed but for that? */
+static bool
+may_escape(struct authz_policy *p, const char *above)
+{
+	struct authz_object from = { .path = above, .kind = AUTHZ_FOLDER }, to = { .path = ELSEWHERE, .kind = AUTHZ_MISSING };
+	const uint32_t choices = p->subject.choices;
+	struct authz_verdict v;
+	bool stays;
+
+	if (!authz_decide(p, AUTHZ_OP_RNFR, &from, &v) || !authz_decide(p, AUTHZ_OP_RNTO, &to, &v))
+		return false;
+	p->subject.choices &= ~(uint32_t)AUTHZ_RENAME_ORIGINAL;
+	stays = authz_decide_move(p, &from, &to, &v);
+	p->subject.choices = choices;
+	return !stays;
+}
+
+/* The topmost folder above what a rule names. */
+static void
+look_above(void *context, const struct lint_folder *f)
+{
+	const struct renaming *r = context;
+	size_t len = strlen(f->path);
+	char above[4096];
+
+	for (size_t n = 1; n <= len && n < sizeof(above); n++) {
+		if (f->path[n] != '/' && f->path[n] != '\0')
+			continue;
+		memcpy(above, f->path, n);
+		above[n] = '\0';
+		if (!may_escape(r->policy, above))
+			continue;
+		lint_report(r->found, r->context,
+		    r->policy->subject.choices & AUTHZ_RENAME_ORIGINAL ? LINT_ID_RENAME_ESCAPES : LINT_ID_RENAME_ABOVE, f->file,
+		    f->line, "%s can be renamed, and what the rule is about with it", above);
+		return;
+	}
+}
+
 void
 lint(struct authz_policy *p, lint_found *found, void *context)
 {
 	for (size_t i = 0; i < p->layer_count; i++)
 		look_at_layer(p, i, found, context);
+	lint_folders(p, look_above, &(struct renaming){ p, found, context });
 	look_at_anonymous(p, found, context);
 }
 

@@ -9,15 +9,15 @@ libauthz_a_SOURCES = \
 	authz/glob.c authz/glob.h \
 	authz/kernel.c authz/kernel.h authz/kernel_look.c \
 	authz/lint.c authz/lint.def authz/lint.h authz/lint_regex.c authz/lint_rules.h authz/lint_sftpplus.c \
-	authz/layer.c authz/letters.c authz/listing.c authz/policy.c \
+	authz/layer.c authz/letters.c authz/listing.c authz/move.c authz/policy.c \
 	authz/posixacl.c authz/posixacl.h authz/posixacl_file.c authz/posixacl_text.c \
 	authz/pairs.c authz/pairs.h \
-	authz/pyftpdlib.c authz/pyftpdlib.h authz/pyftpdlib_file.c authz/pyftpdlib_file.h \
+	authz/pyftpdlib.c authz/pyftpdlib.h authz/pyftpdlib_file.c authz/pyftpdlib_file.h authz/pyftpdlib_move.c \
 	authz/regex.c authz/regex.h \
 	authz/rights.c \
 	authz/root.c authz/root.h \
 	authz/ruleindex.c authz/ruleindex.h \
-	authz/sftpplus.c authz/sftpplus.h authz/sftpplus_parse.c \
+	authz/sftpplus.c authz/sftpplus.h authz/sftpplus_move.c authz/sftpplus_parse.c \
 	authz/system.c \
 	authz/tree.c authz/tree.h \
 	authz/ups.c authz/ups.h

@@ -35,34 +35,6 @@ const struct letter pyftpdlib_letters[] = {
 };
 const size_t pyftpdlib_letter_count = sizeof(pyftpdlib_letters) / sizeof(pyftpdlib_letters[0]);
 
-struct override {
-	const char *dir;
-	size_t len;
-	uint32_t rights;
-	uint32_t order;			/* among all overrides */
-	unsigned line;
-	bool recursive;
-	struct span text;		/* as written, for citations */
-	struct override *next;		/* in the hash bucket */
-};
-
-struct hook {
-	struct span prefix;
-	unsigned line;
-};
-
-struct letters {
-	uint32_t base;
-	struct span base_text;
-	unsigned base_line;
-	struct override *overrides, **buckets;
-	uint32_t override_count, bucket_mask;
-	struct hook *hooks;
-	size_t hook_count;
-};
-
-enum { BY_BASE, BY_OVERRIDE, BY_HOOK };
-
 bool
 pyftpdlib_parse_letters(struct span s, uint32_t *rights, const char **bad)
 {
@@ -339,9 +311,9 @@ find_override(const struct letters *s, uint32_t hash, const char *dir, size_t le
 	return o;
 }
 
-/* The override made earliest among those that cover the path (2.3): the hash grows with each folder on the way. */
-static const struct override *
-covering(const struct letters *s, const char *path, size_t len, enum authz_kind kind)
+/* The hash grows with each folder on the way. */
+const struct override *
+pyftpdlib_covering(const struct letters *s, const char *path, size_t len, enum authz_kind kind)
 {
 	const struct override *best = NULL, *o;
 	size_t parent = path_parent(path, len);
@@ -373,7 +345,7 @@ letters_rights(struct layer *l, const struct request *r, struct authz_hit *hit)
 			hit->a = BY_HOOK;
 			return 0;
 		}
-	o = s->override_count ? covering(s, r->path, r->len, r->kind) : NULL;
+	o = s->override_count ? pyftpdlib_covering(s, r->path, r->len, r->kind) : NULL;
 	hit->a = o ? BY_OVERRIDE : BY_BASE;
 	hit->rule = o;
 	return (o ? o->rights : s->base) | AUTHZ_PASSWD;
@@ -445,11 +417,11 @@ letters_uniform(struct layer *l, const char *folder, enum authz_kind kind, uint3
 			return false;
 	if (str_format(child, sizeof(child), "%s/x", len == 1 ? "" : folder) != 0)
 		return false;
-	o = covering(s, child, strlen(child), kind);
+	o = pyftpdlib_covering(s, child, strlen(child), kind);
 	*rights = o ? o->rights : s->base;
 	if (str_format(child, sizeof(child), "%s/x/y", len == 1 ? "" : folder) != 0)
 		return false;
-	o = covering(s, child, strlen(child), AUTHZ_MISSING);
+	o = pyftpdlib_covering(s, child, strlen(child), AUTHZ_MISSING);
 	*inside = o ? o->rights : s->base;
 	return true;
 }
@@ -543,5 +515,6 @@ const struct dialect dialect_pyftpdlib = {
 	.session = letters_session,
 	.cite = letters_cite,
 	.uniform = letters_uniform,
+	.escapes = pyftpdlib_escapes,
 	.judges_paths = letters_judge_paths,
 };

@@ -313,6 +313,26 @@ regex_search(struct regex *rx, const char *path, size_t len, bool ascii)
 	return r == PCRE2_ERROR_NOMATCH ? REGEX_NO : REGEX_LIMIT;
 }
 
+enum regex_reach
+regex_below(struct regex *rx, const char *dir, size_t len)
+{
+	size_t at;
+	int r;
+
+	if (!rx->code && make_code(rx, &at) != 0)
+		return REGEX_BELOW_SOME;
+	r = pcre2_match(rx->code, (PCRE2_SPTR)dir, len, 0, PCRE2_PARTIAL_HARD, rx->data, rx->context);
+	if (r == PCRE2_ERROR_NOMATCH)
+		return REGEX_BELOW_NONE;
+	return r >= 0 ? REGEX_BELOW_ALL : REGEX_BELOW_SOME;
+}
+
+struct span
+regex_pattern(const struct regex *rx)
+{
+	return (struct span){ rx->pattern, rx->len };
+}
+
 /* Length of a class at s; 0: it does not end. */
 static size_t
 class_length(const char *s, size_t len)

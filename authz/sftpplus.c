@@ -192,8 +192,6 @@ sftpplus_release(struct layer *l)
 
 /* ----------------------------------------------------------------- decision */
 
-enum { BY_GLOBALS, BY_RULE, BY_LIMIT };
-
 static enum regex_answer
 date_matches(const struct path_rule *r, const char *folded, size_t len)
 {
@@ -438,6 +436,7 @@ const struct dialect dialect_sftpplus = {
 	.session = sftpplus_session,
 	.cite = sftpplus_cite,
 	.uniform = sftpplus_uniform,
+	.escapes = sftpplus_escapes,
 	.judges_paths = sftpplus_judges_paths,
 	.release = sftpplus_release,
 };

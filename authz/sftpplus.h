@@ -47,6 +47,10 @@ bool sftpplus_parse_set(
 /* Whether the words begin like a list of permissions. */
 bool sftpplus_is_permission(struct span);
 
+/* What a hit's a says; b is the number of the rule. */
+enum { BY_GLOBALS, BY_RULE, BY_LIMIT };
+/* struct dialect's escapes. */
+bool sftpplus_escapes(struct layer *, const char *from, const char *to, struct authz_hit *);
 /* Frees what a rule has outside of the arena. */
 void sftpplus_free_rule(struct path_rule *);
 

@@ -179,6 +179,23 @@ decide(struct agent *a, enum authz_op op, const struct place *p)
 	return d->allow ? 0 : agent_refuse(a, FAIL_POLICY, a->set->explain_denials ? d->reason : NULL);
 }
 
+/* What neither side of a rename tells alone. a->verdict stays the target's unless this is refused: then the source's is on record. */
+static int
+decide_move(struct agent *a)
+{
+	struct authz_object from = gate_object(a, &a->source), to = gate_object(a, &a->place);
+	struct decision *d = &a->decisions[0];
+	struct authz_verdict v;
+
+	if (authz_decide_move(a->policy, &from, &to, &v))
+		return 0;
+	a->verdict = v;
+	a->decided = 1;
+	d->allow = false;
+	authz_reason(a->policy, &from, &v, d->reason, sizeof d->reason);
+	return agent_refuse(a, FAIL_POLICY, a->set->explain_denials ? d->reason : NULL);
+}
+
 /* What was asked about an object holds for that object only. */
 static int
 still_there(const struct agent *a)
@@ -199,5 +216,7 @@ gate_pass(struct agent *a, const struct msg *m)
 	if (m->type == MSG_RENAME_TO && (r = decide(a, AUTHZ_OP_RNFR, &a->source)) != 0)
 		return r;
 	r = decide(a, (enum authz_op)op, &a->place);
+	if (r == 0 && m->type == MSG_RENAME_TO)
+		r = decide_move(a);
 	return r == 0 ? still_there(a) : r;
 }

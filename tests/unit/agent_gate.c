@@ -200,6 +200,43 @@ START_TEST(looks_are_on_record_when_the_system_refuses)
 }
 END_TEST
 
+/* Both sides may be allowed, and the rename still take something out of a rule's reach. */
+START_TEST(renames_do_not_escape_rules)
+{
+	agent_test_make();
+	at->rules = EVERYTHING "\noverride /top/secret - recursive";
+	at->settings = "explain_denials=yes\n";
+	make_folder("top", 0755);
+	make_folder("top/secret", 0755);
+	make_file("top/secret/f", "x");
+	make_file("top/plain", "x");
+	agent_test_start();
+	expect_path(MSG_RENAME_FROM, "top", MSG_DONE);
+	at->log_count = 0;
+	expect_path_failed(MSG_RENAME_TO, "zop", FAIL_POLICY, 0);
+	ck_assert_ptr_nonnull(strstr(at->reply.failed.text, "override /top/secret"));
+	ck_assert_ptr_nonnull(strstr(at->log[at->log_count - 1], "verdict=deny"));
+	ck_assert(exists("top/secret/f"));
+	expect_path(MSG_RENAME_FROM, "top/plain", MSG_DONE);
+	expect_path(MSG_RENAME_TO, "plain", MSG_DONE);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(renames_are_the_originals_when_so_configured)
+{
+	agent_test_make();
+	at->rules = EVERYTHING "\noverride /top/secret - recursive";
+	at->settings = "rename_above_rules=original\n";
+	make_folder("top", 0755);
+	make_folder("top/secret", 0755);
+	agent_test_start();
+	expect_path(MSG_RENAME_FROM, "top", MSG_DONE);
+	expect_path(MSG_RENAME_TO, "zop", MSG_DONE);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
 /* A link in a folder that is granted does not open one that is denied. */
 START_TEST(typed_and_resolved_path_are_both_judged)
 {
@@ -293,6 +330,8 @@ agent_gate_suite(void)
 	tcase_add_test(d, both_sides_of_a_rename_are_decided);
 	tcase_add_test(d, what_came_of_it_is_on_record);
 	tcase_add_test(d, looks_are_on_record_when_the_system_refuses);
+	tcase_add_test(d, renames_do_not_escape_rules);
+	tcase_add_test(d, renames_are_the_originals_when_so_configured);
 	tcase_add_test(d, typed_and_resolved_path_are_both_judged);
 	tcase_add_test(d, only_the_typed_path_counts_when_so_configured);
 	tcase_add_test(d, denied_paths_do_not_tell_what_is_there);

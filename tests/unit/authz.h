@@ -10,6 +10,7 @@
 	SUITE(languages)	\
 	SUITE(lint)		\
 	SUITE(match)		\
+	SUITE(move)		\
 	SUITE(policy)		\
 	SUITE(posixacl)
 

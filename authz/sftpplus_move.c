@@ -1,0 +1,195 @@
+/* SFTPPlus rules that a renamed folder would leave behind; see move.c. */
+#include "authz/sftpplus.h"
+
+#include <string.h>
+
+#include "common/str.h"
+
+/* A folder whose members are asked about: with '/' at its end, as it is and folded. NULL text: nothing is matched there. */
+struct region {
+	const char *text, *folded;
+	size_t len;
+};
+
+/* What a rule does to what lies below two folders. */
+struct reach {
+	bool all;		/* it matches everything below from */
+	bool escapes;		/* it matches something below from that it would not below to */
+};
+
+static bool
+covers(const struct glob *g, const struct region *at, uint8_t *states)
+{
+	bool all = false;
+
+	for (size_t i = 0; i < g->count && at->text && !all; i++)
+		(void)glob_alt_states(&g->alts[i], at->folded, at->len, states, &all);
+	return all;
+}
+
+/* Can the patterns match something below a that is not matched below b? */
+static bool
+differs(const struct glob *g, const struct region *a, const struct region *b)
+{
+	static uint8_t here[GLOB_STATES_MAX], there[GLOB_STATES_MAX];
+	bool all;
+
+	if (!a->text || covers(g, b, there))
+		return false;
+	for (size_t i = 0; i < g->count; i++) {
+		size_t n = glob_alt_states(&g->alts[i], a->folded, a->len, here, &all);
+
+		if (n == 0)
+			return true;	/* too long to be told */
+		memset(there, 0, n);
+		if (b->text)
+			(void)glob_alt_states(&g->alts[i], b->folded, b->len, there, &all);
+		for (size_t k = 0; k + 1 < n; k++)
+			if (here[k] && !there[k])
+				return true;
+	}
+	return false;
+}
+
+static struct reach
+glob_reach(const struct glob *g, const struct region *from, const struct region *to)
+{
+	static const struct region nowhere;
+	static uint8_t states[GLOB_STATES_MAX];
+	bool all = covers(g, from, states);
+
+	if (!g->negated)
+		return (struct reach){ all, differs(g, from, to) };
+	if (all)
+		return (struct reach){ false, false };
+	/* "!": what is not matched here and would be there; beyond the layer nothing is said at all. */
+	return (struct reach){ !differs(g, from, &nowhere), !to->text || differs(g, to, from) };
+}
+
+static bool
+searches(const struct path_rule *r, const struct region *at, const char *rest, size_t n)
+{
+	char path[INDEX_PATH_MAX];
+
+	if (!at->text || at->len + n > sizeof(path))
+		return false;
+	memcpy(path, at->text, at->len);
+	memcpy(path + at->len, rest, n);
+	return (regex_search(r->regex, path, at->len + n, false) == REGEX_YES) == (r->method == METHOD_REGEX);
+}
+
+/*
+ * An expression that may begin in the folder's name is tried with pieces of its own text behind both folders.  It stays
+ * when one of them is matched below both; it is left behind when none shows that it would not be.
+ */
+static bool
+pieces_differ(const struct path_rule *r, const struct region *from, const struct region *to)
+{
+	struct span p = regex_pattern(r->regex);
+	bool same = false;
+
+	for (size_t i = 0; i < p.len; i++) {
+		size_t n = 0;
+		char piece[256];
+
+		for (size_t k = i; k < p.len && n < sizeof(piece) && !strchr("^$.*+?()[]{}|", p.at[k]); k++)
+			if (p.at[k] != '\\' || (k + 1 < p.len && !strchr("./-_", p.at[k + 1])))
+				piece[n++] = p.at[k];
+			else if (k + 1 < p.len)
+				piece[n++] = p.at[++k];
+		if (n == 0 || piece[0] == '/' || (i > 0 && p.at[i - 1] == '\\'))
+			continue;
+		if (searches(r, from, piece, n)) {
+			if (!searches(r, to, piece, n))
+				return true;
+			same = true;
+		}
+	}
+	return !same;
+}
+
+static struct reach
+regex_reach(const struct path_rule *r, const struct region *from, const struct region *to)
+{
+	enum regex_reach here = regex_below(r->regex, from->text, from->len);
+	enum regex_reach there = to->text ? regex_below(r->regex, to->text, to->len) : REGEX_BELOW_NONE;
+	bool negated = r->method == METHOD_NOT_REGEX;
+
+	if (negated && to->text) {
+		enum regex_reach swap = here;
+
+		here = there;
+		there = swap;
+	}
+	if (!to->text)
+		return (struct reach){ here == REGEX_BELOW_ALL && !negated, negated ? here != REGEX_BELOW_ALL : true };
+	if (here == REGEX_BELOW_NONE || there == REGEX_BELOW_ALL)
+		return (struct reach){ negated ? false : here == REGEX_BELOW_ALL, false };
+	if (here == REGEX_BELOW_ALL || there == REGEX_BELOW_NONE)
+		return (struct reach){ !negated && here == REGEX_BELOW_ALL, true };
+	return (struct reach){ false, pieces_differ(r, from, to) };
+}
+
+/* A date stands somewhere in the pattern; what is in front of it tells where. */
+static struct reach
+date_reach(const struct path_rule *r, const struct region *from, const struct region *to)
+{
+	struct span e = r->expression;
+	size_t n = 0;
+	char head[INDEX_PATH_MAX];
+
+	while (n + 2 < e.len && n < sizeof(head) && !strchr("*?[|{$!", e.at[n + 2]))
+		n++;
+	text_fold(head, e.at + 2, n);
+	return (struct reach){ false, n >= from->len && memcmp(head, from->folded, from->len) == 0 &&
+		!(to->text && n >= to->len && memcmp(head, to->folded, to->len) == 0) };
+}
+
+static struct reach
+rule_reach(const struct path_rule *r, const struct region *from, const struct region *to)
+{
+	if (r->method == METHOD_GLOB)
+		return glob_reach(&r->glob, from, to);
+	return r->method == METHOD_DATE ? date_reach(r, from, to) : regex_reach(r, from, to);
+}
+
+static bool
+make_region(struct region *r, const char *path, char text[INDEX_PATH_MAX], char folded[INDEX_PATH_MAX])
+{
+	*r = (struct region){ NULL, NULL, 0 };
+	if (!path)
+		return true;
+	if (str_format(text, INDEX_PATH_MAX, "%s/", path) != 0)
+		return false;
+	r->len = strlen(text);
+	text_fold(folded, text, r->len);
+	r->text = text;
+	r->folded = folded;
+	return true;
+}
+
+/* Rules behind one that takes everything below decide nothing there. */
+bool
+sftpplus_escapes(struct layer *l, const char *from, const char *to, struct authz_hit *hit)
+{
+	static char text[2][INDEX_PATH_MAX], folded[2][INDEX_PATH_MAX];
+	const struct sftpplus *s = l->state;
+	struct region here, there;
+	struct request r = { .path = from, .len = strlen(from), .typed = from, .kind = AUTHZ_FOLDER, .want = AUTHZ_ALL };
+	struct authz_hit own = { 0 };
+
+	if (s->rule_count == 0 || !make_region(&here, from, text[0], folded[0]) || !make_region(&there, to, text[1], folded[1]))
+		return false;
+	(void)dialect_sftpplus.rights(l, &r, &own);
+	for (uint32_t i = 0; i < s->rule_count; i++) {
+		struct reach reach = rule_reach(&s->rules[i], &here, &there);
+
+		if (reach.escapes && own.rule != &s->rules[i].set) {
+			*hit = (struct authz_hit){ .rule = &s->rules[i].set, .a = BY_RULE, .b = i };
+			return true;
+		}
+		if (reach.all)
+			return false;
+	}
+	return false;
+}

@@ -1,0 +1,159 @@
+/* Renaming a folder above a rule: what is refused, by which rule, and what is not. */
+#include "config.h"
+
+#include <string.h>
+
+#include "authz/authz.h"
+#include "authz/lint.h"
+#include "tests/unit/authz.h"
+
+#define PY	"pyftpdlib"
+#define SP	"sftpplus"
+#define FULL	"elradfmwMT\n"
+#define ALLOW	"allow-full-control\n"
+
+/* language, rules, prefix, from, to; what the reason cites (NULL: it may be moved) */
+static const struct {
+	const char *dialect, *rules, *prefix, *from, *to, *cites;
+} rows[] = {
+	{ PY, FULL "override /top/secret - recursive", NULL, "/top", "/zop", "override /top/secret" },
+	{ PY, FULL "override /top/a/secret -", NULL, "/top", "/zop", "override /top/a/secret" },
+	{ PY, FULL "override /top/a/secret -", NULL, "/top/a", "/top/b", "override /top/a/secret" },
+	{ PY, FULL "override /top/secret -", NULL, "/topper", "/zop", NULL },
+	{ PY, FULL "override /top/secret -", NULL, "/other", "/top2", NULL },
+	{ PY, FULL "override /top/secret elrf recursive", NULL, "/top/secret", "/zop", NULL },
+	{ PY, FULL "override /a/s -\noverride /b/s -", NULL, "/a", "/b", NULL },
+	{ PY, FULL "override /a/s -\noverride /b/s l", NULL, "/a", "/b", "override /a/s" },
+	{ PY, FULL "override /a elf recursive\noverride /a/s -", NULL, "/a", "/b", NULL },	/* the second is never asked */
+	{ PY, FULL "hook deny-prefix /top/x", NULL, "/top", "/zop", "hook deny-prefix" },
+	{ PY, FULL "hook deny-prefix /top/", NULL, "/top", "/zop", "hook deny-prefix" },
+	{ PY, FULL "hook deny-prefix /to", NULL, "/a", "/b", NULL },
+	{ PY, FULL "hook deny-prefix /top/x\nhook deny-prefix /zop/", NULL, "/top", "/zop", NULL },
+	{ SP, ALLOW "/top/secret*, deny-full-control", NULL, "/top", "/zop", "rule 1" },
+	{ SP, ALLOW "/top/secret*, deny-full-control", NULL, "/TOP", "/zop", "rule 1" },
+	{ SP, ALLOW "/top/secret*, deny-full-control", NULL, "/top/se", "/zop", NULL },
+	{ SP, ALLOW "/top/secret*, deny-full-control", NULL, "/tops", "/zop", NULL },
+	{ SP, ALLOW "/top/*, allow-read", NULL, "/top", "/zop", "rule 1" },
+	{ SP, ALLOW "/inbox/*, allow-full-control", NULL, "/inbox/a", "/inbox/b", NULL },
+	{ SP, ALLOW "/inbox/*, allow-full-control", NULL, "/inbox/a", "/done/a", NULL },	/* it decides about /inbox/a itself */
+	{ SP, ALLOW "/inbox/a/*, allow-read\n/inbox/*, allow-full-control", NULL, "/inbox/a", "/inbox/b", "rule 1" },
+	{ SP, ALLOW "/inbox/*, allow-full-control\n/inbox/a/*, allow-read", NULL, "/inbox/a", "/inbox/b", NULL },
+	{ SP, ALLOW "*.pdf, allow-read", NULL, "/a", "/b", NULL },
+	{ SP, ALLOW "*/secret/*, deny-full-control", NULL, "/a", "/b", NULL },
+	{ SP, ALLOW "*/top/secret*, deny-full-control", NULL, "/x/top", "/x/zop", "rule 1" },
+	{ SP, ALLOW "*/top/secret*, deny-full-control", NULL, "/x", "/y", NULL },
+	{ SP, ALLOW "/t[o]p/s?cret|/q*, deny-full-control", NULL, "/top", "/zop", "rule 1" },
+	{ SP, ALLOW "/?op/s*, deny-full-control", NULL, "/top", "/zop", NULL },
+	{ SP, ALLOW "!/top*, deny-full-control", NULL, "/a", "/b", NULL },
+	{ SP, ALLOW "!/pub/*, deny-write", NULL, "/top", "/pub/top", NULL },	/* it decides about /top itself */
+	{ SP, ALLOW "!/pub/*|/t?p, deny-write", NULL, "/top", "/pub/top", "rule 1" },
+	{ SP, ALLOW "m/^\\/top\\/secret/, deny-full-control", NULL, "/top", "/zop", "rule 1" },
+	{ SP, ALLOW "m/^\\/top\\/secret/, deny-full-control", NULL, "/a", "/b", NULL },
+	{ SP, ALLOW "m/^\\/(top|zop)\\/secret/, deny-full-control", NULL, "/top", "/zop", NULL },
+	{ SP, ALLOW "m/^\\/(top\\/secret|zop\\/other)/, deny-full-control", NULL, "/top", "/zop", "rule 1" },
+	{ SP, ALLOW "m/\\.pdf$/, allow-read", NULL, "/a", "/b", NULL },
+	{ SP, ALLOW "m/^.*\\.exe$/i, deny-full-control", NULL, "/a", "/b", NULL },
+	{ SP, ALLOW "m/secret/, deny-full-control", NULL, "/top", "/zop", NULL },
+	{ SP, ALLOW "m/^\\/users\\/[^\\/]+\\/private/, deny-full-control", NULL, "/users/a", "/users/b", NULL },
+	{ SP, ALLOW "m/^\\/users\\/[^\\/]+\\/private/, deny-full-control", NULL, "/users/a", "/b", "rule 1" },
+	{ SP, ALLOW "t/\\/top\\/{NOW:year.decimal}*/, deny-full-control", NULL, "/top", "/zop", NULL },
+	/* A layer of a folder: inside of it as everywhere, and out of it nothing is said any more. */
+	{ SP, ALLOW "/p/a/secret*, deny-full-control", "/p", "/p/a", "/p/b", "rule 1" },
+	{ SP, ALLOW "*secret*, deny-full-control", "/p", "/p/a", "/p/b", NULL },
+	{ SP, ALLOW "*secret*, deny-full-control", "/p", "/p/a", "/q", "rule 1" },
+	{ "ups", "-W +n", NULL, "/top", "/zop", NULL },
+	{ "ftpcluster", "", NULL, "/top", "/zop", NULL },
+	{ "kernel", "", NULL, "/top", "/zop", NULL },
+};
+
+static struct authz_policy *
+make(int i, uint32_t choices)
+{
+	struct authz_source source = { .dialect = rows[i].dialect, .text = rows[i].rules, .prefix = rows[i].prefix,
+	    .file = "f", .line = 1, .scope = AUTHZ_SCOPE_ACCOUNT };
+	struct authz_subject who = { .user = "u", .dialect_uid = 5, .choices = choices };
+	struct authz_policy *p = authz_compile(&source, 1, &who, NULL, NULL);
+
+	ck_assert_ptr_nonnull(p);
+	return p;
+}
+
+START_TEST(moves_that_escape_are_refused)
+{
+	struct authz_object from = { .path = rows[_i].from, .kind = AUTHZ_FOLDER }, to = { .path = rows[_i].to };
+	struct authz_policy *p = make(_i, 0);
+	struct authz_verdict v;
+	char why[640] = "";
+	bool may = authz_decide_move(p, &from, &to, &v);
+
+	if (!may)
+		authz_reason(p, &from, &v, why, sizeof why);
+	ck_assert_msg(may == (rows[_i].cites == NULL), "%s: %s -> %s: %s", rows[_i].rules, rows[_i].from, rows[_i].to, why);
+	ck_assert_msg(may || strstr(why, rows[_i].cites) != NULL, "%s", why);
+	/* A file takes nothing along. */
+	from.kind = AUTHZ_FILE;
+	ck_assert(authz_decide_move(p, &from, &to, &v));
+	authz_free(p);
+	from.kind = AUTHZ_FOLDER;
+	p = make(_i, AUTHZ_RENAME_ORIGINAL);
+	ck_assert(authz_decide_move(p, &from, &to, &v));
+	authz_free(p);
+}
+END_TEST
+
+/* Over links both names are judged; where only the typed one counts, a link is a folder. */
+START_TEST(links_are_no_way_around)
+{
+	struct authz_source source = { .dialect = PY, .text = FULL "override /top/secret -", .file = "f", .line = 1 };
+	struct authz_object from = { .path = "/ln", .resolved = "/top", .kind = AUTHZ_FOLDER }, to = { .path = "/zop" };
+	struct authz_subject who = { .user = "u" };
+	struct authz_policy *p = authz_compile(&source, 1, &who, NULL, NULL);
+	struct authz_verdict v;
+
+	ck_assert(!authz_decide_move(p, &from, &to, &v));
+	ck_assert(v.on_resolved);
+	authz_free(p);
+	who.choices = AUTHZ_LINKS_TYPED;
+	p = authz_compile(&source, 1, &who, NULL, NULL);
+	ck_assert(authz_decide_move(p, &from, &to, &v));
+	from = (struct authz_object){ .path = "/top", .kind = AUTHZ_FILE };
+	ck_assert(!authz_decide_move(p, &from, &to, &v));
+	authz_free(p);
+}
+END_TEST
+
+static void
+count(void *context, const struct lint_finding *f)
+{
+	unsigned *n = context;
+
+	n[0] += f->id == LINT_ID_RENAME_ABOVE;
+	n[1] += f->id == LINT_ID_RENAME_ESCAPES;
+}
+
+START_TEST(such_trees_are_named)
+{
+	for (uint32_t original = 0; original < 2; original++) {
+		struct authz_policy *p = make(0, original ? AUTHZ_RENAME_ORIGINAL : 0);
+		unsigned n[2] = { 0, 0 };
+
+		lint(p, count, n);
+		ck_assert_uint_eq(n[original], 1);
+		ck_assert_uint_eq(n[!original], 0);
+		authz_free(p);
+	}
+}
+END_TEST
+
+Suite *
+authz_move_suite(void)
+{
+	Suite *s = suite_create("authz: renaming above rules");
+	TCase *c = tcase_create("move");
+
+	tcase_add_loop_test(c, moves_that_escape_are_refused, 0, sizeof rows / sizeof *rows);
+	tcase_add_test(c, links_are_no_way_around);
+	tcase_add_test(c, such_trees_are_named);
+	suite_add_tcase(s, c);
+	return s;
+}
