@@ -139,13 +139,28 @@ read_key(int fd, char *why, size_t size)
 	return pkey;
 }
 
+/* Is it on a curve that a scheme of TLS 1.3 has? The others are weaker, or clients do not know them. */
+static bool
+curve_fits(EVP_PKEY *pkey)
+{
+	char group[64] = "";
+	const struct scheme *s;
+
+	if (EVP_PKEY_get_group_name(pkey, group, sizeof group, NULL) != 1)
+		return false;
+	for (size_t i = 0; (s = scheme_at(i)) != NULL; i++)
+		if (*s->group != '\0' && strcmp(s->group, group) == 0)
+			return true;
+	return false;
+}
+
 /* A kind and size that our schemes can use. */
 static int
 check_kind(EVP_PKEY *pkey, char *why, size_t size)
 {
 	int kind = kind_of(pkey), bits = EVP_PKEY_get_bits(pkey);
 
-	if (kind < 0)
+	if (kind < 0 || (kind == SCHEME_EC && !curve_fits(pkey)))
 		return str_copy(why, size, "keys must be RSA, ECDSA (P-256, P-384, P-521) or Ed25519"), SP_EFORMAT;
 	if (kind == SCHEME_RSA && (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX))
 		return str_format(why, size, "RSA key of %d bits: must be %d to %d", bits, RSA_BITS_MIN, RSA_BITS_MAX),

@@ -218,6 +218,9 @@ verb_ccc(struct session *s, char *argument)
 		reply(s, 533, "The control connection is in clear.");
 	else if (!s->set->allow_ccc)
 		reply(s, 534, "CCC is not allowed here (allow_ccc = no).");
+	/* Its purpose is a NAT that reads PORT and PASV. Before the login it would send the password in clear. */
+	else if (!s->live)
+		reply(s, 530, "Log in first: what CCC gives up is there to protect the password.");
 	else if (!injected(s)) {
 		reply(s, 200, "In clear from now on.");
 		line_discard(&s->in);
@@ -247,7 +250,7 @@ bool
 feat_ccc(const struct session *s, const struct verb *v, struct piece *p)
 {
 	(void)v, (void)p;
-	return s->secure && s->set->allow_ccc;
+	return s->secure && s->live && s->set->allow_ccc;
 }
 
 /* ------------------------------------------------------------- implicit TLS, HOST */

@@ -161,6 +161,109 @@ def test_ccc():
         assert r.cmd("AUTH TLS")[0] == 503
 
 
+def test_ccc_before_the_login():
+    """It would send the password in clear, of an account that may demand TLS."""
+    with running(listener="allow_ccc = yes") as s:
+        r = s.secured()
+        assert "CCC" not in r.cmd("FEAT")[1]
+        assert r.cmd("CCC")[0] == 530
+        assert r.cmd("USER alice")[0] == 331
+        assert r.cmd("CCC")[0] == 530
+        # The connection is still under TLS, or this reply could not be read.
+        assert r.cmd("PASS alice")[0] == 230
+        assert "CCC" in r.cmd("FEAT")[1]
+        assert r.cmd("CCC")[0] == 200
+
+
+def test_data_stays_protected_after_ccc():
+    with running(listener="allow_ccc = yes") as s:
+        r = s.logged_in()
+        session, context = r.sock.session, r.context
+        assert r.cmd("CCC")[0] == 200
+        r.sock = r.sock.unwrap()
+        r.file = r.sock.makefile("rb")
+        assert strict_list(r, session, context)[0] == 226
+        data = r.passive()
+        assert r.cmd("LIST")[0] == 150
+        data.sendall(b"this is not TLS\r\n")
+        assert r.reply()[0] == 522
+
+
+@pytest.mark.parametrize("where", ["account", "class", "group"])
+def test_account_wants_all_data_under_tls(where):
+    """The listener leaves it open, the account does not: PROT C is refused, and no data flows without PROT P."""
+    carl = "[account carl]\npassword = {CLEAR}carl\nhome = /tmp\nrun_as = 64114:64114\nlayer = pyftpdlib elr\n"
+    how = {"account": carl + "tls = full\n", "class": carl + "class = closed\n[class closed]\ntls = full\n",
+           "group": carl + "groups = closed\n[group closed]\ntls = full\n"}[where]
+    with running(sections=how) as s:
+        f = s.ftps("carl", protect=False)
+        f.voidcmd("PBSZ 0")
+        for _ in range(2):
+            with pytest.raises(ftplib.error_perm, match="^521"):
+                f.nlst()
+            with pytest.raises(ftplib.error_perm, match="^534"):
+                f.prot_c()
+        f.prot_p()
+        f.nlst()
+        with pytest.raises(ftplib.error_perm, match="^534"):
+            f.prot_c()
+        f.nlst()
+        # What was agreed before the account was known counts no more.
+        r = s.secured()
+        r.cmd("PBSZ 0")
+        assert r.cmd("PROT C")[0] == 200
+        assert r.cmd("USER carl")[0] == 331
+        assert r.cmd("PASS carl")[0] == 230
+        data = r.passive()
+        assert r.cmd("LIST")[0] == 521
+        data.close()
+        # alice may.
+        f = s.ftps(protect=True)
+        f.prot_c()
+        f.nlst()
+        f.quit()
+
+
+def test_what_was_said_in_clear_is_forgotten(tls):
+    """Somebody on the way may have said it (RFC 4217, 17)."""
+    r = Raw(tls.port)
+    r.reply()
+    assert r.cmd("USER bob")[0] == 331
+    assert r.cmd("AUTH TLS")[0] == 234
+    wrap(r, tls.context())
+    assert r.cmd("PASS bob")[0] == 503
+    assert r.cmd("USER alice")[0] == 331
+    assert r.cmd("PASS bob")[0] == 530
+    r = Raw(tls.port)
+    r.reply()
+    r.cmd("OPTS MLST type;")
+    r.cmd("TYPE I")
+    r.cmd("REST 100")
+    r.cmd("AUTH TLS")
+    wrap(r, tls.context())
+    assert "size*" in r.cmd("FEAT")[1].lower()
+    assert r.cmd("USER alice")[0] == 331
+    assert r.cmd("PASS alice")[0] == 230
+    r.cmd("PBSZ 0")
+    r.cmd("PROT P")
+    content = os.urandom(300)
+    write(f"{tls.homes['alice']}/rest", content)
+    data = r.passive()
+    assert r.cmd("TYPE I")[0] == 200
+    assert r.cmd("RETR rest")[0] == 150
+    assert read_all_tls(r.context.wrap_socket(data, suppress_ragged_eofs=False)) == content
+
+
+def test_protection_is_not_begun_after_the_login(tls):
+    r = tls.raw().login()
+    assert "AUTH" not in r.cmd("FEAT")[1]
+    assert r.cmd("AUTH TLS")[0] == 503
+    assert r.cmd("PBSZ 0")[0] == 503
+    assert r.cmd("PROT P")[0] == 503
+    assert r.cmd("CCC")[0] == 533
+    assert r.cmd("NOOP")[0] == 200
+
+
 def test_host_and_sni(tls):
     c = tls.context()
     r = tls.secured(c, host=NAME)

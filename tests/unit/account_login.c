@@ -344,6 +344,28 @@ static const struct { const char *user, *certificate; bool admits; enum account_
 	{ "bob", "dns:pc7\n", false, REASON_SHELL }
 };
 
+/* What a certificate says counts only on a connection that is under TLS now: after CCC it is a memory. */
+START_TEST(certificates_need_tls)
+{
+	static const char *const ids[] = { "", "dns:pc7" };
+	const struct settings s = { .certificate_id = { 2, ids } };
+	const uint8_t text[] = "sha256:00\ndns:pc7\n";
+	struct account_query q = { .tls = true, .certificate = text, .certificate_len = sizeof text - 1 };
+
+	ck_assert(account_certificate_fits(&q, &s));
+	q.tls = false;
+	ck_assert(!account_certificate_fits(&q, &s));
+	q.tls = true;
+	q.certificate_len = 0;
+	ck_assert(!account_certificate_fits(&q, &s));
+	q.certificate = NULL;
+	ck_assert(!account_certificate_fits(&q, &s));
+	/* An empty line is nobody's name. */
+	q = (struct account_query){ .tls = true, .certificate = (const uint8_t *)"\n\n", .certificate_len = 2 };
+	ck_assert(!account_certificate_fits(&q, &s));
+}
+END_TEST
+
 START_TEST(certificates_instead_of_passwords)
 {
 	const struct account_sources *s = test_sources(
@@ -419,6 +441,7 @@ account_login_suite(void)
 	tcase_add_test(t, hours_are_the_servers);
 	tcase_add_test(t, mail_of_anonymous);
 	tcase_add_test(t, order_of_sources);
+	tcase_add_test(t, certificates_need_tls);
 	tcase_add_loop_test(t, certificates_instead_of_passwords, 0, (int)(sizeof certificates / sizeof *certificates));
 	tcase_add_test(t, unknown_names_cost_the_same);
 	suite_add_tcase(s, t);

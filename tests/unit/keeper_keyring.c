@@ -142,6 +142,40 @@ START_TEST(bad_files_are_explained)
 }
 END_TEST
 
+/* Keys that would make the handshake worth less than it looks, or that no client can use. */
+static const struct { const char *kind; int result; const char *why; } unfit[] = {
+	{ "RSA512", SP_ERANGE, "RSA key of 512 bits: must be 2048 to 8192" },
+	{ "RSA1024", SP_ERANGE, "RSA key of 1024 bits" },
+	{ "RSA2040", SP_ERANGE, "RSA key of 2040 bits" },
+	{ "RSA2048", 0, "" },
+	{ "P-224", SP_EFORMAT, "keys must be RSA, ECDSA (P-256, P-384, P-521) or Ed25519" },
+	{ "secp256k1", SP_EFORMAT, "keys must be" },
+	{ "brainpoolP256r1", SP_EFORMAT, "keys must be" },
+	{ "P-384", 0, "" },
+	{ "P-521", 0, "" },
+};
+
+START_TEST(weak_keys_are_refused)
+{
+	struct tls_pair p = tls_pair_make(unfit[_i].kind, "a.example.org");
+	char *key = tls_pair_key_pem(&p), *cert = tls_pair_cert_pem(&p), why[256];
+	struct keyring ring = { 0 };
+	struct key_facts f;
+	uint8_t m[256], sig[SIGNATURE_MAX];
+	size_t len = sizeof sig;
+
+	ck_assert_int_eq(load(&ring, 1, key, cert, &f, why), unfit[_i].result);
+	ck_assert_msg(strstr(why, unfit[_i].why) != NULL, "%s: %s", unfit[_i].kind, why);
+	/* What was refused is not there either. */
+	if (unfit[_i].result != 0)
+		ck_assert_int_eq(keyring_sign(&ring, 1, 0x0804, m, tls13_message(m), sig, &len), -ENOKEY);
+	keyring_clear(&ring);
+	OPENSSL_free(key);
+	OPENSSL_free(cert);
+	tls_pair_free(&p);
+}
+END_TEST
+
 START_TEST(one_file_for_both)
 {
 	struct tls_pair p = tls_pair_make("P-256", "a.example.org");
@@ -201,6 +235,7 @@ keeper_keyring_suite(void)
 	tcase_add_loop_test(t, signs_only_what_fits, 0, sizeof combinations / sizeof combinations[0]);
 	tcase_add_test(t, facts_of_the_certificate);
 	tcase_add_test(t, bad_files_are_explained);
+	tcase_add_loop_test(t, weak_keys_are_refused, 0, sizeof unfit / sizeof unfit[0]);
 	tcase_add_test(t, one_file_for_both);
 	tcase_add_test(t, generations);
 	suite_add_tcase(s, t);

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/tls_pair.h"
@@ -13,8 +14,8 @@
 static EVP_PKEY *
 make_key(const char *kind)
 {
-	if (strcmp(kind, "RSA") == 0)
-		return EVP_RSA_gen(2048);
+	if (strncmp(kind, "RSA", 3) == 0)
+		return EVP_RSA_gen(kind[3] == '\0' ? 2048 : (unsigned)atoi(kind + 3));
 	return strcmp(kind, "ED25519") == 0 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519") : EVP_EC_gen(kind);
 }
 
