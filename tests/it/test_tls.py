@@ -130,6 +130,9 @@ def test_control_must_be_secure():
 
 def test_data_must_be_secure():
     with running(listener="tls = full") as s:
+        r = s.secured()
+        r.cmd("PBSZ 0")
+        assert r.cmd("PROT C")[0] == 534
         f = s.ftps(protect=False)
         with pytest.raises(ftplib.error_perm, match="^521"):
             f.nlst()
