@@ -136,7 +136,7 @@ is_file(int fd, char kind)
 	case 'r':
 		return S_ISREG(st.st_mode) && (flags & (O_ACCMODE | O_PATH)) == O_RDONLY;
 	case 'w':
-		return S_ISREG(st.st_mode) && (flags & (O_ACCMODE | O_PATH)) != O_RDONLY;
+		return S_ISREG(st.st_mode) && (flags & O_PATH) == 0 && (flags & O_ACCMODE) != O_RDONLY;
 	case 'd':
 		return S_ISDIR(st.st_mode);
 	case 'm':

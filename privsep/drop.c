@@ -78,7 +78,7 @@ narrow_caps(uint64_t permitted, uint64_t effective)
 	uint64_t have, now, inheritable;
 	int r = get_caps(&have, &now, &inheritable);
 
-	/* Giving up a permitted capability gives up the ambient one. */
+	/* What is not inheritable is not ambient, and set_caps() leaves nothing inheritable. */
 	return r != 0 ? r : set_caps(have & permitted, have & effective & permitted);
 }
 
@@ -86,7 +86,6 @@ int
 drop_caps(uint64_t permitted, uint64_t effective)
 {
 	cut_bounding(permitted);
-	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	return narrow_caps(permitted, effective);
 }
 
@@ -189,9 +188,8 @@ raise_cap(uint64_t cap)
 static int
 jail_to(int dir_fd)
 {
-	if (fchdir(dir_fd) < 0 || chroot(".") < 0 || chdir("/") < 0)
-		return -errno;
-	return 0;
+	/* By the place, not by a name: the working directory is the new root, and nothing of the old one is left. */
+	return fchdir(dir_fd) < 0 || chroot(".") < 0 ? -errno : 0;
 }
 
 /*

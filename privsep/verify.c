@@ -148,7 +148,8 @@ verify_process(pid_t pid, const struct verify_want *want, char *why, size_t size
 		return fault(why, size, "it has another gid");
 	if (want->groups != NULL && !groups_are(field(&s, "Groups:"), want->groups, want->group_count))
 		return fault(why, size, "it has other supplementary groups");
-	if (!caps_within(field(&s, "CapPrm:"), want->caps) || !caps_within(field(&s, "CapEff:"), want->caps))
+	/* The effective ones are always among the permitted. */
+	if (!caps_within(field(&s, "CapPrm:"), want->caps))
 		return fault(why, size, "it has more capabilities than its role");
 	if (!number_is_at_least(field(&s, "NoNewPrivs:"), 1))
 		return fault(why, size, "no_new_privs is not set");

@@ -90,7 +90,7 @@ refused(struct session *s)
 
 /* Asks the monitor. The password is wiped here as soon as it has been sent. code: of the answer when all is well. */
 static void
-log_in(struct session *s, const char *password, size_t len, unsigned code)
+log_in(struct session *s, char *password, size_t len, unsigned code)
 {
 	struct msg_login *const body = session_request(s);
 	int e;
@@ -99,6 +99,7 @@ log_in(struct session *s, const char *password, size_t len, unsigned code)
 		reply(s, 501, "No password is that long.");
 		return;
 	}
+	explicit_bzero(password, len);		/* of the line, before anything is answered */
 	(void)str_copy(body->user, sizeof body->user, s->user);
 	(void)str_copy(body->host, sizeof body->host, s->host);
 	body->tls = s->secure;
@@ -146,6 +147,7 @@ prepare(struct session *s)
 {
 	struct msg_prepare *const body = session_request(s);
 	const struct msg_prepared *p = &s->answer.prepared;
+	char none[] = "";
 	int e;
 
 	(void)str_copy(body->user, sizeof body->user, s->user);
@@ -164,7 +166,7 @@ prepare(struct session *s)
 		return;
 	}
 	if (p->verdict == 2) {
-		log_in(s, "", 0, 232);
+		log_in(s, none, 0, 232);
 		return;
 	}
 	s->user_given = p->verdict == 0;

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/err.h"
@@ -28,6 +30,29 @@ disconnect(void)
 {
 	chan_close(&worker);
 	chan_close(&agent);
+}
+
+/* How often the bytes stand in what this process may write, besides its stack: .data, .bss and heap. */
+static int
+in_memory(const char *bytes, size_t n)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[512];
+	int found = 0;
+
+	ck_assert_ptr_nonnull(maps);
+	while (fgets(line, sizeof line, maps) != NULL) {
+		unsigned long from, to;
+		char rights[8];
+
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) != 3 || strncmp(rights, "rw", 2) != 0 ||
+		    strstr(line, "[stack]") != NULL)
+			continue;
+		for (const char *p = (const char *)from; (p = memmem(p, to - (unsigned long)p, bytes, n)) != NULL; p++)
+			found++;
+	}
+	fclose(maps);
+	return found;
 }
 
 START_TEST(asking_and_answering)
@@ -137,6 +162,58 @@ START_TEST(kinds_of_descriptors)
 }
 END_TEST
 
+/* One seal is half a promise: memory that can still be cut kills whoever has mapped it. */
+START_TEST(memory_needs_both_seals)
+{
+	static const int seals[] = { 0, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE, F_SEAL_SHRINK | F_SEAL_GROW };
+
+	for (size_t i = 0; i < sizeof seals / sizeof *seals; i++) {
+		int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+		ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, seals[i]), 0);
+		ck_assert_int_eq(chan_fd_is(fd, 'm'), i + 1 == sizeof seals / sizeof *seals);
+		close(fd);
+	}
+}
+END_TEST
+
+/* A place in the tree is no open file, neither for reading nor for writing. */
+START_TEST(places_are_no_files)
+{
+	int fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert(!chan_fd_is(fd, 'r'));
+	ck_assert(!chan_fd_is(fd, 'w'));
+	ck_assert(chan_fd_is(fd, 'f'));
+	close(fd);
+}
+END_TEST
+
+/* What was a secret is not left in the buffer of the channel, whichever way it went. */
+START_TEST(secrets_leave_no_copy)
+{
+	static struct chan monitor, peer;
+	static struct msg_login login = { .user = "alice" };
+	static const char marker[] = "correct horse battery staple";
+	int ends[2];
+
+	ck_assert_int_eq(chan_pair(ends), 0);
+	chan_init(&peer, ends[0], CH_LOGIN, ROLE_WORKER);
+	chan_init(&monitor, ends[1], CH_LOGIN, ROLE_MONITOR);
+	ck_assert_int_eq(secret_set(&login.password, marker, sizeof marker - 1), 0);
+	ck_assert_int_eq(chan_tell(&peer, MSG_LOGIN, &login), 0);
+	secret_clear(&login.password);
+	ck_assert_int_eq(in_memory(marker, sizeof marker - 1), 0);
+	ck_assert_int_eq(chan_receive(&monitor, &m, ST_LOGIN), 0);
+	ck_assert_str_eq(m.login.password.data, marker);
+	secret_clear(&m.login.password);
+	ck_assert_int_eq(in_memory(marker, sizeof marker - 1), 0);
+	chan_close(&peer);
+	chan_close(&monitor);
+}
+END_TEST
+
 Suite *
 privsep_chan_suite(void)
 {
@@ -151,6 +228,9 @@ privsep_chan_suite(void)
 	tcase_add_test(t, a_full_channel_does_not_block_who_must_not);
 	tcase_add_test(t, received_descriptors_close_on_exec);
 	tcase_add_loop_test(k, kinds_of_descriptors, 0, 10);
+	tcase_add_test(k, memory_needs_both_seals);
+	tcase_add_test(k, places_are_no_files);
+	tcase_add_test(k, secrets_leave_no_copy);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, k);
 	return s;

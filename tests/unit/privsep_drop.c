@@ -5,10 +5,14 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/landlock.h>
+#include <linux/openat2.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +21,7 @@
 #include "privsep/sandbox.h"
 #include "tests/unit/privsep.h"
 #include "tests/unit/root.h"
+#include "tests/unit/run.h"
 
 #define BIT(x)	(UINT64_C(1) << CAP_##x)
 #define UID	64201
@@ -73,10 +78,32 @@ drop_caps_of_root(void)
 		return 1;
 	if (fchown(fd, UID, GID) == 0)
 		return 2;
+	/* No change of uid has done it: a debugger of the same user is kept out by this alone. */
+	if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return 5;
 	if (drop_to(&user) != 0)
 		return 3;
 	/* A second time there is nothing to come back from. */
 	return drop_to(&t) == 0 ? 4 : 0;
+}
+
+/* Ambient capabilities would survive an exec. */
+static int
+drop_leaves_nothing_ambient(void)
+{
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &head, data) < 0)
+		return 1;
+	data[0].inheritable |= 1u << CAP_CHOWN;
+	if (syscall(SYS_capset, &head, data) < 0 || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_CHOWN, 0, 0) < 0)
+		return 2;
+	if (drop_caps(BIT(CHOWN), BIT(CHOWN)) != 0)
+		return 3;
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_CHOWN, 0, 0) != 0)
+		return 4;
+	return syscall(SYS_capget, &head, data) == 0 && (data[0].permitted & 1u << CAP_CHOWN) != 0 ? 0 : 5;
 }
 
 static int
@@ -110,6 +137,13 @@ user_in_a_jail(void)
 		return 2;
 	if (drop_to_user(UID, GID, groups, 3, fd) != 0)
 		return 3;
+	/* The way up from the working directory ends at the jail: its inode is that of the root. */
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC };
+	struct stat root, above;
+	int up = (int)syscall(SYS_openat2, AT_FDCWD, "../../../..", &how, sizeof how);
+
+	if (up < 0 || fstat(up, &above) < 0 || fstat(fd, &root) < 0 || above.st_ino != root.st_ino || above.st_dev != root.st_dev)
+		return 6;
 	/* openat2 is the only door, and there is no world behind it. */
 	return faccessat(AT_FDCWD, "/etc/passwd", F_OK, 0) == 0 ? 4 : getgroups(0, NULL) == 3 ? 0 : 5;
 }
@@ -207,10 +241,16 @@ worker_role(void)
 	struct role_id id = { UID, GID };
 	const char *what = "";
 
+	/* A folder that was open before: an empty root does not keep one out of it, Landlock does. */
+	int before = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) > 0;
+
 	if (drop_to_role(role_row(ROLE_WORKER), &id, false, &what) != 0)
 		return 1;
 	if (getuid() != UID || getgroups(0, NULL) != 0)
 		return 2;
+	if (landlock && openat(before, ".", O_RDONLY | O_DIRECTORY) >= 0)
+		return 4;
 	return access("/etc", F_OK) == 0 ? 3 : 0;
 }
 
@@ -222,6 +262,7 @@ static const struct {
 	{ "a user", drop_to_a_user, false },
 	{ "named capabilities", drop_keeps_named_capabilities, false },
 	{ "root with few capabilities, then a user", drop_caps_of_root, false },
+	{ "nothing ambient", drop_leaves_nothing_ambient, false },
 	{ "no way back", drop_refuses_what_it_cannot_do, false },
 	{ "no session runs as root", user_without_root, false },
 	{ "a jail entered as the user", user_in_a_jail, true },
@@ -252,6 +293,66 @@ START_TEST(dropping)
 }
 END_TEST
 
+/* In the middle of three processes: makes the innermost one, which drops everything, says so and waits; then it dies. */
+static int
+die_above(int ready, int (*fall)(void))
+{
+	int inner[2];
+	char byte;
+
+	if (pipe(inner) < 0)
+		return 1;
+	if (fork() == 0) {
+		close(inner[0]);
+		if (fall() != 0 || write(inner[1], "", 1) != 1 || write(ready, "", 1) != 1)
+			_exit(1);
+		close(inner[1]);
+		for (;;)
+			(void)ppoll(NULL, 0, NULL, NULL);
+	}
+	close(inner[1]);
+	return read(inner[0], &byte, 1) == 1 ? 0 : 2;
+}
+
+static int
+become_user(void)
+{
+	return sandbox_prepare(ROLE_AGENT, false) != 0 || sandbox_enter(PHASE_SPARE) != 0 ||
+	    drop_to_user(UID, GID, groups, 3, -1) != 0;
+}
+
+static int
+become_monitor(void)
+{
+	struct role_id id = { UID, GID };
+
+	return sandbox_prepare(ROLE_MONITOR, false) != 0 || sandbox_enter(PHASE_SPARE) != 0 || drop_monitor(&id, 0) != 0;
+}
+
+/* The change of uid clears the signal that comes with the parent's death; who has changed it ends with its parent all the same. */
+START_TEST(death_of_the_parent)
+{
+	int ready[2], r;
+	char byte;
+	pid_t pid;
+
+	if (needs_root(__func__) || needs_plain_build(__func__))
+		return;
+	ck_assert_int_eq(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(die_above(ready[1], _i == 0 ? become_user : become_monitor));
+	close(ready[1]);
+	ck_assert_int_eq(waitpid(pid, &r, 0), pid);
+	ck_assert_int_eq(r, 0);
+	ck_assert_int_eq((int)read(ready[0], &byte, 1), 1);
+	/* The end of the pipe is that of the last process that has it. */
+	ck_assert_int_eq(poll(&(struct pollfd){ .fd = ready[0], .events = POLLIN }, 1, PATIENCE_MS), 1);
+	ck_assert_int_eq((int)read(ready[0], &byte, 1), 0);
+	close(ready[0]);
+}
+END_TEST
+
 Suite *
 privsep_drop_suite(void)
 {
@@ -259,6 +360,7 @@ privsep_drop_suite(void)
 	TCase *t = tcase_create("drop");
 
 	tcase_add_loop_test(t, dropping, 0, (int)(sizeof cases / sizeof cases[0]));
+	tcase_add_loop_test(t, death_of_the_parent, 0, 2);
 	suite_add_tcase(s, t);
 	return s;
 }

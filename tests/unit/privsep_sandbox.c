@@ -80,6 +80,66 @@ START_TEST(helpers_come_along)
 }
 END_TEST
 
+/* A call that the kernel has not even a number for: the handler's note of it must not be written anywhere else. */
+static int
+call_far_away(void)
+{
+	if (sandbox_prepare(ROLE_KEEPER, false) != 0 || sandbox_enter(PHASE_LIVE) != 0)
+		return 1;
+	for (long call = 1024; call < 0x30000000; call *= 2)
+		if (syscall(call) != -1 || errno != ENOSYS)
+			return 2;
+	return 0;
+}
+
+START_TEST(calls_without_number)
+{
+	if (needs_plain_build(__func__))
+		return;
+	ck_assert_int_eq(privsep_in_child(call_far_away), 0);
+}
+END_TEST
+
+/* What stands behind the monitor's own programs must be its clerk's. */
+START_TEST(helpers_of_another_role_are_not_taken)
+{
+	static struct sandbox_programs p[2];
+	static const enum msg_role behind[] = { ROLE_AGENT, ROLE_MONITOR, ROLE_LISTENER, ROLE_CLERK };
+
+	for (size_t i = 0; i < sizeof behind / sizeof *behind; i++) {
+		int fd = memfd_create("forged", MFD_CLOEXEC);
+
+		ck_assert_int_eq(sandbox_make(ROLE_MONITOR, &p[0]), 0);
+		ck_assert_int_eq(sandbox_make(behind[i], &p[1]), 0);
+		ck_assert_int_eq((int)pwrite(fd, p, sizeof p, 0), (int)sizeof p);
+		ck_assert_int_eq(sandbox_unseal(fd, ROLE_MONITOR, false), behind[i] == ROLE_CLERK ? 0 : SP_EFORMAT);
+		close(fd);
+	}
+}
+END_TEST
+
+static struct sandbox_programs broken;
+
+static int
+load_what_the_kernel_refuses(void)
+{
+	if (sandbox_make(ROLE_KEEPER, &broken) != 0)
+		return 1;
+	memset(broken.code[PHASE_LIVE], 0xff, sizeof broken.code[PHASE_LIVE]);
+	if (sandbox_take(&broken, ROLE_KEEPER, false) != 0 || sandbox_enter(PHASE_LIVE) != -EINVAL)
+		return 2;
+	/* sandbox = best_effort goes on without; that is what it is for. */
+	return sandbox_take(&broken, ROLE_KEEPER, true) == 0 && sandbox_enter(PHASE_LIVE) == 0 ? 0 : 3;
+}
+
+START_TEST(a_filter_that_cannot_be_loaded_is_an_error)
+{
+	if (needs_plain_build(__func__))
+		return;
+	ck_assert_int_eq(privsep_in_child(load_what_the_kernel_refuses), 0);
+}
+END_TEST
+
 /* No later phase allows what an earlier one did not. */
 START_TEST(phases_get_stricter)
 {
@@ -122,6 +182,9 @@ privsep_sandbox_suite(void)
 	tcase_add_loop_test(t, filters_survive_sealing, 0, ROLES);
 	tcase_add_test(t, filters_of_another_role_are_not_taken);
 	tcase_add_test(t, helpers_come_along);
+	tcase_add_test(t, helpers_of_another_role_are_not_taken);
+	tcase_add_test(t, calls_without_number);
+	tcase_add_test(t, a_filter_that_cannot_be_loaded_is_an_error);
 	tcase_add_loop_test(t, phases_get_stricter, 0, ROLES);
 	tcase_add_test(t, printing_gives_reasons);
 	suite_add_tcase(s, t);

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +27,15 @@ static struct chan listener;
 static pid_t program;
 static struct msg m;
 static int warmed;
+
+static bool another_parent;
+
+/* Asked by the template only: who is its listener? */
+pid_t
+getppid(void)
+{
+	return another_parent ? 1 : (pid_t)syscall(SYS_getppid);
+}
 
 static int
 warm_up(const struct conf *c)
@@ -210,11 +220,77 @@ START_TEST(its_death_leaves_children_alone)
 }
 END_TEST
 
+/* A child that finds itself with another parent was made for a listener that is dead already. */
+START_TEST(orphans_do_not_begin)
+{
+	struct spawned child;
+	int other, fd;
+
+	if (needs_plain_build(__func__))
+		return;
+	another_parent = true;
+	begin();
+	hello();
+	fd = spawn_one(1, &child, &other);
+	ck_assert_int_eq(wait_for(child.pid), SP_EXIT_SANDBOX);
+	close(fd);
+	close(other);
+	close(child.pid_fd);
+	finish();
+}
+END_TEST
+
+/* Plays the listener until it is killed. */
+static void __attribute__((noreturn))
+listen_and_die(int agent_fd, int files_fd)
+{
+	static struct msg_spawn_agent ask = { .serial = 1 };
+	int fds[] = { agent_fd, files_fd };
+
+	begin();
+	hello();
+	if (chan_send(&listener, MSG_SPAWN_AGENT, 1, &ask, fds, 2) != 0)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+/* With all its channels open a session ends with the listener: by the signal that comes with the parent's death. */
+START_TEST(the_listeners_death_ends_sessions)
+{
+	int agent[2], files[2];
+	struct chan c;
+	pid_t pid;
+
+	if (needs_plain_build(__func__))
+		return;
+	ck_assert_int_eq(chan_pair(agent), 0);
+	ck_assert_int_eq(chan_pair(files), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(agent[0]);
+		close(files[0]);
+		listen_and_die(agent[1], files[1]);
+	}
+	close(agent[1]);
+	close(files[1]);
+	chan_init(&c, agent[0], CH_AGENT, ROLE_MONITOR);
+	ck_assert_int_eq(chan_receive(&c, &m, ST_START), 0);
+	ck_assert_int_eq(m.type, MSG_AGENT_READY);
+	kill(pid, SIGKILL);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	ck_assert_int_eq(poll(&(struct pollfd){ .fd = c.fd, .events = POLLIN }, 1, PATIENCE_MS), 1);
+	ck_assert_int_eq(chan_receive(&c, &m, ST_START), SP_ECLOSED);
+	chan_close(&c);
+	close(files[0]);
+}
+END_TEST
+
 Suite *
 privsep_template_suite(void)
 {
 	Suite *s = suite_create("template");
-	TCase *t = tcase_create("life");
+	TCase *t = tcase_create("life"), *d = tcase_create("death");
 
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, begin, finish);
@@ -222,5 +298,8 @@ privsep_template_suite(void)
 	tcase_add_test(t, the_end_of_its_channel_ends_it);
 	tcase_add_loop_test(t, wrong_requests_end_it, 0, 2);
 	tcase_add_test(t, its_death_leaves_children_alone);
+	suite_add_tcase(s, d);
+	tcase_add_test(d, orphans_do_not_begin);
+	tcase_add_test(d, the_listeners_death_ends_sessions);
 	return s;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -63,6 +64,8 @@ static const struct {
 	{ "another uid", 1, { UID + 1, GID, groups, 2, ~UINT64_C(0), 1 }, SP_ENOTDROPPED },
 	{ "another gid", 1, { UID, GID + 1, groups, 2, ~UINT64_C(0), 1 }, SP_ENOTDROPPED },
 	{ "fewer groups", 1, { UID, GID, groups, 1, ~UINT64_C(0), 1 }, SP_ENOTDROPPED },
+	{ "more groups", 1, { UID, GID, (gid_t[]){ 64310, 64305, 64306 }, 3, ~UINT64_C(0), 1 }, SP_ENOTDROPPED },
+	{ "no groups", 1, { UID, GID, groups, 0, ~UINT64_C(0), 1 }, SP_ENOTDROPPED },
 	{ "other groups", 1, { UID, GID, (gid_t[]){ 64310, 64306 }, 2, ~UINT64_C(0), 1 }, SP_ENOTDROPPED },
 	{ "a capability too many", 1, { UID, GID, groups, 2, 0, 1 }, SP_ENOTDROPPED },
 	{ "no filter", 0, { UID, GID, groups, 2, ~UINT64_C(0), 1 }, SP_ENOTDROPPED },
@@ -82,6 +85,52 @@ START_TEST(what_differs_is_found)
 	end(pid);
 	ck_assert_msg(r == cases[_i].result, "%s: %s (%s)", cases[_i].what, sp_strerror(r), why);
 	ck_assert_int_eq(why[0] != '\0', r != 0);
+}
+END_TEST
+
+/* A keeper, below the listener's filter or not. */
+static pid_t
+keeper(bool below_the_listener)
+{
+	static struct drop_target t = { UID, GID, NULL, 0, 0 };
+	int ready[2], never[2];
+	pid_t pid;
+	char byte;
+
+	ck_assert_int_eq(pipe(ready), 0);
+	ck_assert_int_eq(pipe(never), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (drop_to(&t) != 0 || (below_the_listener && (sandbox_prepare(ROLE_LISTENER, false) != 0 ||
+		    sandbox_enter(PHASE_LIVE) != 0)) || sandbox_prepare(ROLE_KEEPER, false) != 0 || sandbox_enter(PHASE_LIVE) != 0)
+			_exit(1);
+		if (write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			if (read(never[0], &byte, 1) < 0)
+				_exit(0);
+	}
+	close(ready[1]);
+	ck_assert_int_eq((int)read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+/* A process with all filters of its role that is not the listener's child has come from somewhere else. */
+START_TEST(the_listeners_filter_counts)
+{
+	struct role_id id = { UID, GID };
+
+	if (needs_root(__func__) || needs_plain_build(__func__))
+		return;
+	for (int below = 0; below <= 1; below++) {
+		char why[128] = "";
+		pid_t pid = keeper(below);
+		int r = verify_role(pid, ROLE_KEEPER, PHASE_LIVE, &id, false, why, sizeof why);
+
+		end(pid);
+		ck_assert_msg(r == (below ? 0 : SP_ENOTDROPPED), "%d: %s", below, why);
+	}
 }
 END_TEST
 
@@ -139,6 +188,7 @@ privsep_verify_suite(void)
 	TCase *t = tcase_create("from outside");
 
 	tcase_add_loop_test(t, what_differs_is_found, 0, (int)(sizeof cases / sizeof cases[0]));
+	tcase_add_test(t, the_listeners_filter_counts);
 	tcase_add_test(t, many_groups);
 	tcase_add_test(t, a_process_that_dropped_nothing);
 	tcase_add_test(t, a_process_that_is_gone);
