@@ -10,30 +10,25 @@
 #include <unistd.h>
 
 #include "account/ledger.h"
+#include "account/ledger_private.h"
 #include "common/str.h"
 
-#define PAGE		4096
+#define PAGE		LEDGER_PAGE
 #define NAME_LONGEST	200
 #define MAGIC		0x53504c4544474552u
 
-/* One of the two places. */
-struct entry {
-	uint64_t magic, number, bytes, files, sum;
-};
-
-static uint64_t
-mix(uint64_t h, uint64_t value)
+uint64_t
+ledger_mix(uint64_t h, uint64_t value)
 {
 	for (int i = 0; i < 8; i++, value >>= 8)
 		h = (h ^ (value & 0xff)) * 0x100000001b3u;
 	return h;
 }
 
-/* FNV-1a over the fields: against torn writes, not against people. */
 static uint64_t
-sum_of(const struct entry *e)
+sum_of(const struct ledger_entry *e)
 {
-	return mix(mix(mix(mix(0xcbf29ce484222325u, e->magic), e->number), e->bytes), e->files);
+	return ledger_mix(ledger_mix(ledger_mix(ledger_mix(LEDGER_SEED, e->magic), e->number), e->bytes), e->files);
 }
 
 /* A name as a file name: what is not plain becomes %HH; what is too long is told apart by a hash. */
@@ -41,13 +36,13 @@ static void
 file_name(const char *account, char *out, size_t size)
 {
 	static const char hex[] = "0123456789ABCDEF";
-	uint64_t h = 0xcbf29ce484222325u;
+	uint64_t h = LEDGER_SEED;
 	size_t n = 0;
 
 	for (const char *p = account; *p != '\0'; p++) {
 		unsigned char c = (unsigned char)*p;
 
-		h = mix(h, c);
+		h = ledger_mix(h, c);
 		if (n + 4 > NAME_LONGEST)
 			continue;
 		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_') {
@@ -63,15 +58,24 @@ file_name(const char *account, char *out, size_t size)
 		(void)str_format(out + n, size - n, "=%016llx", (unsigned long long)h);
 }
 
-static int
-lock(int fd, short how)
+int
+ledger_lock_range(int fd, short how, off_t at, off_t len, bool wait)
 {
-	struct flock l = { .l_type = how, .l_whence = SEEK_SET };
+	struct flock l = { .l_type = how, .l_whence = SEEK_SET, .l_start = at, .l_len = len };
 
-	while (fcntl(fd, F_OFD_SETLKW, &l) < 0)
+	while (fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &l) < 0) {
+		if (errno == EACCES)
+			return -EAGAIN;
 		if (errno != EINTR)
 			return -errno;
+	}
 	return 0;
+}
+
+int
+ledger_lock_total(int fd, short how)
+{
+	return ledger_lock_range(fd, how, 0, 2 * PAGE, true);
 }
 
 /* Takes the room of both places from the disk now: later it may be full, and what is removed must still be noted. */
@@ -80,11 +84,11 @@ reserve(int fd)
 {
 	struct stat st;
 
-	if (lock(fd, F_WRLCK) != 0)
+	if (ledger_lock_total(fd, F_WRLCK) != 0)
 		return;
 	if (fstat(fd, &st) == 0 && st.st_size < 2 * PAGE)
 		(void)posix_fallocate(fd, 0, 2 * PAGE);	/* where it fails, changes will say so */
-	(void)lock(fd, F_UNLCK);
+	(void)ledger_lock_total(fd, F_UNLCK);
 }
 
 int
@@ -108,13 +112,12 @@ ledger_open(const char *directory, const char *account)
 	return fd;
 }
 
-/* The newer of the whole entries; an empty file says zero. *older: the place for the next. */
-static int
-read_entry(int fd, struct entry *newest, int *older)
+int
+ledger_read_entry(int fd, struct ledger_entry *newest, int *older)
 {
-	struct entry e;
+	struct ledger_entry e;
 
-	*newest = (struct entry){ .magic = MAGIC };
+	*newest = (struct ledger_entry){ .magic = MAGIC };
 	*older = 0;
 	for (int i = 0; i < 2; i++) {
 		ssize_t n = pread(fd, &e, sizeof e, (off_t)i * PAGE);
@@ -129,8 +132,8 @@ read_entry(int fd, struct entry *newest, int *older)
 	return 0;
 }
 
-static int
-write_entry(int fd, struct entry *e, int place)
+int
+ledger_write_entry(int fd, struct ledger_entry *e, int place)
 {
 	e->number++;
 	e->sum = sum_of(e);
@@ -142,12 +145,12 @@ write_entry(int fd, struct entry *e, int place)
 int
 ledger_read(int fd, struct ledger *l)
 {
-	struct entry e;
-	int older, r = lock(fd, F_RDLCK);
+	struct ledger_entry e;
+	int older, r = ledger_lock_total(fd, F_RDLCK);
 
 	if (r == 0)
-		r = read_entry(fd, &e, &older);
-	(void)lock(fd, F_UNLCK);
+		r = ledger_read_entry(fd, &e, &older);
+	(void)ledger_lock_total(fd, F_UNLCK);
 	if (r == 0)
 		*l = (struct ledger){ e.bytes, e.files };
 	return r;
@@ -156,16 +159,16 @@ ledger_read(int fd, struct ledger *l)
 int
 ledger_set(int fd, const struct ledger *l)
 {
-	struct entry e;
-	int older, r = lock(fd, F_WRLCK);
+	struct ledger_entry e;
+	int older, r = ledger_lock_total(fd, F_WRLCK);
 
 	if (r == 0)
-		r = read_entry(fd, &e, &older);
+		r = ledger_read_entry(fd, &e, &older);
 	e.bytes = l->bytes;
 	e.files = l->files;
 	if (r == 0)
-		r = write_entry(fd, &e, older);
-	(void)lock(fd, F_UNLCK);
+		r = ledger_write_entry(fd, &e, older);
+	(void)ledger_lock_total(fd, F_UNLCK);
 	return r;
 }
 
@@ -183,26 +186,37 @@ change(uint64_t *count, uint64_t added, uint64_t removed, uint64_t limit)
 }
 
 int
+ledger_apply(struct ledger_entry *e, uint64_t added_bytes, uint64_t removed_bytes, uint64_t added_files,
+    uint64_t removed_files, uint64_t limit_bytes, uint64_t limit_files)
+{
+	struct ledger_entry before = *e;
+	int r = change(&e->bytes, added_bytes, removed_bytes, limit_bytes);
+
+	if (r == 0)
+		r = change(&e->files, added_files, removed_files, limit_files);
+	if (r != 0)
+		*e = before;
+	return r;
+}
+
+int
 ledger_change(int fd, const struct ledger *added, const struct ledger *removed, const struct ledger *limit,
     struct ledger *now)
 {
-	struct entry e, before;
-	int older, r = lock(fd, F_WRLCK);
+	struct ledger_entry e, before;
+	int older, r = ledger_lock_total(fd, F_WRLCK);
 
 	if (r == 0)
-		r = read_entry(fd, &e, &older);
+		r = ledger_read_entry(fd, &e, &older);
 	if (r == 0) {
 		before = e;
+		r = ledger_apply(&e, added->bytes, removed->bytes, added->files, removed->files, limit->bytes,
+		    limit->files);
 		*now = (struct ledger){ e.bytes, e.files };
-		r = change(&e.bytes, added->bytes, removed->bytes, limit->bytes);
-		if (r == 0)
-			r = change(&e.files, added->files, removed->files, limit->files);
 		if (r == 0 && (e.bytes != before.bytes || e.files != before.files))
-			r = write_entry(fd, &e, older);
-		if (r == 0)
-			*now = (struct ledger){ e.bytes, e.files };
+			r = ledger_write_entry(fd, &e, older);
 	}
-	(void)lock(fd, F_UNLCK);
+	(void)ledger_lock_total(fd, F_UNLCK);
 	return r;
 }
 

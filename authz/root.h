@@ -24,13 +24,15 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "common/reserved.h"
+
 #define ROOT_PATH_MAX	4095	/* bytes of a virtual path */
 #define ROOT_NAME_MAX	255
 #define ROOT_LINKS_MAX	40
 #define ROOT_CHAIN_MAX	200	/* folders of one place that are held open; an agent has 1024 descriptors for four places */
 
 /* Names that begin so are uploads that are not complete: no client can name them. */
-#define ROOT_RESERVED	".sallyport-part-"
+#define ROOT_RESERVED	RESERVED_PREFIX
 
 struct root {
 	int fd;		/* the directory that clients see as "/"; belongs to whoever opened it */

@@ -1,16 +1,19 @@
 /* sallyctl quota: what accounts have stored, as the server counts it. */
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <fnmatch.h>
-#include <fts.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "account/charge.h"
 #include "account/ledger.h"
 #include "ctl/account.h"
 #include "ctl/conf.h"
@@ -221,30 +224,171 @@ quota_set_command(struct invocation *inv)
 	return do_names(inv, 1, set_it);
 }
 
+/*
+ * One folder after the other, by descriptor and name: whoever owns the tree may move things meanwhile, and makes
+ * paths that no system call takes.  Only the folder that is read is open, and the way back is "..", which must be the
+ * folder that was come from.
+ */
+struct level {
+	dev_t device;
+	ino_t inode;
+	char **names;		/* folders in it that are still to be gone into */
+	size_t count;
+};
+
+struct walk {
+	const struct invocation *inv;
+	struct charge_census *census;
+	struct level *levels;
+	size_t depth, room;
+	unsigned long files;
+	int fd;			/* the folder that the walk is in */
+};
+
+static int
+remember_name(struct level *l, const char *name)
+{
+	char **more = (l->count & (l->count - 1)) != 0 ? l->names
+	    : realloc(l->names, (l->count == 0 ? 1 : 2 * l->count) * sizeof *more);
+
+	if (more == NULL)
+		return -ENOMEM;
+	l->names = more;
+	if ((more[l->count] = strdup(name)) == NULL)
+		return -ENOMEM;
+	l->count++;
+	return 0;
+}
+
+static int
+count_entry(struct walk *w, struct level *l, const char *name)
+{
+	struct statx st;
+
+	if (statx(w->fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	/* Another file system below is somebody else's to count. */
+	if (makedev(st.stx_dev_major, st.stx_dev_minor) != l->device)
+		return 0;
+	if (S_ISDIR(st.stx_mode))
+		return remember_name(l, name);
+	if (!S_ISREG(st.stx_mode))
+		return 0;
+	progress_step(w->inv, "files", ++w->files);
+	return charge_census_file(w->census, &st, name);
+}
+
+/* Reads the folder that the walk is in. */
+static int
+read_level(struct walk *w)
+{
+	struct level *l = &w->levels[w->depth - 1];
+	struct dirent *e;
+	int r = 0, fd = openat(w->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (d == NULL) {
+		r = -errno;
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	while (r == 0 && (errno = 0, e = readdir(d)) != NULL)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			r = count_entry(w, l, e->d_name);
+	if (r == 0)
+		r = -errno;
+	closedir(d);
+	return r;
+}
+
+/* Takes the descriptor of a folder over, and reads it. */
+static int
+enter(struct walk *w, int fd)
+{
+	struct level *more;
+	struct stat st;
+
+	if (w->fd >= 0)
+		close(w->fd);
+	w->fd = fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (w->depth == w->room) {
+		more = realloc(w->levels, (2 * w->room + 16) * sizeof *more);
+		if (more == NULL)
+			return -ENOMEM;
+		w->levels = more;
+		w->room = 2 * w->room + 16;
+	}
+	w->levels[w->depth++] = (struct level){ .device = st.st_dev, .inode = st.st_ino };
+	return read_level(w);
+}
+
+static int
+go_down(struct walk *w)
+{
+	struct level *l = &w->levels[w->depth - 1];
+	char *name = l->names[--l->count];
+	int fd = openat(w->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), error = errno;
+
+	free(name);
+	if (fd < 0)
+		return error == ENOENT || error == ENOTDIR || error == ELOOP ? 0 : -error;
+	return enter(w, fd);
+}
+
+/* -EAGAIN: the folder has been moved elsewhere meanwhile. */
+static int
+go_up(struct walk *w)
+{
+	struct level *l;
+	struct stat st;
+	int fd;
+
+	free(w->levels[--w->depth].names);
+	if (w->depth == 0)
+		return 0;
+	fd = openat(w->fd, "..", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -EAGAIN : -errno;
+	close(w->fd);
+	w->fd = fd;
+	l = &w->levels[w->depth - 1];
+	return fstat(fd, &st) < 0 ? -errno : st.st_dev == l->device && st.st_ino == l->inode ? 0 : -EAGAIN;
+}
+
+static void
+leave(struct walk *w)
+{
+	while (w->depth > 0) {
+		struct level *l = &w->levels[--w->depth];
+
+		while (l->count > 0)
+			free(l->names[--l->count]);
+		free(l->names);
+	}
+	free(w->levels);
+	if (w->fd >= 0)
+		close(w->fd);
+}
+
 /* Regular files below the folder, on its file system; symbolic links are not followed. */
 static int
-count(const struct invocation *inv, char *home, struct ledger *l)
+count(const struct invocation *inv, const char *home, struct charge_census *census)
 {
-	char *const paths[] = { home, NULL };
-	FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_XDEV | FTS_NOCHDIR, NULL);
-	FTSENT *e;
-	int r = 0;
+	struct walk w = { .inv = inv, .census = census, .fd = -1 };
+	int fd = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = fd < 0 ? -errno : enter(&w, fd);
 
-	*l = (struct ledger){ 0, 0 };
-	if (walk == NULL)
-		return -errno;
-	while (r == 0 && (e = fts_read(walk)) != NULL) {
-		if (e->fts_info == FTS_ERR || e->fts_info == FTS_DNR || e->fts_info == FTS_NS)
-			r = -e->fts_errno;
-		if (e->fts_info != FTS_F || !S_ISREG(e->fts_statp->st_mode))
-			continue;
-		l->bytes += (uint64_t)e->fts_statp->st_size;
-		progress_step(inv, "files", ++l->files);
-	}
-	fts_close(walk);
+	while (r == 0 && w.depth > 0)
+		r = w.levels[w.depth - 1].count > 0 ? go_down(&w) : go_up(&w);
+	leave(&w);
 	progress_end(inv);
 	return r;
 }
+
+/* The last try keeps the account's sessions waiting at the ends of their uploads, so that the count comes to an end. */
+#define COUNT_TRIES	3
 
 static int
 recount_it(const struct books *b, const struct account *a, int fd, struct ledger *l)
@@ -253,9 +397,17 @@ recount_it(const struct books *b, const struct account *a, int fd, struct ledger
 	char home[4096];
 	int r = text == NULL ? -ENOENT : account_expand(a, text, home, sizeof(home));
 
-	if (r == 0)
-		r = count(b->inv, home, l);
-	return r != 0 ? r : ledger_set(fd, l);
+	for (int i = 1; i <= COUNT_TRIES && (i == 1 ? r == 0 : r == -EAGAIN); i++) {
+		struct charge_census *census;
+
+		r = charge_census_begin(&census, fd, i == COUNT_TRIES);
+		if (r == 0)
+			r = count(b->inv, home, census);
+		if (r == 0)
+			r = charge_census_end(census, l);
+		charge_census_free(census);
+	}
+	return r;
 }
 
 int

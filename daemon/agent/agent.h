@@ -9,6 +9,8 @@
  *	serve.c		one request: its subject, the gate, its handler
  *	gate.c		the one place where a request is decided
  *	authz/root.c	the one place where a client's path becomes a descriptor
+ *	quota.c		what the account is charged with, and when
+ *	temporary.c	files of uploads that are not complete
  *	ratio.c		how much a session may download for what it uploads
  *	upload.c, commit.c, transfer.c, change.c, attribute.c, listing.c, data.c,
  *	explain.c, account.c	handlers, which act on what gate and root found
@@ -110,6 +112,8 @@ struct agent {
 	int listen_fd;
 	struct addr listen_addr;
 	uint64_t unique_key[2];
+	bool quota_locked, quota_opened;	/* see quota.h */
+	int64_t quota_swept;			/* clock_ms() */
 	uint64_t uploaded, downloaded;	/* bytes of this session, for ratio.c */
 	struct transfer transfer;
 	char cwd[ROOT_PATH_MAX + 1];
@@ -129,6 +133,7 @@ struct agent {
 		struct msg_lines lines;
 		struct msg_admin admin;
 		struct msg_transfer_record record;
+		struct msg_quota_open quota_open;
 	} out;
 };
 

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/agent/gate.h"
+#include "daemon/agent/quota.h"
 
 /* A new folder gets what mkdir(2) does not give: setgid and its owner in the permission language. */
 static void
@@ -53,22 +54,6 @@ handle_make_dir(struct agent *a, const struct msg *m)
 	return agent_answer(a, MSG_WHERE, w, NULL, 0);
 }
 
-/* Tells the ledger what is gone. The deed is done: a refusal is only logged. */
-static void
-uncharge(struct agent *a, uint64_t bytes)
-{
-	struct msg_quota q = { .bytes_removed = bytes, .files_removed = 1 };
-	int r;
-
-	if ((a->flags & PROFILE_QUOTA) == 0)
-		return;
-	r = agent_ask(a, MSG_QUOTA, &q, NULL, 0, MSG_QUOTA_LEFT);
-	if (r == 0)
-		msg_close(&a->reply);
-	else
-		log_problem(LOG_LEVEL_WARNING, "quota-not-returned", a->place.path, r);
-}
-
 /* The kernel's EBUSY and EINVAL would tell the client to try again, or nothing. */
 static int
 refuse_root(struct agent *a)
@@ -101,11 +86,7 @@ handle_delete(struct agent *a, const struct msg *m)
 		return p->error;
 	if (root_is_folder(p))
 		return agent_refuse(a, FAIL_KIND, NULL);
-	if (unlinkat(p->dir_fd, p->leaf, 0) < 0)
-		return -errno;
-	if (root_is_file(p) && p->st.stx_nlink == 1)
-		uncharge(a, p->st.stx_size);
-	return 0;
+	return quota_remove(a, p->dir_fd, p->leaf, false);
 }
 
 int
@@ -133,12 +114,23 @@ lies_below(const struct place *p, const struct place *folder)
 	    memcmp(p->path, folder->path, folder->path_len) == 0;
 }
 
+static int
+rename_over(const struct place *from, const struct place *to, bool replace)
+{
+	if (renameat2(from->dir_fd, from->leaf, to->dir_fd, to->leaf, replace ? 0 : RENAME_NOREPLACE) == 0)
+		return 0;
+	/* A file system without flags. */
+	if (errno == EINVAL && !replace && !to->found && renameat(from->dir_fd, from->leaf, to->dir_fd, to->leaf) == 0)
+		return 0;
+	return -errno;
+}
+
 int
 handle_rename_to(struct agent *a, const struct msg *m)
 {
 	struct place *from = &a->source, *to = &a->place;
 	bool replace = (a->verdict.granted & AUTHZ_RENREPL) != 0;
-	bool victim = to->found && root_is_file(to) && to->st.stx_nlink == 1;
+	int victim = -1, r;
 
 	(void)m;
 	a->states &= ~(unsigned)ST_RENAMING;
@@ -148,16 +140,19 @@ handle_rename_to(struct agent *a, const struct msg *m)
 		return refuse_root(a);
 	if (lies_below(to, from))
 		return agent_refuse(a, FAIL_KIND, "a folder cannot be moved into itself");
-	if (renameat2(from->dir_fd, from->leaf, to->dir_fd, to->leaf, replace ? 0 : RENAME_NOREPLACE) < 0) {
-		if (errno != EINVAL || replace || to->found)
-			return -errno;
-		/* A file system without flags. */
-		if (renameat(from->dir_fd, from->leaf, to->dir_fd, to->leaf) < 0)
-			return -errno;
-	}
-	if (victim && (from->st.stx_ino != to->st.stx_ino || from->st.stx_dev_minor != to->st.stx_dev_minor))
-		uncharge(a, to->st.stx_size);
-	return 0;
+	if ((r = quota_lock(a)) != 0)
+		return r;
+	/* What has the name now, under the lock; it may be another file than was found before. */
+	if (a->quota_locked && replace)
+		victim = root_open(to, O_PATH, 0);
+	if (victim >= 0)
+		r = quota_deed(a, 0, victim, 0, NULL);
+	if (r == 0)
+		r = rename_over(from, to, replace);
+	(void)quota_settle(a, false);
+	if (victim >= 0)
+		close(victim);
+	return r;
 }
 
 /* ------------------------------------------------------------------------ links */

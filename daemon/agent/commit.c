@@ -9,12 +9,15 @@
 #include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/log.h"
 #include "common/str.h"
+#include "daemon/agent/quota.h"
 #include "daemon/agent/ratio.h"
 #include "daemon/agent/upload.h"
 
@@ -40,14 +43,37 @@ transfer_forget(struct agent *a)
 }
 
 int
+transfer_disturbed(struct agent *a, const char *text)
+{
+	int r = agent_refuse(a, FAIL_SYSTEM, text);
+
+	a->refusal_error = EBUSY;
+	return r;
+}
+
+/* Is the file still what its name stands for? Another session may have removed or replaced it. */
+static bool
+has_its_name(const struct transfer *t)
+{
+	struct stat st, named;
+
+	return fstat(t->fd, &st) == 0 && fstatat(t->dir_fd, t->leaf, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_ino == named.st_ino && st.st_dev == named.st_dev;
+}
+
+/* Takes a file away that nothing is to stay of, and its charge; the lock is held, or taken and given back. */
+int
 transfer_give_up(struct agent *a, int code)
 {
 	struct transfer *t = &a->transfer;
 
+	if (a->quota_opened && quota_lock(a) == 0)
+		(void)quota_deed(a, CHARGE_OWN, -1, 0, NULL);
 	if (t->temp[0] != '\0')
 		(void)unlinkat(t->dir_fd, t->temp, 0);
-	else if (!t->existed && t->fd >= 0)
+	else if (!t->existed && t->fd >= 0 && has_its_name(t))
 		(void)unlinkat(t->dir_fd, t->leaf, 0);
+	(void)quota_settle(a, true);
 	transfer_forget(a);
 	return code;
 }
@@ -74,7 +100,7 @@ take_name(struct transfer *t, bool complete)
 {
 	int r;
 
-	if (!complete || !t->may_replace)
+	if (!complete || !t->may_replace || t->append)
 		return rename_at(t->dir_fd, t->temp, t->leaf, RENAME_NOREPLACE);
 	if (t->may_create || !t->existed)
 		return rename_at(t->dir_fd, t->temp, t->leaf, 0);
@@ -125,20 +151,6 @@ copy_over(struct transfer *t, uint64_t size)
 	return r;
 }
 
-/* In place: what lies behind the last byte is cut off, once a byte has arrived. */
-static int
-cut_tail(struct agent *a, uint64_t at, bool complete, uint64_t *size)
-{
-	struct transfer *t = &a->transfer;
-
-	if (t->commit != COMMIT_NONE || t->append || at >= *size || (at == t->offset && !complete))
-		return 0;
-	if (a->set->rest_keeps_tail && t->offset > 0)
-		return 0;
-	*size = at;
-	return ftruncate(t->fd, (off_t)at) < 0 ? -errno : 0;
-}
-
 static int
 sync_file(struct agent *a, int fd)
 {
@@ -172,44 +184,159 @@ close_file(int *fd)
 	return r;
 }
 
+/*
+ * APPE to a name that has appeared meanwhile: the bytes go behind those that are there, as they would have, had the
+ * file been there before.  The kernel finds the end for each piece, for others may append too.
+ */
 static int
-commit(struct agent *a, bool complete, uint64_t size)
+append_bytes(int from, int to)
+{
+	static char block[65536];
+	ssize_t n, put;
+
+	while ((n = read(from, block, sizeof block)) > 0)
+		for (ssize_t at = 0; at < n; at += put)
+			if ((put = write(to, block + at, (size_t)(n - at))) < 0)
+				return -errno;
+	return n < 0 ? -errno : 0;
+}
+
+static int
+append_to(struct agent *a, int from, int to)
+{
+	struct stat st, now, more;
+	int r;
+
+	if (fstat(to, &st) < 0 || fstat(from, &more) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EEXIST;
+	/* Beside others that append, but not while somebody writes at a place. */
+	if (flock(to, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		return transfer_disturbed(a, "another session is writing to the file");
+	if ((r = quota_deed(a, CHARGE_GROWS, to, (uint64_t)(st.st_size + more.st_size), NULL)) != 0)
+		return r;
+	r = append_bytes(from, to);
+	/* A piece is worse than nothing, where nobody else has gone on behind it. */
+	if (r != 0 && fstat(to, &now) == 0 && now.st_size > st.st_size && now.st_size <= st.st_size + more.st_size &&
+	    ftruncate(to, st.st_size) < 0)
+		log_problem(LOG_LEVEL_WARNING, "upload-not-taken-back", a->transfer.path, -errno);
+	return r;
+}
+
+static int
+append_to_name(struct agent *a)
+{
+	struct transfer *t = &a->transfer;
+	int from = -1, to, r;
+
+	if (!t->may_replace)	/* the right to append to what is there */
+		return -EEXIST;
+	to = root_open_entry(t->dir_fd, t->leaf, O_WRONLY | O_APPEND);
+	r = to < 0 ? to : (from = root_open_entry(t->dir_fd, t->temp, O_RDONLY)) < 0 ? from : append_to(a, from, to);
+	if (r == 0)
+		r = sync_file(a, to);
+	if (from >= 0)
+		close(from);
+	if (to >= 0 && close(to) < 0 && errno != EINTR && r == 0)
+		r = -errno;
+	return r;
+}
+
+/* How long the file is when nobody else has written to it. */
+static uint64_t
+own_size(const struct transfer *t, uint64_t at)
+{
+	return t->old_size > at ? t->old_size : at;
+}
+
+/* In place: what lies behind the last byte is cut off, once a byte has arrived. */
+static int
+cut_tail(struct agent *a, uint64_t at, bool complete, uint64_t *size)
+{
+	struct transfer *t = &a->transfer;
+
+	if (t->commit != COMMIT_NONE || t->append || at >= *size || (at == t->offset && !complete))
+		return 0;
+	if ((a->set->rest_keeps_tail && t->offset > 0) || *size != own_size(t, at))
+		return 0;
+	*size = at;
+	return ftruncate(t->fd, (off_t)at) < 0 ? -errno : 0;
+}
+
+/* In place: is the complete file what the client thinks it is? 0 or what to answer. */
+static int
+check_in_place(struct agent *a, uint64_t at, uint64_t size)
+{
+	struct transfer *t = &a->transfer;
+
+	if (t->commit != COMMIT_NONE)
+		return 0;
+	if (!has_its_name(t))
+		return transfer_disturbed(a, "the file was removed or replaced meanwhile");
+	if (t->append ? size < at && at > t->offset : size != own_size(t, at))
+		return transfer_disturbed(a, "another session wrote to the file meanwhile");
+	return 0;
+}
+
+/* Before the lock, for it takes time: the content is on the disk, and a temporary file is closed. */
+static int
+make_durable(struct agent *a, bool complete)
 {
 	struct transfer *t = &a->transfer;
 	int r = 0;
 
-	if (t->commit == COMMIT_COPY)
-		r = copy_over(t, size);
 	/* Whoever wrote the whole content is its owner, where a permission language keeps owners. */
-	if (r == 0 && complete && t->offset == 0 && !t->append && t->commit != COMMIT_RENAME)
-		policy_own(a, t->commit == COMMIT_COPY ? t->victim_fd : t->fd);
-	if (r == 0 && complete)
-		r = sync_file(a, t->commit == COMMIT_COPY ? t->victim_fd : t->fd);
-	if (r == 0 && t->commit == COMMIT_COPY)
-		r = close_file(&t->victim_fd);
-	if (r == 0)
+	if (complete && t->commit == COMMIT_NONE && t->offset == 0 && !t->append)
+		policy_own(a, t->fd);
+	if (complete && t->commit != COMMIT_COPY)
+		r = sync_file(a, t->fd);
+	if (r == 0 && t->commit == COMMIT_RENAME)
 		r = close_file(&t->fd);
-	if (r == 0 && t->commit == COMMIT_RENAME && (r = take_name(t, complete)) == 0)
-		t->temp[0] = '\0';
-	return r == 0 && complete ? sync_folder(a) : r;
+	return r;
 }
 
-/* What the ledger is charged with. Refused: the upload is not kept. */
+/* Under the lock: the temporary file takes its name, or its content goes where it belongs. */
 static int
-charge(struct agent *a, uint64_t size)
+commit_rename(struct agent *a, bool complete)
 {
-	struct msg_quota q = { 0 };
 	struct transfer *t = &a->transfer;
-	int r;
+	int victim = a->quota_locked ? root_open_entry(t->dir_fd, t->leaf, O_PATH) : -1;
+	int r = quota_deed(a, CHARGE_OWN, victim, 0, NULL);
 
-	if ((a->flags & PROFILE_QUOTA) == 0)
-		return 0;
-	q.bytes_added = size > t->old_size ? size - t->old_size : 0;
-	q.bytes_removed = size < t->old_size ? t->old_size - size : 0;
-	q.files_added = t->existed ? 0 : 1;
-	if ((r = agent_ask(a, MSG_QUOTA, &q, NULL, 0, MSG_QUOTA_LEFT)) == 0)
-		msg_close(&a->reply);
-	return r;
+	if (victim >= 0)
+		close(victim);
+	if (r == 0 && (r = take_name(t, complete)) == 0)
+		t->temp[0] = '\0';
+	return r == -EEXIST && t->append && complete ? append_to_name(a) : r;
+}
+
+static int
+commit_copy(struct agent *a, uint64_t size)
+{
+	struct transfer *t = &a->transfer;
+	int r = quota_deed(a, CHARGE_GROWS, t->victim_fd, size, NULL);
+
+	if (r == 0)
+		r = copy_over(t, size);
+	if (r == 0)
+		policy_own(a, t->victim_fd);
+	if (r == 0)
+		r = sync_file(a, t->victim_fd);
+	return r == 0 ? close_file(&t->victim_fd) : r;
+}
+
+static int
+commit(struct agent *a, bool complete, uint64_t size, uint64_t *keep)
+{
+	switch (a->transfer.commit) {
+	case COMMIT_RENAME:
+		return commit_rename(a, complete);
+	case COMMIT_COPY:
+		return commit_copy(a, size);
+	default:
+		return quota_deed(a, CHARGE_OWN, -1, 0, keep);
+	}
 }
 
 /*
@@ -247,16 +374,25 @@ keeps_partial(const struct agent *a, uint64_t received)
 	return t->commit == COMMIT_RENAME && !t->existed && a->set->keep_partial && received > 0;
 }
 
-/* More than was allowed has come. What was written in place is cut back to what may be there, and charged. */
-static int
-refuse_excess(struct agent *a, uint64_t size)
+/*
+ * Nothing of the upload is to stay.  In place, where there is a quota, the file goes back to what it is charged with,
+ * whoever else writes to it: they will notice.  Elsewhere it goes back to its old length, unless somebody else has
+ * changed that.
+ */
+static void
+take_back(struct agent *a, uint64_t at, uint64_t keep)
 {
 	struct transfer *t = &a->transfer;
-	uint64_t keep = t->limit > t->old_size ? t->limit : t->old_size;
+	struct stat st;
 
-	if (t->commit == COMMIT_NONE && size > keep && ftruncate(t->fd, (off_t)keep) == 0)
-		(void)charge(a, keep);
-	return agent_refuse(a, FAIL_QUOTA, "the file is larger than this account may store");
+	if (t->commit != COMMIT_NONE || t->fd < 0 || fstat(t->fd, &st) < 0)
+		return;
+	if (!a->quota_locked && (uint64_t)st.st_size != (t->append ? at : own_size(t, at)))
+		return;
+	if (!t->existed && keep == 0 && has_its_name(t))
+		(void)unlinkat(t->dir_fd, t->leaf, 0);
+	else if ((uint64_t)st.st_size > keep && ftruncate(t->fd, (off_t)keep) < 0)
+		log_problem(LOG_LEVEL_WARNING, "upload-not-taken-back", t->path, -errno);
 }
 
 /*
@@ -271,34 +407,63 @@ seal_written(const struct transfer *t)
 	(void)fcntl(t->fd, F_SETFL, O_APPEND | O_NONBLOCK);
 }
 
+/* Under the account's lock: what is kept is charged, what is not is taken back. 0 or what to answer. */
+static int
+settle(struct agent *a, bool keeps, bool complete, uint64_t at, uint64_t size)
+{
+	uint64_t keep = a->transfer.old_size;
+	int r = quota_lock(a), r2;
+
+	if (r == 0 && keeps)
+		r = commit(a, complete, size, &keep);
+	else if (r == 0 && a->quota_locked)
+		(void)quota_deed(a, CHARGE_OWN, -1, 0, &keep);
+	if (r != 0 || !keeps)
+		take_back(a, at, keep);
+	if (a->transfer.temp[0] != '\0')
+		(void)unlinkat(a->transfer.dir_fd, a->transfer.temp, 0);
+	r2 = quota_settle(a, true);
+	return r != 0 ? r : r2;
+}
+
 /* 0, or why the upload is not what the client thinks it is; *arrived: the bytes that were received. */
 static int
-settle_upload(struct agent *a, bool complete, uint64_t *arrived)
+settle_upload(struct agent *a, const struct msg_finish *f, uint64_t *arrived)
 {
 	struct transfer *t = &a->transfer;
 	struct stat st;
 	off_t at = lseek(t->fd, 0, SEEK_CUR);
 	uint64_t size, received;
-	int r = 0;
+	bool keeps;
+	int r, r2;
 
 	seal_written(t);
 	if (at < 0 || fstat(t->fd, &st) < 0)
 		return transfer_give_up(a, -errno);
 	size = (uint64_t)st.st_size;
 	*arrived = received = (uint64_t)at > t->offset ? (uint64_t)at - t->offset : 0;
-	r = cut_tail(a, (uint64_t)at, complete, &size);
-	if (r == 0 && size > t->limit)
-		r = refuse_excess(a, size);
-	if (r == 0 && (complete || keeps_partial(a, received)) && (r = charge(a, size)) == 0)
-		r = commit(a, complete, size);
-	else if (r == 0 && t->commit == COMMIT_NONE && !t->existed)
-		return transfer_give_up(a, 0);
+	r = f->complete != 0 ? check_in_place(a, (uint64_t)at, size) : 0;
+	keeps = f->complete != 0 || (f->no_room == 0 && keeps_partial(a, received));
+	if (r == 0 && keeps)
+		r = cut_tail(a, (uint64_t)at, f->complete != 0, &size);
+	if (r == 0 && size > t->limit && (t->commit != COMMIT_NONE || size > t->old_size)) {
+		r = agent_refuse(a, FAIL_QUOTA, "the file is larger than this account may store");
+		keeps = false;
+	}
+	if (r == 0 && keeps)
+		r = make_durable(a, f->complete != 0);
+	/* Of a file that others have changed there is nothing to take back. */
+	r2 = settle(a, r == 0 ? keeps : keeps && t->commit == COMMIT_NONE, f->complete != 0, (uint64_t)at, size);
+	if (r == 0)
+		r = r2;
+	if (r == 0 && f->complete)
+		r = sync_folder(a);
+	if (t->fd >= 0 && (r2 = close_file(&t->fd)) != 0 && r == 0)
+		r = r2;
 	if (r == 0)
 		ratio_add(&a->uploaded, received);
-	if (complete && r == 0)
+	if (f->complete && r == 0)
 		(void)authz_set_last_upload(a->policy, t->path);
-	if (t->temp[0] != '\0')
-		(void)unlinkat(t->dir_fd, t->temp, 0);
 	transfer_forget(a);
 	return r;
 }
@@ -307,7 +472,7 @@ static int
 end_upload(struct agent *a, const struct msg_finish *f)
 {
 	uint64_t arrived = 0;
-	int r = settle_upload(a, f->complete != 0, &arrived);
+	int r = settle_upload(a, f, &arrived);
 
 	record(a, TRANSFER_IN, f, arrived, r);
 	return r;

@@ -16,7 +16,7 @@
 #include "daemon/agent/listing.h"
 #include "daemon/agent/match.h"
 #include "daemon/agent/names.h"
-#include "daemon/agent/upload.h"
+#include "daemon/agent/temporary.h"
 
 #define STAT_FLAGS	(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT)
 
@@ -180,7 +180,7 @@ static bool
 is_hidden(struct agent *a, struct listing *l, const struct entry *e)
 {
 	if (root_is_reserved(e->name)) {
-		upload_sweep(l->entries.fd, e->name);
+		temporary_sweep(a, l->entries.fd, e->name);
 		return true;
 	}
 	if (l->pattern[0] != '\0' && !match_name(l->pattern, e->name))

@@ -16,9 +16,11 @@ libagent_a_SOURCES = \
 	daemon/agent/names.c daemon/agent/names.h \
 	daemon/agent/perm.c \
 	daemon/agent/policy.c \
+	daemon/agent/quota.c daemon/agent/quota.h \
 	daemon/agent/ratio.c daemon/agent/ratio.h \
 	daemon/agent/serve.c \
 	daemon/agent/session.c \
+	daemon/agent/temporary.c daemon/agent/temporary.h \
 	daemon/agent/transfer.c \
 	daemon/agent/upload.c daemon/agent/upload.h
 

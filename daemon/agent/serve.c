@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/agent/gate.h"
+#include "daemon/agent/quota.h"
 
 #define TRIES 4		/* for requests that meet a changing tree */
 
@@ -183,6 +184,8 @@ serve(struct agent *a)
 		return SP_ETYPE;
 	if (a->in.type != MSG_RENAME_TO && a->in.type != MSG_NOTE)
 		a->states &= ~(unsigned)ST_RENAMING;
+	if (a->transfer.kind == TRANSFER_NONE)
+		quota_sweep(a);
 	for (unsigned i = 0; r == AGAIN && i < TRIES; i++)
 		r = attempt(a, s, i == TRIES - 1);
 	if (r == SP_ECLOSED || r == SP_EUNREAD)

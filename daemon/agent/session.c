@@ -20,6 +20,7 @@
 #include "common/str.h"
 #include "daemon/agent/agent.h"
 #include "daemon/agent/names.h"
+#include "daemon/agent/temporary.h"
 #include "privsep/drop.h"
 #include "privsep/sandbox.h"
 #include "privsep/template.h"
@@ -36,6 +37,7 @@ agent_warm_up(const struct conf *conf)
 	/* Every session process has its own copy to apply the account's values to. */
 	configuration = (struct conf *)(uintptr_t)conf;
 	names_open();
+	temporary_warm_up();
 	return 0;
 }
 

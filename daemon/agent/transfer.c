@@ -14,6 +14,7 @@
 #include "common/str.h"
 #include "daemon/agent/gate.h"
 #include "daemon/agent/listing.h"
+#include "daemon/agent/quota.h"
 #include "daemon/agent/ratio.h"
 #include "daemon/agent/upload.h"
 
@@ -187,28 +188,11 @@ handle_digest(struct agent *a, const struct msg *m)
 	return r;
 }
 
-/* What the account's ledger leaves of a number of bytes. */
-static int
-within_quota(struct agent *a, uint64_t *bytes)
-{
-	static const struct msg_quota nothing;
-	int r;
-
-	if ((a->flags & PROFILE_QUOTA) == 0)
-		return 0;
-	r = agent_ask(a, MSG_QUOTA, &nothing, NULL, 0, MSG_QUOTA_LEFT);
-	if (r != 0)
-		return r;
-	if (a->reply.quota_left.bytes < *bytes)
-		*bytes = a->reply.quota_left.bytes;
-	msg_close(&a->reply);
-	return 0;
-}
-
 int
 handle_space(struct agent *a, const struct msg *m)
 {
 	struct msg_object o = { .file = 0 };
+	uint64_t bytes, files;
 	struct statvfs fs;
 	int r, fd = open_folder(a);
 
@@ -220,6 +204,8 @@ handle_space(struct agent *a, const struct msg *m)
 	if (r != 0)
 		return r;
 	o.size = (uint64_t)fs.f_bavail * fs.f_frsize;
-	r = within_quota(a, &o.size);
+	r = quota_left(a, &bytes, &files);
+	if (bytes < o.size)
+		o.size = bytes;
 	return r != 0 ? r : agent_answer(a, MSG_OBJECT, &o, NULL, 0);
 }

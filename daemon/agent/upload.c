@@ -28,12 +28,13 @@
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/agent/gate.h"
+#include "daemon/agent/quota.h"
+#include "daemon/agent/temporary.h"
 #include "daemon/agent/upload.h"
 
 #define ACL_XATTR	"system.posix_acl_access"
 #define ACL_SIZE_MAX	4096
 #define UNIQUE_TRIES	1000
-#define STALE_SECONDS	60
 
 /* ---------------------------------------------------------------- beginning */
 
@@ -83,61 +84,56 @@ open_existing(struct agent *a, int flags)
 	return 0;
 }
 
+/*
+ * A file that is written in place belongs to whoever writes it: appending goes along with appending, all else with
+ * nothing.  But a client whose connection was lost resumes while its old session still holds the file, so of two that
+ * write at a place the later one goes on; commit.c notices when both have written.  Where locks are not to be had,
+ * that must do.
+ */
+static int
+hold_in_place(struct agent *a)
+{
+	struct transfer *t = &a->transfer;
+
+	if (flock(t->fd, (t->append ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+		return 0;
+	if (!t->append && flock(t->fd, LOCK_SH | LOCK_NB) < 0)
+		return 0;
+	return transfer_disturbed(a, "another session is writing to the file");
+}
+
+/* Made under the account's lock, so that nobody meets it before it is charged. */
 static int
 create_in_place(struct agent *a)
 {
 	struct transfer *t = &a->transfer;
+	int r = quota_lock(a);
 
-	t->fd = root_open(&a->place, O_WRONLY | O_CREAT | O_EXCL, a->set->file_mode);
-	if (t->fd == -EEXIST)
-		return AGAIN;
-	return t->fd < 0 ? t->fd : 0;
+	if (r != 0)
+		return r;
+	t->fd = root_open(&a->place, O_WRONLY | O_CREAT | O_EXCL | (t->append ? O_APPEND : 0), a->set->file_mode);
+	if (t->fd >= 0)
+		return hold_in_place(a);
+	(void)quota_settle(a, false);
+	return t->fd == -EEXIST ? AGAIN : t->fd;
 }
 
 /* ------------------------------------------------------------ temporary files */
 
 static int
-random_name(char *dst, size_t size)
-{
-	uint64_t r;
-
-	if (getrandom(&r, sizeof r, 0) != sizeof r)
-		return -EIO;
-	return str_format(dst, size, ROOT_RESERVED "%016llx", (unsigned long long)r);
-}
-
-/* Made and locked: whoever finds it unlocked later knows that its session is gone. */
-static int
 make_temp(struct agent *a, mode_t mode)
 {
 	struct transfer *t = &a->transfer;
-	int fd, r;
+	int fd;
 
-	if ((r = random_name(t->temp, sizeof t->temp)) != 0)
-		return r;
-	fd = root_create_entry(t->dir_fd, t->temp, mode);
+	temporary_sweep_folder(a, t->dir_fd);
+	fd = temporary_make(t->dir_fd, mode, t->temp);
 	if (fd < 0) {
 		t->temp[0] = '\0';
 		return fd;
 	}
-	(void)flock(fd, LOCK_EX | LOCK_NB);
 	t->fd = fd;
 	return 0;
-}
-
-void
-upload_sweep(int dir_fd, const char *name)
-{
-	struct stat st;
-	int fd = root_open_entry(dir_fd, name, O_RDONLY);
-
-	if (fd < 0)
-		return;
-	/* A young one may not be locked yet. */
-	if (fstat(fd, &st) == 0 && st.st_uid == geteuid() && st.st_mtim.tv_sec < time(NULL) - STALE_SECONDS &&
-	    flock(fd, LOCK_EX | LOCK_NB) == 0)
-		(void)unlinkat(dir_fd, name, 0);
-	close(fd);
 }
 
 static int
@@ -189,7 +185,7 @@ replace_later(struct agent *a)
 		if (r == -ENOSPC || r == -EDQUOT)
 			return r;
 		log_problem(LOG_LEVEL_INFO, "upload-in-place", t->path, r);
-		return 0;
+		return hold_in_place(a);
 	}
 	t->commit = COMMIT_RENAME;
 	r = dress(victim, t->fd);
@@ -220,30 +216,43 @@ add_up(uint64_t a, uint64_t b)
 	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-/* What the ledger has left, before anything is changed. */
+/* What the ledger has left, before anything is changed. What is left at the end decides: others upload too. */
 static int
 ask_quota(struct agent *a)
 {
-	static const struct msg_quota nothing;
 	struct transfer *t = &a->transfer;
-	struct msg_quota_left left;
-	uint64_t reached;
-	int r;
+	uint64_t reached, bytes, files;
+	int r = quota_left(a, &bytes, &files);
 
-	if ((a->flags & PROFILE_QUOTA) == 0)
-		return 0;
-	if ((r = agent_ask(a, MSG_QUOTA, &nothing, NULL, 0, MSG_QUOTA_LEFT)) != 0)
+	if (r != 0)
 		return r;
-	left = a->reply.quota_left;
-	msg_close(&a->reply);
-	if (!t->existed && left.files == 0)
+	if (!t->existed && files == 0)
 		return agent_refuse(a, FAIL_QUOTA, "the account's number of files is used up (quota_files)");
-	reached = add_up(t->old_size, left.bytes);
+	reached = add_up(t->old_size, bytes);
 	if (reached <= t->offset)
 		return agent_refuse(a, FAIL_QUOTA, "the account's space is used up (quota_bytes)");
 	if (reached < t->limit)
 		t->limit = reached;
 	return 0;
+}
+
+/* From now on the ledger knows the file, and so does whoever removes it, or finds it when this session is dead. */
+static int
+open_account(struct agent *a)
+{
+	struct transfer *t = &a->transfer;
+	enum charge_kind kind = t->temp[0] != '\0' ? CHARGE_TEMPORARY : t->existed ? CHARGE_EXISTING : CHARGE_NEW;
+	char path[ROOT_PATH_MAX + sizeof t->temp];
+	int r;
+
+	(void)str_copy(path, sizeof path, t->path);
+	if (kind == CHARGE_TEMPORARY)
+		(void)str_copy(strrchr(path, '/') + 1, sizeof t->temp, t->temp);
+	if (strlen(path) > ROOT_PATH_MAX)
+		return -ENAMETOOLONG;
+	if ((r = quota_open(a, t->fd, kind, path)) != 0)
+		return r;
+	return quota_settle(a, false);
 }
 
 static int
@@ -270,7 +279,7 @@ hand_over(struct agent *a, uint64_t announced, const char *name)
 	struct transfer *t = &a->transfer;
 	int r;
 
-	if ((r = ask_quota(a)) != 0 || (r = check_room(a, announced)) != 0)
+	if ((r = ask_quota(a)) != 0 || (r = check_room(a, announced)) != 0 || (r = open_account(a)) != 0)
 		return transfer_give_up(a, r);
 	if (t->offset > 0 && t->commit == COMMIT_NONE && lseek(t->fd, (off_t)t->offset, SEEK_SET) < 0)
 		return transfer_give_up(a, -errno);
@@ -298,9 +307,9 @@ handle_store(struct agent *a, const struct msg *m)
 	if (r == 0 && offset > t->old_size)
 		r = agent_refuse(a, FAIL_ARGUMENT, "the restart offset is beyond the end of the file");
 	t->offset = offset;
-	if (r == 0 && t->existed && offset == 0 && a->set->atomic_uploads)
-		r = replace_later(a);
-	else if (r == 0 && !t->existed)
+	if (r == 0 && t->existed)
+		r = offset == 0 && a->set->atomic_uploads ? replace_later(a) : hold_in_place(a);
+	else if (r == 0)
 		r = a->set->atomic_uploads ? create_later(a) : create_in_place(a);
 	return r == 0 ? hand_over(a, m->store.announced, "") : transfer_give_up(a, r);
 }
@@ -311,12 +320,14 @@ handle_append(struct agent *a, const struct msg *m)
 	struct transfer *t = &a->transfer;
 	int r = begin(a, AUTHZ_APPNEW, AUTHZ_APPEND);
 
+	t->append = true;
 	/* The kernel keeps the worker to the end of the file: what is there already is not granted by APPEND. */
 	if (r == 0 && t->existed)
 		r = open_existing(a, O_WRONLY | O_APPEND);
 	else if (r == 0)
 		r = a->set->atomic_uploads ? create_later(a) : create_in_place(a);
-	t->append = true;
+	if (r == 0 && t->existed)
+		r = hold_in_place(a);
 	t->offset = t->old_size;
 	return r == 0 ? hand_over(a, m->append.announced, "") : transfer_give_up(a, r);
 }

@@ -16,10 +16,7 @@ void transfer_forget(struct agent *);
 /* Ends an upload before the worker has it: nothing of it stays. Returns code. */
 int transfer_give_up(struct agent *, int code);
 
-/*
- * Removes a temporary file whose session is gone: it belongs to this user, is
- * not locked and has not been written to for a minute.  name was found in the folder.
- */
-void upload_sweep(int dir_fd, const char *name);
+/* Refuses because of what another session did to the file, for "return transfer_disturbed(...)": 450, try again. */
+int transfer_disturbed(struct agent *, const char *text);
 
 #endif

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "account/ledger.h"
 #include "account/turn.h"
 #include "common/clock.h"
 #include "common/err.h"
@@ -146,19 +145,6 @@ log_login(const struct monitor *s, bool tls)
 	log_end(&l);
 }
 
-/* The ledger of an account with a quota, while it can be opened. 0 or a negative code. */
-static int
-open_ledger(struct monitor *s)
-{
-	if ((monitor_profile_flags(s) & PROFILE_QUOTA) == 0)
-		return 0;
-	s->ledger_fd = ledger_open(conf_server(monitor_prepared.conf)->quota_directory, s->account.name);
-	if (s->ledger_fd >= 0)
-		return 0;
-	log_problem(LOG_LEVEL_ERROR, "quota-ledger-unusable", s->account.name, s->ledger_fd);
-	return s->ledger_fd;
-}
-
 /* True: the worker knows. False: the session has ended, or why and final say why there is none. */
 static bool
 go_live(struct monitor *s, const struct msg *login, enum account_reason *why, bool *final)
@@ -240,7 +226,7 @@ monitor_admit(struct monitor *s, const struct msg *login, enum account_reason *w
 	bool pam = s->account.flags & ACCOUNT_PAM_SESSION;
 
 	/* Without its ledger a quota would be none. */
-	if (open_ledger(s) != 0) {
+	if (monitor_open_ledger(s) != 0) {
 		*why = REASON_UNAVAILABLE;
 		*final = true;
 		return false;

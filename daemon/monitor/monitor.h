@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "account/account.h"
+#include "account/charge.h"
 #include "common/addr.h"
 #include "common/conf.h"
 #include "privsep/chan.h"
@@ -67,7 +68,7 @@ struct monitor {
 	bool have_account;
 	bool pam_session;
 	pid_t own_agent;		/* started by us, inside the PAM session; 0: none */
-	int ledger_fd;			/* of the account's quota, if it has one */
+	struct charge charge;		/* of the account's quota, if it has one */
 	bool has_clerk;
 	int clerk_fd;			/* to the clerk, if there is one */
 	bool answers_at_once;		/* the agent asks for things that it waits for: no batches */
@@ -159,7 +160,12 @@ typedef int monitor_handler(struct monitor *, struct msg *);
 monitor_handler monitor_prepare, monitor_login;			/* login.c */
 monitor_handler monitor_worker_log, monitor_agent_log;		/* relay.c */
 monitor_handler monitor_transfer_record;			/* xferlog.c */
-monitor_handler monitor_chown, monitor_quota, monitor_admin, monitor_note;	/* serve.c */
+monitor_handler monitor_chown, monitor_admin, monitor_note;	/* serve.c */
+monitor_handler monitor_quota, monitor_quota_lock, monitor_quota_open, monitor_quota_deed, monitor_quota_settle,
+    monitor_quota_find, monitor_quota_gone;	/* quota.c */
+
+/* The ledger of an account with a quota, while it can be opened. 0 or a negative code. */
+int monitor_open_ledger(struct monitor *);
 monitor_handler monitor_bind_low;				/* lowport.c */
 
 /* May the session's account change others? serve.c */

@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "account/ledger.h"
 #include "account/unix.h"
 #include "common/err.h"
 #include "common/log.h"
@@ -136,59 +135,7 @@ monitor_chown(struct monitor *s, struct msg *m)
 	return chan_refuse(&s->agent, m, FAIL_SYSTEM, -r > 4095 ? EINVAL : -r, NULL);
 }
 
-/* --------------------------------------------------------------- QUOTA, ADMIN, notes */
-
-static uint64_t
-left_of(uint64_t limit, uint64_t used)
-{
-	return limit == 0 ? UINT64_MAX : used < limit ? limit - used : 0;
-}
-
-/* Names the limit that an upload would be beyond. */
-static int
-refuse_quota(struct monitor *s, const struct msg *m, const struct ledger *limit, const struct ledger *now)
-{
-	char text[200];
-	bool bytes = limit->bytes != 0 && now->bytes + m->quota.bytes_added > limit->bytes + m->quota.bytes_removed;
-
-	if (bytes)
-		(void)str_format(text, sizeof text, "quota_bytes is %llu, and %llu are used",
-		    (unsigned long long)limit->bytes,
-		    (unsigned long long)now->bytes);
-	else
-		(void)str_format(text, sizeof text, "quota_files is %llu, and %llu are used",
-		    (unsigned long long)limit->files,
-		    (unsigned long long)now->files);
-	return chan_refuse(&s->agent, m, FAIL_QUOTA, EDQUOT, text);
-}
-
-int
-monitor_quota(struct monitor *s, struct msg *m)
-{
-	const struct msg_quota *q = &m->quota;
-	const struct ledger limit = { settings(s)->quota_bytes, (uint64_t)settings(s)->quota_files };
-	const struct ledger added = { q->bytes_added, q->files_added }, removed = { q->bytes_removed,
-	    q->files_removed };
-	static struct msg_quota_left answer;
-	struct ledger now = { 0, 0 };
-	int r;
-
-	ration_agent(s, RATION_RECORD);
-	if (limit.bytes == 0 && limit.files == 0) {
-		answer.bytes = answer.files = UINT64_MAX;
-		return chan_answer(&s->agent, m, MSG_QUOTA_LEFT, &answer, NULL, 0);
-	}
-	r = ledger_change(s->ledger_fd, &added, &removed, &limit, &now);
-	if (r == -EDQUOT)
-		return refuse_quota(s, m, &limit, &now);
-	if (r != 0) {
-		log_problem(LOG_LEVEL_ERROR, "quota-ledger", s->account.name, r);
-		return chan_refuse(&s->agent, m, FAIL_SYSTEM, -r > 4095 ? EIO : -r, NULL);
-	}
-	answer.bytes = left_of(limit.bytes, now.bytes);
-	answer.files = left_of(limit.files, now.files);
-	return chan_answer(&s->agent, m, MSG_QUOTA_LEFT, &answer, NULL, 0);
-}
+/* --------------------------------------------------------------- ADMIN, notes */
 
 /*
  * The home of a new account, as its source wants it: ftpcluster's are paths

@@ -197,6 +197,12 @@ static const struct {
 	{ MSG_CHOWN_FILE,	monitor_chown },
 	{ MSG_BIND_LOW,		monitor_bind_low },
 	{ MSG_QUOTA,		monitor_quota },
+	{ MSG_QUOTA_LOCK,	monitor_quota_lock },
+	{ MSG_QUOTA_OPEN,	monitor_quota_open },
+	{ MSG_QUOTA_DEED,	monitor_quota_deed },
+	{ MSG_QUOTA_SETTLE,	monitor_quota_settle },
+	{ MSG_QUOTA_FIND,	monitor_quota_find },
+	{ MSG_QUOTA_GONE,	monitor_quota_gone },
 	{ MSG_ADMIN,		monitor_admin },
 	{ MSG_AGENT_NOTE,	monitor_note }
 };
@@ -287,6 +293,9 @@ channel_closed(struct monitor *s, struct chan *c)
 		c->fd = -1;
 	} else
 		chan_close(c);
+	/* Killed, maybe, in the middle of an upload: what there is of it is charged at once. */
+	if (c == &s->agent)
+		charge_abandon(&s->charge);
 	if (s->stage != STAGE_LIVE) {
 		closed_early(s, c);
 	} else if (s->agent.fd < 0 && s->log.fd < 0) {
@@ -547,11 +556,13 @@ monitor_session(const int *fds, unsigned n)
 		return SP_EXIT_PROTOCOL;
 	s.rate_fd = -1;
 	s.last_word.fd = -1;
+	charge_init(&s.charge, -1);
 	chan_init(&s.listener, fds[0], CH_SESSION, ROLE_MONITOR);
 	chan_init(&s.login, fds[1], CH_LOGIN, ROLE_MONITOR);
 	chan_init(&s.log, fds[2], CH_LOG, ROLE_MONITOR);
 	chan_init(&s.agent, fds[3], CH_AGENT, ROLE_MONITOR);
 	run(&s);
+	charge_abandon(&s.charge);
 	monitor_report_dropped(&s);
 	log_end_of_session(&s);
 	tell_totals(&s);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/err.h"
@@ -402,4 +403,27 @@ move_receive(struct transfer *t)
 	if (!t->convert)
 		return store(t, t->buffer, (size_t)r);
 	return store(t, t->buffer + HALF, ascii_decode(&t->ascii, t->buffer, (size_t)r, t->buffer + HALF));
+}
+
+int
+move_discard(struct transfer *t)
+{
+	size_t n = rate_allow(&t->s->up, HALF, &t->pause_ms);
+	ssize_t r;
+
+	if (n == 0)
+		return -EAGAIN;
+	if (!get_buffer(t))
+		return transfer_finish(t, TRANSFER_BROKEN, -ENOMEM);
+	do
+		r = recv(t->data.fd, t->buffer, n, MSG_DONTWAIT);
+	while (r < 0 && errno == EINTR);
+	if (r < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return wait_on(t, t->data.fd, POLLIN);
+	if (r <= 0)
+		return transfer_finish(t, TRANSFER_OK, 0);
+	t->progress = true;
+	t->unlooked += (size_t)r;
+	rate_spend(&t->s->up, (size_t)r);
+	return 0;
 }

@@ -17,6 +17,8 @@ int move_send_file(struct transfer *);
 int move_send_ascii(struct transfer *);
 int move_send_list(struct transfer *);
 int move_receive(struct transfer *);
+/* Reads what still comes of an upload that was refused, and drops it. */
+int move_discard(struct transfer *);
 /* The end of what is sent. */
 int move_flush(struct transfer *);
 int move_shutdown(struct transfer *);

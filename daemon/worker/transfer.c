@@ -19,6 +19,7 @@
 #define LOOK_EVERY	(8u << 20)	/* bytes between two looks at the control connection */
 #define LOOK_READS	16		/* reads of a look: LINE_RAW_BYTES each */
 #define CLOSE_MS	3000		/* how long the peer may take over the end of TLS (clients wait for 226 first) */
+#define DISCARD_MS	1000		/* a client that goes on may leave a refused upload idle so long */
 #define NOTE_FIRST_MS	1000		/* shorter transfers are not worth a note */
 #define NOTE_EVERY_MS	5000		/* the agent takes a worker that says nothing for twice as long for blocked */
 
@@ -142,6 +143,8 @@ limit_ms(const struct transfer *t)
 {
 	if (t->step == move_accept || t->step == move_connect || t->step == move_handshake)
 		return (int)t->s->set->data_timeout * 1000;
+	if (t->step == move_discard && !queue_empty(&t->s->later))
+		return DISCARD_MS;
 	return t->step == move_shutdown ? CLOSE_MS : (int)t->s->stall_ms;
 }
 
@@ -307,6 +310,15 @@ tell_end(struct transfer *t)
 		reply(s, 226, "Abort successful.");
 }
 
+/* Disk or quota are full: nothing of the upload stays in their way. */
+static bool
+lacks_room(const struct transfer *t)
+{
+	bool full = t->error == -ENOSPC || t->error == -EDQUOT || t->error == -EFBIG;
+
+	return t->end == TRANSFER_NO_ROOM || (t->end == TRANSFER_UNWRITABLE && full);
+}
+
 /*
  * FINISH. An upload's answer is the client's answer too: only DONE means that
  * every byte is in a file of that name.  False: the client has been told.
@@ -314,7 +326,8 @@ tell_end(struct transfer *t)
 static bool
 commit(struct transfer *t)
 {
-	struct msg_finish body = { .complete = t->end == TRANSFER_OK, .how = hows[t->end], .ascii = t->convert || t->s->type == REP_ASCII, .bytes = t->upload ? t->stored : t->moved };
+	struct msg_finish body = { .complete = t->end == TRANSFER_OK, .how = hows[t->end], .no_room = lacks_room(t),
+	    .ascii = t->convert || t->s->type == REP_ASCII, .bytes = t->upload ? t->stored : t->moved };
 	int e;
 
 	if (!t->upload) {
@@ -327,12 +340,31 @@ commit(struct transfer *t)
 	return e == 0 || (e > 0 && t->end != TRANSFER_OK);
 }
 
-/* Everything is closed and settled before the client hears of it. */
+/*
+ * The client has its answer, and still sends.  To close the connection now would reset it, and many clients who
+ * meet a reset never look at the answer: what comes is read and dropped until they end it, or turn to something else.
+ */
+static void
+discard_rest(struct transfer *t)
+{
+	struct session *s = t->s;
+
+	t->step = move_discard;
+	t->progress_at = 0;
+	run(t);
+	move_free(t);
+	(void)stream_close(&t->data);
+	if (t->end == TRANSFER_ABORTED)
+		reply(s, 226, "Abort successful.");
+}
+
+/* Everything is settled, and mostly closed, before the client hears of it. */
 static void
 conclude(struct transfer *t, bool told)
 {
 	struct session *s = t->s;
-	int e = stream_close(&t->data);
+	bool discards = t->upload && t->data.fd >= 0 && (t->end == TRANSFER_UNWRITABLE || t->end == TRANSFER_NO_ROOM);
+	int e = discards ? 0 : stream_close(&t->data);
 
 	if (e < 0 && t->end == TRANSFER_OK && !t->upload)
 		t->end = TRANSFER_BROKEN;
@@ -357,6 +389,8 @@ conclude(struct transfer *t, bool told)
 		note(t, t->noted);
 	if (!told)
 		tell_end(t);
+	if (discards)
+		discard_rest(t);
 	s->abort = false;
 }
 

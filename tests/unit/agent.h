@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "account/charge.h"
 #include "privsep/chan.h"
 
 /* SUITE(name) : one suite a module of daemon/agent/ */
@@ -46,8 +47,10 @@ struct agent_test {
 	uint32_t dialect_uid;
 	const char *start;
 	const char *peer;	/* IPv4 address of the client */
-	uint64_t quota_bytes, quota_files;	/* what the ledger has left */
-	struct msg_quota charged;		/* the last charge that was not nothing */
+	struct ledger limit;	/* with PROFILE_QUOTA: the account's quota */
+	struct ledger used;	/* what the ledger says at the beginning */
+	struct charge charge;	/* the monitor's side of it */
+	unsigned busy;		/* so many times the account's lock is somebody else's */
 	char log[16][2100];			/* the last lines */
 	unsigned log_count;
 	struct msg_transfer_record record;	/* the last one */
@@ -100,6 +103,8 @@ void make_link(const char *path, const char *target);
 bool read_file(const char *path, char *text, size_t size);
 void expect_file(const char *path, const char *text);
 bool exists(const char *path);
+/* The ledger must say that. */
+void expect_charged(uint64_t bytes, uint64_t files);
 /* Names in a folder, "." and ".." not counted. */
 unsigned count_names(const char *path);
 

@@ -272,7 +272,7 @@ START_TEST(space_is_what_quota_leaves)
 
 	agent_test_make();
 	at->flags |= PROFILE_QUOTA;
-	at->quota_bytes = 1234;
+	at->limit.bytes = 1234;
 	ck_assert_int_eq(statvfs(at->dir, &fs), 0);
 	if (fs.f_bavail == 0) {
 		ck_assert_int_eq(rmdir(at->dir), 0);

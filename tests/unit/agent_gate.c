@@ -144,6 +144,8 @@ START_TEST(what_came_of_it_is_on_record)
 
 	agent_test_make();
 	at->flags |= PROFILE_QUOTA;
+	at->limit.files = 4;
+	at->used = (struct ledger){ 100, 5 };
 	make_file("f", "content");
 	make_folder("d", 0755);
 	make_file("d/x", "");
@@ -157,7 +159,6 @@ START_TEST(what_came_of_it_is_on_record)
 	expect_path_failed(MSG_REMOVE_DIR, "d", FAIL_SYSTEM, ENOTEMPTY);
 	expect_log("op=RMD path=/d kind=folder verdict=allow");
 	expect_log(" result=failed errno=39 ");
-	at->quota_files = 0;
 	expect_path_failed(MSG_STORE, "new", FAIL_QUOTA, 0);
 	expect_log("op=STOR path=/new kind=missing verdict=allow");
 	expect_log(" result=refused error=\"the account's number of files is used up");

@@ -10,30 +10,26 @@
 #include <unistd.h>
 
 #include "common/exitcode.h"
+#include "common/str.h"
 #include "tests/unit/agent.h"
 #include "tests/unit/root.h"
 
 START_TEST(quota_is_asked_before_and_charged_after)
 {
 	struct msg_store s = { .path = "g" };
+	struct msg_finish f = { .complete = 1 };
 
 	agent_test_make();
 	at->flags |= PROFILE_QUOTA;
-	at->quota_bytes = 10;
-	at->quota_files = 2;
+	at->limit = (struct ledger){ 15, 2 };
+	at->used = (struct ledger){ 5, 1 };
 	make_file("f", "12345");
 	agent_test_start();
 	expect_path(MSG_STORE, "f", MSG_WRITING);
 	ck_assert_uint_eq(at->reply.writing.room, 15);
 	ck_assert_int_eq(write(at->reply.fd[0], "12345678", 8), 8);
-	{
-		struct msg_finish f = { .complete = 1 };
-
-		expect(MSG_FINISH, &f, MSG_DONE);
-	}
-	ck_assert_uint_eq(at->charged.bytes_added, 3);
-	ck_assert_uint_eq(at->charged.files_added, 0);
-	ck_assert_uint_eq(at->quota_bytes, 7);
+	expect(MSG_FINISH, &f, MSG_DONE);
+	expect_charged(8, 1);
 	s.announced = 8;
 	expect_failed(MSG_STORE, &s, FAIL_QUOTA, 0);
 	/* A worker that does not care about the room gains nothing. */
@@ -42,34 +38,106 @@ START_TEST(quota_is_asked_before_and_charged_after)
 	ck_assert(!exists("g"));
 	ck_assert_int_eq(put_file("f", 0, "12345678901234567890", true), MSG_FAILED);
 	expect_file("f", "12345678");
-	expect_path(MSG_DELETE, "f", MSG_DONE);
-	ck_assert_uint_eq(at->quota_bytes, 15);
-	ck_assert_uint_eq(at->quota_files, 3);
-	at->quota_files = 0;
+	expect_charged(8, 1);
+	ck_assert_int_eq(put_file("g", 0, "1234567", true), MSG_DONE);
+	expect_charged(15, 2);
 	expect_path_failed(MSG_STORE, "h", FAIL_QUOTA, 0);
+	expect_path(MSG_DELETE, "f", MSG_DONE);
+	expect_path(MSG_DELETE, "g", MSG_DONE);
+	expect_charged(0, 0);
 	ck_assert_uint_eq(count_names(""), 0);
 	agent_test_end(SP_EXIT_OK);
 }
 END_TEST
 
-/* In place there is no temporary file to throw away: what is too much is cut off again. */
-START_TEST(excess_in_place_is_cut_and_charged)
+/* In place there is no temporary file to throw away: what is refused is cut off again. */
+START_TEST(excess_in_place_is_cut_off)
 {
 	struct msg_append append = { .path = "f" };
 	struct msg_finish f = { .complete = 1 };
 
 	agent_test_make();
 	at->flags |= PROFILE_QUOTA;
-	at->quota_bytes = 3;
+	at->limit.bytes = 8;
+	at->used = (struct ledger){ 5, 1 };
 	make_file("f", "12345");
 	agent_test_start();
 	expect(MSG_APPEND, &append, MSG_WRITING);
 	ck_assert_uint_eq(at->reply.writing.room, 3);
 	ck_assert_int_eq(write(at->reply.fd[0], "678901", 6), 6);
 	expect_failed(MSG_FINISH, &f, FAIL_QUOTA, 0);
-	expect_file("f", "12345678");
-	ck_assert_uint_eq(at->quota_bytes, 0);
+	expect_file("f", "12345");
+	expect_charged(5, 1);
+	expect(MSG_APPEND, &append, MSG_WRITING);
+	ck_assert_int_eq(write(at->reply.fd[0], "678", 3), 3);
+	expect(MSG_FINISH, &f, MSG_DONE);
+	expect_charged(8, 1);
 	expect_failed(MSG_APPEND, &append, FAIL_QUOTA, 0);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* The account's lock is another session's: it is waited for, and the deed goes on. */
+START_TEST(the_lock_is_waited_for)
+{
+	agent_test_make();
+	at->flags |= PROFILE_QUOTA;
+	at->limit.bytes = 100;
+	agent_test_start();
+	at->busy = 3;
+	ck_assert_int_eq(put_file("f", 0, "12345", true), MSG_DONE);
+	ck_assert_uint_eq(at->busy, 0);
+	expect_charged(5, 1);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* A name of several is no room that is given back. */
+START_TEST(a_file_costs_until_its_last_name_goes)
+{
+	char one[200], two[200];
+
+	agent_test_make();
+	at->flags |= PROFILE_QUOTA;
+	at->used = (struct ledger){ 15, 3 };
+	make_file("one", "12345");
+	make_file("other", "1234567890");
+	(void)str_format(one, sizeof one, "%s/one", at->dir);
+	(void)str_format(two, sizeof two, "%s/two", at->dir);
+	ck_assert_int_eq(link(one, two), 0);
+	agent_test_start();
+	expect_path(MSG_DELETE, "one", MSG_DONE);
+	expect_charged(15, 3);
+	/* Nor is one that another file takes over. */
+	ck_assert_int_eq(link(two, one), 0);
+	expect_path(MSG_RENAME_FROM, "other", MSG_DONE);
+	expect_path(MSG_RENAME_TO, "one", MSG_DONE);
+	expect_charged(15, 3);
+	expect_path(MSG_RENAME_FROM, "one", MSG_DONE);
+	expect_path(MSG_RENAME_TO, "two", MSG_DONE);
+	expect_charged(10, 2);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* What broke off for want of room gives way, whatever keep_partial says. */
+START_TEST(want_of_room_leaves_nothing)
+{
+	struct msg_append append = { .path = "old" };
+	struct msg_finish f = { .no_room = 1 };
+
+	agent_test_make();
+	make_file("old", "12345");
+	agent_test_start();
+	expect_path(MSG_STORE, "new", MSG_WRITING);
+	ck_assert_int_eq(write(at->reply.fd[0], "part", 4), 4);
+	expect(MSG_FINISH, &f, MSG_DONE);
+	ck_assert(!exists("new"));
+	expect(MSG_APPEND, &append, MSG_WRITING);
+	ck_assert_int_eq(write(at->reply.fd[0], "part", 4), 4);
+	expect(MSG_FINISH, &f, MSG_DONE);
+	expect_file("old", "12345");
+	ck_assert_uint_eq(count_names(""), 1);
 	agent_test_end(SP_EXIT_OK);
 }
 END_TEST
@@ -144,7 +212,10 @@ agent_limits_suite(void)
 	TCase *c = tcase_create("limits");
 
 	tcase_add_test(c, quota_is_asked_before_and_charged_after);
-	tcase_add_test(c, excess_in_place_is_cut_and_charged);
+	tcase_add_test(c, excess_in_place_is_cut_off);
+	tcase_add_test(c, the_lock_is_waited_for);
+	tcase_add_test(c, a_file_costs_until_its_last_name_goes);
+	tcase_add_test(c, want_of_room_leaves_nothing);
 	tcase_add_test(c, large_files_are_refused);
 	tcase_add_test(c, a_full_disk_costs_nothing_old);
 	tcase_add_test(c, what_is_announced_and_fits_is_taken);

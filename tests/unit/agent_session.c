@@ -126,20 +126,116 @@ remember_log(const char *text)
 	(void)str_copy(at->log[at->log_count++ % 16], sizeof at->log[0], text);
 }
 
+void
+expect_charged(uint64_t bytes, uint64_t files)
+{
+	struct ledger now;
+
+	ck_assert_int_eq(ledger_read(at->charge.fd, &now), 0);
+	ck_assert_uint_eq(now.bytes, bytes);
+	ck_assert_uint_eq(now.files, files);
+}
+
+static void
+open_ledger(void)
+{
+	int fd;
+
+	if ((at->flags & PROFILE_QUOTA) == 0 || at->charge.fd >= 0)
+		return;
+	ck_assert_int_ge(fd = memfd_create("ledger", MFD_CLOEXEC), 0);
+	ck_assert_int_eq(ledger_set(fd, &at->used), 0);
+	charge_init(&at->charge, fd);
+}
+
+static uint64_t
+left_of(uint64_t limit, uint64_t used)
+{
+	return limit == 0 ? UINT64_MAX : limit > used ? limit - used : 0;
+}
+
+/* Done, or the refusal of a code. */
+static void
+answer_code(struct msg *m, int r)
+{
+	static const struct msg_done done;
+
+	if (r == 0)
+		r = chan_answer(&at->monitor, m, MSG_DONE, &done, NULL, 0);
+	else if (r == -EDQUOT)
+		r = chan_refuse(&at->monitor, m, FAIL_QUOTA, EDQUOT, "quota: used up");
+	else
+		r = chan_refuse(&at->monitor, m, r == -EAGAIN ? FAIL_BUSY : FAIL_SYSTEM, (uint32_t)-r, NULL);
+	ck_assert_int_eq(r, 0);
+}
+
+static void
+answer_left(struct msg *m, const struct ledger *now)
+{
+	struct msg_quota_left left = {
+		.bytes = left_of(at->limit.bytes, now->bytes), .files = left_of(at->limit.files, now->files)
+	};
+
+	ck_assert_int_eq(chan_answer(&at->monitor, m, MSG_QUOTA_LEFT, &left, NULL, 0), 0);
+}
+
+/* As daemon/monitor/quota.c does it, with the real ledger. */
 static void
 answer_quota(struct msg *m)
 {
-	struct msg_quota_left left;
+	static struct msg_quota_verdict verdict;
+	static struct msg_quota_found found;
+	struct ledger now = { 0, 0 };
+	enum charge_kind kind = CHARGE_NONE;
+	struct charge_id id = { 0 };
+	uint32_t from;
+	int r;
 
-	if (m->quota.bytes_added + m->quota.bytes_removed + m->quota.files_added + m->quota.files_removed != 0)
-		at->charged = m->quota;
-	if (m->quota.bytes_added > at->quota_bytes || m->quota.files_added > at->quota_files) {
-		ck_assert_int_eq(chan_refuse(&at->monitor, m, FAIL_QUOTA, 0, "quota: used up"), 0);
+	switch (m->type) {
+	case MSG_QUOTA:
+		ck_assert_int_eq(ledger_read(at->charge.fd, &now), 0);
+		answer_left(m, &now);
+		return;
+	case MSG_QUOTA_LOCK:
+		answer_code(m, at->busy > 0 ? (at->busy--, -EAGAIN) : charge_lock(&at->charge));
+		return;
+	case MSG_QUOTA_OPEN:
+		r = charge_open(&at->charge, m->fd[0], (enum charge_kind)m->quota_open.kind, m->quota_open.path, &at->limit,
+		    &now);
+		if (r != 0) {
+			answer_code(m, r);
+			return;
+		}
+		(void)msg_take_fd(m, 0);
+		answer_left(m, &now);
+		return;
+	case MSG_QUOTA_DEED:
+		r = charge_begin(&at->charge, m->quota_deed.parts, m->fd_count > 0 ? msg_take_fd(m, 0) : -1,
+		    m->quota_deed.size, &at->limit, &verdict.keep, &now);
+		ck_assert(r == 0 || r == -EDQUOT);
+		verdict.refused = r != 0;
+		ck_assert_int_eq(chan_answer(&at->monitor, m, MSG_QUOTA_VERDICT, &verdict, NULL, 0), 0);
+		return;
+	case MSG_QUOTA_SETTLE:
+		answer_code(m, charge_settle(&at->charge, m->quota_settle.close != 0, &now));
+		return;
+	case MSG_QUOTA_FIND:
+		from = m->quota_find.from;
+		found.path[0] = '\0';
+		found.found = charge_find_left(&at->charge, &from, &kind, &id, found.path);
+		found.place = from - 1;
+		found.kind = (uint8_t)kind;
+		found.inode = id.inode;
+		found.born = (uint64_t)id.born_s;
+		found.born_ns = id.born_ns;
+		ck_assert_int_eq(chan_answer(&at->monitor, m, MSG_QUOTA_FOUND, &found, NULL, 0), 0);
+		return;
+	case MSG_QUOTA_GONE:
+		answer_code(m, charge_forget_left(&at->charge, m->quota_gone.place));
+		return;
+	default:
 		return;
 	}
-	left.bytes = at->quota_bytes += m->quota.bytes_removed - m->quota.bytes_added;
-	left.files = at->quota_files += m->quota.files_removed - m->quota.files_added;
-	ck_assert_int_eq(chan_answer(&at->monitor, m, MSG_QUOTA_LEFT, &left, NULL, 0), 0);
 }
 
 static void
@@ -173,8 +269,7 @@ serve_monitor(void)
 	}
 	if (m.type == MSG_AGENT_LOG)
 		remember_log(m.agent_log.text);
-	if (m.type == MSG_QUOTA)
-		answer_quota(&m);
+	answer_quota(&m);
 	if (m.type == MSG_TRANSFER_RECORD) {
 		at->record = m.transfer_record;
 		at->records++;
@@ -338,7 +433,7 @@ agent_test_make(void)
 	at->rules = EVERYTHING;
 	at->start = "/";
 	at->peer = "127.0.0.1";
-	at->quota_bytes = at->quota_files = UINT64_MAX / 2;
+	charge_init(&at->charge, -1);
 	at->dialect_uid = AUTHZ_NOBODY;
 	(void)str_copy(at->dir, sizeof at->dir, "/tmp/sallyport-agent-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(at->dir));
@@ -461,6 +556,7 @@ agent_test_spawn(void)
 void
 agent_test_start(void)
 {
+	open_ledger();
 	agent_test_spawn();
 	log_in();
 }
@@ -498,6 +594,10 @@ agent_test_end(int code)
 	agent_test_await();
 	ck_assert_int_eq(waitpid(at->pid, &status, 0), at->pid);
 	chan_close(&at->monitor);
+	charge_abandon(&at->charge);
+	if (at->charge.fd >= 0)
+		close(at->charge.fd);
+	at->charge.fd = -1;
 	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == code, "the agent ended with status %#x (%s); last log: %s",
 	    (unsigned)status, sp_exit_word(WEXITSTATUS(status)), at->log[(at->log_count + 15) % 16]);
 	ck_assert_int_eq(str_format(command, sizeof command, "rm -rf %s", at->dir), 0);

@@ -1,0 +1,127 @@
+/*
+ * What an account is charged with for its files, and when.
+ *
+ * A file counts as what it was charged with last, and that is what it had on
+ * the disk then.  Whoever changes what lies there takes the account's lock, has
+ * the file looked at before the deed and after it, by descriptor, and the
+ * difference goes into the ledger: nobody's word counts, nothing is given back
+ * that was not charged, and two sessions cannot meet at one file.
+ *
+ * Files that are being written have grown beyond their charge.  They stand in a
+ * table behind the ledger's total, each with its charge, so that whoever
+ * removes or replaces one gives back that and not its size.  A place in the
+ * table is locked while its session lives: what dead ones left is found
+ * there by the next session, in whatever folder it lies.  Killed at any
+ * point, a session leaves table and total in agreement, because a charge in the
+ * table counts from the total's number on that it was written with.
+ *
+ * Used by the monitor (for its agent) and by sallyctl quota recount.
+ */
+#ifndef ACCOUNT_CHARGE_H
+#define ACCOUNT_CHARGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "account/ledger.h"
+
+#define CHARGE_PATH_MAX	4095
+
+/* How an upload writes. */
+enum charge_kind {
+	CHARGE_NONE,
+	CHARGE_TEMPORARY,	/* to a temporary file, which costs nothing before it takes its name */
+	CHARGE_NEW,		/* to a new file in place */
+	CHARGE_EXISTING,	/* to a file that was there */
+	CHARGE_KINDS
+};
+
+/* What takes part in a deed, or'ed. */
+enum charge_part {
+	CHARGE_OWN		= 1 << 0,	/* the file of the open upload */
+	CHARGE_GROWS		= 1 << 1,	/* the other file gets another size; otherwise it may lose its name */
+	CHARGE_LEFTOVER		= 1 << 2	/* the other file is a temporary one, which costs what the table says */
+};
+
+/* What a file is known by on every node that shares it: its number, and when it was made. */
+struct charge_id {
+	uint64_t inode;
+	int64_t born_s;
+	uint32_t born_ns;
+};
+
+/* One file of a deed. */
+struct charge_file {
+	int fd;
+	struct charge_id id;
+	struct ledger before;	/* what it was charged with */
+};
+
+/* A session's side. All fields are charge.c's. */
+struct charge {
+	int fd;				/* the ledger, -1: none */
+	bool locked, deed;
+	int slot;			/* of the open upload, -1: none is open */
+	enum charge_kind kind;
+	int own_fd;			/* its file */
+	unsigned count;
+	struct charge_file files[2];	/* of the deed */
+};
+
+/* Takes a ledger's descriptor (-1: none), which stays the caller's. */
+void charge_init(struct charge *, int ledger_fd);
+
+/* Takes the account's lock. 0, -EAGAIN: another session has it, or -errno. */
+int charge_lock(struct charge *);
+/* The same for who may wait: sallyctl. 0 or -errno. */
+int charge_lock_wait(struct charge *);
+/* Gives it back, without having done anything. */
+void charge_unlock(struct charge *);
+
+/*
+ * An upload to the file begins; takes fd over when it succeeds.  path is where it is found again, as the session
+ * sees it.  Under the lock, which stays.  A new file counts at once.  0, -EDQUOT, -EBUSY: the table is full, or -errno.
+ */
+int charge_open(struct charge *, int fd, enum charge_kind, const char *path, const struct ledger *limit,
+    struct ledger *now);
+
+/*
+ * Before a deed, under the lock: parts as in enum charge_part, other the second file (-1: none; taken over), size
+ * what it is going to have where it grows.  keep receives what the upload's file is charged with: down to there it
+ * may be cut.  A second deed takes the place of one that was not done.  0, -EDQUOT: the limit would be passed, and
+ * only less may be done; or -errno.
+ */
+int charge_begin(struct charge *, unsigned parts, int other, uint64_t size, const struct ledger *limit, uint64_t *keep,
+    struct ledger *now);
+
+/* After it: what lies on the disk now is charged, whatever the limit, and the lock given back. close: the upload is over. */
+int charge_settle(struct charge *, bool close, struct ledger *now);
+
+/* The session's agent is gone, whatever it was doing: settles what is there. A temporary file stays listed. */
+void charge_abandon(struct charge *);
+
+/*
+ * What a dead session left, under the lock: looks from place *at on, and leaves *at behind the one that was found.
+ * false: there is none.
+ */
+bool charge_find_left(struct charge *, uint32_t *at, enum charge_kind *, struct charge_id *,
+    char path[CHARGE_PATH_MAX + 1]);
+/* The file of that place is no longer there: its charge is given back. */
+int charge_forget_left(struct charge *, uint32_t slot);
+
+/* Looks at a file. 0 or -errno. */
+int charge_identify(int fd, struct charge_id *);
+
+/*
+ * Counting anew what lies on the disk.  The files are handed in one by one; charge_census_end() replaces the total and
+ * gives -EAGAIN, and nothing has changed, when somebody else changed it meanwhile.  With hold nobody can.
+ */
+struct charge_census;
+int charge_census_begin(struct charge_census **, int ledger_fd, bool hold);
+/* st: with STATX_BASIC_STATS and STATX_BTIME, of a regular file. 0 or -ENOMEM. */
+int charge_census_file(struct charge_census *, const struct statx *st, const char *name);
+int charge_census_end(struct charge_census *, struct ledger *now);
+void charge_census_free(struct charge_census *);
+
+#endif

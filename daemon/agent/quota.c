@@ -1,0 +1,234 @@
+#include "config.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "daemon/agent/quota.h"
+
+#define BUSY_MS_MAX	16
+#define SWEEP_EVERY_MS	60000
+#define SWEEP_MAX	256	/* files of dead sessions looked at in one go */
+
+static bool
+has_quota(const struct agent *a)
+{
+	return (a->flags & PROFILE_QUOTA) != 0;
+}
+
+/* Asks the monitor, and needs no more of its answer than that it came. */
+static int
+ask(struct agent *a, enum msg_type type, const void *body, int fd, enum msg_type want)
+{
+	int r = agent_ask(a, type, body, &fd, fd >= 0 ? 1 : 0, want);
+
+	if (r == 0)
+		msg_close(&a->reply);
+	return r;
+}
+
+int
+quota_left(struct agent *a, uint64_t *bytes, uint64_t *files)
+{
+	static const struct msg_quota nothing;
+	int r;
+
+	*bytes = *files = UINT64_MAX;
+	if (!has_quota(a))
+		return 0;
+	if ((r = ask(a, MSG_QUOTA, &nothing, -1, MSG_QUOTA_LEFT)) != 0)
+		return r;
+	*bytes = a->reply.quota_left.bytes;
+	*files = a->reply.quota_left.files;
+	return 0;
+}
+
+/* Another session has the lock. Waits a moment; false: the monitor is gone. */
+static bool
+wait_turn(struct agent *a, unsigned try)
+{
+	struct pollfd p = { .fd = a->monitor.fd };
+
+	return poll(&p, 1, try < 4 ? 1 << try : BUSY_MS_MAX) <= 0 || (p.revents & (POLLHUP | POLLERR)) == 0;
+}
+
+int
+quota_lock(struct agent *a)
+{
+	static const struct msg_quota_lock nothing;
+	int r = 0;
+
+	if (!has_quota(a) || a->quota_locked)
+		return 0;
+	for (unsigned try = 0;; try++) {
+		r = ask(a, MSG_QUOTA_LOCK, &nothing, -1, MSG_DONE);
+		if (r != SP_EDENIED || a->refusal != FAIL_BUSY)
+			break;
+		if (!wait_turn(a, try))
+			return SP_ECLOSED;
+	}
+	a->quota_locked = r == 0;
+	return r;
+}
+
+int
+quota_open(struct agent *a, int fd, enum charge_kind kind, const char *path)
+{
+	struct msg_quota_open *m = &a->out.quota_open;
+	int r;
+
+	if (!has_quota(a))
+		return 0;
+	if ((r = quota_lock(a)) != 0)
+		return r;
+	m->kind = (uint8_t)kind;
+	memcpy(m->path, path, strlen(path) + 1);
+	r = ask(a, MSG_QUOTA_OPEN, m, fd, MSG_QUOTA_LEFT);
+	a->quota_opened = r == 0;
+	return r;
+}
+
+int
+quota_deed(struct agent *a, unsigned parts, int fd, uint64_t size, uint64_t *keep)
+{
+	struct msg_quota_deed m = { .parts = (uint8_t)parts, .size = size };
+	int r;
+
+	if (!has_quota(a))
+		return 0;
+	if (!a->quota_opened)
+		m.parts &= (uint8_t)~CHARGE_OWN;
+	if ((r = ask(a, MSG_QUOTA_DEED, &m, fd, MSG_QUOTA_VERDICT)) != 0)
+		return r;
+	if (keep != NULL)
+		*keep = a->reply.quota_verdict.keep;
+	return a->reply.quota_verdict.refused ? agent_refuse(a, FAIL_QUOTA, a->reply.quota_verdict.text) : 0;
+}
+
+/* A refusal that is on its way to the client is not to be overwritten by what goes wrong here. */
+int
+quota_settle(struct agent *a, bool close_upload)
+{
+	struct msg_quota_settle m = { .close = close_upload && a->quota_opened };
+	enum fail_reason reason = a->refusal;
+	int r, error = a->refusal_error;
+	char text[sizeof a->refusal_text];
+
+	if (!a->quota_locked)
+		return 0;
+	memcpy(text, a->refusal_text, sizeof text);
+	r = ask(a, MSG_QUOTA_SETTLE, &m, -1, MSG_DONE);
+	a->quota_locked = false;
+	if (close_upload)
+		a->quota_opened = false;
+	if (r != 0)
+		log_problem(LOG_LEVEL_WARNING, "quota-not-charged", a->transfer.path,
+		    r == SP_EDENIED ? -a->refusal_error : r);
+	a->refusal = reason;
+	a->refusal_error = error;
+	memcpy(a->refusal_text, text, sizeof text);
+	return r == SP_EDENIED ? -EIO : r;
+}
+
+int
+quota_remove(struct agent *a, int dir_fd, const char *name, bool leftover)
+{
+	int fd = -1, r;
+
+	if ((r = quota_lock(a)) != 0)
+		return r;
+	if (a->quota_locked && (fd = root_open_entry(dir_fd, name, O_PATH)) >= 0)
+		r = quota_deed(a, leftover ? CHARGE_LEFTOVER : 0, fd, 0, NULL);
+	if (r == 0 && unlinkat(dir_fd, name, 0) < 0)
+		r = -errno;
+	(void)quota_settle(a, false);
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+/* ------------------------------------------------------- what dead sessions have left */
+
+static bool
+is_that_file(int fd, const struct msg_quota_found *f)
+{
+	struct statx st;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &st) < 0 || st.stx_ino != f->inode)
+		return false;
+	return (st.stx_mask & STATX_BTIME) == 0 ||
+	    ((uint64_t)st.stx_btime.tv_sec == f->born && st.stx_btime.tv_nsec == f->born_ns);
+}
+
+/* A file that was written in place is charged with what it has become; a temporary one goes. */
+static int
+settle_left(struct agent *a, int dir_fd, const char *name, const struct msg_quota_found *f)
+{
+	struct msg_quota_gone gone = { .place = f->place };
+	int fd = root_open_entry(dir_fd, name, O_PATH), r = 0;
+	struct stat st;
+
+	if (fd == -ENOENT || fd == -ENOTDIR || (fd >= 0 && !is_that_file(fd, f)))
+		r = ask(a, MSG_QUOTA_GONE, &gone, -1, MSG_DONE);
+	else if (fd < 0 || fstat(fd, &st) < 0)
+		r = -EACCES;
+	else if (f->kind == CHARGE_TEMPORARY)
+		r = quota_deed(a, CHARGE_LEFTOVER, fd, 0, NULL);
+	else if ((r = quota_deed(a, CHARGE_GROWS, fd, (uint64_t)st.st_size, NULL)) == SP_EDENIED)
+		r = 0;	/* beyond the limit, but there it is */
+	if (r == 0 && fd >= 0 && f->kind == CHARGE_TEMPORARY && is_that_file(fd, f) && unlinkat(dir_fd, name, 0) < 0)
+		r = -errno;
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+/* Finds the folder again. Where it has gone elsewhere, the file stays listed: a listing there will find it. */
+static int
+find_left(struct agent *a, const struct msg_quota_found *f)
+{
+	static struct msg_quota_found found;
+	char *name;
+	int dir_fd, r;
+
+	found = *f;
+	if ((name = strrchr(found.path, '/')) == NULL)
+		return -ENOENT;
+	*name++ = '\0';
+	r = root_find(&a->root, "/", found.path[0] == '\0' ? "/" : found.path, ROOT_FOLLOW, &a->place);
+	if (r != 0)
+		return r;
+	dir_fd = root_open(&a->place, O_PATH | O_DIRECTORY, 0);
+	root_leave(&a->place);
+	if (dir_fd < 0)
+		return dir_fd;
+	r = settle_left(a, dir_fd, name, &found);
+	close(dir_fd);
+	return r;
+}
+
+void
+quota_sweep(struct agent *a)
+{
+	struct msg_quota_find m = { .from = 0 };
+	int64_t now = clock_ms();
+	bool more = true;
+
+	if (!has_quota(a) || (a->quota_swept != 0 && now - a->quota_swept < SWEEP_EVERY_MS) || a->quota_opened)
+		return;
+	a->quota_swept = now;
+	for (unsigned i = 0; more && i < SWEEP_MAX; i++) {
+		int r = quota_lock(a);
+
+		more = r == 0 && ask(a, MSG_QUOTA_FIND, &m, -1, MSG_QUOTA_FOUND) == 0 && a->reply.quota_found.found;
+		m.from = a->reply.quota_found.place + 1;
+		if (more && (r = find_left(a, &a->reply.quota_found)) != 0)
+			log_problem(LOG_LEVEL_INFO, "upload-left-behind", NULL, r);
+		(void)quota_settle(a, false);
+	}
+}

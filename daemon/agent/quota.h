@@ -1,0 +1,36 @@
+/*
+ * What handlers do about the account's quota.  The rule (account/charge.h): lock, name the files that the deed
+ * changes, do it, settle; the monitor measures.  For accounts without one all of this is nothing and succeeds.
+ */
+#ifndef AGENT_QUOTA_H
+#define AGENT_QUOTA_H
+
+#include "account/charge.h"
+#include "daemon/agent/agent.h"
+
+/* What is left; UINT64_MAX: no limit. 0 or a negative code. */
+int quota_left(struct agent *, uint64_t *bytes, uint64_t *files);
+
+/* Takes the account's lock, however long another session needs it. 0, or a negative code when the session ends. */
+int quota_lock(struct agent *);
+
+/* An upload to fd begins, which is found again at that canonical path. Takes the lock. 0 or what to answer. */
+int quota_open(struct agent *, int fd, enum charge_kind, const char *path);
+
+/*
+ * Names what is about to change, under the lock: parts as in enum charge_part; fd (-1: none) stays the caller's.
+ * keep, left alone without a quota, is what the upload's file may be cut to.  0, or what to answer: the deed must not
+ * be done then, but what makes less may.
+ */
+int quota_deed(struct agent *, unsigned parts, int fd, uint64_t size, uint64_t *keep);
+
+/* Charges what is there now, and gives the lock back; without the lock, nothing. close: the open upload is over. */
+int quota_settle(struct agent *, bool close);
+
+/* Removes a name from a folder, and gives back what its file costs; leftover: a temporary file. 0 or -errno. */
+int quota_remove(struct agent *, int dir_fd, const char *name, bool leftover);
+
+/* Looks, now and then, for what dead sessions of the account have left. */
+void quota_sweep(struct agent *);
+
+#endif

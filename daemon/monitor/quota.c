@@ -1,0 +1,213 @@
+/*
+ * The agent's deeds that cost the account something: it says when, and hands
+ * over the files; what they cost is measured here.
+ */
+#include "config.h"
+
+#include <errno.h>
+
+#include "account/charge.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/str.h"
+#include "daemon/monitor/monitor.h"
+
+static const struct msg_done done;
+
+static struct ledger
+limit_of(const struct monitor *s)
+{
+	const struct settings *set = &s->account.resolved->s;
+
+	return (struct ledger){ set->quota_bytes, (uint64_t)set->quota_files };
+}
+
+static bool
+is_limited(const struct monitor *s)
+{
+	struct ledger limit = limit_of(s);
+
+	return limit.bytes != 0 || limit.files != 0;
+}
+
+int
+monitor_open_ledger(struct monitor *s)
+{
+	int fd;
+
+	if (!is_limited(s))
+		return 0;
+	fd = ledger_open(conf_server(monitor_prepared.conf)->quota_directory, s->account.name);
+	if (fd < 0) {
+		log_problem(LOG_LEVEL_ERROR, "quota-ledger-unusable", s->account.name, fd);
+		return fd;
+	}
+	charge_init(&s->charge, fd);
+	return 0;
+}
+
+/* ------------------------------------------------------------------------ answers */
+
+static uint64_t
+left_of(uint64_t limit, uint64_t used)
+{
+	return limit == 0 ? UINT64_MAX : used < limit ? limit - used : 0;
+}
+
+static int
+answer_left(struct monitor *s, struct msg *m, const struct ledger *now)
+{
+	static struct msg_quota_left answer;
+	struct ledger limit = limit_of(s);
+
+	answer.bytes = left_of(limit.bytes, now->bytes);
+	answer.files = left_of(limit.files, now->files);
+	return chan_answer(&s->agent, m, MSG_QUOTA_LEFT, &answer, NULL, 0);
+}
+
+/* Names the limit that would be passed. The other one is not near: one of the two was found too small. */
+static void
+name_limit(const struct monitor *s, const struct ledger *now, char *text, size_t size)
+{
+	struct ledger limit = limit_of(s);
+
+	if (limit.files != 0 && now->files >= limit.files)
+		(void)str_format(text, size, "quota_files is %llu, and %llu are used", (unsigned long long)limit.files,
+		    (unsigned long long)now->files);
+	else
+		(void)str_format(text, size, "quota_bytes is %llu, and %llu are used", (unsigned long long)limit.bytes,
+		    (unsigned long long)now->bytes);
+}
+
+static int
+refuse(struct monitor *s, struct msg *m, int code, const struct ledger *now)
+{
+	char text[200];
+
+	if (code == -EAGAIN)
+		return chan_refuse(&s->agent, m, FAIL_BUSY, EAGAIN, NULL);
+	if (code == -EDQUOT) {
+		name_limit(s, now, text, sizeof text);
+		return chan_refuse(&s->agent, m, FAIL_QUOTA, EDQUOT, text);
+	}
+	log_problem(LOG_LEVEL_ERROR, "quota-ledger", s->account.name, code);
+	return chan_refuse(&s->agent, m, FAIL_SYSTEM, -code > 4095 ? EIO : -code, NULL);
+}
+
+/* An agent that lies gets no further than to its own account's ledger. */
+static bool
+has_ledger(struct monitor *s, struct msg *m, int *r)
+{
+	ration_agent(s, RATION_RECORD);
+	if (s->charge.fd >= 0)
+		return true;
+	*r = refuse(s, m, -EPERM, NULL);
+	return false;
+}
+
+/* ----------------------------------------------------------------------- requests */
+
+int
+monitor_quota(struct monitor *s, struct msg *m)
+{
+	struct ledger now = { 0, 0 };
+	int r = 0;
+
+	ration_agent(s, RATION_RECORD);
+	if (s->charge.fd >= 0)
+		r = ledger_read(s->charge.fd, &now);
+	return r == 0 ? answer_left(s, m, &now) : refuse(s, m, r, &now);
+}
+
+int
+monitor_quota_lock(struct monitor *s, struct msg *m)
+{
+	int r;
+
+	if (!has_ledger(s, m, &r))
+		return r;
+	r = charge_lock(&s->charge);
+	return r == 0 ? chan_answer(&s->agent, m, MSG_DONE, &done, NULL, 0) : refuse(s, m, r, NULL);
+}
+
+int
+monitor_quota_open(struct monitor *s, struct msg *m)
+{
+	struct ledger limit = limit_of(s), now = { 0, 0 };
+	enum charge_kind kind = (enum charge_kind)m->quota_open.kind;
+	int r;
+
+	if (!has_ledger(s, m, &r))
+		return r;
+	if (kind == CHARGE_NONE || kind >= CHARGE_KINDS)
+		return SP_ERANGE;
+	r = charge_open(&s->charge, m->fd[0], kind, m->quota_open.path, &limit, &now);
+	if (r != 0)
+		return refuse(s, m, r, &now);
+	(void)msg_take_fd(m, 0);
+	return answer_left(s, m, &now);
+}
+
+int
+monitor_quota_deed(struct monitor *s, struct msg *m)
+{
+	static struct msg_quota_verdict v;
+	struct ledger limit = limit_of(s), now = { 0, 0 };
+	int r, fd;
+
+	if (!has_ledger(s, m, &r))
+		return r;
+	fd = m->fd_count > 0 ? msg_take_fd(m, 0) : -1;
+	r = charge_begin(&s->charge, m->quota_deed.parts, fd, m->quota_deed.size, &limit, &v.keep, &now);
+	if (r != 0 && r != -EDQUOT)
+		return refuse(s, m, r, &now);
+	v.refused = r != 0;
+	v.text[0] = '\0';
+	if (r != 0)
+		name_limit(s, &now, v.text, sizeof v.text);
+	return chan_answer(&s->agent, m, MSG_QUOTA_VERDICT, &v, NULL, 0);
+}
+
+int
+monitor_quota_settle(struct monitor *s, struct msg *m)
+{
+	struct ledger now = { 0, 0 };
+	int r;
+
+	if (!has_ledger(s, m, &r))
+		return r;
+	r = charge_settle(&s->charge, m->quota_settle.close != 0, &now);
+	return r == 0 ? chan_answer(&s->agent, m, MSG_DONE, &done, NULL, 0) : refuse(s, m, r, &now);
+}
+
+int
+monitor_quota_find(struct monitor *s, struct msg *m)
+{
+	static struct msg_quota_found f;
+	enum charge_kind kind = CHARGE_NONE;
+	uint32_t at = m->quota_find.from;
+	struct charge_id id = { 0 };
+	int r;
+
+	if (!has_ledger(s, m, &r))
+		return r;
+	f.path[0] = '\0';
+	f.found = charge_find_left(&s->charge, &at, &kind, &id, f.path);
+	f.place = f.found ? at - 1 : 0;
+	f.kind = (uint8_t)kind;
+	f.inode = id.inode;
+	f.born = (uint64_t)id.born_s;
+	f.born_ns = id.born_ns;
+	return chan_answer(&s->agent, m, MSG_QUOTA_FOUND, &f, NULL, 0);
+}
+
+int
+monitor_quota_gone(struct monitor *s, struct msg *m)
+{
+	int r;
+
+	if (!has_ledger(s, m, &r))
+		return r;
+	r = charge_forget_left(&s->charge, m->quota_gone.place);
+	return r == 0 ? chan_answer(&s->agent, m, MSG_DONE, &done, NULL, 0) : refuse(s, m, r, NULL);
+}
