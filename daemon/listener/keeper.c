@@ -14,279 +14,17 @@
 #include "common/exitcode.h"
 #include "common/log.h"
 #include "common/str.h"
-#include "daemon/listener/certs.h"
 #include "daemon/listener/keeper.h"
+#include "daemon/listener/keeper_keys.h"
 #include "daemon/listener/pool.h"
 #include "daemon/listener/server.h"
 #include "daemon/listener/templates.h"
-#include "privsep/chan.h"
 #include "privsep/spawn.h"
 #include "privsep/verify.h"
 
-#define ANSWER_MS	10000	/* in which the keeper must answer: it reads two small files */
 #define LOOK_S		5	/* between two looks at the files */
 #define RETRY_S		2	/* before a keeper that died young is executed again */
 #define STEADY_MS	10000	/* one that has lived so long is executed again at once */
-
-struct keeper {
-	struct server *server;
-	struct spawned process;
-	struct chan channel;
-	struct event readable, gone, look, retry;
-	bool running;
-	bool unsettled;			/* files differed at the last look: they may still be being written */
-	int64_t born;
-	uint32_t last_number, oldest;	/* of keys; the oldest one of the generation before */
-	struct certs certs;
-	struct certs before;		/* while a fresh one is told its keys: what the one that died had */
-	bool stale;			/* templates of that generation know keys that are gone */
-	unsigned stale_generation;
-	int files_fd;
-};
-
-/* -------------------------------------------------------------------- talking to it */
-
-static void
-pass_log_on(const struct msg_keeper_log *m)
-{
-	struct log_line l;
-
-	log_begin(&l, m->level < LOG_LEVEL_COUNT ? (enum log_level)m->level : LOG_LEVEL_WARNING, "keeper");
-	log_str(&l, "says", m->text);
-	log_end(&l);
-}
-
-/* The next message that is not a log line. The keeper is trusted, but it may be dead. */
-static int
-hear(struct keeper *k, struct msg *m, unsigned states)
-{
-	const int64_t until = clock_ms() + ANSWER_MS;
-	struct pollfd p = { .fd = k->channel.fd, .events = POLLIN };
-	int r;
-
-	for (;;) {
-		int64_t left = until - clock_ms();
-
-		if (left <= 0)
-			return -ETIMEDOUT;
-		if (poll(&p, 1, (int)left) <= 0)
-			continue;
-		r = chan_receive(&k->channel, m, states | ST_LIVE);
-		if (r == 0 && m->type == MSG_KEEPER_LOG)
-			pass_log_on(&m->keeper_log);
-		else if (r != -EAGAIN && r != -EINTR)
-			return r;
-	}
-}
-
-static void
-close_both(int fds[2])
-{
-	close(fds[0]);
-	close(fds[1]);
-}
-
-static void
-log_pair(const struct cert_pair *p, const char *why)
-{
-	struct log_line l;
-
-	log_begin(&l, LOG_LEVEL_ERROR, "certificate-unusable");
-	log_str(&l, "certificate", p->cert);
-	log_str(&l, "key", p->key);
-	log_str(&l, "reason", why);
-	if (p->loaded)
-		log_str(&l, "kept", "the pair that was loaded before");
-	log_end(&l);
-}
-
-static int
-note_loaded(struct cert_pair *p, struct msg *m, uint32_t number)
-{
-	const struct msg_key_loaded *a = &m->key_loaded;
-	int r = certs_take(p, m->fd[0]);
-
-	if (r != 0)
-		return r;
-	p->loaded = true;
-	p->number = number;
-	p->told = 0;
-	p->not_before = a->not_before;
-	p->not_after = a->not_after;
-	(void)str_copy(p->algorithm, sizeof p->algorithm, a->algorithm);
-	(void)str_copy(p->names, sizeof p->names, a->names);
-	return 0;
-}
-
-/*
- * A keeper that takes the place of one that died gets the same keys under the same numbers, so that templates and
- * what they fork need not be made anew.
- */
-static uint32_t
-choose_number(struct keeper *k, const struct cert_pair *p)
-{
-	const struct cert_pair *had = k->running ? NULL : certs_find(&k->before, p);
-
-	return had != NULL && had->loaded ? had->number : ++k->last_number;
-}
-
-/* 0; SP_EDENIED: the pair cannot be used, the log says why; another code: the keeper is in trouble. */
-static int
-load_pair(struct keeper *k, struct cert_pair *p)
-{
-	struct msg_load_key q = { .key = choose_number(k, p) };
-	struct msg m;
-	int fds[2], r = certs_open(p, fds);
-
-	if (r != 0) {
-		log_pair(p, sp_strerror(r));
-		return SP_EDENIED;
-	}
-	(void)str_copy(q.name, sizeof q.name, p->key);
-	r = chan_send(&k->channel, MSG_LOAD_KEY, q.key, &q, fds, 2);
-	close_both(fds);
-	if (r == 0)
-		r = hear(k, &m, ST_AWAIT);
-	if (r != 0)
-		return r;
-	if (m.type == MSG_KEY_LOADED)
-		r = note_loaded(p, &m, q.key);
-	else if (m.type == MSG_FAILED) {
-		log_pair(p, m.failed.text);
-		r = SP_EDENIED;
-	} else
-		r = SP_EREPLY;
-	msg_close(&m);
-	return r;
-}
-
-/* What was good before and is broken now stays in use. */
-static void
-inherit(struct cert_pair *p, struct certs *old)
-{
-	struct cert_pair *o = certs_find(old, p);
-
-	if (o == NULL || !o->loaded)
-		return;
-	*p = *o;
-	o->pem = NULL;
-	o->loaded = false;
-}
-
-/* Authorities and revocation lists that cannot be read are those that could be read before. */
-static bool
-read_extra(struct keeper *k, struct cert_extra *e)
-{
-	struct cert_extra *had = certs_find_extra(k->running ? &k->certs : &k->before, e);
-	int r = certs_read(e);
-
-	if (r == 0)
-		return true;
-	log_problem(LOG_LEVEL_ERROR, "certificate-unusable", e->path, r);
-	if (had == NULL || had->pem == NULL)
-		return false;
-	e->pem = malloc(had->pem_len + 1);
-	if (e->pem != NULL) {
-		memcpy(e->pem, had->pem, had->pem_len);
-		e->pem_len = had->pem_len;
-	}
-	return false;
-}
-
-static int
-load_all(struct keeper *k, struct certs *fresh, bool *complete)
-{
-	int r = 0;
-
-	*complete = true;
-	for (size_t i = 0; i < fresh->pairs && r == 0; i++) {
-		struct cert_pair *p = &fresh->pair[i];
-
-		inherit(p, &k->certs);
-		r = load_pair(k, p);
-		if (r == SP_EDENIED) {
-			*complete = false;
-			r = 0;
-		}
-	}
-	for (size_t i = 0; i < fresh->extras && r == 0; i++)
-		if (!read_extra(k, &fresh->extra[i]))
-			*complete = false;
-	return r;
-}
-
-static uint32_t
-lowest_number(const struct certs *c, uint32_t low)
-{
-	for (size_t i = 0; i < c->pairs; i++)
-		if (c->pair[i].loaded && c->pair[i].number < low)
-			low = c->pair[i].number;
-	return low;
-}
-
-/* Keys of the generation before the last: their sessions have channels of that time. */
-static void
-forget_old(struct keeper *k)
-{
-	struct msg_forget_keys forget = { .below = k->oldest };
-	uint32_t low = lowest_number(&k->certs, k->last_number + 1);
-
-	if (forget.below > 0)
-		(void)chan_tell(&k->channel, MSG_FORGET_KEYS, &forget);
-	k->oldest = low;
-}
-
-static void
-log_loaded(const struct certs *c)
-{
-	for (size_t i = 0; i < c->pairs; i++) {
-		const struct cert_pair *p = &c->pair[i];
-		struct log_line l;
-
-		if (!p->loaded)
-			continue;
-		log_begin(&l, LOG_LEVEL_INFO, "certificate-loaded");
-		log_str(&l, "certificate", p->cert);
-		log_str(&l, "kind", p->algorithm);
-		log_str(&l, "names", p->names);
-		log_num(&l, "days", ((int64_t)p->not_after - (int64_t)time(NULL)) / 86400);
-		log_end(&l);
-	}
-}
-
-/*
- * Loads what the configuration names now.  0; SP_EDENIED when some pair
- * could not be used (the others and the old ones are); another code: nothing has changed.
- */
-static int
-load_certs(struct keeper *k)
-{
-	struct certs *fresh = calloc(1, sizeof *fresh);
-	bool complete = true;
-	int r = fresh == NULL ? -ENOMEM : certs_collect(fresh, k->server->conf), fd;
-
-	if (r == 0)
-		r = load_all(k, fresh, &complete);
-	fd = r == 0 ? certs_seal(fresh) : r;
-	if (fd < 0) {
-		if (fresh != NULL)
-			certs_free(fresh);
-		free(fresh);
-		return fd;
-	}
-	if (k->files_fd >= 0)
-		close(k->files_fd);
-	k->files_fd = fd;
-	certs_free(&k->certs);
-	k->certs = *fresh;
-	free(fresh);
-	forget_old(k);
-	log_loaded(&k->certs);
-	certs_warn(&k->certs, (int64_t)time(NULL), k->server->settings->certificate_warning);
-	return complete ? 0 : SP_EDENIED;
-}
-
-/* ------------------------------------------------------------------- its life */
 
 static void
 end_process(struct keeper *k)
@@ -337,7 +75,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	if (r == 0 && m.type == MSG_KEEPER_LOG)
-		pass_log_on(&m.keeper_log);
+		keeper_pass_log_on(&m.keeper_log);
 	if (r == 0)
 		msg_close(&m);
 	else if (r == SP_ECLOSED)
@@ -356,7 +94,7 @@ on_look(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	certs_warn(&k->certs, (int64_t)time(NULL), k->server->settings->certificate_warning);
 	if (changed && k->unsettled) {
-		int r = load_certs(k);
+		int r = keeper_load(k);
 
 		log_problem(r == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR, "certificates-reloaded", "files changed", r);
 		if (r == 0 || r == SP_EDENIED)
@@ -372,7 +110,7 @@ await_ready(struct keeper *k)
 	const struct server *s = k->server;
 	struct msg m;
 	char why[256] = "";
-	int r = hear(k, &m, ST_START);
+	int r = keeper_hear(k, &m, ST_START);
 
 	if (r != 0)
 		return r;
@@ -440,33 +178,7 @@ give_up(struct keeper *k)
 }
 
 /*
- * A fresh keeper knows no numbers: all are loaded again.  Where that leads to anything else than what the templates
- * know, no session may start until they are fresh too.  As load_certs().
- */
-static int
-hand_over(struct keeper *k)
-{
-	const bool again = k->certs.pairs > 0;
-	int r;
-
-	k->before = k->certs;
-	k->certs.pairs = k->certs.extras = 0;
-	k->oldest = 0;
-	r = load_certs(k);
-	if (r != 0 && r != SP_EDENIED) {
-		k->certs = k->before;
-		return r;
-	}
-	if (again && !certs_same(&k->before, &k->certs)) {
-		k->stale = true;
-		k->stale_generation = templates_generation(k->server);
-	}
-	certs_free(&k->before);
-	return r;
-}
-
-/*
- * Executes it and hands the keys over. As load_certs(); running afterwards unless it failed.
+ * Executes it and hands the keys over. As keeper_load(); running afterwards unless it failed.
  * A retry that was pending is no longer needed: a second keeper would take over the events of the first.
  */
 static int
@@ -479,7 +191,7 @@ bring_up(struct keeper *k)
 		return r;
 	r = await_ready(k);
 	if (r == 0)
-		r = hand_over(k);
+		r = keeper_hand_over(k);
 	if (r != 0 && r != SP_EDENIED) {
 		log_problem(LOG_LEVEL_ERROR, "keeper-failed", "start", r);
 		give_up(k);
@@ -551,7 +263,7 @@ keeper_reload(struct server *s)
 		keeper_stop(s);
 		return 0;
 	}
-	r = k->running ? load_certs(k) : bring_up(k);
+	r = k->running ? keeper_load(k) : bring_up(k);
 	/* It had died, and still does: it goes on being awaited. */
 	if (!k->running && k->certs.pairs > 0)
 		evtimer_add(&k->retry, &in);
