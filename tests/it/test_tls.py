@@ -265,6 +265,20 @@ def test_protection_is_not_begun_after_the_login(tls):
     assert r.cmd("PROT P")[0] == 503
     assert r.cmd("CCC")[0] == 533
     assert r.cmd("NOOP")[0] == 200
+def test_rein_takes_no_tls_away():
+    """RFC 4217, 11 would have it fall back to clear text; the refusal says so, and nothing has changed, after CCC neither."""
+    with running(listener="allow_ccc = yes") as s:
+        r = s.secured()
+        code, text = r.cmd("REIN")
+        assert code == 502 and "TLS" in text, text
+        assert r.cmd("USER alice")[0] == 331 and r.cmd("PASS alice")[0] == 230
+        assert r.cmd("REIN")[0] == 502 and r.cmd("PWD")[0] == 257
+        r.send(b"REIN\r\nPWD\r\nUSER bob\r\n")
+        assert [r.reply()[0] for _ in range(3)] == [502, 257, 530]
+        assert r.cmd("CCC")[0] == 200
+        r.sock = r.sock.unwrap()
+        r.file = r.sock.makefile("rb")
+        assert r.cmd("REIN")[0] == 502 and r.cmd("PWD")[0] == 257
 
 
 def test_host_and_sni(tls):
