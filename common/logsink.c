@@ -321,7 +321,7 @@ open_socket(const char *where, const char *path, line_writer *writer)
 static int
 open_file(const char *path)
 {
-	return fd_open_trusted(path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY, 0640);
+	return trusted_open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY, 0640);
 }
 
 static int

@@ -21,7 +21,7 @@
  * Sends all further lines to where: "stderr", "stdout", "syslog" (facility ftp),
  * "journal" (each key of a line becomes a field), or the absolute path of a
  * file, which is made with mode 0640 and appended to; links to it are followed where they
- * are root's (fd_open_trusted()).  0; -EINVAL for another
+ * are root's (trusted_open()).  0; -EINVAL for another
  * word; -errno when it cannot be opened: then lines go on as before.
  */
 int log_open(const char *where);

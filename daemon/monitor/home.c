@@ -19,9 +19,9 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/str.h"
+#include "common/trusted.h"
 #include "daemon/monitor/monitor.h"
 
-#define LINKS_MAX 40 /* as the kernel's own limit */
 #define FOLDER (O_PATH | O_DIRECTORY | O_CLOEXEC)
 
 static void
@@ -38,102 +38,7 @@ log_home(const struct account *a, const char *path, int code, const char *hint)
 	log_end(&l);
 }
 
-/* ------------------------------------------------------------------------ the walk */
-
-/* A path that is gone through: what is behind us is open, what lies ahead is text. */
-struct walk {
-	int fd;
-	char rest[4096];
-	unsigned links;
-};
-
-/* Root's, or that of the user whom a server without root runs as. */
-static bool
-is_trusted(const struct stat *st)
-{
-	return st->st_uid == 0 || st->st_uid == geteuid();
-}
-
-static int
-go_to(struct walk *w, int fd)
-{
-	if (fd < 0)
-		return -errno;
-	if (w->fd >= 0)
-		close(w->fd);
-	w->fd = fd;
-	return 0;
-}
-
-/* What a link says comes before the rest. link: an O_PATH descriptor of it. */
-static int
-follow(struct walk *w, int link, const struct stat *st)
-{
-	char target[4096], rest[sizeof w->rest];
-	ssize_t n;
-
-	if (!is_trusted(st) || w->links++ == LINKS_MAX)
-		return -ELOOP;
-	n = readlinkat(link, "", target, sizeof target - 1);
-	if (n < 0)
-		return -errno;
-	target[n] = '\0';
-	(void)str_copy(rest, sizeof rest, w->rest);
-	if (str_format(w->rest, sizeof w->rest, "%s/%s", target, rest) != 0)
-		return -ENAMETOOLONG;
-	return target[0] == '/' ? go_to(w, open("/", FOLDER)) : 0;
-}
-
-/* The first name of the rest, which is not empty and does not begin with a slash. */
-static int
-step(struct walk *w)
-{
-	char name[256];
-	size_t n = strcspn(w->rest, "/");
-	struct stat st;
-	int fd, r;
-
-	if (n >= sizeof name)
-		return -ENAMETOOLONG;
-	memcpy(name, w->rest, n);
-	name[n] = '\0';
-	memmove(w->rest, w->rest + n, strlen(w->rest + n) + 1);
-	fd = openat(w->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		r = -errno;
-	else if (!S_ISLNK(st.st_mode))
-		return go_to(w, fd);
-	else
-		r = follow(w, fd, &st);
-	if (fd >= 0)
-		close(fd);
-	return r;
-}
-
-/* The way over links; for paths without one the kernel's own walk is enough. */
-static int
-walk(const char *path)
-{
-	struct walk w = { .fd = -1 };
-	int r = str_copy(w.rest, sizeof w.rest, path) != 0 ? -ENAMETOOLONG : go_to(&w, open("/", FOLDER)), fd;
-
-	while (r == 0) {
-		size_t slashes = strspn(w.rest, "/");
-
-		memmove(w.rest, w.rest + slashes, strlen(w.rest + slashes) + 1);
-		if (w.rest[0] == '\0')
-			break;
-		r = step(&w);
-	}
-	/* Once more, as a folder: the last name may be a file. */
-	fd = r == 0 ? openat(w.fd, ".", FOLDER) : -1;
-	if (r == 0 && fd < 0)
-		r = -errno;
-	if (w.fd >= 0)
-		close(w.fd);
-	return r == 0 ? fd : r;
-}
-
+/* For paths without a link the kernel's own walk is enough. */
 static int
 open_folder(const char *path)
 {
@@ -142,7 +47,7 @@ open_folder(const char *path)
 
 	if (fd >= 0)
 		return fd;
-	return errno == ELOOP || errno == ENOSYS ? walk(path) : -errno;
+	return errno == ELOOP || errno == ENOSYS ? trusted_walk(path) : -errno;
 }
 
 /* ------------------------------------------------------------------------ the folder */
@@ -187,7 +92,7 @@ make_in(int parent_fd, const char *name, const struct account *a)
 	/* Who may rename in it could put another folder in the new one's place. */
 	if (fstat(parent_fd, &st) < 0)
 		return -errno;
-	if (!is_trusted(&st) && st.st_uid != a->uid)
+	if (!uid_is_trusted(st.st_uid) && st.st_uid != a->uid)
 		return -EPERM;
 	if (mkdirat(parent_fd, name, 0700) < 0)
 		return -errno;
