@@ -117,7 +117,8 @@ needs_quotes(const char *s, size_t n)
 {
 	int64_t number;
 
-	return n == 0 || log_is_number(s, n, &number) || memchr(s, ' ', n) != NULL || memchr(s, '=', n) != NULL || memchr(s, '\\', n) != NULL;
+	return n == 0 || log_is_number(s, n, &number) || memchr(s, ' ', n) != NULL || memchr(s, '=', n) != NULL ||
+	    memchr(s, '\\', n) != NULL;
 }
 
 /* " key=value" with at most max bytes of the escaped value, into field[size]. Its length; 0: no room for that key. */

@@ -200,6 +200,19 @@ acl_extended_command(struct invocation *inv)
 }
 
 int
+acl_read(const char *path, enum pacl_type type, struct pacl **acl)
+{
+	struct acl_object o;
+	int error = acl_find(&o, path);
+
+	if (error == 0)
+		error = pacl_get(acl_held(&o), type, acl);
+	if (o.fd >= 0)
+		close(o.fd);
+	return error;
+}
+
+int
 acl_diff_command(struct invocation *inv)
 {
 	enum pacl_type type = inv->count[OPT_DEFAULT] > 0 ? PACL_DEFAULT : PACL_ACCESS;
@@ -208,8 +221,8 @@ acl_diff_command(struct invocation *inv)
 	int error = 0, result;
 
 	for (int i = 0; i < 2 && error == 0; i++)
-		if ((error = pacl_get(pacl_at_path(inv->argv[i]), type, &acl[i])) != 0)
-			result = ctl_fail_code(inv, CTL_FAILED, inv->argv[i], error);
+		if ((error = acl_read(inv->argv[i], type, &acl[i])) != 0)
+			result = acl_fail(inv, inv->argv[i], error);
 	if (error == 0) {
 		result = pacl_equal(acl[0], acl[1]) ? CTL_OK : CTL_NO;
 		json_init(&j);

@@ -30,11 +30,33 @@ struct acl_job {
 	struct json json;
 	int answer;			/* the exit code so far */
 	unsigned long done;		/* for the progress */
+	bool changes;			/* sets ACLs: second names of foreign files are left alone */
+	bool below;			/* in a folder of the command line (--recursive) */
+	uid_t owner;			/* of that folder */
+};
+
+/* An object that is held by a descriptor (O_PATH), whatever becomes of its name. */
+struct acl_object {
+	int fd;
+	struct stat st;
+	char name[32];			/* room of acl_held() */
 };
 
 /*
+ * Finds what a path leads to (trusted_walk()).  0 or -errno; in either case fd is to be closed
+ * unless it is negative.
+ */
+int acl_find(struct acl_object *, const char *path);
+/* Where its ACL is, for as long as the object is kept. */
+struct pacl_place acl_held(struct acl_object *);
+/* Reads the ACL of the object that a path leads to. 0 or a negative code. */
+int acl_read(const char *path, enum pacl_type, struct pacl **);
+/* Says what went wrong with a path; CTL_FAILED. */
+int acl_fail(const struct invocation *, const char *path, int error);
+
+/*
  * Runs job->one on each path and, with --recursive, on everything below.
- * Paths of the command line may be links, what is found below is not followed.
+ * Paths of the command line may be links of root or of whoever runs the command; what is found below is not followed.
  * Prints the JSON list, returns the exit code.
  */
 int acl_run(struct acl_job *, struct invocation *, char **paths, int n);

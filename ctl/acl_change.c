@@ -129,7 +129,10 @@ edit_remove(struct acl_job *job, struct pacl *acl)
 {
 	struct pacl_entry e;
 
-	return pacl_entry_find(acl, job->tag, job->id, &e) == 0 ? pacl_delete(acl, &e) : UNCHANGED;
+	/* An entry that is not there is no error, and the mask is computed all the same. No default ACL comes of it. */
+	if (pacl_count(acl) == 0)
+		return UNCHANGED;
+	return pacl_entry_find(acl, job->tag, job->id, &e) == 0 ? pacl_delete(acl, &e) : 0;
 }
 
 static int
@@ -177,16 +180,32 @@ edit_clone(struct acl_job *job, struct pacl *acl)
 
 /* -------------------------------------------------------------------- one path */
 
-/* The default ACL of a folder that has none begins with the folder's mode, so that it is valid. */
+/*
+ * The default ACL of a folder that has none begins with the folder's own three basic entries, as setfacl
+ * does it.  Not with its mode, whose middle digit is the mask where there is one.
+ */
 static int
-get_for_change(struct acl_job *job, struct pacl_place at, const struct stat *st, struct pacl **acl)
+begin_default(struct pacl_place at, struct pacl *acl)
+{
+	static const enum pacl_tag basic[] = { PACL_USER_OBJ, PACL_GROUP_OBJ, PACL_OTHER };
+	struct pacl_entry e;
+	struct pacl *own;
+	int error = pacl_get(at, PACL_ACCESS, &own);
+
+	for (size_t i = 0; error == 0 && i < sizeof(basic) / sizeof(basic[0]); i++)
+		if ((error = pacl_entry_find(own, basic[i], 0, &e)) == 0)
+			error = pacl_append(acl, &e, NULL);
+	pacl_free(own);
+	return error;
+}
+
+static int
+get_for_change(struct acl_job *job, struct pacl_place at, struct pacl **acl)
 {
 	int error = pacl_get(at, job->type, acl);
 
-	if (error == 0 && job->type == PACL_DEFAULT && pacl_count(*acl) == 0 && job->edit != edit_remove) {
-		pacl_free(*acl);
-		error = pacl_from_mode(st->st_mode, acl);
-	}
+	if (error == 0 && job->type == PACL_DEFAULT && pacl_count(*acl) == 0 && job->edit != edit_remove)
+		error = begin_default(at, *acl);
 	return error;
 }
 
@@ -218,8 +237,9 @@ static int
 edit_one(struct acl_job *job, struct pacl_place at, const char *path, const struct stat *st)
 {
 	struct pacl *acl;
-	int error = get_for_change(job, at, st, &acl);
+	int error = get_for_change(job, at, &acl);
 
+	(void)st;
 	if (error == 0)
 		error = job->edit(job, acl);
 	if (error == 0)
@@ -310,7 +330,8 @@ run(struct invocation *inv, struct acl_job *job, word_reader *first, word_reader
 	int                                                                             \
 	acl_##verb##_command(struct invocation *inv)                                    \
 	{                                                                               \
-		struct acl_job job = { .one = (one_path), .edit = (edit_list) };        \
+		struct acl_job job = { .one = (one_path), .edit = (edit_list),          \
+		    .changes = (one_path) != test_one };                            \
                                                                                         \
 		return run(inv, &job, first, second);                                   \
 	}
@@ -320,7 +341,7 @@ COMMANDS(COMMAND)
 int
 acl_set_command(struct invocation *inv)
 {
-	struct acl_job job = { .inv = inv, .one = set_one };
+	struct acl_job job = { .inv = inv, .one = set_one, .changes = true };
 	const char *octal = inv->value[OPT_MODE];
 	unsigned long mode;
 	char *end;
@@ -345,11 +366,11 @@ acl_set_command(struct invocation *inv)
 int
 acl_copy_command(struct invocation *inv)
 {
-	struct acl_job job = { .one = set_one };
+	struct acl_job job = { .one = set_one, .changes = true };
 	enum pacl_type type = inv->count[OPT_DEFAULT] > 0 ? PACL_DEFAULT : PACL_ACCESS;
-	int error = pacl_get(pacl_at_path(inv->argv[0]), type, &job.acl);
+	int error = acl_read(inv->argv[0], type, &job.acl);
 
 	if (error != 0)
-		return ctl_fail_code(inv, CTL_FAILED, inv->argv[0], error);
+		return acl_fail(inv, inv->argv[0], error);
 	return acl_run(&job, inv, inv->argv + 1, inv->argc - 1);
 }

@@ -1,9 +1,7 @@
 /* Walking over paths for "sallyctl acl". */
 #include "config.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -13,10 +11,10 @@
 
 #include "common/err.h"
 #include "common/str.h"
+#include "common/trusted.h"
 #include "ctl/acl.h"
 #include "ctl/progress.h"
-
-static int walk(struct acl_job *, int folder_fd, const char *leaf, const char *path);
+#include "ctl/tree.h"
 
 static int
 report(struct acl_job *job, const char *path, int error)
@@ -27,141 +25,108 @@ report(struct acl_job *job, const char *path, int error)
 		json_str(&job->json, "error", sp_strerror(error));
 		json_close(&job->json);
 	}
-	job->answer = ctl_fail_code(job->inv, CTL_FAILED, path, error);
+	job->answer = acl_fail(job->inv, path, error);
 	return error;
 }
 
-static int
-by_name(const void *a, const void *b)
+int
+acl_fail(const struct invocation *inv, const char *path, int error)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	if (error == -ELOOP)
+		return ctl_fail(inv, CTL_FAILED, "%s: a symbolic link on the way belongs to somebody else; name the place itself",
+		    path);
+	return ctl_fail_code(inv, CTL_FAILED, path, error);
 }
 
-/* The names in a folder, sorted, so that output can be compared. */
-static int
-read_names(int fd, char ***names, size_t *count)
+struct pacl_place
+acl_held(struct acl_object *o)
 {
-	char **list = NULL, **more;
-	size_t n = 0, room = 0;
-	struct dirent *e;
-	DIR *d = fdopendir(fd);
-	int error = 0;
-
-	if (d == NULL) {
-		error = -errno;
-		close(fd);
-		return error;
-	}
-	while (error == 0 && (e = readdir(d)) != NULL) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		if (n == room) {
-			room = room == 0 ? 64 : room * 2;
-			if ((more = realloc(list, room * sizeof(*list))) == NULL) {
-				error = -ENOMEM;
-				break;
-			}
-			list = more;
-		}
-		if ((list[n] = strdup(e->d_name)) == NULL)
-			error = -ENOMEM;
-		else
-			n++;
-	}
-	closedir(d);
-	if (list != NULL)
-		qsort(list, n, sizeof(*list), by_name);
-	*names = list;
-	*count = n;
-	return error;
+	(void)str_format(o->name, sizeof o->name, "/proc/self/fd/%d", o->fd);
+	return pacl_at_path(o->name);
 }
 
-static void
-walk_below(struct acl_job *job, int folder_fd, const char *leaf, const char *path)
+int
+acl_find(struct acl_object *o, const char *path)
 {
-	char **names = NULL, *below;
-	size_t n = 0;
-	int fd, error;
-
-	fd = openat(folder_fd, leaf, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	error = fd < 0 ? -errno : read_names(dup(fd), &names, &n);
-	if (error != 0)
-		(void)report(job, path, error);
-	for (size_t i = 0; i < n; i++) {
-		if (asprintf(&below, "%s%s%s", path, path[strlen(path) - 1] == '/' ? "" : "/", names[i]) > 0) {
-			(void)walk(job, fd, names[i], below);
-			free(below);
-		}
-		free(names[i]);
-	}
-	free(names);
-	if (fd >= 0)
-		close(fd);
+	o->fd = trusted_walk(path);
+	if (o->fd < 0)
+		return o->fd;
+	return fstat(o->fd, &o->st) < 0 ? -errno : 0;
 }
 
 static int
-walk(struct acl_job *job, int folder_fd, const char *leaf, const char *path)
+handle(struct acl_job *job, struct acl_object *o, const char *path)
 {
-	struct stat st;
-	int error = 0;
+	int error;
 
-	if (fstatat(folder_fd, leaf, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return report(job, path, -errno);
-	if (S_ISLNK(st.st_mode))
-		return 0;
 	progress_step(job->inv, "objects", ++job->done);
 	/* Below a folder given with --default only folders are meant. */
-	if (job->type == PACL_ACCESS || S_ISDIR(st.st_mode))
-		error = job->one(job, pacl_at_leaf(folder_fd, leaf), path, &st);
-	if (error != 0)
-		(void)report(job, path, error);
-	if (S_ISDIR(st.st_mode))
-		walk_below(job, folder_fd, leaf, path);
-	return error;
+	if (job->type == PACL_DEFAULT && job->below && !S_ISDIR(o->st.st_mode))
+		return 0;
+	error = job->one(job, acl_held(o), path, &o->st);
+	return error == 0 ? 0 : report(job, path, error);
 }
 
-/* One path of the command line: links in it are the administrator's own words. */
+/* An object below the folder of the command line. */
+static int
+visit(void *context, const struct tree_entry *e)
+{
+	struct acl_job *job = context;
+	struct acl_object o = { .fd = e->fd, .st = e->st };
+
+	/* A second name of somebody else's file: whoever may write to the folder has put it there. */
+	if (job->changes && !S_ISDIR(e->st.st_mode) && e->st.st_nlink > 1 && e->st.st_uid != job->owner) {
+		job->answer = ctl_fail(job->inv, CTL_FAILED, "%s: left alone, it belongs to somebody else and has another name",
+		    e->path);
+		return 0;
+	}
+	(void)handle(job, &o, e->path);
+	return 0;
+}
+
+static int
+trouble(void *context, const char *path, int error)
+{
+	(void)report(context, path, error);
+	return 0;
+}
+
+/* One path of the command line: links in it are the administrator's own words, where they are the administrator's. */
 static void
 begin(struct acl_job *job, const char *path)
 {
-	struct stat st;
-	int fd, error;
+	const struct tree_walk walk = { .path = path, .visit = visit, .trouble = trouble, .context = job };
+	struct acl_object o;
+	int error = acl_find(&o, path);
 
-	if ((fd = open(path, O_PATH | O_CLOEXEC)) < 0 || fstat(fd, &st) < 0)
-		(void)report(job, path, -errno);
-	else if (job->inv->count[OPT_RECURSIVE] > 0 && S_ISDIR(st.st_mode))
-		(void)walk(job, fd, ".", path);
-	else if (S_ISDIR(st.st_mode)) {
-		job->done++;
-		if ((error = job->one(job, pacl_at_leaf(fd, "."), path, &st)) != 0)
-			(void)report(job, path, error);
-	} else {
-		job->done++;
-		if ((error = job->one(job, pacl_at_path(path), path, &st)) != 0)
+	job->below = false;
+	if (error != 0) {
+		(void)report(job, path, error);
+	} else if ((error = handle(job, &o, path)), job->inv->count[OPT_RECURSIVE] > 0 && S_ISDIR(o.st.st_mode)) {
+		job->below = true;
+		job->owner = o.st.st_uid;
+		error = tree_walk(&walk, o.fd);
+		if (error == -EAGAIN)
+			job->answer = ctl_fail(job->inv, CTL_FAILED, "%s: folders were moved meanwhile, not all was reached", path);
+		else if (error != 0)
 			(void)report(job, path, error);
 	}
-	if (fd >= 0)
-		close(fd);
+	if (o.fd >= 0)
+		close(o.fd);
 }
 
 int
 acl_run(struct acl_job *job, struct invocation *inv, char **paths, int n)
 {
-	int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC), printed;
+	int printed;
 
 	job->inv = inv;
 	job->type = inv->count[OPT_DEFAULT] > 0 ? PACL_DEFAULT : PACL_ACCESS;
 	json_init(&job->json);
 	json_open(&job->json, NULL, '[');
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; i < n; i++)
 		begin(job, paths[i]);
-		/* A leaf is reached from inside its folder (posixacl.h); the next path starts from ours again. */
-		if (here >= 0 && fchdir(here) < 0)
-			(void)report(job, paths[i], -errno);
-	}
 	progress_end(inv);
-	if (here >= 0)
-		close(here);
 	json_close(&job->json);
 	if (inv->json && (printed = ctl_print_json(inv, &job->json)) != CTL_OK)
 		job->answer = printed;

@@ -3,7 +3,7 @@ sallyctl_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS)
 sallyctl_SOURCES = \
 	account/linked.c ctl/account.c ctl/account.h ctl/account_csv.c ctl/account_import.c ctl/account_layer.c ctl/account_lines.c ctl/account_show.c \
 	ctl/commands.def ctl/ctl.h ctl/exits.def ctl/options.def \
-	ctl/acl.c ctl/acl.h ctl/acl_change.c ctl/acl_save.c ctl/acl_walk.c \
+	ctl/acl.c ctl/acl.h ctl/acl_change.c ctl/acl_save.c ctl/acl_walk.c ctl/tree.c ctl/tree.h \
 	ctl/conf.h ctl/config.c ctl/convert.c ctl/convert.h \
 	ctl/doctor.c ctl/doctor.def ctl/doctor.h ctl/doctor_files.c ctl/doctor_net.c \
 	ctl/help.c ctl/import_ftpcluster.c ctl/import_ncftpd.c ctl/import_sftpplus.c ctl/import.c ctl/import.def ctl/import.h ctl/import_proftpd.c ctl/import_pureftpd.c ctl/import_pyftpdlib.c \

@@ -1,7 +1,6 @@
 /* sallyctl quota: what accounts have stored, as the server counts it. */
 #include "config.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -10,14 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "account/charge.h"
 #include "account/ledger.h"
+#include "common/trusted.h"
 #include "ctl/account.h"
 #include "ctl/conf.h"
 #include "ctl/progress.h"
+#include "ctl/tree.h"
 
 /* All accounts, and the answer. */
 struct books {
@@ -224,165 +224,51 @@ quota_set_command(struct invocation *inv)
 	return do_names(inv, 1, set_it);
 }
 
-/*
- * One folder after the other, by descriptor and name: whoever owns the tree may move things meanwhile, and makes
- * paths that no system call takes.  Only the folder that is read is open, and the way back is "..", which must be the
- * folder that was come from.
- */
-struct level {
-	dev_t device;
-	ino_t inode;
-	char **names;		/* folders in it that are still to be gone into */
-	size_t count;
-};
-
-struct walk {
+/* What has been found so far. */
+struct tally {
 	const struct invocation *inv;
 	struct charge_census *census;
-	struct level *levels;
-	size_t depth, room;
 	unsigned long files;
-	int fd;			/* the folder that the walk is in */
 };
 
 static int
-remember_name(struct level *l, const char *name)
+count_one(void *context, const struct tree_entry *e)
 {
-	char **more = (l->count & (l->count - 1)) != 0 ? l->names
-	    : realloc(l->names, (l->count == 0 ? 1 : 2 * l->count) * sizeof *more);
-
-	if (more == NULL)
-		return -ENOMEM;
-	l->names = more;
-	if ((more[l->count] = strdup(name)) == NULL)
-		return -ENOMEM;
-	l->count++;
-	return 0;
-}
-
-static int
-count_entry(struct walk *w, struct level *l, const char *name)
-{
+	const char *slash = strrchr(e->path, '/');
+	struct tally *t = context;
 	struct statx st;
 
-	if (statx(w->fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	/* Another file system below is somebody else's to count. */
-	if (makedev(st.stx_dev_major, st.stx_dev_minor) != l->device)
+	if (!S_ISREG(e->st.st_mode))
 		return 0;
-	if (S_ISDIR(st.stx_mode))
-		return remember_name(l, name);
-	if (!S_ISREG(st.stx_mode))
-		return 0;
-	progress_step(w->inv, "files", ++w->files);
-	return charge_census_file(w->census, &st, name);
-}
-
-/* Reads the folder that the walk is in. */
-static int
-read_level(struct walk *w)
-{
-	struct level *l = &w->levels[w->depth - 1];
-	struct dirent *e;
-	int r = 0, fd = openat(w->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-
-	if (d == NULL) {
-		r = -errno;
-		if (fd >= 0)
-			close(fd);
-		return r;
-	}
-	while (r == 0 && (errno = 0, e = readdir(d)) != NULL)
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			r = count_entry(w, l, e->d_name);
-	if (r == 0)
-		r = -errno;
-	closedir(d);
-	return r;
-}
-
-/* Takes the descriptor of a folder over, and reads it. */
-static int
-enter(struct walk *w, int fd)
-{
-	struct level *more;
-	struct stat st;
-
-	if (w->fd >= 0)
-		close(w->fd);
-	w->fd = fd;
-	if (fstat(fd, &st) < 0)
+	if (statx(e->fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
 		return -errno;
-	if (w->depth == w->room) {
-		more = realloc(w->levels, (2 * w->room + 16) * sizeof *more);
-		if (more == NULL)
-			return -ENOMEM;
-		w->levels = more;
-		w->room = 2 * w->room + 16;
-	}
-	w->levels[w->depth++] = (struct level){ .device = st.st_dev, .inode = st.st_ino };
-	return read_level(w);
+	progress_step(t->inv, "files", ++t->files);
+	return charge_census_file(t->census, &st, slash == NULL ? e->path : slash + 1);
 }
 
+/* A number that is too small would be a present. */
 static int
-go_down(struct walk *w)
+stop_counting(void *context, const char *path, int error)
 {
-	struct level *l = &w->levels[w->depth - 1];
-	char *name = l->names[--l->count];
-	int fd = openat(w->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), error = errno;
+	struct tally *t = context;
 
-	free(name);
-	if (fd < 0)
-		return error == ENOENT || error == ENOTDIR || error == ELOOP ? 0 : -error;
-	return enter(w, fd);
+	progress_end(t->inv);
+	(void)ctl_fail_code(t->inv, CTL_FAILED, path, error);
+	return error;
 }
 
-/* -EAGAIN: the folder has been moved elsewhere meanwhile. */
-static int
-go_up(struct walk *w)
-{
-	struct level *l;
-	struct stat st;
-	int fd;
-
-	free(w->levels[--w->depth].names);
-	if (w->depth == 0)
-		return 0;
-	fd = openat(w->fd, "..", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? -EAGAIN : -errno;
-	close(w->fd);
-	w->fd = fd;
-	l = &w->levels[w->depth - 1];
-	return fstat(fd, &st) < 0 ? -errno : st.st_dev == l->device && st.st_ino == l->inode ? 0 : -EAGAIN;
-}
-
-static void
-leave(struct walk *w)
-{
-	while (w->depth > 0) {
-		struct level *l = &w->levels[--w->depth];
-
-		while (l->count > 0)
-			free(l->names[--l->count]);
-		free(l->names);
-	}
-	free(w->levels);
-	if (w->fd >= 0)
-		close(w->fd);
-}
-
-/* Regular files below the folder, on its file system; symbolic links are not followed. */
+/* Regular files below the folder, on its file system, however deep; the tree is the account's to tamper with. */
 static int
 count(const struct invocation *inv, const char *home, struct charge_census *census)
 {
-	struct walk w = { .inv = inv, .census = census, .fd = -1 };
-	int fd = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = fd < 0 ? -errno : enter(&w, fd);
+	struct tally t = { inv, census, 0 };
+	const struct tree_walk walk = {
+		.path = home, .one_device = true, .visit = count_one, .trouble = stop_counting, .context = &t
+	};
+	int fd = trusted_walk(home), r = fd < 0 ? fd : tree_walk(&walk, fd);
 
-	while (r == 0 && w.depth > 0)
-		r = w.levels[w.depth - 1].count > 0 ? go_down(&w) : go_up(&w);
-	leave(&w);
+	if (fd >= 0)
+		close(fd);
 	progress_end(inv);
 	return r;
 }

@@ -255,18 +255,15 @@ handle_acl_get(struct agent *a, const struct msg *m)
 	    agent_answer(a, MSG_TEXT, t, NULL, 0);
 }
 
-/* The names that can be known inside the jail: the account's own, and groups. */
+/*
+ * Names in an ACL are those of the system, of users as of groups, as far as its files know them.  An account's
+ * name is none: it may be that of another Unix user, or one of many for the same.
+ */
 static int
 find_name(void *context, enum pacl_tag tag, const char *name, uint32_t *id)
 {
-	const struct agent *a = context;
-
-	if (tag == PACL_USER && strcmp(name, a->user) == 0)
-		*id = a->uid;
-	else if (tag == PACL_GROUP)
-		*id = names_group_id(name);
-	else
-		*id = NO_ID;
+	(void)context;
+	*id = tag == PACL_USER ? names_user_id(name) : names_group_id(name);
 	return *id == NO_ID ? -ENOENT : 0;
 }
 
@@ -274,7 +271,7 @@ find_name(void *context, enum pacl_tag tag, const char *name, uint32_t *id)
 static int
 read_acl(struct agent *a, const char *text, bool access, struct pacl **acl)
 {
-	struct pacl_names names = { find_name, a };
+	struct pacl_names names = { find_name, NULL };
 	struct pacl_error e = { 0 };
 	enum pacl_fault fault;
 	char why[sizeof a->refusal_text];

@@ -119,12 +119,24 @@ names_group(uint32_t gid)
 	return find(&groups, gid);
 }
 
-uint32_t
-names_group_id(const char *name)
+static uint32_t
+find_id(const struct cache *c, const char *name)
 {
 	struct wanted w = { .by_name = true };
 
-	if (groups.fd < 0 || name[0] == '\0' || str_copy(w.name, sizeof w.name, name) != 0 || !search(groups.fd, &w))
+	if (c->fd < 0 || name[0] == '\0' || str_copy(w.name, sizeof w.name, name) != 0 || !search(c->fd, &w))
 		return UINT32_MAX;
 	return w.id;
+}
+
+uint32_t
+names_user_id(const char *name)
+{
+	return find_id(&users, name);
+}
+
+uint32_t
+names_group_id(const char *name)
+{
+	return find_id(&groups, name);
 }

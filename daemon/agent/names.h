@@ -17,7 +17,8 @@ void names_open(void);
 const char *names_user(uint32_t uid);
 const char *names_group(uint32_t gid);
 
-/* The number of a group by its name; UINT32_MAX when there is none. */
+/* The number of a user, a group by its name; UINT32_MAX when there is none. */
+uint32_t names_user_id(const char *name);
 uint32_t names_group_id(const char *name);
 
 #endif

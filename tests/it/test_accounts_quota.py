@@ -3,6 +3,7 @@ import atexit
 import ftplib
 import io
 import json
+import os
 import shutil
 
 import subprocess
@@ -103,6 +104,33 @@ def test_set_and_recount(serve):
         put(f, "b", 1)
     assert ctl(s, "show", "nobody-here") == 1
     assert ctl(s, "set", "alice", "x", "1") == 64
+
+
+def test_recount_of_a_hostile_tree(serve):
+    """Deeper than a path may be long; links to elsewhere; a home that became a link."""
+    s = start(serve, "quota_bytes = 1000000")
+    home = s.homes["alice"]
+    here = os.open(".", os.O_RDONLY)
+    try:
+        os.chdir(home)
+        os.symlink("/", "everything")
+        os.symlink("/etc/passwd", "file")
+        for _ in range(40):
+            os.mkdir("n" * 240)
+            os.chdir("n" * 240)
+        with open("deep", "w") as f:
+            f.write("12345")
+    finally:
+        os.fchdir(here)
+        os.close(here)
+    found = ctl(s, "recount", "alice")
+    assert (found["bytes"], found["files"]) == (5, 1)
+    if os.geteuid() == 0:
+        os.rename(home, home + ".old")
+        os.symlink("/etc", home)
+        os.chown(home, 64111, 64111, follow_symlinks=False)
+        assert ctl(s, "recount", "alice") == 2
+        assert ctl(s, "show", "alice")["bytes"] == 5
 
 
 def test_a_ledger_that_cannot_be_opened_is_told(serve):

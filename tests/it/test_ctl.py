@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -181,6 +182,115 @@ def test_acl_save_and_restore(tree):
     subprocess.run(["setfacl", "--restore=saved"], cwd=tree, check=True)
     (tree / "saved").write_text("user::rw-\n")
     assert acl(tree, "restore", "saved").returncode == 2
+
+
+TENANT = 64111
+
+
+@pytest.fixture
+def tenant(tree):
+    """A tree that belongs to somebody else than root, who runs the command, beside a file of root's."""
+    if os.geteuid() != 0:
+        pytest.skip("only root has tenants")
+    for p in [tree / "d", *(tree / "d").rglob("*")]:
+        os.chown(p, TENANT, TENANT, follow_symlinks=False)
+    (tree / "etc").mkdir()
+    for name in ("h", "shadow"):
+        (tree / "etc" / name).write_text("root's")
+        (tree / "etc" / name).chmod(0o600)
+    acl(tree, "modify", "u:7:rw", "d/e/h")
+    return tree, acl(tree, "save", "-R", "d").stdout
+
+
+def restored(tree, saved, *options):
+    acl(tree, "set", "--mode", "640", "d/e/h")
+    r = ctl("acl", "restore", *options, "-", cwd=tree, input=saved)
+    return r.returncode, "user:7" in text_of(tree, "d/e/h"), r.stderr
+
+
+def test_acl_restore_to_what_was_saved_only(tenant):
+    tree, saved = tenant
+    assert restored(tree, saved) == (0, True, "")
+    # The folder is a link now, and what it leads to has the same names.
+    (tree / "d/e").rename(tree / "d/old")
+    (tree / "d/e").symlink_to("../etc")
+    os.chown(tree / "d/e", TENANT, TENANT, follow_symlinks=False)
+    r = ctl("acl", "restore", "-", cwd=tree, input=saved)
+    assert r.returncode == 2 and "a symbolic link on the way belongs to somebody else" in r.stderr
+    assert text_of(tree, "etc/h") == "user::rw-,group::---,other::---"
+    # A second name of a file of root's.
+    (tree / "d/e").unlink()
+    (tree / "d/old").rename(tree / "d/e")
+    (tree / "d/e/h").rename(tree / "d/e/mine")
+    os.link(tree / "etc/h", tree / "d/e/h")
+    code, _, said = restored(tree, saved)
+    assert code == 2 and "belongs to others (0:0)" in said and "user:7" not in text_of(tree, "etc/h")
+    # Another file of the tenant's, which he would rather have opened: only for copies, and said so.
+    (tree / "d/e/h").unlink()
+    (tree / "d/e/h").write_text("other")
+    os.chown(tree / "d/e/h", TENANT, TENANT)
+    code, done, said = restored(tree, saved)
+    assert code == 2 and not done and "another object" in said
+    assert restored(tree, saved, "--copied")[:2] == (0, True)
+    # getfacl knows owners and no identity; a text without either is no reason to change anything.
+    bare = "".join(x for x in saved.splitlines(True) if not x.startswith("# id:"))
+    assert restored(tree, bare)[:2] == (0, True)
+    bare = "".join(x for x in bare.splitlines(True) if not x.startswith(("# owner:", "# group:")))
+    assert restored(tree, bare)[:2] == (2, False)
+
+
+def test_acl_recursive_leaves_planted_names_alone(tenant):
+    tree, _ = tenant
+    os.link(tree / "etc/shadow", tree / "d/e/twin")
+    r = acl(tree, "modify", "-R", "u:7:rwx", "d")
+    assert r.returncode == 2 and "d/e/twin: left alone" in r.stderr
+    assert text_of(tree, "etc/shadow") == "user::rw-,group::---,other::---" and "user:7:rwx" in text_of(tree, "d/e/h")
+    # A link of the tenant's on the command line is not the administrator's word; one of root's is.
+    (tree / "d/way").symlink_to("../etc")
+    assert acl(tree, "modify", "u:7:r", "d/way/h").returncode == 0
+    acl(tree, "set", "--mode", "600", "etc/h")
+    os.chown(tree / "d/way", TENANT, TENANT, follow_symlinks=False)
+    for command in (("modify", "u:7:r"), ("copy", "f"), ("set", "--mode", "644"), ("get",)):
+        assert acl(tree, *command, "d/way/h").returncode == 2, command
+    assert text_of(tree, "etc/h") == "user::rw-,group::---,other::---"
+
+
+def test_acl_names_longer_than_a_path(tenant):
+    """A tree can be deeper than a path may be long."""
+    tree, _ = tenant
+    here = os.open(".", os.O_RDONLY)
+    try:
+        os.chdir(tree / "d")
+        for _ in range(30):
+            os.mkdir("n" * 250)
+            os.chdir("n" * 250)
+        Path("deep").write_text("x")
+        subprocess.run(["setfacl", "-m", "u:9:r", "deep"], check=True)
+        saved = acl(tree, "save", "-R", "d")
+        assert saved.returncode == 0 and saved.stdout.count("# file:") == 34
+        subprocess.run(["setfacl", "-b", "deep"], check=True)
+        assert ctl("acl", "restore", "-", cwd=tree, input=saved.stdout).returncode == 0
+        assert "user:9:r--" in subprocess.run(["getfacl", "-cn", "deep"], capture_output=True, text=True).stdout
+        assert acl(tree, "modify", "-R", "u:9:rw", "d").returncode == 0
+        assert "user:9:rw-" in subprocess.run(["getfacl", "-cn", "deep"], capture_output=True, text=True).stdout
+    finally:
+        os.fchdir(here)
+        os.close(here)
+
+
+def test_acl_default_begins_with_the_folders_own_entries(tree):
+    """Not with its mode, whose middle digit is the mask."""
+    assert acl(tree, "set", "u::rwx,u:7:rwx,g::r,m::rwx,o::-", "d").returncode == 0
+    assert acl(tree, "modify", "-d", "u:8:x", "d").returncode == 0
+    assert text_of(tree, "d", "-d") == "user::rwx,user:8:--x,group::r--,mask::r-x,other::---"
+
+
+def test_acl_remove_computes_the_mask_also_of_what_was_not_there(tree):
+    assert acl(tree, "set", "u::rw,u:7:r,g::r,m::rwx,o::-", "f").returncode == 0
+    assert acl(tree, "remove", "--no-mask", "u:55", "f").returncode == 0
+    assert text_of(tree, "f").endswith("mask::rwx,other::---")
+    assert acl(tree, "remove", "u:55", "f").returncode == 0
+    assert text_of(tree, "f") == "user::rw-,user:7:r--,group::r--,mask::r--,other::---"
 
 
 def test_acl_copy_diff_equiv(tree):
