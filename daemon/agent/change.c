@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/agent/gate.h"
+#include "daemon/agent/links.h"
 #include "daemon/agent/quota.h"
 
 /* A new folder gets what mkdir(2) does not give: setgid and its owner in the permission language. */
@@ -125,12 +126,34 @@ rename_over(const struct place *from, const struct place *to, bool replace)
 	return -errno;
 }
 
+/* Nothing that is moved may lead out of the root from where it comes to lie. 1: it is a link that needs another text. */
+static int
+check_links(struct agent *a)
+{
+	int r = links_escape(&a->source, &a->place);
+
+	if (r > 0)
+		return S_ISLNK(a->source.st.stx_mode) ? 1 : agent_refuse(a, FAIL_KIND, "a symbolic link would lead out of the root");
+	return r == -EACCES || r == -ELOOP ? agent_refuse(a, FAIL_KIND,
+	    "a folder in it cannot be searched for symbolic links that would lead out of the root") : r;
+}
+
+/* The same for what another session made meanwhile. The deed is done. */
+static void
+remove_escaped_links(struct agent *a)
+{
+	int r = links_remove_escaped(&a->source, &a->place);
+
+	if (r != 0)
+		log_problem(LOG_LEVEL_WARNING, r > 0 ? "links-led-out-removed" : "links-not-searched", a->place.path, r < 0 ? r : 0);
+}
+
 int
 handle_rename_to(struct agent *a, const struct msg *m)
 {
 	struct place *from = &a->source, *to = &a->place;
 	bool replace = (a->verdict.granted & AUTHZ_RENREPL) != 0;
-	int victim = -1, r;
+	int victim = -1, link, r;
 
 	(void)m;
 	a->states &= ~(unsigned)ST_RENAMING;
@@ -140,6 +163,8 @@ handle_rename_to(struct agent *a, const struct msg *m)
 		return refuse_root(a);
 	if (lies_below(to, from))
 		return agent_refuse(a, FAIL_KIND, "a folder cannot be moved into itself");
+	if ((link = check_links(a)) < 0)
+		return link;
 	if ((r = quota_lock(a)) != 0)
 		return r;
 	/* What has the name now, under the lock; it may be another file than was found before. */
@@ -147,11 +172,15 @@ handle_rename_to(struct agent *a, const struct msg *m)
 		victim = root_open(to, O_PATH, 0);
 	if (victim >= 0)
 		r = quota_deed(a, 0, victim, 0, NULL);
+	if (victim == -EAGAIN)
+		r = AGAIN;
 	if (r == 0)
-		r = rename_over(from, to, replace);
+		r = link > 0 ? links_move(from, to, replace ? 0 : RENAME_NOREPLACE) : rename_over(from, to, replace);
 	(void)quota_settle(a, false);
 	if (victim >= 0)
 		close(victim);
+	if (r == 0)
+		remove_escaped_links(a);
 	return r;
 }
 
@@ -180,6 +209,28 @@ relative(const char *from, const char *to, char *dst, size_t size)
 	return str_copy(dst + len, size - len, t) != 0 ? -ENAMETOOLONG : 0;
 }
 
+/* Is the folder of the new link still the one at its path? Its text counts on that. */
+static bool
+lies_where_found(struct agent *a)
+{
+	static struct place now;
+	struct stat made, found;
+	bool same;
+
+	same = root_find(&a->root, "/", a->place.path, ROOT_NAME, &now) == 0 && now.error == 0 &&
+	    fstat(a->place.dir_fd, &made) == 0 && fstat(now.dir_fd, &found) == 0 && made.st_ino == found.st_ino &&
+	    made.st_dev == found.st_dev;
+	root_leave(&now);
+	return same;
+}
+
+/* Another session has moved the folder: what moves folders looks for links before we can have made this one. */
+static int
+undo_link(const struct place *p)
+{
+	return unlinkat(p->dir_fd, p->leaf, 0) < 0 ? -errno : AGAIN;
+}
+
 /*
  * A link that is absolute, or that leads out, would be followed by others who
  * know no virtual root: the text that is stored leads from folder to target
@@ -206,7 +257,7 @@ handle_make_link(struct agent *a, const struct msg *m)
 	r = relative(p->path, target->path, text, sizeof text);
 	if (r == 0 && symlinkat(text, p->dir_fd, p->leaf) < 0)
 		r = -errno;
-	return r;
+	return r == 0 && !lies_where_found(a) ? undo_link(p) : r;
 }
 
 int

@@ -312,6 +312,91 @@ START_TEST(rules_are_explained_only_to_those_who_may_see_them)
 }
 END_TEST
 
+/* from, to: what is moved; the link made by the agent or by somebody with a shell; may it be moved? its text then */
+static const struct { const char *from, *to, *link, *target, *text; bool may; const char *after; } moves[] = {
+	{ "a/b/c/l", "l", "a/b/c/l", "/top", NULL, true, "top" },	/* ../../../top */
+	{ "a/b/c/l", "a/l", "a/b/c/l", "/top", NULL, true, "../top" },
+	{ "a/b/c/l", "a/l", "a/b/c/l", "/a/x/y", NULL, true, "../a/x/y" },
+	{ "a/b/c/l", "m", "a/b/c/l", "/a/b/f", NULL, true, "a/b/f" },
+	{ "a/b/c/l", "a/b/l", "a/b/c/l", "/a/b/f", NULL, true, NULL },	/* ../f */
+	{ "a/b/c/l", "a/x/y/l", "a/b/c/l", "/top", NULL, true, NULL },
+	{ "a/b/c/l", "a/b/c/m", "a/b/c/l", "/top", NULL, true, NULL },
+	{ "l", "a/l", "l", "/top", NULL, true, NULL },
+	{ "a/b/c", "c", "a/b/c/l", "/top", NULL, false, NULL },
+	{ "a/b/c", "a/c", "a/b/c/d/l", "/top", NULL, false, NULL },
+	{ "a/b/c", "c", "a/b/c/d/l", "/a/b/c/f", NULL, true, NULL },		/* stays within what is moved */
+	{ "a/b", "b", "a/b/c/d/l", "/top", NULL, false, NULL },
+	{ "a/b", "z", "a/b/c/d/l", "/a/b/f", NULL, true, NULL },
+	{ "a/b/c/l", "l", "a/b/c/l", NULL, "x/../../../../y", true, "a/b/c/x/../../../../y" },
+	{ "a/b/c/l", "l", "a/b/c/l", NULL, "/etc/passwd", true, NULL },	/* led out before: it was no client's */
+	{ "a/b/c/l", "l", "a/b/c/l", NULL, "../../../../../etc/passwd", true, NULL },
+	{ "a/b/c/l", "l", "a/b/c/l", NULL, "f", true, NULL },
+};
+
+START_TEST(moved_links_do_not_lead_out)
+{
+	agent_test_make();
+	at->dialect = "kernel";
+	at->rules = "";
+	for (const char *const *f = (const char *const []){ "a", "a/b", "a/b/c", "a/b/c/d", "a/x", "a/x/y", NULL }; *f != NULL; f++)
+		make_folder(*f, 0755);
+	make_file("top", "x");
+	make_file("a/b/f", "x");
+	make_file("a/b/c/f", "x");
+	agent_test_start();
+	if (moves[_i].target != NULL) {
+		struct msg_make_link m = { 0 };
+
+		(void)str_copy(m.path, sizeof m.path, moves[_i].link);
+		(void)str_copy(m.target, sizeof m.target, moves[_i].target);
+		expect(MSG_MAKE_LINK, &m, MSG_DONE);
+	} else
+		make_link(moves[_i].link, moves[_i].text);
+	expect_path(MSG_RENAME_FROM, moves[_i].from, MSG_DONE);
+	if (moves[_i].may) {
+		expect_path(MSG_RENAME_TO, moves[_i].to, MSG_DONE);
+		ck_assert(!exists(moves[_i].from));
+		if (moves[_i].after != NULL) {
+			expect_path(MSG_READ_LINK, moves[_i].to, MSG_TEXT);
+			ck_assert_str_eq(at->reply.text.text, moves[_i].after);
+		}
+		ck_assert_uint_eq(count_names("a/x"), 1);	/* nothing is left over */
+	} else {
+		expect_path_failed(MSG_RENAME_TO, moves[_i].to, FAIL_KIND, 0);
+		ck_assert_ptr_nonnull(strstr(at->reply.failed.text, "link would lead out"));
+		ck_assert(!exists(moves[_i].to));
+	}
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* What cannot be searched is not moved up: its owner could open it afterwards. */
+START_TEST(closed_folders_are_not_moved_up)
+{
+	agent_test_begin(EVERYTHING);
+	make_folder("a", 0755);
+	make_folder("a/b", 0755);
+	make_folder("a/b/closed", 0000);
+	expect_path(MSG_RENAME_FROM, "a/b", MSG_DONE);
+	if (geteuid() == 0) {
+		expect_path_failed(MSG_RENAME_TO, "b", FAIL_KIND, 0);
+		expect_path(MSG_RENAME_FROM, "a/b", MSG_DONE);
+	}
+	expect_path(MSG_RENAME_TO, "a/c", MSG_DONE);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+START_TEST(texts_of_links_are_one_line)
+{
+	agent_test_begin(EVERYTHING);
+	make_link("l", "a\r\n250 b\x7f");
+	expect_path(MSG_READ_LINK, "l", MSG_TEXT);
+	ck_assert_str_eq(at->reply.text.text, "a??250 b?");
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
 Suite *
 agent_files_suite(void)
 {
@@ -331,6 +416,9 @@ agent_files_suite(void)
 	tcase_add_test(c, accounts_are_the_monitors_affair);
 	tcase_add_test(c, space_is_what_quota_leaves);
 	tcase_add_test(c, rules_are_explained_only_to_those_who_may_see_them);
+	tcase_add_loop_test(c, moved_links_do_not_lead_out, 0, sizeof moves / sizeof *moves);
+	tcase_add_test(c, closed_folders_are_not_moved_up);
+	tcase_add_test(c, texts_of_links_are_one_line);
 	suite_add_tcase(s, c);
 	return s;
 }

@@ -1,0 +1,191 @@
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/agent/links.h"
+#include "daemon/agent/listing.h"
+
+#define LEVELS_MAX 250	/* an agent has 1024 descriptors */
+
+/* A tree on its way from one depth to another. */
+struct search {
+	bool remove;		/* what is found is removed; otherwise the first one ends it */
+	int found;
+};
+
+/* Does a relative text lead above the root from a folder so deep? An absolute one does everywhere. */
+static bool
+leads_out(const char *text, unsigned depth)
+{
+	for (size_t n; *text != '\0'; text += n) {
+		text += strspn(text, "/");
+		n = strcspn(text, "/");
+		if (n == 2 && text[0] == '.' && text[1] == '.') {
+			if (depth-- == 0)
+				return true;
+		} else if (n > 0 && !(n == 1 && text[0] == '.'))
+			depth++;
+	}
+	return false;
+}
+
+/* old, new: how deep the folder of the link lies before and after. */
+static int
+look_at_link(struct search *s, int dir_fd, const char *name, unsigned old, unsigned new)
+{
+	static char text[ROOT_PATH_MAX + 1];
+	ssize_t n = readlinkat(dir_fd, name, text, sizeof text - 1);
+
+	if (n < 0)
+		return errno == ENOENT || errno == EINVAL ? 0 : -errno;
+	text[n] = '\0';
+	if (text[0] == '/' || !leads_out(text, new) || leads_out(text, old))
+		return 0;
+	if (s->remove && unlinkat(dir_fd, name, 0) < 0)
+		return -errno;
+	s->found++;
+	return 0;
+}
+
+static int look_into(struct search *, int dir_fd, const char *name, unsigned level, unsigned old, unsigned new);
+
+static int
+look_at_entry(struct search *s, int fd, const struct entry *e, unsigned level, unsigned old, unsigned new)
+{
+	struct statx st = { .stx_mode = DTTOIF(e->type) };
+
+	if (e->type == DT_UNKNOWN && statx(fd, e->name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (S_ISLNK(st.stx_mode))
+		return look_at_link(s, fd, e->name, old, new);
+	return S_ISDIR(st.stx_mode) ? look_into(s, fd, e->name, level + 1, old, new) : 0;
+}
+
+/* old, new: how deep the folder itself lies. */
+static int
+look_into(struct search *s, int dir_fd, const char *name, unsigned level, unsigned old, unsigned new)
+{
+	struct entries *e;
+	struct entry entry;
+	int fd = level < LEVELS_MAX ? root_open_entry(dir_fd, name, O_RDONLY | O_DIRECTORY) : -ELOOP, r;
+
+	if (fd < 0)
+		return fd == -ENOENT || fd == -ENOTDIR ? 0 : fd;
+	e = calloc(1, sizeof *e);
+	if (e == NULL) {
+		close(fd);
+		return -ENOMEM;
+	}
+	r = entries_open(e, fd, NULL, false);
+	while (r == 0 && (s->remove || s->found == 0) && (r = entries_next(e, &entry)) == 1)
+		r = look_at_entry(s, e->fd, &entry, level, old + 1, new + 1);
+	entries_close(e);
+	free(e);
+	return r > 0 ? 0 : r;
+}
+
+/* at: where the object is now. */
+static int
+search(struct search *s, const struct place *at, const struct place *from, const struct place *to)
+{
+	/* Folders above the object, which is not the root. */
+	unsigned old = root_depth(from) - 1, new = root_depth(to) - 1;
+	int r = 0;
+
+	if (new >= old)
+		return 0;
+	if (S_ISLNK(from->st.stx_mode))
+		r = look_at_link(s, at->dir_fd, at->leaf, old, new);
+	else if (root_is_folder(from))
+		r = look_into(s, at->dir_fd, at->leaf, 0, old, new);
+	return r != 0 ? r : s->found;
+}
+
+int
+links_escape(const struct place *from, const struct place *to)
+{
+	struct search s = { .remove = false };
+
+	return search(&s, from, from, to);
+}
+
+int
+links_remove_escaped(const struct place *from, const struct place *to)
+{
+	struct search s = { .remove = true };
+
+	return search(&s, to, from, to);
+}
+
+/* ------------------------------------------------------------------ moving a link */
+
+#define MOVED ROOT_RESERVED "link"
+
+/* How long the first names of a path are, without the slash in front and with one behind each. */
+static size_t
+first_names(const char *path, unsigned count)
+{
+	size_t n = 0;
+
+	for (path++; count > 0; count--)
+		n += strcspn(path + n, "/") + 1;
+	return n;
+}
+
+/*
+ * From the new folder up to the root, down to where the steps up of the old text led, and on with the rest of it.  0 or
+ * -ENAMETOOLONG, -EXDEV: it led out before.
+ */
+static int
+text_there(const struct place *from, unsigned new, const char *text, char out[static ROOT_PATH_MAX + 1])
+{
+	unsigned depth = root_depth(from) - 1;
+	size_t len = 0, n;
+
+	for (; strncmp(text, "../", 3) == 0; text += 3)
+		if (depth-- == 0)
+			return -EXDEV;
+	n = first_names(from->path, depth);
+	if (3 * (size_t)new + n + strlen(text) + 1 > ROOT_PATH_MAX)
+		return -ENAMETOOLONG;
+	for (; new > 0; new--, len += 3)
+		memcpy(out + len, "../", 3);
+	memcpy(out + len, from->path + 1, n);
+	memcpy(out + len + n, text, strlen(text) + 1);
+	return 0;
+}
+
+int
+links_move(const struct place *from, const struct place *to, unsigned flags)
+{
+	static char old[ROOT_PATH_MAX + 1], text[ROOT_PATH_MAX + 1];
+	ssize_t n = readlinkat(from->dir_fd, from->leaf, old, sizeof old - 1);
+	int r;
+
+	if (n < 0)
+		return -errno;
+	old[n] = '\0';
+	r = text_there(from, root_depth(to) - 1, old, text);
+	if (r != 0 || leads_out(text, root_depth(to) - 1))
+		return r != 0 ? r : -EXDEV;
+	(void)unlinkat(to->dir_fd, MOVED, 0);	/* of one that was killed */
+	if (symlinkat(text, to->dir_fd, MOVED) < 0)
+		return -errno;
+	if (renameat2(to->dir_fd, MOVED, to->dir_fd, to->leaf, flags) < 0) {
+		r = -errno;
+		(void)unlinkat(to->dir_fd, MOVED, 0);
+		return r;
+	}
+	if (unlinkat(from->dir_fd, from->leaf, 0) == 0)
+		return 0;
+	r = -errno;
+	(void)unlinkat(to->dir_fd, to->leaf, 0);
+	return r;
+}
