@@ -126,25 +126,31 @@ open_temp(const struct transfer *t)
 	return -ESTALE;
 }
 
-/* Writes the temporary file's content over that of the file that keeps its owner and its links. */
-static int
-copy_over(struct transfer *t, uint64_t size)
+int
+transfer_copy(int from, int to, uint64_t size)
 {
-	int fd = open_temp(t), r = 0;
 	off_t in = 0, out = 0;
 	ssize_t n = 1;
 
-	if (fd < 0)
-		return fd;
 	while ((uint64_t)in < size && n > 0) {
-		n = copy_file_range(fd, &in, t->victim_fd, &out, (size_t)(size - (uint64_t)in), 0);
+		n = copy_file_range(from, &in, to, &out, (size_t)(size - (uint64_t)in), 0);
 		if (n < 0 && errno == EINTR)
 			n = 1;
 	}
 	if (n < 0)
-		r = -errno;
-	else if ((uint64_t)in < size)
-		r = -EIO;
+		return -errno;
+	return (uint64_t)in < size ? -EIO : 0;
+}
+
+/* Writes the temporary file's content over that of the file that keeps its owner and its links. */
+static int
+copy_over(struct transfer *t, uint64_t size)
+{
+	int fd = open_temp(t), r;
+
+	if (fd < 0)
+		return fd;
+	r = transfer_copy(fd, t->victim_fd, size);
 	close(fd);
 	if (r == 0 && ftruncate(t->victim_fd, (off_t)size) < 0)
 		r = -errno;

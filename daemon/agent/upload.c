@@ -35,6 +35,7 @@
 #define ACL_XATTR	"system.posix_acl_access"
 #define ACL_SIZE_MAX	4096
 #define UNIQUE_TRIES	1000
+#define HELD		3	/* beside ANSWERED and AGAIN */
 
 /* ---------------------------------------------------------------- beginning */
 
@@ -86,9 +87,8 @@ open_existing(struct agent *a, int flags)
 
 /*
  * A file that is written in place belongs to whoever writes it: appending goes along with appending, all else with
- * nothing.  But a client whose connection was lost resumes while its old session still holds the file, so of two that
- * write at a place the later one goes on; commit.c notices when both have written.  Where locks are not to be had,
- * that must do.
+ * nothing.  HELD: somebody else writes at a place; see write_beside().  Where locks are not to be had, commit.c
+ * notices most of what can go wrong.
  */
 static int
 hold_in_place(struct agent *a)
@@ -98,7 +98,7 @@ hold_in_place(struct agent *a)
 	if (flock(t->fd, (t->append ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0 || errno != EWOULDBLOCK)
 		return 0;
 	if (!t->append && flock(t->fd, LOCK_SH | LOCK_NB) < 0)
-		return 0;
+		return HELD;
 	return transfer_disturbed(a, "another session is writing to the file");
 }
 
@@ -112,8 +112,10 @@ create_in_place(struct agent *a)
 	if (r != 0)
 		return r;
 	t->fd = root_open(&a->place, O_WRONLY | O_CREAT | O_EXCL | (t->append ? O_APPEND : 0), a->set->file_mode);
-	if (t->fd >= 0)
-		return hold_in_place(a);
+	if (t->fd >= 0) {
+		(void)hold_in_place(a);	/* nobody else has had the time */
+		return 0;
+	}
 	(void)quota_settle(a, false);
 	return t->fd == -EEXIST ? AGAIN : t->fd;
 }
@@ -196,6 +198,29 @@ replace_later(struct agent *a)
 	t->commit = COMMIT_COPY;
 	t->victim_fd = victim;
 	return 0;
+}
+
+/*
+ * A client whose connection was lost resumes while its old session still holds the file, and is not to wait for that
+ * one's end.  So the upload goes beside the file, on a copy of what it keeps of it, and replaces it when it is
+ * complete: the old session finds its file replaced, and acknowledges nothing.
+ */
+static int
+write_beside(struct agent *a)
+{
+	struct transfer *t = &a->transfer;
+	uint64_t keep = a->set->rest_keeps_tail && t->offset > 0 ? t->old_size : t->offset;
+	int from = root_open(&a->place, O_RDONLY, 0), r = from < 0 ? from : replace_later(a);
+
+	if (r == 0 && t->commit == COMMIT_RENAME)
+		r = transfer_copy(from, t->fd, keep);
+	else if (r == 0 || r == -EACCES || r == HELD)
+		r = transfer_disturbed(a, "another session is writing to the file");
+	if (r == 0 && lseek(t->fd, (off_t)t->offset, SEEK_SET) < 0)
+		r = -errno;
+	if (from >= 0)
+		close(from);
+	return r;
 }
 
 static int
@@ -311,6 +336,8 @@ handle_store(struct agent *a, const struct msg *m)
 		r = offset == 0 && a->set->atomic_uploads ? replace_later(a) : hold_in_place(a);
 	else if (r == 0)
 		r = a->set->atomic_uploads ? create_later(a) : create_in_place(a);
+	if (r == HELD)
+		r = write_beside(a);
 	return r == 0 ? hand_over(a, m->store.announced, "") : transfer_give_up(a, r);
 }
 

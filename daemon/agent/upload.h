@@ -16,6 +16,9 @@ void transfer_forget(struct agent *);
 /* Ends an upload before the worker has it: nothing of it stays. Returns code. */
 int transfer_give_up(struct agent *, int code);
 
+/* Copies the first bytes of a file into another. 0 or -errno. */
+int transfer_copy(int from, int to, uint64_t size);
+
 /* Refuses because of what another session did to the file, for "return transfer_disturbed(...)": 450, try again. */
 int transfer_disturbed(struct agent *, const char *text);
 
