@@ -15,6 +15,7 @@
 	SUITE(refusal)		\
 	SUITE(store)		\
 	SUITE(ledger)		\
+	SUITE(charge)		\
 	SUITE(cluster)		\
 	SUITE(pam)
 

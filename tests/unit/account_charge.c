@@ -1,0 +1,330 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "account/charge.h"
+#include "common/reserved.h"
+#include "common/str.h"
+#include "tests/unit/account.h"
+
+static const struct ledger unlimited;
+static struct ledger now;
+static uint64_t keep;
+static char folder[200];
+
+/* A ledger, opened by another session each time: locks belong to the open file. */
+static void
+open_session(struct charge *c)
+{
+	char path[260];
+	int fd;
+
+	(void)str_format(path, sizeof path, "%s/ledger", folder);
+	ck_assert_int_ge(fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), 0);
+	charge_init(c, fd);
+}
+
+static void
+begin(const char *name)
+{
+	(void)str_format(folder, sizeof folder, "%s/%s", test_dir, name);
+	ck_assert_int_eq(mkdir(folder, 0755), 0);
+}
+
+/* A file of that size. */
+static int
+file_of(const char *name, int flags, off_t size)
+{
+	char path[260];
+	int fd;
+
+	(void)str_format(path, sizeof path, "%s/%s", folder, name);
+	ck_assert_int_ge(fd = open(path, flags | O_CLOEXEC, 0644), 0);
+	if (size >= 0)
+		ck_assert_int_eq(ftruncate(fd, size), 0);
+	return fd;
+}
+
+static void
+drop(const char *name)
+{
+	char path[260];
+
+	(void)str_format(path, sizeof path, "%s/%s", folder, name);
+	ck_assert_int_eq(unlink(path), 0);
+}
+
+static void
+expect_total(struct charge *c, uint64_t bytes, uint64_t files)
+{
+	struct ledger l;
+
+	ck_assert_int_eq(ledger_read(c->fd, &l), 0);
+	ck_assert_uint_eq(l.bytes, bytes);
+	ck_assert_uint_eq(l.files, files);
+}
+
+/* An upload to a new file of that name; its descriptor is the session's. */
+static int
+upload(struct charge *c, enum charge_kind kind, const char *name, int flags, const struct ledger *limit)
+{
+	char path[64];
+	int fd = file_of(name, flags, -1), r;
+
+	(void)str_format(path, sizeof path, "/%s", name);
+	ck_assert_int_eq(charge_lock(c), 0);
+	r = charge_open(c, fd, kind, path, limit, &now);
+	if (r != 0)
+		close(fd);
+	ck_assert_int_eq(charge_settle(c, false, &now), 0);
+	return r != 0 ? r : fd;
+}
+
+static int
+end(struct charge *c, const struct ledger *limit)
+{
+	int r;
+
+	ck_assert_int_eq(charge_lock(c), 0);
+	r = charge_begin(c, CHARGE_OWN, -1, 0, limit, &keep, &now);
+	if (r == -EDQUOT)
+		ck_assert_int_eq(ftruncate(c->own_fd, (off_t)keep), 0);
+	ck_assert_int_eq(charge_settle(c, true, &now), 0);
+	return r;
+}
+
+/* Two sessions append to one file, one of them is refused; then a third deletes it. */
+START_TEST(one_file_of_two_sessions)
+{
+	const struct ledger limit = { 300, 9 };
+	struct charge a, b, third;
+	int fa, fb;
+
+	begin("two");
+	open_session(&a);
+	open_session(&b);
+	open_session(&third);
+	close(file_of("f", O_RDWR | O_CREAT, 100));
+	ck_assert_int_eq(ledger_set(a.fd, &(struct ledger){ 100, 1 }), 0);
+	fa = upload(&a, CHARGE_EXISTING, "f", O_WRONLY, &limit);
+	fb = upload(&b, CHARGE_EXISTING, "f", O_WRONLY, &limit);
+	/* While one works the other asks again. */
+	ck_assert_int_eq(charge_lock(&a), 0);
+	ck_assert_int_eq(charge_lock(&b), -EAGAIN);
+	charge_unlock(&a);
+	ck_assert_int_eq(ftruncate(fa, 250), 0);
+	ck_assert_int_eq(end(&a, &limit), 0);
+	expect_total(&third, 250, 1);
+	ck_assert_int_eq(ftruncate(fb, 301), 0);
+	ck_assert_int_eq(end(&b, &limit), -EDQUOT);
+	ck_assert_uint_eq(keep, 250);
+	expect_total(&third, 250, 1);
+	/* What grows is given back as it was charged, not as it is. */
+	fa = upload(&a, CHARGE_EXISTING, "f", O_WRONLY, &limit);
+	ck_assert_int_eq(ftruncate(fa, 100000), 0);
+	ck_assert_int_eq(charge_lock(&third), 0);
+	ck_assert_int_eq(charge_begin(&third, 0, file_of("f", O_PATH, -1), 0, &limit, &keep, &now), 0);
+	drop("f");
+	ck_assert_int_eq(charge_settle(&third, false, &now), 0);
+	expect_total(&third, 0, 0);
+	ck_assert_int_eq(end(&a, &limit), 0);
+	expect_total(&third, 0, 0);
+}
+END_TEST
+
+START_TEST(new_files_count_at_once)
+{
+	const struct ledger limit = { 0, 1 };
+	struct charge a, b;
+
+	begin("new");
+	open_session(&a);
+	open_session(&b);
+	ck_assert_int_ge(upload(&a, CHARGE_NEW, "f", O_WRONLY | O_CREAT, &limit), 0);
+	expect_total(&b, 0, 1);
+	ck_assert_int_eq(upload(&b, CHARGE_NEW, "g", O_WRONLY | O_CREAT, &limit), -EDQUOT);
+	drop("g");
+	ck_assert_int_ge(upload(&b, CHARGE_TEMPORARY, "t", O_WRONLY | O_CREAT, &limit), 0);
+	expect_total(&b, 0, 1);
+	drop("f");
+	ck_assert_int_eq(end(&a, &limit), 0);
+	expect_total(&b, 0, 0);
+}
+END_TEST
+
+/* The monitor outlives its agent: the file is charged. The next session finds it and gives the charge back. */
+START_TEST(what_the_dead_leave_is_found)
+{
+	char path[CHARGE_PATH_MAX + 1];
+	enum charge_kind kind;
+	struct charge a, b;
+	struct charge_id id, same;
+	uint32_t at = 0;
+	int fd, file;
+
+	begin("dead");
+	open_session(&a);
+	open_session(&b);
+	fd = upload(&a, CHARGE_TEMPORARY, "t", O_WRONLY | O_CREAT, &unlimited);
+	ck_assert_int_eq(ftruncate(fd, 500), 0);
+	/* It lives: nobody else finds it. */
+	ck_assert_int_eq(charge_lock(&b), 0);
+	ck_assert(!charge_find_left(&b, &at, &kind, &id, path));
+	charge_unlock(&b);
+	charge_abandon(&a);
+	expect_total(&b, 500, 1);
+	at = 0;
+	ck_assert_int_eq(charge_lock(&b), 0);
+	ck_assert(charge_find_left(&b, &at, &kind, &id, path));
+	ck_assert_str_eq(path, "/t");
+	ck_assert_int_eq(kind, CHARGE_TEMPORARY);
+	file = file_of("t", O_PATH, -1);
+	ck_assert_int_eq(charge_identify(file, &same), 0);
+	ck_assert(same.inode == id.inode && same.born_s == id.born_s && same.born_ns == id.born_ns);
+	ck_assert_int_eq(charge_begin(&b, CHARGE_LEFTOVER, file, 0, &unlimited, &keep, &now), 0);
+	drop("t");
+	ck_assert_int_eq(charge_settle(&b, false, &now), 0);
+	expect_total(&b, 0, 0);
+	at = 0;
+	ck_assert_int_eq(charge_lock(&b), 0);
+	ck_assert(!charge_find_left(&b, &at, &kind, &id, path));
+	charge_unlock(&b);
+}
+END_TEST
+
+/* Monitor and agent are killed: nothing was charged, and nothing is given back. */
+START_TEST(a_dead_monitor_charges_nothing)
+{
+	char path[CHARGE_PATH_MAX + 1];
+	enum charge_kind kind;
+	struct charge a, b;
+	struct charge_id id;
+	uint32_t at = 0;
+	pid_t pid;
+	int fd;
+
+	begin("killed");
+	open_session(&b);
+	ck_assert_int_eq(ledger_set(b.fd, &(struct ledger){ 70, 7 }), 0);
+	pid = fork();
+	if (pid == 0) {
+		open_session(&a);
+		fd = upload(&a, CHARGE_TEMPORARY, "t", O_WRONLY | O_CREAT, &unlimited);
+		_exit(ftruncate(fd, 500) == 0 ? 0 : 1);
+	}
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	expect_total(&b, 70, 7);
+	ck_assert_int_eq(charge_lock(&b), 0);
+	ck_assert(charge_find_left(&b, &at, &kind, &id, path));
+	ck_assert_int_eq(charge_begin(&b, CHARGE_LEFTOVER, file_of("t", O_PATH, -1), 0, &unlimited, &keep, &now), 0);
+	drop("t");
+	ck_assert_int_eq(charge_settle(&b, false, &now), 0);
+	expect_total(&b, 70, 7);
+	/* One that is no temporary file of the table's costs nothing either. */
+	close(file_of("u", O_WRONLY | O_CREAT, 60));
+	ck_assert_int_eq(charge_lock(&b), 0);
+	ck_assert_int_eq(charge_begin(&b, CHARGE_LEFTOVER, file_of("u", O_PATH, -1), 0, &unlimited, &keep, &now), 0);
+	drop("u");
+	ck_assert_int_eq(charge_settle(&b, false, &now), 0);
+	expect_total(&b, 70, 7);
+}
+END_TEST
+
+/* A replacement: what comes and what goes are one sum, and the limit is asked before. */
+START_TEST(replacing_is_one_sum)
+{
+	const struct ledger limit = { 100, 1 };
+	struct charge a;
+	int fd;
+
+	begin("replace");
+	open_session(&a);
+	close(file_of("f", O_RDWR | O_CREAT, 90));
+	ck_assert_int_eq(ledger_set(a.fd, &(struct ledger){ 90, 1 }), 0);
+	fd = upload(&a, CHARGE_TEMPORARY, "t", O_WRONLY | O_CREAT, &limit);
+	ck_assert_int_eq(ftruncate(fd, 101), 0);
+	ck_assert_int_eq(charge_lock(&a), 0);
+	ck_assert_int_eq(charge_begin(&a, CHARGE_OWN, file_of("f", O_PATH, -1), 0, &limit, &keep, &now), -EDQUOT);
+	ck_assert_int_eq(ftruncate(fd, 100), 0);
+	ck_assert_int_eq(charge_begin(&a, CHARGE_OWN, file_of("f", O_PATH, -1), 0, &limit, &keep, &now), 0);
+	drop("f");
+	ck_assert_int_eq(charge_settle(&a, true, &now), 0);
+	expect_total(&a, 100, 1);
+}
+END_TEST
+
+static void
+count_file(struct charge_census *c, const char *name)
+{
+	struct statx st;
+	int fd = file_of(name, O_PATH, -1);
+
+	ck_assert_int_eq(statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &st), 0);
+	ck_assert_int_eq(charge_census_file(c, &st, name), 0);
+	close(fd);
+}
+
+/* Counting anew beside an upload that runs and one that died; files of two names count once. */
+START_TEST(a_census_agrees_with_the_table)
+{
+	struct charge_census *c;
+	struct charge a, b, dead;
+	char one[260], two[260];
+	int fd;
+
+	begin("census");
+	open_session(&a);
+	open_session(&b);
+	open_session(&dead);
+	close(file_of("f", O_RDWR | O_CREAT, 100));
+	close(file_of(RESERVED_PREFIX "unknown", O_RDWR | O_CREAT, 1000));
+	(void)str_format(one, sizeof one, "%s/f", folder);
+	(void)str_format(two, sizeof two, "%s/g", folder);
+	ck_assert_int_eq(link(one, two), 0);
+	fd = upload(&a, CHARGE_TEMPORARY, RESERVED_PREFIX "live", O_WRONLY | O_CREAT, &unlimited);
+	ck_assert_int_eq(ftruncate(fd, 20), 0);
+	fd = upload(&dead, CHARGE_TEMPORARY, RESERVED_PREFIX "dead", O_WRONLY | O_CREAT, &unlimited);
+	ck_assert_int_eq(ftruncate(fd, 3), 0);
+	charge_abandon(&dead);
+	ck_assert_int_eq(charge_census_begin(&c, b.fd, false), 0);
+	count_file(c, "f");
+	count_file(c, "g");
+	count_file(c, RESERVED_PREFIX "live");
+	count_file(c, RESERVED_PREFIX "dead");
+	count_file(c, RESERVED_PREFIX "unknown");
+	ck_assert_int_eq(charge_census_end(c, &now), 0);
+	charge_census_free(c);
+	expect_total(&b, 103, 2);
+	ck_assert_int_eq(end(&a, &unlimited), 0);
+	expect_total(&b, 123, 3);
+	/* Whatever changes meanwhile makes it count again. */
+	ck_assert_int_eq(charge_census_begin(&c, b.fd, false), 0);
+	count_file(c, "f");
+	(void)upload(&a, CHARGE_EXISTING, "f", O_WRONLY, &unlimited);
+	ck_assert_int_eq(charge_census_end(c, &now), -EAGAIN);
+	charge_census_free(c);
+	expect_total(&b, 123, 3);
+}
+END_TEST
+
+Suite *
+account_charge_suite(void)
+{
+	Suite *s = suite_create("account/charge");
+	TCase *t = tcase_create("charge");
+
+	tcase_add_test(t, one_file_of_two_sessions);
+	tcase_add_test(t, new_files_count_at_once);
+	tcase_add_test(t, what_the_dead_leave_is_found);
+	tcase_add_test(t, a_dead_monitor_charges_nothing);
+	tcase_add_test(t, replacing_is_one_sum);
+	tcase_add_test(t, a_census_agrees_with_the_table);
+	suite_add_tcase(s, t);
+	return s;
+}
