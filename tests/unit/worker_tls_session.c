@@ -187,6 +187,42 @@ START_TEST(uploads_get_no_tickets)
 }
 END_TEST
 
+/* Who takes each ticket from the download before finds none after an upload: the control connection has one then, and only then. */
+START_TEST(uploads_end_chains)
+{
+	struct tls_server v;
+	struct tls_line control, d;
+	SSL_CTX *ctx;
+	SSL_SESSION *s, *held, *now;
+
+	tls_server_simple(&v);
+	ctx = tls_client_context(&v, TLS1_3_VERSION);
+	s = control_session(&v, ctx, &control);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(data_connection(&v, ctx, &s), 0);
+	held = SSL_get1_session(control.client);
+	tls_client_sees(&control, "226 done\r\n");
+	now = SSL_get1_session(control.client);
+	ck_assert_ptr_eq(now, held);
+	SSL_SESSION_free(now);
+	tls_line_open(&d, &v, ctx, TLS_RECEIVING);
+	SSL_set_session(d.client, s);
+	ck_assert_int_eq(tls_shake(&d, NULL), 0);
+	SSL_shutdown(d.client);
+	tls_line_close(&d);
+	tls_client_sees(&control, "226 done\r\n");
+	now = SSL_get1_session(control.client);
+	ck_assert_ptr_ne(now, held);
+	ck_assert_uint_eq(v.session.reuse.resumed, 4);
+	SSL_SESSION_free(now);
+	SSL_SESSION_free(held);
+	SSL_SESSION_free(s);
+	tls_line_close(&control);
+	SSL_CTX_free(ctx);
+	tls_server_free(&v);
+}
+END_TEST
+
 START_TEST(ticket_of_another_session)
 {
 	struct tls_server v, other;
@@ -229,6 +265,7 @@ worker_tls_session_suite(void)
 	tcase_add_loop_test(t, refused_connections_gain_nothing, 0, 4);
 	tcase_add_test(t, single_use_tickets);
 	tcase_add_test(t, uploads_get_no_tickets);
+	tcase_add_test(t, uploads_end_chains);
 	tcase_add_loop_test(t, ticket_of_another_session, 0, 2);
 	suite_add_tcase(s, t);
 	return s;
