@@ -128,6 +128,49 @@ check_key(struct doctor *d, const char *path, X509 *cert)
 	ERR_clear_error();
 }
 
+/* The lists of a file that this authority made: how many, and how many of them are too old. */
+static void
+count_lists(const char *path, X509 *authority, unsigned *made, unsigned *old)
+{
+	FILE *in = fopen(path, "re");
+	X509_CRL *crl;
+
+	*made = *old = 0;
+	while (in != NULL && (crl = PEM_read_X509_CRL(in, NULL, NULL, NULL)) != NULL) {
+		if (X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_subject_name(authority)) == 0) {
+			++*made;
+			if (X509_CRL_get0_nextUpdate(crl) != NULL && X509_cmp_current_time(X509_CRL_get0_nextUpdate(crl)) < 0)
+				++*old;
+		}
+		X509_CRL_free(crl);
+	}
+	if (in != NULL)
+		fclose(in);
+	ERR_clear_error();
+}
+
+/* With client_crl each authority needs a list: without a valid one its certificates are refused. */
+static void
+check_revocation(struct doctor *d, const struct settings *s)
+{
+	FILE *in = fopen(s->client_ca, "re");
+	unsigned made, old;
+	char name[256];
+	X509 *authority;
+
+	while (in != NULL && (authority = PEM_read_X509(in, NULL, NULL, NULL)) != NULL) {
+		count_lists(s->client_crl, authority, &made, &old);
+		(void)X509_NAME_oneline(X509_get_subject_name(authority), name, sizeof name);
+		if (made == 0 || old == made)
+			doctor_find(d, DOCTOR_ERROR, "add its list (PEM) to client_crl: until then its certificates are refused",
+			    "%s: %s of %s", s->client_crl, made == 0 ? "no list" : "the list is too old", name);
+		X509_free(authority);
+	}
+	if (in != NULL)
+		fclose(in);
+	ERR_clear_error();
+}
+
 static void
 check_pairs(struct doctor *d, const struct settings *s)
 {
@@ -151,6 +194,8 @@ check_pairs(struct doctor *d, const struct settings *s)
 		    "TLS is off: passwords travel in clear");
 	if (s->client_ca != NULL && access(s->client_ca, R_OK) < 0)
 		doctor_find(d, DOCTOR_ERROR, "correct client_ca", "%s: %s", s->client_ca, strerror(errno));
+	else if (s->client_ca != NULL && s->client_crl != NULL)
+		check_revocation(d, s);
 }
 
 void

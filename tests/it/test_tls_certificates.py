@@ -1,15 +1,17 @@
 """Certificates of the server and of clients: changes, expiry, logins, revocation; and where the private keys are."""
 import concurrent.futures
 import contextlib
+import json
 import os
 import re
 import shutil
 import signal
 import ssl
+import subprocess
 import tempfile
 
 import pytest
-from conftest import alive, Raw, Server, wait_for
+from conftest import alive, BUILD, Raw, Server, wait_for
 from tlsserver import make_cert, read, Resuming, run_openssl, running, strict_list, tls, wrap, write
 
 # ----------------------------------------------------------------------------- certificates
@@ -300,6 +302,24 @@ def test_a_list_that_vanishes_lets_nobody_in(authority):
         for _ in range(30):
             assert carl_comes_in(s, authority) == 0
         s.ftps().quit()
+
+
+def test_doctor_knows_lists_that_refuse(authority, tmp_path):
+    """Before clients meet it."""
+    lists, conf = tmp_path / "lists", tmp_path / "conf"
+    conf.write_text(f"[server]\nlisten = 127.0.0.1:1\n[tls]\nclient_certificate = request\n"
+                    f"client_ca = {authority.dir}/root.pem\nclient_crl = {lists}\n")
+
+    def found():
+        r = subprocess.run([f"{BUILD}/sallyctl", "-c", str(conf), "doctor", "--json"], capture_output=True, text=True)
+        return [x["text"] for x in json.loads(r.stdout) if x["result"] == "error" and "lists" in x["text"]]
+
+    lists.write_bytes(authority.crl("inter"))
+    assert any("no list of /CN=root" in t for t in found())
+    lists.write_bytes(authority.crl("inter") + authority.crl("root", until="200201000000Z"))
+    assert any("too old of /CN=root" in t for t in found())
+    lists.write_bytes(authority.crl("inter") + authority.crl("root"))
+    assert not found()
 
 
 # ---------------------------------------------------------------------- the key stays where it is
