@@ -207,10 +207,10 @@ HANDLER(connect); HANDLER(note);
 
 typedef int subject_fn(struct agent *, const struct msg *, const char *path);
 /*
- * Finds a path of the client's as root_find() does, into agent->place.  "~" and what begins with "~/" mean the
- * folder that the session began in, where the working directory has no such name.
+ * Finds a path of the client's for an operation, as root_find() does.  "~" and what begins with "~/" mean the
+ * directory that the session began in, where the working directory has no such name.
  */
-int subject_find(struct agent *, const struct msg *, const char *path, enum root_last);
+int subject_find(struct agent *, int op, const char *path, enum root_last, struct place *);
 subject_fn subject_object, subject_name, subject_session, subject_unique, subject_listing, subject_rename_to;
 
 #endif

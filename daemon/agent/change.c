@@ -59,7 +59,7 @@ handle_make_dir(struct agent *a, const struct msg *m)
 static int
 refuse_root(struct agent *a)
 {
-	return agent_refuse(a, FAIL_KIND, "the topmost folder cannot be renamed or removed");
+	return agent_refuse(a, FAIL_KIND, "the topmost directory cannot be renamed or removed");
 }
 
 int
@@ -162,7 +162,7 @@ handle_rename_to(struct agent *a, const struct msg *m)
 	if (to->path_len == 1)
 		return refuse_root(a);
 	if (lies_below(to, from))
-		return agent_refuse(a, FAIL_KIND, "a folder cannot be moved into itself");
+		return agent_refuse(a, FAIL_KIND, "a directory cannot be moved into itself");
 	if ((link = check_links(a)) < 0)
 		return link;
 	if ((r = quota_lock(a)) != 0)

@@ -81,7 +81,7 @@ add_step(struct agent *a, struct authz_step *s, enum authz_op op, const char *pa
 {
 	static const uint64_t on_name = 1ull << AUTHZ_OP_DELE | 1ull << AUTHZ_OP_RMD | 1ull << AUTHZ_OP_MKD |
 	    1ull << AUTHZ_OP_RNFR | 1ull << AUTHZ_OP_RNTO | 1ull << AUTHZ_OP_SYMLINK | 1ull << AUTHZ_OP_READLINK;
-	int r = root_find(&a->root, a->cwd, path, on_name >> op & 1 ? ROOT_NAME : ROOT_FOLLOW, p);
+	int r = subject_find(a, (int)op, path, on_name >> op & 1 ? ROOT_NAME : ROOT_FOLLOW, p);
 
 	if (r != 0)
 		return r;

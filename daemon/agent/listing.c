@@ -77,7 +77,7 @@ find_pattern(struct agent *a, const struct msg *m, const char *path)
 	else if (str_format(folder, sizeof folder, "%.*s", (int)(slash - path + 1), path) != 0)
 		return -ENAMETOOLONG;
 	root_leave(&a->place);
-	return subject_find(a, m, folder, ROOT_FOLLOW);
+	return subject_find(a, gate_operation(m->type), folder, ROOT_FOLLOW, &a->place);
 }
 
 int
@@ -86,7 +86,7 @@ subject_listing(struct agent *a, const struct msg *m, const char *path)
 	int r;
 
 	wanted_pattern[0] = '\0';
-	r = subject_find(a, m, path[0] == '\0' ? "." : path, ROOT_FOLLOW);
+	r = subject_find(a, gate_operation(m->type), path[0] == '\0' ? "." : path, ROOT_FOLLOW, &a->place);
 	/* MLSD names one folder and knows no wild cards (RFC 3659, 2.2.2): what is missing is missing. */
 	if (m->type == MSG_LIST_OPEN && m->list_open.format == LIST_FACTS)
 		return r;

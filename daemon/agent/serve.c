@@ -91,42 +91,42 @@ subject_session(struct agent *a, const struct msg *m, const char *path)
 
 /* "~" alone is a name like any other for these, so that there can be such a one. */
 static bool
-makes_names(enum msg_type type)
+makes_names(int op)
 {
-	return type == MSG_STORE || type == MSG_STORE_UNIQUE || type == MSG_APPEND || type == MSG_MAKE_DIR ||
-	    type == MSG_RENAME_TO || type == MSG_MAKE_LINK;
+	return op == AUTHZ_OP_STOR || op == AUTHZ_OP_STOU || op == AUTHZ_OP_APPE || op == AUTHZ_OP_MKD || op == AUTHZ_OP_RNTO ||
+	    op == AUTHZ_OP_SYMLINK;
 }
 
 static bool
-is_there(struct agent *a, const char *name)
+is_there(struct agent *a, const char *name, struct place *p)
 {
-	bool found = root_find(&a->root, a->cwd, name, ROOT_NAME, &a->place) == 0 && a->place.found;
+	bool found = root_find(&a->root, a->cwd, name, ROOT_NAME, p) == 0 && p->found;
 
-	root_leave(&a->place);
+	root_leave(p);
 	return found;
 }
 
 int
-subject_find(struct agent *a, const struct msg *m, const char *path, enum root_last last)
+subject_find(struct agent *a, int op, const char *path, enum root_last last, struct place *p)
 {
 	const char *rest;
 
-	if (path[0] != '~' || (path[1] != '/' && (path[1] != '\0' || makes_names(m->type))) || is_there(a, "~"))
-		return root_find(&a->root, a->cwd, path, last, &a->place);
+	if (path[0] != '~' || (path[1] != '/' && (path[1] != '\0' || makes_names(op))) || is_there(a, "~", p))
+		return root_find(&a->root, a->cwd, path, last, p);
 	rest = path + 1 + strspn(path + 1, "/");
-	return root_find(&a->root, a->start == NULL ? "/" : a->start, *rest == '\0' ? "." : rest, last, &a->place);
+	return root_find(&a->root, a->start == NULL ? "/" : a->start, *rest == '\0' ? "." : rest, last, p);
 }
 
 int
 subject_object(struct agent *a, const struct msg *m, const char *path)
 {
-	return subject_find(a, m, path, ROOT_FOLLOW);
+	return subject_find(a, gate_operation(m->type), path, ROOT_FOLLOW, &a->place);
 }
 
 int
 subject_name(struct agent *a, const struct msg *m, const char *path)
 {
-	return subject_find(a, m, path, ROOT_NAME);
+	return subject_find(a, gate_operation(m->type), path, ROOT_NAME, &a->place);
 }
 
 int

@@ -394,10 +394,11 @@ subject_unique(struct agent *a, const struct msg *m, const char *path)
 {
 	int r = 0;
 
+	(void)m;
 	for (unsigned i = 0; i < UNIQUE_TRIES; i++) {
 		if ((r = unique_name(unique, sizeof unique, path, i)) != 0)
 			return r;
-		r = subject_find(a, m, unique, ROOT_NAME);
+		r = subject_find(a, AUTHZ_OP_STOU, unique, ROOT_NAME, &a->place);
 		if (r != 0 || a->place.error != 0 || !a->place.found)
 			return r;
 		root_leave(&a->place);

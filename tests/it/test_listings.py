@@ -159,7 +159,7 @@ def test_times_and_modes_are_told_as_they_are_on_the_disk(tls, ftp, seed):
 # --------------------------------------------------------------------------------------------- "~"
 
 def test_tilde_is_where_the_session_began(serve):
-    s = serve("start = /begin")
+    s = serve("start = /begin\nexplain_denials = yes")
     for name in ("begin/sub", "else"):
         os.makedirs(home(s, name), exist_ok=True)
     for path, _, _ in os.walk(home(s)):
@@ -174,7 +174,8 @@ def test_tilde_is_where_the_session_began(serve):
             assert f.pwd() == where, path
         f.cwd("/else")
         assert f.size("~/sub/f") == 5 and f.nlst("~/sub") == ["~/sub/f"] and "sub" in dict(f.mlsd("~"))
-        assert text(f, "CWD ~bob").startswith("550") and text(f, "CWD ~/none").startswith("550")
+        assert "/begin/sub/f" in text(f, "SITE WHY RETR ~/sub/f")
+        assert text(f, "STOR ~").startswith("425") and text(f, "CWD ~bob").startswith("550") and text(f, "CWD ~/none").startswith("550")
         # A name is a name: one can be made, and then it is meant.
         f.mkd("~")
         assert os.path.isdir(home(s, "else/~"))
@@ -212,7 +213,7 @@ def test_refusals_say_why(tls, ftp):
         ("STAT " + UP, 550, "The name is too long."), ("DELE " + UP, 550, "The name is too long."), ("RMD " + "./" * 2200, 550, "The name is too long."),
         ("DELE " + "./" * 2048 + "f", 550, "The name is too long."), ("MFMT 20200101000000 " + "./" * 2100 + "f", 550, "The name is too long."),
         ("CWD loop", 550, "Too many symbolic links."), ("SIZE loop/x", 550, "Too many symbolic links."), ("MKD loop/x", 550, "Too many symbolic links."),
-        ("RNFR /", 550, "The topmost folder cannot be renamed or removed."), ("RMD /", 550, "The topmost folder cannot be renamed or removed."),
+        ("RNFR /", 550, "The topmost directory cannot be renamed or removed."), ("RMD /", 550, "The topmost directory cannot be renamed or removed."),
         ("RMD full", 550, "not empty"), ("RMD f", 550, "Not a folder."), ("DELE sub", 550, "Not a plain file."), ("SIZE fifo", 550, "Not a plain file."),
         ("SIZE sub", 550, "Not a plain file."), ("MKD sub", 550, "It exists already."), ("CWD f", 550, "Not a folder."), ("CWD f/x", 550, "Not a folder."),
         ("XMD5 fifo", 550, "Not a plain file."),
@@ -221,7 +222,7 @@ def test_refusals_say_why(tls, ftp):
         got = text(ftp, command)
         assert got.startswith(str(code)) and reason in got, (command[:40], got)
     for source, target, code, reason in [
-            ("sub", "sub/in", 553, "A folder cannot be moved into itself."), ("sub", "sub/in/deep", 553, ""), ("sub", "full", 553, "not empty"),
+            ("sub", "sub/in", 553, "A directory cannot be moved into itself."), ("sub", "sub/in/deep", 553, ""), ("sub", "full", 553, "not empty"),
             ("f", "sub", 553, "That is a folder."), ("sub", "f", 553, "Not a folder."), ("f", LONG, 553, "The name is too long."),
             ("f", "loop/x", 553, "Too many symbolic links."), ("f", "none/x", 553, "No such file"), ("sub", "/", 553, "topmost")]:
         assert text(ftp, f"RNFR {source}").startswith("350")
