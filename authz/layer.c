@@ -110,6 +110,21 @@ span_word(struct span *rest)
 	return word;
 }
 
+struct span
+span_last_word(struct span *s)
+{
+	struct span word;
+
+	*s = span_trim(*s);
+	word.at = s->at + s->len;
+	while (s->len && !blank(s->at[s->len - 1]))
+		s->len--;
+	word.len = (size_t)(word.at - (s->at + s->len));
+	word.at = s->at + s->len;
+	*s = span_trim(*s);
+	return word;
+}
+
 uint32_t
 letter_rights(const struct letter *rows, size_t n, char c)
 {

@@ -49,6 +49,8 @@ struct span span_trim(struct span);
 bool span_is(struct span, const char *);
 /* Cuts the first word (up to a blank) off *rest; an empty span at the end. */
 struct span span_word(struct span *rest);
+/* Cuts the last word off; what is in front may hold blanks, and loses those at its ends. */
+struct span span_last_word(struct span *rest);
 
 /* ------------------------------------------------------------------ layers */
 

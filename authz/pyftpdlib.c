@@ -152,34 +152,18 @@ put_override(struct layer *l, const struct override *made, const char *dir)
 	return 0;
 }
 
-/* Cuts the last word off; the folder in front may hold blanks. */
-static struct span
-take_last_word(struct span *s)
-{
-	struct span word;
-
-	*s = span_trim(*s);
-	word.at = s->at + s->len;
-	while (s->len && !blank(s->at[s->len - 1]))
-		s->len--;
-	word.len = (size_t)(word.at - (s->at + s->len));
-	word.at = s->at + s->len;
-	*s = span_trim(*s);
-	return word;
-}
-
 static int
 parse_override(
     struct layer *l, struct compiler *c, const struct source *src, const struct lines *line, struct span rest)
 {
 	struct override o = { .line = line->number, .text = span_trim((struct span){ line->start, line->len }) };
-	struct span field = take_last_word(&rest);
+	struct span field = span_last_word(&rest);
 	char dir[4096];
 	const char *bad, *wrong;
 
 	if (span_is(field, "recursive")) {
 		o.recursive = true;
-		field = take_last_word(&rest);
+		field = span_last_word(&rest);
 	}
 	if (rest.len == 0 || field.len == 0) {
 		complain(c, src, line->number, 0, false, "override FOLDER LETTERS [recursive]",

@@ -13,6 +13,7 @@
 struct account {
 	struct pyftpdlib_account pub;	/* must be first */
 	bool given;			/* an override with at least one value */
+	unsigned line;			/* of its user or anonymous line; 0: known by overrides only */
 	struct account *next;
 };
 
@@ -105,6 +106,19 @@ read_messages(struct pyftpdlib_file *f, struct account *a, struct span rest)
 	}
 }
 
+/* A word, or what stands between double quotes, which may hold blanks. */
+static struct span
+word_or_quoted(struct span *rest)
+{
+	struct span s = span_trim(*rest);
+	const char *end = s.len > 1 && *s.at == '"' ? memchr(s.at + 1, '"', s.len - 1) : NULL;
+
+	if (!end || (end + 1 < s.at + s.len && !blank(end[1])))
+		return span_word(rest);
+	*rest = (struct span){ end + 1, s.len - (size_t)(end + 1 - s.at) };
+	return (struct span){ s.at + 1, (size_t)(end - s.at) - 1 };
+}
+
 /* What stands behind the home: letters and messages. */
 static void
 read_letters(struct pyftpdlib_file *f, const struct lines *line, struct account *a, struct span rest)
@@ -126,7 +140,7 @@ static void
 read_account(
     struct pyftpdlib_file *f, const struct lines *line, struct span name, struct span password, struct span rest)
 {
-	struct span home = span_word(&rest);
+	struct span home = word_or_quoted(&rest);
 	char *copy = keep(f, name);
 	struct account *a;
 
@@ -141,6 +155,7 @@ read_account(
 	a = add_account(f, name);
 	if (!a)
 		return;
+	a->line = line->number;
 	a->pub.password = keep(f, password);
 	a->pub.any_password = strcmp(copy, "anonymous") == 0;
 	a->pub.home = keep(f, home);
@@ -152,7 +167,7 @@ read_account(
 static void
 line_user(struct pyftpdlib_file *f, const struct lines *line, struct span rest)
 {
-	struct span name = span_word(&rest), password = span_word(&rest);
+	struct span name = span_word(&rest), password = word_or_quoted(&rest);
 
 	read_account(f, line, name, password, rest);
 }
@@ -192,13 +207,15 @@ add_rule(struct pyftpdlib_file *f, const char *user, struct span text)
 static void
 line_override(struct pyftpdlib_file *f, const struct lines *line, struct span rest)
 {
-	struct span name = span_word(&rest), text = span_trim(rest), dir = span_word(&rest), letters = span_word(&rest);
+	struct span name = span_word(&rest), text = span_trim(rest), dir = text, letters = span_last_word(&dir);
 	char *user = keep(f, name), virtual[4096] = "";
 	struct account *a = user ? find_account(f, user) : NULL;
 	const char *wrong;
 
-	rest = span_trim(rest);
-	if (!user || letters.len == 0 || (rest.len && !span_is(rest, "recursive"))) {
+	/* The folder is what is left: it may hold blanks, as in a layer. */
+	if (span_is(letters, "recursive"))
+		letters = span_last_word(&dir);
+	if (!user || letters.len == 0 || dir.len == 0) {
 		WRONG(f, line, "override NAME FOLDER LETTERS [recursive]", "the override is not complete");
 		return;
 	}
@@ -430,7 +447,15 @@ check_system(struct pyftpdlib_file *f)
 	if (f->system.anonymous_user && !user_known(f, "anonymous"))
 		WRONG(f, &line, NULL, "the anonymous_user %.64s does not exist", f->system.anonymous_user);
 	for (struct account *a = f->accounts; a; a = a->next)
-		check_overridden(f, &line, a);
+		if (a->line == 0) {
+			check_overridden(f, &line, a);
+		} else {
+			struct lines own = { .number = a->line };
+
+			WRONG(f, &own, "override=NAME:KEY:VALUE on that line",
+			    "%.64s has a line of its own beside one for the users of the system; a program has one authorizer",
+			    a->pub.name);
+		}
 }
 
 /* ------------------------------------------------------------------- reading */

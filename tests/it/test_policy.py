@@ -344,6 +344,29 @@ def test_import_of_pyftpdlib(tmp_path):
     assert subprocess.run([CTL, "import", "pyftpdlib", str(source)], capture_output=True, timeout=PATIENCE).returncode == 78
 
 
+def test_import_of_pyftpdlib_with_blanks(tmp_path):
+    source = tmp_path / "authorizer"
+    source.write_text('user bob "se cret" "/srv/my home" elr\noverride bob my files elradfmwMT recursive\noverride bob in out w\n')
+    r = subprocess.run([CTL, "import", "pyftpdlib", str(source)], capture_output=True, text=True, timeout=PATIENCE)
+    assert r.returncode == 0, r.stderr
+    assert "home = /srv/my home" in r.stdout and "override my files elradfmwMT recursive" in r.stdout
+    conf = tmp_path / "c.conf"
+    conf.write_text(r.stdout.replace("run_as = ftp", "run_as = 64123:64123"))
+    os.chmod(conf, 0o600)
+    assert ctl(conf, "check").returncode == 0
+    for command, path, code in (("STOR", "/my files/x", 0), ("STOR", "/my files/a/x", 0), ("STOR", "/x", 1), ("STOR", "/in out/x", 0),
+                                ("STOR", "/in out/a/x", 1)):
+        assert ctl(conf, "why", "bob", command, path).returncode == code, path
+
+
+def test_import_of_pyftpdlib_has_one_authorizer(tmp_path):
+    """Not: the override of bob has no value, on the line of unix."""
+    source = tmp_path / "authorizer"
+    source.write_text("unix global_perm=elr\nuser bob secret /srv/bob elr\n")
+    r = subprocess.run([CTL, "import", "pyftpdlib", str(source)], capture_output=True, text=True, timeout=PATIENCE)
+    assert r.returncode == 78 and f"{source}:2: bob has a line of its own" in r.stderr and ":1:" not in r.stderr
+
+
 def test_diff(conf, tmp_path):
     new = tmp_path / "new.conf"
     new.write_text(conf.read_text())
