@@ -11,6 +11,7 @@
 #include "common/str.h"
 #include "ctl/conf.h"
 #include "ctl/policy.h"
+#include "ctl/resolve.h"
 
 int
 ctl_conf_load(const struct invocation *inv, struct conf **conf)
@@ -70,6 +71,7 @@ check_command(struct invocation *inv)
 	}
 	policies_check(conf);
 	empty_passwords_check(conf);
+	resolve_check(conf);
 	code = translate(conf_report(stdout, conf, inv->json));
 	conf_free(conf);
 	return code;

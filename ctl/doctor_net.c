@@ -9,6 +9,7 @@
 #include <linux/landlock.h>
 #include <linux/openat2.h>
 #include <linux/seccomp.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include "common/addr.h"
 #include "common/str.h"
 #include "ctl/doctor.h"
+#include "ctl/resolve.h"
 
 #define LISTENING 0x0a		/* TCP_LISTEN, as /proc/net/tcp has it */
 
@@ -259,9 +261,23 @@ have_public(bool *any)
 static void
 check_target(struct doctor *d, const struct addr_map_row *row)
 {
-	struct addr a;
+	struct addr a, v6;
+	int r;
 
-	if (addr_parse(&a, row->target, 0) != 0)
+	if (addr_parse(&a, row->target, 0) != 0) {
+		char text[2][ADDR_TEXT_MAX];
+
+		r = resolve(row->target, &a, &v6);
+		if (r != 0) {
+			doctor_find(d, DOCTOR_WARNING,
+			    "clients are told the address that they are connected to until the name can be looked up: correct it or the name service",
+			    "passive_address %s cannot be looked up: %s", row->target, gai_strerror(r));
+			return;
+		}
+		doctor_find(d, DOCTOR_FINE, NULL, "passive_address %s is %s and %s", row->target, addr_host(text[0], &a),
+		    addr_host(text[1], &v6));
+	}
+	if (a.sa.sa_family == AF_UNSPEC)
 		return;
 	if (row->net.family == AF_UNSPEC && is_private(&a))
 		doctor_find(d, DOCTOR_WARNING,

@@ -125,11 +125,15 @@ static void
 address_to_tell(struct agent *a, struct addr *tell)
 {
 	const char *target = addr_map_find(&a->set->passive_address, &a->peer);
+	struct addr configured;
 
 	if (target == NULL)
 		return;
-	if (addr_parse(tell, target, 0) != 0)
+	/* A name that the listener has not found an address for, of this family at least. */
+	if (addr_parse(&configured, target, 0) != 0)
 		log_problem(LOG_LEVEL_WARNING, "passive-address", target, -EADDRNOTAVAIL);
+	else
+		*tell = configured;
 }
 
 static int

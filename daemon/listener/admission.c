@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/str.h"
 #include "daemon/listener/admission.h"
+#include "daemon/listener/names.h"
 #include "daemon/listener/pool.h"
 #include "daemon/listener/refusals.h"
 #include "daemon/listener/server.h"
@@ -83,6 +84,16 @@ section_add(struct server *s, const char *name, struct section **made)
 	s->sections = n;
 	*made = n;
 	return 0;
+}
+
+void
+section_names(const struct server *s, const char *name, sa_family_t family, char *out, size_t size)
+{
+	const struct section *n = find_section(s, name);
+
+	*out = '\0';
+	if (n != NULL)
+		names_known(s, &n->resolved.s.passive_address, family, out, size);
 }
 
 int

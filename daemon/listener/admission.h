@@ -31,6 +31,8 @@ struct section {
 
 /* The section of that name, made from the configuration if need be. 0 or a negative code. */
 int section_add(struct server *, const char *name, struct section **);
+/* Addresses of that family for the host names in its passive_address, as MSG_CLIENT carries them. */
+void section_names(const struct server *, const char *name, sa_family_t, char *out, size_t size);
 /* Limits may have changed; sockets do not. 0 or -ENOMEM. */
 int sections_reload(struct server *);
 

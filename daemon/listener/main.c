@@ -27,6 +27,7 @@
 #include "daemon/listener/control.h"
 #include "daemon/listener/doors.h"
 #include "daemon/listener/keeper.h"
+#include "daemon/listener/names.h"
 #include "daemon/listener/pool.h"
 #include "daemon/listener/refusals.h"
 #include "daemon/listener/reload.h"
@@ -259,6 +260,7 @@ set_up(struct server *s)
 		return SP_EXIT_SANDBOX;
 	}
 	take_signals(s);
+	names_start(s);
 	r = keeper_start(s);
 	if (r == 0)
 		r = templates_start(s);

@@ -17,6 +17,7 @@
 #include "daemon/listener/control.h"
 #include "daemon/listener/admission.h"
 #include "daemon/listener/keeper.h"
+#include "daemon/listener/names.h"
 #include "daemon/listener/reload.h"
 #include "daemon/listener/server.h"
 #include "daemon/listener/systemd.h"
@@ -118,6 +119,7 @@ adopt(struct server *s)
 		return r;
 	}
 	(void)server_open_log(s);
+	names_start(s);
 	templates_renew(s, "reload");
 	return 0;
 }
@@ -169,9 +171,8 @@ on_tested(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-/* sallyctl stands beside the programs of the roles in a build, and in its own folder when installed. */
-static const char *
-find_sallyctl(const struct server *s, char *path, size_t size)
+const char *
+server_sallyctl(const struct server *s, char *path, size_t size)
 {
 	if (str_format(path, size, "%s/sallyctl", s->options->libexec) == 0 && access(path, X_OK) == 0)
 		return path;
@@ -186,7 +187,7 @@ test_policies(struct server *s, const char *file)
 	struct reload *x = s->reload;
 	char path[512];
 	const char *argv[] = { "sallyctl", "--quiet", "--config", s->options->conf_path, "expect", file, NULL };
-	const char *program = find_sallyctl(s, path, sizeof path);
+	const char *program = server_sallyctl(s, path, sizeof path);
 	int r;
 
 	/* Without the control program, the agents deny what they cannot read. */

@@ -15,6 +15,7 @@
 #include "daemon/listener/control.h"
 #include "daemon/listener/doors.h"
 #include "daemon/listener/keeper.h"
+#include "daemon/listener/names.h"
 #include "daemon/listener/pool.h"
 #include "daemon/listener/reload.h"
 #include "daemon/listener/selftest.h"
@@ -229,6 +230,7 @@ server_check_stopped(struct server *s)
 		return;
 	if (pool_left(s) > 0)
 		log_problem(LOG_LEVEL_WARNING, "left-behind", "killed processes that a file system holds", 0);
+	names_stop(s);
 	templates_stop(s);
 	keeper_stop(s);
 	control_close(s);

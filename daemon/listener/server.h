@@ -20,6 +20,7 @@
 struct control;
 struct doors;
 struct keeper;
+struct names;
 struct pool;
 struct reaper;
 struct refusals;
@@ -61,6 +62,7 @@ struct server {
 	struct pool *pool;
 	struct section *sections;
 	struct doors *doors;
+	struct names *names;		/* NULL: none was ever looked up */
 	struct refusals *refusals;
 	struct event refusals_due;
 	struct reaper *reaper;

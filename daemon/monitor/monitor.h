@@ -54,6 +54,7 @@ struct monitor {
 	char peer_text[ADDR_TEXT_MAX];
 	char context[ACCOUNT_NAME_MAX * 4 + 64];	/* of log lines */
 	pid_t agent_pid;
+	char names[2049];		/* NAME=ADDRESS for passive_address, separated by blanks */
 
 	unsigned attempts;		/* failed ones */
 	bool deciding;			/* a LOGIN has not been answered yet: another one breaks the protocol */

@@ -101,10 +101,53 @@ agent_knows(const struct conf_origin *o)
 	return o->section == NULL || o->section[0] == '\0' || strcmp(o->section, "server") == 0 || strcmp(o->section, "tls") == 0;
 }
 
+/* The address that the listener has found for this host name; NULL: none. len: the name's. */
+static const char *
+address_of(const char *names, const char *name, size_t len, size_t *address_len)
+{
+	for (const char *p = names; *p != '\0'; p += strspn(p, " ")) {
+		size_t n = strcspn(p, " ");
+
+		if (n > len && strncmp(p, name, len) == 0 && p[len] == '=') {
+			*address_len = n - len - 1;
+			return p + len + 1;
+		}
+		p += n;
+	}
+	return NULL;
+}
+
+/* passive_address with addresses for host names: an agent cannot look them up. 0 or SP_ERANGE. */
+static int
+list_passive_address(const struct monitor *s, char *out, size_t size)
+{
+	char *value = scratch->value;
+	size_t used;
+
+	if (str_copy(out, size, "passive_address=") != 0)
+		return SP_ERANGE;
+	used = strlen(out);
+	conf_value_text(&s->account.resolved->s, K_passive_address, value, sizeof scratch->value);
+	for (char *row; (row = strsep(&value, ",")) != NULL;) {
+		char *target = strstr(row, "= ");
+		size_t len, name_len = target == NULL ? 0 : strlen(target + 2);
+		const char *address = target == NULL ? NULL : address_of(s->names, target + 2, name_len, &len);
+		int keep = target == NULL ? (int)strlen(row) : (int)(target + 2 - row);
+
+		if (address == NULL ? str_format(out + used, size - used, "%s%s", row, value == NULL ? "\n" : ",") != 0
+		    : str_format(out + used, size - used, "%.*s%.*s%s", keep, row, (int)len, address,
+			value == NULL ? "\n" : ",") != 0)
+			return SP_ERANGE;
+		used += strlen(out + used);
+	}
+	return 0;
+}
+
 /* What listener, class, groups and account say for the agent, as key=value lines. */
 static int
-list_settings(const struct conf_resolved *own, char *out, size_t size)
+list_settings(const struct monitor *s, char *out, size_t size)
 {
+	const struct conf_resolved *own = s->account.resolved;
 	size_t n = 0;
 
 	out[0] = '\0';
@@ -112,14 +155,14 @@ list_settings(const struct conf_resolved *own, char *out, size_t size)
 		const struct conf_key *key = &conf_keys[k];
 
 		if ((key->audience & TO_AGENT) == 0 || (key->scopes & (SC_LISTENER | SC_USER)) == 0 ||
-		    agent_knows(&own->origin[k]))
+		    agent_knows(&own->origin[k]) || (k == K_passive_address && s->names[0] != '\0'))
 			continue;
 		conf_value_text(&own->s, (enum conf_key_id)k, scratch->value, sizeof scratch->value);
 		if (str_format(out + n, size - n, "%s=%s\n", key->name, scratch->value) != 0)
 			return SP_ERANGE;
 		n += strlen(out + n);
 	}
-	return 0;
+	return s->names[0] == '\0' ? 0 : list_passive_address(s, out + n, size - n);
 }
 
 uint8_t
@@ -202,7 +245,7 @@ send_profile(struct monitor *s, int root_fd)
 	list_groups(a, p->group_names, sizeof p->group_names);
 	copy_addr(p->peer, &p->peer_len, &s->peer);
 	copy_addr(p->local, &p->local_len, &s->local);
-	r = list_settings(a->resolved, p->settings, sizeof p->settings);
+	r = list_settings(s, p->settings, sizeof p->settings);
 	return r != 0 ? r : monitor_ask(s, &s->agent, MSG_PROFILE, p, &root_fd, 1);
 }
 

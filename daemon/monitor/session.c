@@ -80,6 +80,8 @@ client(struct monitor *s, struct msg *m)
 		return SP_EFORMAT;
 	s->session = serve.session = c->session;
 	s->agent_pid = (pid_t)c->agent_pid;
+	if (c->names[0] != '\0')
+		(void)str_copy(s->names, sizeof s->names, c->names);
 	(void)str_copy(s->listener_name, sizeof s->listener_name, c->listener);
 	(void)str_copy(serve.listener, sizeof serve.listener, c->listener);
 	addr_host(s->peer_text, &s->peer);

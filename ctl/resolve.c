@@ -1,0 +1,104 @@
+/* Names that are told to clients as addresses (passive_address): looked up here, where nothing else is at stake. */
+#include "config.h"
+
+#include <grp.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "common/str.h"
+#include "ctl/ctl.h"
+#include "ctl/resolve.h"
+
+#define NOBODY 65534
+
+int
+resolve(const char *name, struct addr *v4, struct addr *v6)
+{
+	const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
+	struct addrinfo *list, *i;
+	int r = getaddrinfo(name, NULL, &hints, &list);
+
+	*v4 = *v6 = (struct addr){ .sa.sa_family = AF_UNSPEC };
+	if (r != 0)
+		return r;
+	for (i = list; i != NULL; i = i->ai_next) {
+		struct addr a, *to;
+
+		if (addr_from(&a, i->ai_addr, i->ai_addrlen) != 0)
+			continue;
+		to = a.sa.sa_family == AF_INET ? v4 : v6;
+		if (to->sa.sa_family == AF_UNSPEC)
+			*to = a;
+	}
+	freeaddrinfo(list);
+	return v4->sa.sa_family == AF_UNSPEC && v6->sa.sa_family == AF_UNSPEC ? EAI_NONAME : 0;
+}
+
+static void
+check_settings(struct conf *conf, const struct settings *s)
+{
+	for (size_t i = 0; i < s->passive_address.n; i++) {
+		const char *name = s->passive_address.v[i].target;
+		struct addr a, b;
+		char what[600];
+		int r = addr_parse(&a, name, 0) == 0 ? 0 : resolve(name, &a, &b);
+
+		if (r == 0)
+			continue;
+		(void)str_format(what, sizeof what, "passive_address: %.300s cannot be looked up: %s", name, gai_strerror(r));
+		conf_problem_add(conf, CONF_WARNING, "", 0, "passive_address", what,
+		    "correct it, or the name service; until then clients are told the address that they are connected to");
+	}
+}
+
+void
+resolve_check(struct conf *conf)
+{
+	const struct conf_section *l = NULL;
+
+	if (conf_section_next(conf, SC_LISTENER, NULL) == NULL)
+		check_settings(conf, conf_server(conf));
+	while ((l = conf_section_next(conf, SC_LISTENER, l)) != NULL) {
+		const struct conf_subject subject = { .listener = conf_section_name(l) };
+		struct conf_resolved r;
+
+		if (conf_resolve(conf, &subject, &r) != 0)
+			continue;
+		check_settings(conf, &r.s);
+		conf_resolved_free(&r);
+	}
+}
+
+/* Answers of the network are taken apart by a process that owns nothing. */
+static bool
+become_nobody(void)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return false;
+	return geteuid() != 0 || (setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
+	    setresuid(NOBODY, NOBODY, NOBODY) == 0);
+}
+
+int
+resolve_command(struct invocation *inv)
+{
+	int result = CTL_OK;
+
+	if (!become_nobody())
+		return ctl_fail(inv, CTL_FAILED, "privileges cannot be dropped");
+	for (int i = 0; i < inv->argc; i++) {
+		char text[2][ADDR_TEXT_MAX];
+		struct addr v4, v6;
+		int r = resolve(inv->argv[i], &v4, &v6);
+
+		if (r != 0) {
+			result = ctl_fail(inv, CTL_NO, "%s: %s", inv->argv[i], gai_strerror(r));
+			continue;
+		}
+		printf("%s %s %s\n", inv->argv[i], addr_host(text[0], &v4), addr_host(text[1], &v6));
+	}
+	return result;
+}

@@ -1,0 +1,257 @@
+#include "config.h"
+
+#include <errno.h>
+#include <event2/event_struct.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/log.h"
+#include "common/str.h"
+#include "daemon/listener/admission.h"
+#include "daemon/listener/names.h"
+#include "daemon/listener/reload.h"
+#include "daemon/listener/server.h"
+#include "privsep/spawn.h"
+
+#define NAMES_MAX	16
+#define AGAIN		300	/* seconds until all are asked for again */
+#define AGAIN_SOON	15	/* when one was not answered */
+#define LIMIT		60	/* seconds that the answers may take */
+#define TEXT_MAX	8192
+
+struct name {
+	char text[256];
+	struct addr v4, v6;	/* AF_UNSPEC: not known */
+	bool answered;		/* this time */
+};
+
+struct names {
+	struct name name[NAMES_MAX];
+	size_t count;
+	struct event due, readable, gone;
+	struct spawned child;
+	int output_fd;			/* -1: nobody is being asked */
+	size_t len;
+	char text[TEXT_MAX + 1];
+};
+
+static struct name *
+find(struct names *x, const char *text)
+{
+	for (size_t i = 0; i < x->count; i++)
+		if (strcmp(x->name[i].text, text) == 0)
+			return &x->name[i];
+	return NULL;
+}
+
+/* Those that are there keep what is known of them. */
+static void
+collect(struct server *s)
+{
+	struct names *x = s->names;
+
+	for (const struct section *n = s->sections; n != NULL; n = n->next)
+		for (size_t i = 0; i < n->resolved.s.passive_address.n; i++) {
+			const char *target = n->resolved.s.passive_address.v[i].target;
+			struct addr a;
+
+			if (addr_parse(&a, target, 0) == 0 || find(x, target) != NULL || strlen(target) >= sizeof x->name[0].text)
+				continue;
+			if (x->count == NAMES_MAX) {
+				log_problem(LOG_LEVEL_ERROR, "passive-address", "too many host names", 0);
+				return;
+			}
+			memset(&x->name[x->count], 0, sizeof x->name[0]);
+			(void)str_copy(x->name[x->count++].text, sizeof x->name[0].text, target);
+		}
+}
+
+static void
+ask_again_in(struct names *x, time_t seconds)
+{
+	struct timeval in = { seconds, 0 };
+
+	evtimer_add(&x->due, &in);
+}
+
+/* "NAME IPV4 IPV6", a dash for none. Anything else is what went wrong, and for people. */
+static void
+take_line(struct names *x, char *line)
+{
+	char *name = strsep(&line, " "), *v4 = strsep(&line, " "), *v6 = line;
+	struct name *n = find(x, name);
+	struct addr a, b;
+
+	if (n == NULL || v6 == NULL)
+		return;
+	n->answered = true;
+	if (addr_parse(&a, v4, 0) != 0)
+		a = (struct addr){ .sa.sa_family = AF_UNSPEC };
+	if (addr_parse(&b, v6, 0) != 0)
+		b = (struct addr){ .sa.sa_family = AF_UNSPEC };
+	if (memcmp(&a, &n->v4, sizeof a) != 0 || memcmp(&b, &n->v6, sizeof b) != 0) {
+		struct log_line l;
+
+		log_begin(&l, LOG_LEVEL_NOTICE, "passive-address");
+		log_str(&l, "name", n->text);
+		log_str(&l, "ipv4", v4);
+		log_str(&l, "ipv6", v6);
+		log_end(&l);
+	}
+	n->v4 = a;
+	n->v6 = b;
+}
+
+static void
+forget_child(struct names *x)
+{
+	event_del(&x->readable);
+	event_del(&x->gone);
+	close(x->output_fd);
+	close(x->child.pid_fd);
+	x->output_fd = -1;
+}
+
+static void
+take_answers(struct names *x)
+{
+	char *rest = x->text, *line;
+	bool all = true;
+
+	x->text[x->len] = '\0';
+	for (size_t i = 0; i < x->count; i++)
+		x->name[i].answered = false;
+	while ((line = strsep(&rest, "\n")) != NULL)
+		take_line(x, line);
+	for (size_t i = 0; i < x->count; i++)
+		if (!x->name[i].answered) {
+			struct name *n = &x->name[i];
+
+			all = false;
+			log_problem(LOG_LEVEL_WARNING, "passive-address-unresolved", n->text, 0);
+		}
+	ask_again_in(x, all ? AGAIN : AGAIN_SOON);
+}
+
+static void
+on_output(evutil_socket_t fd, short what, void *arg)
+{
+	struct names *x = ((struct server *)arg)->names;
+	ssize_t n;
+
+	(void)what;
+	while (x->len < TEXT_MAX && (n = read(fd, x->text + x->len, TEXT_MAX - x->len)) > 0)
+		x->len += (size_t)n;
+	/* Its end is seen by its process descriptor; one that says too much would wait for a reader. */
+	if (x->len == TEXT_MAX)
+		(void)syscall(SYS_pidfd_send_signal, x->child.pid_fd, SIGKILL, NULL, 0);
+	else if (errno == EAGAIN)
+		event_add(&x->readable, NULL);
+}
+
+static void
+on_gone(evutil_socket_t fd, short what, void *arg)
+{
+	struct server *s = arg;
+	struct names *x = s->names;
+	siginfo_t end = { 0 };
+
+	if ((what & EV_TIMEOUT) != 0) {
+		static const struct timeval soon = { 1, 0 };
+
+		(void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+		event_add(&x->gone, &soon);
+		return;
+	}
+	if (waitid(P_PIDFD, (id_t)fd, &end, WEXITED | WNOHANG) < 0 || end.si_pid == 0) {
+		event_add(&x->gone, NULL);
+		return;
+	}
+	on_output(x->output_fd, 0, s);
+	forget_child(x);
+	take_answers(x);
+}
+
+static void
+on_due(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval limit = { LIMIT, 0 };
+	struct server *s = arg;
+	struct names *x = s->names;
+	const char *argv[NAMES_MAX + 4] = { "sallyctl", "resolve" };
+	char path[512];
+	size_t n = 2;
+	int r;
+
+	(void)fd, (void)what;
+	if (x->output_fd >= 0)
+		return;
+	for (size_t i = 0; i < x->count; i++)
+		argv[n++] = x->name[i].text;
+	x->len = 0;
+	r = spawn_command(server_sallyctl(s, path, sizeof path), argv, &x->output_fd, &x->child);
+	if (r != 0) {
+		x->output_fd = -1;
+		log_problem(LOG_LEVEL_WARNING, "passive-address-unresolved", path, r);
+		ask_again_in(x, AGAIN_SOON);
+		return;
+	}
+	event_assign(&x->readable, s->base, x->output_fd, EV_READ, on_output, s);
+	event_assign(&x->gone, s->base, x->child.pid_fd, EV_READ, on_gone, s);
+	event_add(&x->readable, NULL);
+	event_add(&x->gone, &limit);
+}
+
+void
+names_start(struct server *s)
+{
+	if (s->names == NULL) {
+		s->names = calloc(1, sizeof *s->names);
+		if (s->names == NULL)
+			return;
+		s->names->output_fd = -1;
+		evtimer_assign(&s->names->due, s->base, on_due, s);
+	}
+	collect(s);
+	if (s->names->count > 0)
+		on_due(-1, 0, s);
+}
+
+void
+names_stop(struct server *s)
+{
+	struct names *x = s->names;
+
+	if (x == NULL)
+		return;
+	evtimer_del(&x->due);
+	if (x->output_fd >= 0) {
+		(void)syscall(SYS_pidfd_send_signal, x->child.pid_fd, SIGKILL, NULL, 0);
+		forget_child(x);
+	}
+	free(x);
+	s->names = NULL;
+}
+
+void
+names_known(const struct server *s, const struct addr_map *map, sa_family_t family, char *out, size_t size)
+{
+	size_t used = 0;
+
+	*out = '\0';
+	for (size_t i = 0; s->names != NULL && i < map->n; i++) {
+		const struct name *n = find(s->names, map->v[i].target);
+		const struct addr *a = n == NULL ? NULL : family == AF_INET ? &n->v4 : &n->v6;
+		char host[ADDR_TEXT_MAX];
+
+		if (a == NULL || a->sa.sa_family == AF_UNSPEC ||
+		    str_format(out + used, size - used, "%s%s=%s", used == 0 ? "" : " ", n->text, addr_host(host, a)) != 0)
+			continue;
+		used += strlen(out + used);
+	}
+}

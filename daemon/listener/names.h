@@ -1,0 +1,27 @@
+/*
+ * Host names in passive_address.  Sessions cannot ask a name service, and
+ * nothing in the listener may wait for one: sallyctl resolve, executed for it, is
+ * asked at the start, after reloads and every few minutes.  A name that is not
+ * answered keeps its last address.
+ */
+#ifndef LISTENER_NAMES_H
+#define LISTENER_NAMES_H
+
+#include <stddef.h>
+
+#include "common/addr.h"
+#include "common/conf.h"
+
+struct server;
+
+/* Looks up what the configuration names, now and from time to time. Again after a reload. Never fails: it is tried again. */
+void names_start(struct server *);
+/* No more. */
+void names_stop(struct server *);
+/*
+ * Writes "name=address" lines for those of the map whose address of that family is known; what does not fit is left
+ * out.
+ */
+void names_known(const struct server *, const struct addr_map *, sa_family_t, char *out, size_t size);
+
+#endif
