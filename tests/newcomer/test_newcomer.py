@@ -1,0 +1,213 @@
+"""The README's commands on a Debian 12 that nobody has touched.
+
+A root directory made by debootstrap holds nothing but git and ca-certificates, and the committed tree.  It is entered in
+mount and process namespaces of its own; clients come from outside.  The root is kept in the build directory, and each test
+run works on a copy of it.
+"""
+import contextlib
+import ftplib
+import io
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import time
+
+import pytest
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CACHE = f"{os.environ.get('SALLYPORT_BUILD', f'{TOP}/build')}/newcomer"
+SUITE = "bookworm"
+PATIENCE = 1800		# seconds for packages to arrive and for the build, on a slow machine
+HERE = "/srv/sallyport"	# the checkout, in the root
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a root directory")
+
+
+def run(*command, **options):
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=PATIENCE, check=False, **options)
+
+
+# ------------------------------------------------------------------------------------------- the root
+
+def apt_sources():
+    """The (address, suite) pairs of Debian itself among the sources of this machine, the suite's own first."""
+    out = run("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages").stdout
+    pairs = {tuple(line.split()[:2]) for line in out.splitlines() if line.endswith(" main")}
+    return sorted((p for p in pairs if p[1].startswith(SUITE)), key=lambda p: (p[1] != SUITE, p))
+
+
+def make_base(base):
+    """debootstrap into a directory, with the apt sources of this machine."""
+    sources = apt_sources()
+    if not sources or sources[0][1] != SUITE:
+        pytest.skip(f"this machine has no apt source of {SUITE}")
+    if shutil.which("debootstrap") is None:
+        pytest.skip("debootstrap is missing; install it with: apt-get install debootstrap")
+    shutil.rmtree(f"{base}.part", ignore_errors=True)
+    r = run("debootstrap", "--variant=minbase", "--include=git,ca-certificates", SUITE, f"{base}.part", sources[0][0])
+    if r.returncode != 0:
+        pytest.skip(f"debootstrap fails here: {r.stdout[-300:]}{r.stderr[-300:]}")
+    with open(f"{base}.part/etc/apt/sources.list", "w") as f:
+        f.writelines(f"deb {address} {suite} main\n" for address, suite in sources)
+    with open(f"{base}.part/etc/apt/apt.conf.d/proxy", "w") as f:
+        f.writelines(line + "\n" for line in run("apt-config", "dump").stdout.splitlines() if "proxy" in line.lower())
+    os.rename(f"{base}.part", base)
+
+
+class Root:
+    """A copy of the base with the committed tree in it."""
+
+    def __init__(self, base):
+        self.top = f"{CACHE}/root"
+        shutil.rmtree(self.top, ignore_errors=True)
+        subprocess.run(["cp", "-a", "--reflink=auto", base, self.top], check=True)
+        shutil.copy("/etc/resolv.conf", f"{self.top}/etc/resolv.conf")
+        subprocess.run(["git", "-c", "safe.directory=*", "clone", "-q", TOP, self.top + HERE], check=True)
+
+    def command(self, *words):
+        """A command line for use inside, as root, with a clean environment; everything ends with its first process."""
+        prepare = f"mount --rbind /dev {self.top}/dev && mount -t proc none {self.top}/proc && exec chroot {self.top} " \
+                  f'env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin sh -c \'cd {HERE} && exec "$@"\' sh "$@"'
+        return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", prepare, "sh", *words]
+
+    def run(self, *words):
+        return run(*self.command(*words))
+
+    @contextlib.contextmanager
+    def serving(self, *words):
+        """Runs a server inside until it says that it serves: (its port, what it printed)."""
+        log = f"{CACHE}/log"
+        with open(log, "w") as f, subprocess.Popen(self.command(*words), stdin=subprocess.DEVNULL, stdout=f, stderr=f) as p:
+            try:
+                end = time.monotonic() + PATIENCE
+                while "Try it from another terminal" not in (text := open(log, errors="replace").read()):
+                    assert p.poll() is None, f"it ended with {p.returncode}:\n{text[-3000:]}"
+                    assert time.monotonic() < end, text[-3000:]
+                    time.sleep(0.2)
+                yield int(re.search(r"serving on \S*:(\d+);", text)[1]), text
+            finally:
+                p.send_signal(signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    p.wait(20)
+                p.kill()
+
+
+@pytest.fixture(scope="module")
+def root():
+    os.makedirs(CACHE, exist_ok=True)
+    if run("git", "-c", "safe.directory=*", "rev-parse", "HEAD", cwd=TOP).returncode != 0:
+        pytest.skip("this is no git checkout")
+    if run("unshare", "--mount", "--pid", "--fork", "true").returncode != 0:
+        pytest.skip("no namespaces can be made here")
+    if not os.path.isdir(f"{CACHE}/base"):
+        make_base(f"{CACHE}/base")
+    r = Root(f"{CACHE}/base")
+    yield r
+    shutil.rmtree(r.top, ignore_errors=True)
+
+
+def free_port():
+    """2121, which the README names, where it is free."""
+    for port in (2121, 0):
+        with contextlib.suppress(OSError), socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind(("127.0.0.1", port))
+            return s.getsockname()[1]
+    pytest.fail("no port is free")
+
+
+# ------------------------------------------------------------------------------------------ the clients
+
+def curl(url, *options):
+    r = run("curl", "-sS", *options, url)
+    assert r.returncode == 0, r.stderr
+    return r.stdout
+
+
+def with_curl(port, user, certificate, folder):
+    for n, tls in enumerate(([], ["--ssl-reqd", "--cacert", certificate])):
+        url = f"ftp://{user}@127.0.0.1:{port}/"
+        assert "hello" in curl(url, *tls)
+        with open(f"{CACHE}/upload", "w") as f:
+            f.write(f"by curl {n}\n")
+        curl(f"{url}{folder}c{n}", *tls, "-T", f"{CACHE}/upload")
+        assert curl(f"{url}{folder}c{n}", *tls) == f"by curl {n}\n"
+
+
+def with_lftp(port, user, certificate, folder):
+    for n, tls in enumerate(("no", "yes")):
+        script = (f"set cmd:fail-exit yes; set net:max-retries 1; set ssl:ca-file {certificate}; set ftp:ssl-allow {tls};"
+                  f"set ftp:ssl-force {tls}; open -u {user.replace(':', ',')} -p {port} 127.0.0.1; cls; "
+                  f"put {CACHE}/upload -o {folder}l{n}; cat {folder}l{n}; bye")
+        r = run("lftp", "-c", script)
+        assert r.returncode == 0 and "hello" in r.stdout and "by curl" in r.stdout, r.stdout + r.stderr
+
+
+def with_python(port, user, certificate, folder):
+    context = ssl.create_default_context(cafile=certificate)
+    for n, f in enumerate((ftplib.FTP(timeout=60), ftplib.FTP_TLS(context=context, timeout=60))):
+        with f:
+            f.connect("127.0.0.1", port)
+            f.login(*user.split(":"))
+            if n:
+                f.prot_p()
+            assert "hello" in f.nlst()
+            f.storbinary(f"STOR {folder}p{n}", io.BytesIO(b"by Python"))
+            got = []
+            f.retrbinary(f"RETR {folder}p{n}", got.append)
+            assert b"".join(got) == b"by Python"
+
+
+def all_clients(port, user, certificate, folder):
+    for client in (with_curl, with_lftp, with_python):
+        client(port, user, certificate, folder)
+
+
+# --------------------------------------------------------------------------------------------- the tests
+
+def test_bootstrap_run_as_root(root):
+    with root.serving("./bootstrap", "run", str(free_port())) as (port, text):
+        assert f"curl --user demo ftp://127.0.0.1:{port}/" in text
+        with open(f"{root.top}{HERE}/build/demo/hello", "w") as f:
+            f.write("hello")
+        all_clients(port, "demo:demo", f"{root.top}{HERE}/build/demo.crt", "incoming/")
+
+
+def test_serve_without_root(root):
+    """As the README shows it, by a user who did not build it."""
+    tree = f"{root.top}/srv/tree"
+    os.mkdir(tree)
+    with open(f"{tree}/hello", "w") as f:
+        f.write("hello")
+    for path, source in (("demo.crt", "demo.crt"), ("demo.key", "demo.key")):
+        shutil.copy(f"{root.top}{HERE}/build/{source}", f"{root.top}/srv/{path}")
+    for path in (tree, f"{root.top}/srv/demo.crt", f"{root.top}/srv/demo.key"):
+        os.chown(path, 12345, 12345)
+    with root.serving("setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", "build/sallyportd", "--libexec", "build",
+                      "serve", "/srv/tree", "--port", str(free_port()), "--address", "127.0.0.1", "--user", "me:secret",
+                      "--certificate", "/srv/demo.crt", "--private-key", "/srv/demo.key") as (port, text):
+        assert "without root" in text
+        all_clients(port, "me:secret", f"{root.top}/srv/demo.crt", "")
+
+
+def test_missing_tools_are_named(root):
+    """Before the packages are there, each message names the command that installs them. (The root has them by now.)"""
+    r = run(*root.command("env", "PATH=/nowhere", "/bin/sh", "./bootstrap", "build"))
+    assert r.returncode != 0 and "bootstrap deps" in r.stderr, r.stderr
+
+
+def test_bootstrap_check_leaves_no_test_program_out(root):
+    """After `bootstrap run`, which needs less, `bootstrap check` builds and runs what it would in a fresh clone."""
+    r = root.run("./bootstrap", "check", "--list")
+    assert r.returncode == 0, r.stdout[-2000:] + r.stderr[-2000:]
+    listed = set(re.findall(r"^test (\S+)$", r.stdout, re.M))
+    expected = set()
+    for path in root.run("git", "ls-files", "*.mk").stdout.split():
+        with open(f"{root.top}{HERE}/{path}") as f:
+            expected.update(name for names in re.findall(r"^TESTS \+= (.*)$", f.read(), re.M) for name in names.split())
+    assert len(expected) > 10 and listed == expected
+    assert os.path.exists(f"{root.top}{HERE}/build/unit-common")
