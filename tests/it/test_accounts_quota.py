@@ -4,6 +4,7 @@ import ftplib
 import io
 import json
 import os
+import os
 import shutil
 
 import subprocess
@@ -166,3 +167,52 @@ def test_lists_nobody_where_nobody_has_stored_anything(serve):
     s = start(serve, "quota_bytes = 1000")
     assert ctl(s, "list") == []
     assert ctl(s, "show", "alice")["bytes"] == 0
+
+
+def test_recount_of_a_hostile_tree(serve):
+    """Names too long for a path, links to elsewhere, files of two names: counted by descriptor, without following anything."""
+    s = start(serve, "quota_bytes = 10M")
+    home = s.homes["alice"]
+    with s.ftp("alice") as f:
+        put(f, "a", 300)
+    os.link(f"{home}/a", f"{home}/b")
+    os.symlink("/etc", f"{home}/etc")
+    os.symlink(f"{home}/a", f"{home}/c")
+    at = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
+    for _ in range(60):                     # 15,000 bytes of path
+        os.mkdir("d" * 250, dir_fd=at)
+        below = os.open("d" * 250, os.O_RDONLY | os.O_DIRECTORY, dir_fd=at)
+        os.close(at)
+        at = below
+    fd = os.open("deep", os.O_WRONLY | os.O_CREAT, dir_fd=at)
+    os.write(fd, b"x" * 77)
+    os.close(fd)
+    os.close(at)
+    now = ctl(s, "recount", "alice")
+    assert (now["bytes"], now["files"]) == (377, 2)
+
+
+@pytest.mark.parametrize("verb", ["STOR new", "STOU", "APPE new", "APPE old"])
+def test_a_full_disk_is_told_and_left_as_it_was(serve, verb):
+    """The client sends everything before it looks at the control connection, and reads 452; keep_partial gives way."""
+    s = start(serve, "quota_bytes = 1G")
+    top = f"{s.homes['alice']}/full"
+    os.mkdir(top)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=0777", "none", top]).returncode != 0:
+        pytest.skip("no tmpfs can be mounted")
+    try:
+        x = s.raw().login()
+        x.cmd("CWD full")
+        x.cmd("TYPE I")
+        assert x.put("STOR old", b"o" * 5000) == 226
+        data = x.passive()
+        assert x.cmd(verb)[0] == 150
+        data.sendall(b"x" * (30 << 20))
+        data.close()
+        code, text = x.reply()
+        assert code == 452, text
+        assert os.listdir(top) == ["old"] and os.path.getsize(f"{top}/old") == 5000
+        assert ctl(s, "show", "alice")["bytes"] == 5000
+        x.close()
+    finally:
+        subprocess.run(["umount", "-l", top], check=True)

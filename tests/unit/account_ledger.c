@@ -76,6 +76,55 @@ START_TEST(survives_torn_writes)
 }
 END_TEST
 
+/* Only root reads it, whatever the umask is, and no link is followed to it. */
+START_TEST(is_roots_own)
+{
+	char path[400];
+	struct stat st;
+	mode_t mask = umask(0);
+	int fd = opened("mode");
+
+	umask(mask);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+	close(fd);
+	(void)str_format(path, sizeof path, "%s/linked", folder);
+	ck_assert_int_eq(symlink("mode", path), 0);
+	ck_assert_int_eq(ledger_open(folder, "linked"), -ELOOP);
+	ck_assert_int_eq(unlink(path), 0);
+}
+END_TEST
+
+static unsigned synced;
+static int sync_error;
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+
+int
+__wrap_fdatasync(int fd)
+{
+	synced++;
+	errno = sync_error;
+	return sync_error != 0 ? -1 : __real_fdatasync(fd);
+}
+
+/* What counts is on the disk, and what could not be brought there is no success. */
+START_TEST(is_on_the_disk_before_it_counts)
+{
+	struct ledger now;
+	int fd = opened("synced");
+
+	synced = 0;
+	ck_assert_int_eq(ledger_change(fd, &(struct ledger){ 1, 1 }, &nothing, &nothing, &now), 0);
+	ck_assert_uint_eq(synced, 1);
+	sync_error = EIO;
+	ck_assert_int_eq(ledger_change(fd, &(struct ledger){ 1, 1 }, &nothing, &nothing, &now), -EIO);
+	ck_assert_int_eq(ledger_set(fd, &nothing), -EIO);
+	sync_error = 0;
+	close(fd);
+}
+END_TEST
+
 START_TEST(is_shared)
 {
 	struct ledger l;
@@ -181,6 +230,8 @@ account_ledger_suite(void)
 	tcase_add_test(t, counts);
 	tcase_add_test(t, survives_torn_writes);
 	tcase_add_test(t, is_shared);
+	tcase_add_test(t, is_roots_own);
+	tcase_add_test(t, is_on_the_disk_before_it_counts);
 	tcase_add_test(t, keeps_its_room);
 	tcase_add_test(t, tells_names_apart);
 	suite_add_tcase(s, t);

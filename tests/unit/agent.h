@@ -22,6 +22,7 @@
 	SUITE(files)		\
 	SUITE(upload)		\
 	SUITE(limits)		\
+	SUITE(durable)		\
 	SUITE(ratio)		\
 	SUITE(listing)		\
 	SUITE(data)		\
@@ -67,6 +68,8 @@ void agent_test_make(void);
 bool agent_test_lacks(const char *test, const char *attribute);
 /* Starts the agent; it is ready and waits for a profile. */
 void agent_test_spawn(void);
+/* Logs in an agent that was started. */
+void agent_test_login(void);
 /* Starts the agent and logs it in. */
 void agent_test_start(void);
 /* Both, with pyftpdlib letters as policy. */

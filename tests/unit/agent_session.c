@@ -554,6 +554,12 @@ agent_test_spawn(void)
 }
 
 void
+agent_test_login(void)
+{
+	log_in();
+}
+
+void
 agent_test_start(void)
 {
 	open_ledger();
