@@ -36,7 +36,10 @@ struct keeper {
 /* A log line of the keeper becomes one of ours. */
 void keeper_pass_log_on(const struct msg_keeper_log *);
 
-/* Waits for the next message that is not a log line, in these states of its rows. 0, -ETIMEDOUT, or a code of chan_receive(). */
+/*
+ * Waits for the next message that is not a log line, in these states of its rows.
+ * 0, -ETIMEDOUT, or a code of chan_receive().
+ */
 int keeper_hear(struct keeper *, struct msg *, unsigned states);
 
 /*

@@ -171,19 +171,25 @@ ask_keeper(void *context, uint32_t key, unsigned scheme, const void *message, si
 	return r;
 }
 
-int
-tls_stream_note_verification(int ok, X509_STORE_CTX *ctx)
+/* For the log: which certificate of the chain, by its issuer, and why. */
+static void
+note_refusal(X509_STORE_CTX *ctx)
 {
 	const struct tls_link *l = SSL_get_app_data(X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx()));
 	const X509 *x = X509_STORE_CTX_get_current_cert(ctx);
 	char issuer[128] = "";
 
-	if (ok)
-		return ok;
 	if (x != NULL)
 		(void)tls_name(X509_get_issuer_name(x), issuer, sizeof issuer);
-	(void)str_format(l->session->refused_certificate, sizeof l->session->refused_certificate, "client certificate: %.80s (%s)",
-	    X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)), issuer);
+	(void)str_format(l->session->refused_certificate, sizeof l->session->refused_certificate,
+	    "client certificate: %.80s (%s)", X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)), issuer);
+}
+
+int
+tls_stream_note_verification(int ok, X509_STORE_CTX *ctx)
+{
+	if (ok == 0)
+		note_refusal(ctx);
 	return ok;
 }
 

@@ -73,8 +73,9 @@ bool tls_stream_ready(const struct stream *);
  */
 int tls_stream_strip(struct stream *, int timeout_ms, void *rest, size_t *len);
 
-/* For tls_profile.c: the callbacks of a context, and of verifying a client's certificate: it notes why one is refused. */
+/* For tls_profile.c: the callbacks of a context. */
 void tls_stream_prepare(struct ssl_ctx_st *);
+/* For the same: looks on while a client's certificate is verified, and notes why it is refused. Returns ok. */
 int tls_stream_note_verification(int ok, struct x509_store_ctx_st *);
 
 #endif
