@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -435,4 +436,14 @@ unix_group_names(const struct account *a, char *out, size_t size)
 	add_group_name(a->gid, out, size);
 	for (unsigned i = 0; i < a->group_count; i++)
 		add_group_name(a->groups[i], out, size);
+}
+
+void
+unix_see_as(const struct account *a, bool own)
+{
+	if (geteuid() != 0)
+		return;
+	(void)setgroups(own ? 0 : a->group_count, a->groups);
+	setfsgid(own ? 0 : a->gid);
+	setfsuid(own ? 0 : a->uid);
 }

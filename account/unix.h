@@ -64,4 +64,10 @@ bool unix_group_forbidden(gid_t gid);
 /* Names of the account's Unix groups, the primary one first, separated by commas; what does not fit is left out. */
 void unix_group_names(const struct account *a, char *out, size_t size);
 
+/*
+ * Looks at the file system with the account's eyes until it is called with own, which takes our own again (root's, without
+ * groups).  Nothing where this process is not root.
+ */
+void unix_see_as(const struct account *, bool own);
+
 #endif

@@ -212,8 +212,8 @@ judge_move(struct telling *tell)
 	struct opinion *out;
 	struct authz_verdict v;
 
-	if (tell->count != 2 || tell->decider != tell->count || s[0].step->op != AUTHZ_OP_RNFR ||
-	    s[1].step->op != AUTHZ_OP_RNTO ||
+	if (tell->count != 2 || s[0].step->op != AUTHZ_OP_RNFR || s[1].step->op != AUTHZ_OP_RNTO ||
+	    !s[0].verdict.allow || !s[1].verdict.allow ||
 	    authz_decide_move(tell->policy, &s[0].step->object, &s[1].step->object, &v))
 		return;
 	out = &s[0].layers[v.layer];

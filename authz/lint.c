@@ -129,15 +129,18 @@ may_escape(struct authz_policy *p, const char *above)
 {
 	struct authz_object from = { .path = above, .kind = AUTHZ_FOLDER }, to = { .path = ELSEWHERE, .kind = AUTHZ_MISSING };
 	const uint32_t choices = p->subject.choices;
+	const struct authz_tree tree = p->tree;
 	struct authz_verdict v;
-	bool stays;
+	bool may;
 
-	if (!authz_decide(p, AUTHZ_OP_RNFR, &from, &v) || !authz_decide(p, AUTHZ_OP_RNTO, &to, &v))
-		return false;
+	/* The rules alone are looked at, not a tree. */
+	memset(&p->tree, 0, sizeof(p->tree));
 	p->subject.choices &= ~(uint32_t)AUTHZ_RENAME_ORIGINAL;
-	stays = authz_decide_move(p, &from, &to, &v);
+	may = authz_decide(p, AUTHZ_OP_RNFR, &from, &v) && authz_decide(p, AUTHZ_OP_RNTO, &to, &v) &&
+	    !authz_decide_move(p, &from, &to, &v);
 	p->subject.choices = choices;
-	return !stays;
+	p->tree = tree;
+	return may;
 }
 
 /* The topmost folder above what a rule names. */

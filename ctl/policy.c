@@ -3,25 +3,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "account/profile.h"
 #include "account/source.h"
+#include "account/unix.h"
 #include "authz/kernel.h"
 #include "authz/settings.h"
 #include "common/err.h"
 #include "common/str.h"
 #include "ctl/policy.h"
-
-#define OWNER_XATTR "user.sallyport.owner"
 
 /* ----------------------------------------------------------------- the account */
 
@@ -59,8 +54,6 @@ forget(struct view *v)
 	if (v->root_fd >= 0)
 		close(v->root_fd);
 	v->root_fd = -1;
-	for (size_t i = 0; i < v->subject.group_name_count; i++)
-		free((char *)(uintptr_t)v->group_names[i]);
 	memset(&v->subject, 0, sizeof(v->subject));
 	v->found = v->refused = v->rules_only = false;
 	v->why[0] = '\0';
@@ -73,114 +66,46 @@ view_end(struct view *v)
 	account_sources_close(&v->sources);
 }
 
-static void
-add_group_name(struct view *v, const char *name)
-{
-	char *copy = name != NULL && v->subject.group_name_count < VIEW_GROUPS_MAX ? strdup(name) : NULL;
-
-	if (copy != NULL)
-		v->group_names[v->subject.group_name_count++] = copy;
-}
-
-/* The account's group sections, and the names of its Unix groups, for user classes. */
+/* Group names as the agent has them. */
 static void
 collect_groups(struct view *v)
 {
-	const struct account *a = &v->account;
-	const struct settings *s = &a->resolved->s;
-	struct group *g = getgrgid(a->gid);
+	char *rest = v->groups, *name;
 
-	for (size_t i = 0; i < s->groups.n; i++)
-		add_group_name(v, s->groups.v[i]);
-	add_group_name(v, g != NULL ? g->gr_name : NULL);
-	for (unsigned i = 0; i < a->group_count; i++) {
-		g = getgrgid(a->groups[i]);
-		add_group_name(v, g != NULL ? g->gr_name : NULL);
-	}
+	profile_group_names(&v->account, v->groups, sizeof(v->groups));
 	v->subject.group_names = v->group_names;
+	while (v->subject.group_name_count < VIEW_GROUPS_MAX && (name = strsep(&rest, ",")) != NULL)
+		if (*name != '\0')
+			v->group_names[v->subject.group_name_count++] = name;
 }
 
-/* Where the account's "/" lies and where it starts, as the monitor has it. */
+/* Where the account's "/" lies and where it starts. */
 static void
-place(struct view *v)
+place_root(struct view *v)
 {
-	const struct account *a = &v->account;
-	const struct settings *s = &a->resolved->s;
-	const char *text = s->home != NULL ? s->home : a->home;
-	char home[VIEW_PATH_MAX] = "/";
+	char home[VIEW_PATH_MAX];
 
-	if (text == NULL || account_expand(a, text, home, sizeof(home)) != 0)
-		(void)str_copy(home, sizeof(home), "/");
-	(void)str_copy(v->root, sizeof(v->root), s->jail ? home : "/");
-	(void)str_copy(
-	    v->start, sizeof(v->start), s->jail || (s->start != NULL && strcmp(s->start, "/") != 0) ? s->start : home);
+	if (profile_places(&v->account, home, v->root, v->start, sizeof(home)) != 0) {
+		(void)str_copy(v->root, sizeof(v->root), "/");
+		(void)str_copy(v->start, sizeof(v->start), "/");
+	}
 	v->root_fd = open(v->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	root_init(&v->walk, v->root_fd);
 }
 
-static int
-tree_open(const struct view *v, const char *path, int flags)
+/* The folder to begin in as the agent finds it. */
+static void
+find_start(struct view *v)
 {
-	struct open_how how = { .flags = (uint64_t)(flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK),
-	    .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-	int fd = v->root_fd < 0
-		     ? -1
-		     : (int)syscall(SYS_openat2, v->root_fd, path[1] != '\0' ? path + 1 : ".", &how, sizeof(how));
+	static struct place p;
 
-	return fd >= 0 ? fd : v->root_fd < 0 ? -ENOENT : -errno;
-}
-
-static int
-tree_control(void *context, const char *folder, const char *name, const struct authz_identity *known,
-    struct authz_identity *found, char *text, size_t *len)
-{
-	const struct view *v = context;
-	char path[VIEW_PATH_MAX];
-	struct stat st;
-	ssize_t n;
-	int fd;
-
-	if (str_format(path, sizeof(path), "%s/%s", folder[1] != '\0' ? folder : "", name) != 0)
-		return -ENAMETOOLONG;
-	if ((fd = tree_open(v, path, O_RDONLY)) < 0)
-		return fd;
-	n = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= AUTHZ_CONTROL_MAX
-		? read(fd, text, AUTHZ_CONTROL_MAX)
-		: -1;
-	close(fd);
-	if (n < 0)
-		return -EIO;
-	*len = (size_t)n;
-	found->device = st.st_dev;
-	found->inode = st.st_ino;
-	found->size = (uint64_t)st.st_size;
-	found->ctime_s = st.st_ctim.tv_sec;
-	found->ctime_ns = st.st_ctim.tv_nsec;
-	return known != NULL && memcmp(known, found, sizeof(*found)) == 0 ? 1 : 0;
-}
-
-static int
-tree_owner(void *context, const char *path, uint32_t *owner)
-{
-	const struct view *v = context;
-	char value[16], *end, proc[64];
-	int fd = tree_open(v, path, O_PATH);
-	struct stat st;
-	ssize_t n;
-
-	*owner = AUTHZ_NOBODY;
-	if (fd < 0)
-		return fd == -ENOENT || fd == -ENOTDIR ? -ENOENT : 0;
-	(void)str_format(proc, sizeof(proc), "/proc/self/fd/%d", fd);
-	n = getxattr(proc, OWNER_XATTR, value, sizeof(value) - 1);
-	if (n > 0) {
-		value[n] = '\0';
-		*owner = (uint32_t)strtoul(value, &end, 10);
-		if (*end != '\0')
-			*owner = AUTHZ_NOBODY;
-	} else if (fstat(fd, &st) == 0 && st.st_uid == v->subject.uid && v->subject.dialect_uid == v->subject.uid)
-		*owner = v->subject.dialect_uid;
-	close(fd);
-	return 0;
+	unix_see_as(&v->account, false);
+	if (v->root_fd < 0 || root_find(&v->walk, "/", v->start, ROOT_FOLLOW, &p) != 0 || p.error != 0 || !root_is_folder(&p))
+		(void)str_copy(v->start, sizeof(v->start), "/");
+	else
+		(void)str_copy(v->start, sizeof(v->start), p.path);
+	root_leave(&p);
+	unix_see_as(&v->account, true);
 }
 
 struct piece {
@@ -244,19 +169,22 @@ static int
 compile(struct view *v, const struct settings *s)
 {
 	const struct conf_layers *layers = &s->layer;
+	const struct conf_layer *guest = v->found ? profile_guest_layer(v->conf, &v->account) : NULL;
 	struct authz_source *sources = calloc(layers->n + 1, sizeof(*sources));
+	size_t n = 0;
 
 	if (sources == NULL)
 		return -ENOMEM;
-	for (size_t i = 0; i < layers->n; i++) {
-		const struct conf_layer *l = &layers->v[i];
+	for (size_t i = guest != NULL ? 0 : 1; i <= layers->n; i++) {
+		const struct conf_layer *l = i == 0 ? guest : &layers->v[i - 1];
 
-		sources[i] = (struct authz_source){ l->dialect, l->text, l->prefix, l->file, l->line,
+		sources[n++] = (struct authz_source){ l->dialect, l->text, l->prefix, l->file, l->line,
 		    authz_scope_of(l, s), l->section };
 	}
-	v->tree = (struct authz_tree){ v, tree_control, tree_owner };
-	v->policy = authz_compile(sources, layers->n, &v->subject, &v->tree, &v->problems);
+	tree_init(&v->tree, v->subject.uid, v->subject.dialect_uid);
+	v->policy = authz_compile(sources, n, &v->subject, v->root_fd >= 0 ? &v->tree.hooks : NULL, &v->problems);
 	free(sources);
+	v->walk.chain = v->policy != NULL && authz_needs_tree(v->policy);
 	fix_columns(v, layers);
 	return v->policy != NULL ? 0 : -ENOMEM;
 }
@@ -298,17 +226,33 @@ view_take(struct view *v, const char *user)
 		.gid = v->account.gid,
 		.groups = v->account.groups,
 		.group_count = v->account.group_count,
-		.dialect_uid = v->account.dialect_uid >= 0 ? (uint32_t)v->account.dialect_uid : v->account.uid,
+		.dialect_uid = profile_dialect_uid(&v->account),
 		.may_change_password = v->account.resolved->s.change_password,
 		.choices = authz_choices_of(&v->account.resolved->s) };
 	collect_groups(v);
-	place(v);
+	place_root(v);
 	v->subject.home = v->root;
 	check_state(v, &q);
-	if (compile(v, &v->account.resolved->s) == 0)
+	if (compile(v, &v->account.resolved->s) == 0) {
+		find_start(v);
 		return CTL_OK;
+	}
 	(void)str_copy(v->why, sizeof(v->why), "out of memory");
 	return CTL_FAILED;
+}
+
+/* What "=" folders of pyftpdlib are below; where only the source knows the home, anything can be. */
+static const char *
+rules_home(struct view *v, const char *user)
+{
+	struct account a;
+
+	account_init(&a, user);
+	if (!v->rules.s.jail || v->rules.s.home == NULL ||
+	    account_expand(&a, v->rules.s.home, v->root, sizeof(v->root)) != 0)
+		(void)str_copy(v->root, sizeof(v->root), "/");
+	account_free(&a);
+	return v->root;
 }
 
 int
@@ -329,75 +273,30 @@ view_take_rules(struct view *v, const char *user, const char *group)
 	}
 	v->rules_only = true;
 	v->subject.choices = authz_choices_of(&v->rules.s);
+	if (v->rules.s.cluster_uid >= 0)
+		v->subject.dialect_uid = (uint32_t)v->rules.s.cluster_uid;
+	v->subject.home = rules_home(v, user);
 	return compile(v, &v->rules.s) == 0 ? CTL_OK : CTL_FAILED;
 }
 
 /* ---------------------------------------------------------------- the question */
 
-/* Appends the parts of text to the canonical path dst. */
-static int
-join(char *dst, const char *text)
-{
-	size_t len = strlen(dst), n;
-
-	for (;; text += n) {
-		while (*text == '/')
-			text++;
-		n = strcspn(text, "/");
-		if (n == 0)
-			return 0;
-		if (n == 1 && text[0] == '.')
-			continue;
-		if (n == 2 && text[0] == '.' && text[1] == '.') {
-			while (len > 1 && dst[--len] != '/')
-				;
-			dst[len > 1 ? len : 1] = '\0';
-			len = strlen(dst);
-			continue;
-		}
-		if (len + n + 2 > VIEW_PATH_MAX)
-			return -ENAMETOOLONG;
-		if (len > 1)
-			dst[len++] = '/';
-		memcpy(dst + len, text, n);
-		dst[len += n] = '\0';
-	}
-}
-
-static int
-canonical(const struct view *v, const char *typed, char *dst)
-{
-	int r = 0;
-
-	(void)str_copy(dst, VIEW_PATH_MAX, "/");
-	if (typed[0] != '/')
-		r = join(dst, v->start);
-	return r != 0 ? r : join(dst, typed);
-}
-
-static bool
-about_folders(enum authz_op op)
-{
-	return op == AUTHZ_OP_LIST || op == AUTHZ_OP_NLST || op == AUTHZ_OP_CWD || op == AUTHZ_OP_RMD;
-}
-
-/* What the path is, as far as the tree says. */
-static void
+/* The object as the agent finds it; without a root, the path alone. */
+static const char *
 look_at(struct view *v, enum authz_op op, const char *typed, struct asked *a, size_t i)
 {
-	struct authz_object *o = &a->steps[i].object;
-	struct kernel_facts *facts = NULL;
-	size_t n = strlen(typed);
+	struct place *p = &a->place[i];
+	const struct settings *set = v->found ? &v->account.resolved->s : &v->rules.s;
+	int r;
 
-	o->kind = about_folders(op) || (n > 1 && typed[n - 1] == '/') ? AUTHZ_FOLDER : AUTHZ_MISSING;
-	if (v->root_fd < 0 || kernel_look(v->root, o->path, kernel_op_on_link(op), &facts) != 0)
-		return;
-	if (kernel_facts_kind(facts) != AUTHZ_MISSING)
-		o->kind = kernel_facts_kind(facts);
-	if (str_copy(a->resolved[i], VIEW_PATH_MAX, kernel_facts_resolved(facts)) == 0 &&
-	    strcmp(a->resolved[i], o->path) != 0)
-		o->resolved = a->resolved[i];
-	kernel_facts_free(facts);
+	if (v->root_fd >= 0)
+		r = root_find(&v->walk, v->start, typed, kernel_op_on_link(op) ? ROOT_NAME : ROOT_FOLLOW, p);
+	else if ((r = root_normal(v->start, typed, p->typed)) > 0)
+		r = str_copy(p->path, sizeof(p->path), p->typed);
+	if (r != 0)
+		return r == -ENAMETOOLONG ? "the path is too long" : "no object can have that name";
+	a->steps[i].object = tree_object(p, set->link_policy == CONF_LINK_BOTH);
+	return NULL;
 }
 
 static void
@@ -447,19 +346,14 @@ add_step(struct view *v, struct asked *a, enum authz_op op, const char *role, co
 		return NULL;
 	if (typed == NULL)
 		return "the command needs a path";
-	if (canonical(v, typed, a->path[i]) != 0)
-		return "the path is too long";
-	s->object.path = a->path[i];
-	look_at(v, op, typed, a, i);
-	return NULL;
+	return look_at(v, op, typed, a, i);
 }
 
-const char *
-view_ask(struct view *v, const struct question *q, bool kernel, struct asked *a)
+static const char *
+find_steps(struct view *v, const struct question *q, struct asked *a)
 {
 	const struct pair *pair = find_pair(q);
 	const char *wrong;
-	bool rename = pair != NULL && pair->first == AUTHZ_OP_RNFR;
 	int op = pair != NULL ? (int)pair->first : authz_command(q->command);
 
 	memset(a->steps, 0, sizeof(a->steps));
@@ -475,12 +369,92 @@ view_ask(struct view *v, const struct question *q, bool kernel, struct asked *a)
 	if (wrong == NULL && pair != NULL)
 		wrong =
 		    q->path2 == NULL ? "the command needs two paths" : add_step(v, a, pair->second, "target", q->path2);
-	if (wrong != NULL || !kernel)
+	return wrong;
+}
+
+const char *
+view_ask(struct view *v, const struct question *q, bool kernel, struct asked *a)
+{
+	const char *wrong;
+
+	view_leave(a);
+	unix_see_as(&v->account, false);
+	wrong = find_steps(v, q, a);
+	unix_see_as(&v->account, true);
+	if (wrong != NULL || !kernel || a->n == 0)
 		return wrong;
-	ask_kernel(v, a, 0, a->n == 2 && rename ? a->path[1] : NULL);
+	bool rename = a->n == 2 && a->steps[0].op == AUTHZ_OP_RNFR;
+	ask_kernel(v, a, 0, rename ? a->steps[1].object.path : NULL);
 	if (a->n == 2)
-		ask_kernel(v, a, 1, rename ? a->path[0] : NULL);
+		ask_kernel(v, a, 1, rename ? a->steps[0].object.path : NULL);
 	return NULL;
+}
+
+void
+view_leave(struct asked *a)
+{
+	for (size_t i = 0; i < VIEW_STEPS_MAX; i++)
+		if (a->place[i].path[0] != '\0') {
+			root_leave(&a->place[i]);
+			a->place[i].path[0] = '\0';
+		}
+}
+
+static bool
+decide_step(struct view *v, const struct authz_step *s, const struct place *p, char *why, size_t size)
+{
+	const struct authz_object *o = s->object.path != NULL ? &s->object : NULL;
+	struct authz_verdict verdict;
+
+	tree_at(&v->tree, p, NULL);
+	if (!authz_decide(v->policy, s->op, o, &verdict)) {
+		authz_reason(v->policy, o, &verdict, why, size);
+		return false;
+	}
+	if (s->kernel.known && !s->kernel.allow) {
+		(void)str_format(why, size, "kernel: %s", s->kernel.text != NULL ? s->kernel.text : "denied");
+		return false;
+	}
+	return true;
+}
+
+static bool
+decide_steps(struct view *v, const struct asked *a, char *why, size_t size)
+{
+	const struct authz_step *s = a->steps;
+	struct authz_verdict verdict;
+
+	(void)str_copy(why, size, "all layers allow");
+	for (size_t i = 0; i < a->n; i++)
+		if (!decide_step(v, &s[i], &a->place[i], why, size))
+			return false;
+	if (a->n != 2 || s[0].op != AUTHZ_OP_RNFR || authz_decide_move(v->policy, &s[0].object, &s[1].object, &verdict))
+		return true;
+	authz_reason(v->policy, &s[0].object, &verdict, why, size);
+	return false;
+}
+
+bool
+view_decide(struct view *v, const struct asked *a, char *why, size_t size)
+{
+	bool allow;
+
+	unix_see_as(&v->account, false);
+	allow = decide_steps(v, a, why, size);
+	unix_see_as(&v->account, true);
+	return allow;
+}
+
+int
+view_explain(struct view *v, const struct asked *a, bool json, char **text)
+{
+	int r;
+
+	unix_see_as(&v->account, false);
+	tree_at(&v->tree, &a->place[0], a->n == 2 ? &a->place[1] : NULL);
+	r = authz_explain(v->policy, a->steps, a->n, json, text);
+	unix_see_as(&v->account, true);
+	return r;
 }
 
 /* ------------------------------------------------------------------- all of them */

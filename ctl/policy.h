@@ -7,6 +7,7 @@
 
 #include "account/account.h"
 #include "authz/authz.h"
+#include "authz/tree.h"
 #include "common/conf.h"
 #include "ctl/ctl.h"
 
@@ -23,12 +24,14 @@ struct view {
 	bool rules_only;
 	struct authz_policy *policy;
 	struct authz_subject subject;
-	struct authz_tree tree;
+	struct root walk;		/* root_fd, for places */
+	struct tree tree;		/* what rules that stand there say */
 	struct authz_problems problems;
 	char root[VIEW_PATH_MAX];	/* what the account sees as "/" */
-	char start[VIEW_PATH_MAX];	/* its folder after the login, virtual */
+	char start[VIEW_PATH_MAX];	/* its folder after the login, virtual; canonical if it is there */
 	int root_fd;			/* -1: the root cannot be opened */
-	const char *group_names[VIEW_GROUPS_MAX];
+	const char *group_names[VIEW_GROUPS_MAX];	/* point into groups */
+	char groups[16384];
 	bool found, refused;		/* refused: by state, such as disabled; why says it */
 	char why[160];
 };
@@ -71,15 +74,20 @@ struct asked {
 	struct authz_step steps[VIEW_STEPS_MAX];
 	size_t n;
 	bool never_gated;
-	char path[VIEW_STEPS_MAX][VIEW_PATH_MAX], resolved[VIEW_STEPS_MAX][VIEW_PATH_MAX];
+	struct place place[VIEW_STEPS_MAX];
 	char kernel[VIEW_STEPS_MAX][512];
 };
 
 /*
- * Looks at the tree and fills in the steps; kernel: predict its answer too.
- * A path that does not exist is taken for a folder when it ends in '/' or the
- * command is about folders.  NULL, or what is wrong with the question.
+ * Looks at the tree as the account sees it and fills in the steps; kernel: predict its answer too.  Ended with
+ * view_leave(). NULL, or what is wrong with the question.
  */
 const char *view_ask(struct view *, const struct question *, bool kernel, struct asked *);
+
+/* Decides the steps with the account's eyes. False: denied, with the reason in why. */
+bool view_decide(struct view *, const struct asked *, char *why, size_t size);
+/* As authz_explain(). */
+int view_explain(struct view *, const struct asked *, bool json, char **text);
+void view_leave(struct asked *);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "authz/kernel.h"
 #include "common/err.h"
 #include "ctl/conf.h"
 #include "ctl/policy.h"
@@ -215,6 +216,7 @@ decide(struct replay *r, struct view *v, const struct decision *d)
 	bool session = authz_op_session((enum authz_op)d->op);
 	struct authz_verdict verdict;
 	char reason[1024];
+	static struct place place;
 	bool allow;
 
 	if (!session && d->path[0] != '/') {
@@ -222,7 +224,11 @@ decide(struct replay *r, struct view *v, const struct decision *d)
 		report(r, d, "unknown", "the line has no path");
 		return;
 	}
+	/* What the rules in the tree say today; nothing else of it is looked at. */
+	tree_at(&v->tree, v->walk.chain && root_find(&v->walk, "/", session ? "/" : d->path,
+	    kernel_op_on_link((enum authz_op)d->op) ? ROOT_NAME : ROOT_FOLLOW, &place) == 0 ? &place : NULL, NULL);
 	allow = authz_decide(v->policy, (enum authz_op)d->op, session ? NULL : &o, &verdict);
+	root_leave(&place);
 	if (allow == d->allowed)
 		return;
 	r->changed++;

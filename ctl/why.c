@@ -45,7 +45,8 @@ explain(const struct invocation *inv, struct view *v, const struct question *q)
 		return say_plain(inv, "DENY", v->why, CTL_NO);
 	if (a.never_gated)
 		return say_plain(inv, "ALLOW", "no right is ever asked for this command", CTL_OK);
-	r = authz_explain(v->policy, a.steps, a.n, inv->json, &text);
+	r = view_explain(v, &a, inv->json, &text);
+	view_leave(&a);
 	if (r < 0)
 		return ctl_fail_code(inv, CTL_FAILED, q->command, r);
 	if (inv->json)
@@ -166,34 +167,12 @@ tell(struct report *r, const struct expectation *e, const char *state, const cha
 	}
 }
 
-/* Decides the steps; the reason of the first that is denied. */
-static bool
-decide(struct view *v, const struct asked *a, char *why, size_t size)
-{
-	(void)str_copy(why, size, "all layers allow");
-	for (size_t i = 0; i < a->n; i++) {
-		const struct authz_step *s = &a->steps[i];
-		const struct authz_object *o = s->object.path != NULL ? &s->object : NULL;
-		struct authz_verdict verdict;
-
-		if (!authz_decide(v->policy, s->op, o, &verdict)) {
-			authz_reason(v->policy, o, &verdict, why, size);
-			return false;
-		}
-		if (s->kernel.known && !s->kernel.allow) {
-			(void)str_format(why, size, "kernel: %s", s->kernel.text != NULL ? s->kernel.text : "denied");
-			return false;
-		}
-	}
-	return true;
-}
-
 static void
 check(struct report *r, struct view *v, const struct expectation *e)
 {
 	static struct asked a;
 	struct question q;
-	char joined[64], why[640], text[900];
+	char joined[64], why[640], text[1700];
 	const char *wrong;
 	bool allow;
 
@@ -206,11 +185,13 @@ check(struct report *r, struct view *v, const struct expectation *e)
 		tell(r, e, "wrong", wrong);
 		return;
 	}
-	allow = !v->refused && (a.never_gated || decide(v, &a, why, sizeof(why)));
+	allow = !v->refused && (a.never_gated || view_decide(v, &a, why, sizeof(why)));
+	view_leave(&a);
 	if (v->refused || a.never_gated)
 		(void)str_copy(why, sizeof(why), v->refused ? v->why : "no right is ever asked for this command");
-	(void)str_format(
-	    text, sizeof(text), "%s %s: expected %s, but %s", e->words[0], q.command, e->allow ? "allow" : "deny", why);
+	(void)str_format(text, sizeof(text), "%s %s%s%.300s%s%.300s: expected %s, but %s", e->words[0], q.command,
+	    q.path != NULL ? " " : "", q.path != NULL ? q.path : "", q.path2 != NULL ? " " : "", q.path2 != NULL ? q.path2 : "",
+	    e->allow ? "allow" : "deny", why);
 	r->met += allow == e->allow;
 	r->broken += allow != e->allow;
 	tell(r, e, allow == e->allow ? "met" : "not met", allow == e->allow ? why : text);

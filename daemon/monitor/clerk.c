@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "account/profile.h"
 #include "common/err.h"
 #include "common/exitcode.h"
 #include "common/log.h"
@@ -45,7 +46,7 @@ look_up(const struct monitor *s, const char *name, struct clerk_answer *answer)
 	account_init(&a, name);
 	r = account_find(&monitor_prepared.sources, &q, &a, &why);
 	answer->uid = a.uid;
-	answer->id = a.dialect_uid;
+	answer->id = r == ACCOUNT_FOUND ? (int64_t)profile_dialect_uid(&a) : -1;
 	account_free(&a);
 	return r == ACCOUNT_FOUND ? 0 : r == ACCOUNT_UNAVAILABLE ? -EAGAIN : -ENOENT;
 }

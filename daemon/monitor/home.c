@@ -16,6 +16,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "account/profile.h"
+#include "account/unix.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/str.h"
@@ -52,31 +54,18 @@ open_folder(const char *path)
 
 /* ------------------------------------------------------------------------ the folder */
 
-/* Looks at the file system with the account's eyes for the time of one call; own: with our own again, which has no
- * groups. */
-static void
-see_as(const struct account *a, bool own)
-{
-	if (geteuid() != 0)
-		return;
-	if (a->group_count > 0)
-		(void)setgroups(own ? 0 : a->group_count, a->groups);
-	setfsgid(own ? 0 : a->gid);
-	setfsuid(own ? 0 : a->uid);
-}
-
 /* It must be possible to enter the folder, not only to see it. */
 static int
 open_as(const struct account *a, const char *path)
 {
 	int fd, seen;
 
-	see_as(a, false);
+	unix_see_as(a, false);
 	seen = open_folder(path);
 	fd = seen < 0 ? seen : openat(seen, ".", FOLDER);
 	if (seen >= 0 && fd < 0)
 		fd = -errno;
-	see_as(a, true);
+	unix_see_as(a, true);
 	if (seen >= 0)
 		close(seen);
 	return fd;
@@ -131,33 +120,16 @@ make_home(const struct account *a, const char *path)
 	return r;
 }
 
-/* A jail's root is the home; without one it is the system's, and the home is where the session starts. */
-static int
-place_root(struct monitor *s, int home_fd)
-{
-	const struct settings *set = &s->account.resolved->s;
-	char *start = monitor_scratch.start;
-	bool own_start = set->start != NULL && strcmp(set->start, "/") != 0;
-	int r = str_copy(start, sizeof monitor_scratch.start, own_start ? set->start : set->jail ? "/" : s->root_path);
-
-	if (r != 0 || set->jail)
-		return r != 0 ? SP_ERANGE : home_fd;
-	(void)str_copy(s->root_path, sizeof s->root_path, "/");
-	home_fd = open("/", FOLDER);
-	return home_fd < 0 ? -errno : home_fd;
-}
-
 int
 monitor_open_root(struct monitor *s)
 {
 	const struct account *a = &s->account;
 	const struct settings *set = &a->resolved->s;
-	const char *text = set->home != NULL ? set->home : a->home;
-	char *home = s->root_path;
-	int r = text == NULL ? -ENOENT : account_expand(a, text, home, sizeof s->root_path), fd, root_fd;
+	static char home[sizeof s->root_path];
+	int r = profile_places(a, home, s->root_path, monitor_scratch.start, sizeof home), fd, root_fd;
 
-	if (r != 0 || home[0] != '/') {
-		log_home(a, text == NULL ? "(none is set)" : text, r != 0 ? r : SP_EFORMAT, NULL);
+	if (r != 0) {
+		log_home(a, home[0] == '\0' ? "(none is set)" : home, r, NULL);
 		return -ENOENT;
 	}
 	fd = open_as(a, home);
@@ -167,8 +139,9 @@ monitor_open_root(struct monitor *s)
 		log_home(a, home, fd, fd == -ELOOP ? "symbolic links on the way to a home must belong to root" : NULL);
 		return fd;
 	}
-	root_fd = place_root(s, fd);
-	if (root_fd != fd)
-		close(fd);
-	return root_fd;
+	if (set->jail)
+		return fd;
+	root_fd = open("/", FOLDER);
+	close(fd);
+	return root_fd < 0 ? -errno : root_fd;
 }

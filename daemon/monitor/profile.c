@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "account/unix.h"
+#include "account/profile.h"
 #include "authz/settings.h"
 #include "common/err.h"
 #include "common/log.h"
@@ -71,23 +71,12 @@ send_layer(struct monitor *s, const struct conf_layer *l)
 	return r;
 }
 
-/* Anonymous clients read, whatever the server's layers say, unless somebody wrote a policy for them. */
-static bool
-needs_guest_layer(const struct account *a)
-{
-	const struct conf_section *section = conf_section_find(monitor_prepared.conf, SC_ACCOUNT, a->name);
-
-	return (a->flags & ACCOUNT_ANONYMOUS) && (section == NULL || !conf_section_sets(section, K_layer));
-}
-
 static int
 send_layers(struct monitor *s)
 {
-	static const struct conf_layer guest = {
-		.dialect = "pyftpdlib", .prefix = "", .text = "elr", .file = "anonymous", .scope = SC_SERVER, .section = ""
-	};
+	const struct conf_layer *guest = profile_guest_layer(monitor_prepared.conf, &s->account);
 	const struct conf_layers *layers = &s->account.resolved->s.layer;
-	int r = needs_guest_layer(&s->account) ? send_layer(s, &guest) : 0;
+	int r = guest != NULL ? send_layer(s, guest) : 0;
 
 	for (size_t i = 0; r == 0 && i < layers->n; i++)
 		r = send_layer(s, &layers->v[i]);
@@ -187,32 +176,6 @@ monitor_profile_flags(const struct monitor *s)
 	return (uint8_t)all;
 }
 
-/* Does a layer's language know Unix groups by name? Looking the names up costs as much as the rest of the profile. */
-static bool
-asks_for_groups(const struct conf_layers *layers)
-{
-	for (size_t i = 0; i < layers->n; i++)
-		if (str_same(layers->v[i].dialect, "ups"))
-			return true;
-	return false;
-}
-
-/* Group sections first, then Unix groups: the dialects ask for either by name. */
-static void
-list_groups(const struct account *a, char *out, size_t size)
-{
-	const struct conf_list *groups = &a->resolved->s.groups;
-
-	out[0] = '\0';
-	for (size_t i = 0; i < groups->n; i++) {
-		size_t n = strlen(out);
-
-		(void)str_format(out + n, size - n, "%s%s", n == 0 ? "" : ",", groups->v[i]);
-	}
-	if (asks_for_groups(&a->resolved->s.layer))
-		unix_group_names(a, out, size);
-}
-
 static void
 copy_addr(uint8_t *out, size_t *len, const struct addr *a)
 {
@@ -225,7 +188,6 @@ send_profile(struct monitor *s, int root_fd)
 {
 	const struct account *a = &s->account;
 	struct msg_profile *p = &scratch->body.profile;
-	int64_t dialect_uid = a->dialect_uid >= 0 ? a->dialect_uid : a->resolved->s.cluster_uid;
 	int r;
 
 	if (a->group_count * sizeof *a->groups > sizeof p->groups)
@@ -236,13 +198,13 @@ send_profile(struct monitor *s, int root_fd)
 	p->groups_len = a->group_count * sizeof *a->groups;
 	if (p->groups_len > 0)
 		memcpy(p->groups, a->groups, p->groups_len);
-	p->dialect_uid = dialect_uid >= 0 ? (uint32_t)dialect_uid : a->uid;
+	p->dialect_uid = profile_dialect_uid(a);
 	p->umask = a->resolved->s.umask;
 	p->flags = monitor_profile_flags(s);
 	(void)str_copy(p->user, sizeof p->user, a->name);
 	(void)str_copy(p->home, sizeof p->home, s->root_path);
 	(void)str_copy(p->start, sizeof p->start, scratch->start);
-	list_groups(a, p->group_names, sizeof p->group_names);
+	profile_group_names(a, p->group_names, sizeof p->group_names);
 	copy_addr(p->peer, &p->peer_len, &s->peer);
 	copy_addr(p->local, &p->local_len, &s->local);
 	r = list_settings(s, p->settings, sizeof p->settings);

@@ -1,0 +1,134 @@
+"""One answer, offline and live: thousands of random questions, put to SITE WHY and to sallyctl expect."""
+import ftplib
+import json
+import os
+import random
+import re
+import subprocess
+
+import pytest
+
+from conftest import BUILD, HASHES, UIDS, Server
+
+QUESTIONS = 1500       # for each account
+SEED = random.randrange(1 << 32)
+ALICE = UIDS["alice"]
+
+LAYERS = {
+    "letters": ["pyftpdlib elradfmwMT\n\toverride =/{home}/a elr recursive\n\toverride b elradf\n\thook deny-prefix /a/s"],
+    "rules": ["sftpplus\n\tallow-read, allow-list, allow-write\n\t/a/*, allow-full-control\n\t*.x, deny-full-control\n\tm/b$/, allow-read"],
+    "strings": ["ups -* +rCLcnm"],
+    "cluster": ["ftpcluster"],
+    "kernel": ["posix1e"],
+    "many": ["ups -d", "sftpplus\n\tallow-full-control\n\t/b*, allow-read, allow-list", "/a pyftpdlib elrw"],
+    "number": ["ftpcluster"],
+    "boss": ["ftpcluster"],
+}
+UNIX = {"cluster": ALICE}
+COMMANDS = ["RETR", "STOR", "APPE", "DELE", "RMD", "MKD", "CWD", "LIST", "MLSD", "NLST", "MLST", "SIZE", "MDTM", "STAT", "MFMT", "SITE CHMOD",
+            "SITE SYMLINK", "SITE READLINK", "SITE GETFACL", "SITE SETFACL", "STOU", "XMD5", "RNFR"]
+NAMES = ["a", "b", "s", "f.x", "g", "ln", "out", "dangling", "none", ".permissions", "up", "closed", ".."]
+
+
+def lay_out(home, uid):
+    for folder in ("a", "a/b", "a/s", "b", "b/a", "closed", "closed/a", "s"):
+        os.makedirs(f"{home}/{folder}", exist_ok=True)
+    for n, path in enumerate(("g", "f.x", "a/g", "a/f.x", "a/b/g", "a/s/g", "b/g", "b/a/g", "closed/g", "closed/a/g", "s/g")):
+        with open(f"{home}/{path}", "w") as f:
+            f.write("x")
+        os.setxattr(f"{home}/{path}", "user.sallyport.owner", [b"1000", b"1001", b"rubbish", str(uid).encode()][n % 4])
+    os.setxattr(f"{home}/b/a", "user.sallyport.owner", b"1000")
+    for path, text in (("", "1000 lrw\n* lr\n"), ("a/", "* lrwd\n1000 lrwdmsn\n"), ("b/", "1000\n"), ("b/a/", "what?\n"), ("closed/", "* lrwdmsn\n")):
+        with open(f"{home}/{path}.permissions", "w") as f:
+            f.write(text)
+    for path, target in (("ln", "a"), ("a/ln", "../b"), ("out", "/../../etc"), ("dangling", "none/none"), ("b/up", "../a/g"), ("a/b/up", "/b"),
+                         ("s/ln", "ln")):
+        os.symlink(target, f"{home}/{path}")
+    for folder, _, files in os.walk(home):
+        for path in (folder, *(f"{folder}/{f}" for f in files)):
+            os.chown(path, uid, uid, follow_symlinks=False)
+    os.chown(f"{home}/a/b", 0, 0)
+    # What the account cannot look into, though root can.
+    os.chown(f"{home}/closed", 0, 0)
+    os.chmod(f"{home}/closed", 0o700)
+    os.chmod(f"{home}/s/g", 0o000)
+    os.chown(f"{home}/s/g", 0, 0)
+
+
+@pytest.fixture(scope="module")
+def offline(tmp_path_factory):
+    import tempfile
+    directory = tempfile.mkdtemp(prefix="sallyport-it-")
+    try:
+        os.setxattr(directory, "user.sallyport.test", b"x")
+    except OSError:
+        os.rmdir(directory)
+        pytest.skip("no extended attributes here")
+    sections = ""
+    for name, layers in LAYERS.items():
+        home = f"{directory}/{name}"
+        os.makedirs(home)
+        lay_out(home, ALICE)
+        sections += f"[account {name}]\npassword = {HASHES['alice']}\nhome = {home}\nrun_as = {ALICE}:{ALICE}\nstart = /a\n"
+        sections += {"number": "cluster_uid = 1000\n", "boss": "cluster_uid = 0\n"}.get(name, "")
+        sections += "".join(f"layer = {layer.format(home=home[1:])}\n" for layer in layers)
+    s = Server(directory, "explain_denials = yes\nmax_sessions_per_user = 0\n", sections, accounts=())
+    yield s
+    s.clean()
+
+
+def questions(rng):
+    for _ in range(QUESTIONS):
+        path = "/".join(rng.choice(NAMES) for _ in range(rng.randint(1, 4)))
+        path = rng.choice(("/", "")) + path + rng.choice(("", "", "", "/"))
+        command = rng.choice(COMMANDS)
+        second = "/" + "/".join(rng.choice(NAMES) for _ in range(rng.randint(1, 3))) if command == "RNFR" else None
+        yield command, path, second
+
+
+def live(server, name, asked):
+    """What SITE WHY says: the policy's part."""
+    answers = []
+    with server.ftp(name, "alice") as f:
+        for command, path, second in asked:
+            try:
+                text = f.sendcmd(f'SITE WHY "{command}" {path}{" " + second if second else ""}')
+                deny = re.search(r"^ +layer \d+ \w+ +deny ", text, re.M)
+                answers.append(("DENY" if deny else "ALLOW", text))
+            except ftplib.error_perm as e:
+                answers.append(("refused", str(e)))
+    return answers
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_offline_answers_are_the_servers(offline, name):
+    rng = random.Random(f"{SEED} {name}")
+    asked = list(questions(rng))
+    expectations = f"{offline.dir}/expect-{name}"
+    with open(expectations, "w") as f:
+        for command, path, second in asked:
+            f.write(f"{name} {command} {path}{' ' + second if second else ''} -> allow\n")
+    r = subprocess.run([f"{BUILD}/sallyctl", "-c", offline.conf, "--json", "expect", expectations], capture_output=True, text=True)
+    assert "expectations" in r.stdout, r.stdout + r.stderr
+    rows = json.loads(r.stdout)["expectations"]
+    assert len(rows) == len(asked), r.stderr
+    allowed = 0
+    for question, row, answer in zip(asked, rows, live(offline, name, asked)):
+        mine = {"met": "ALLOW", "not met": "DENY"}.get(row["state"], row["text"])
+        assert mine == answer[0], f"seed {SEED}, {name}: {question}: offline {mine} ({row['text']}), live {answer}"
+        allowed += mine == "ALLOW"
+    assert 0 < allowed and (allowed < len(asked) or name in ("kernel", "boss")), f"seed {SEED}: {allowed}"
+    # What was not met names the path.
+    assert all(row["state"] == "met" or question[1] in row["text"] for question, row in zip(asked, rows))
+
+
+def test_numbers_and_homes_are_the_accounts(offline, tmp_path):
+    """diff sees cluster_uid; an override of a real path is accepted by check, as the server does."""
+    other = tmp_path / "other.conf"
+    with open(offline.conf) as f:
+        text = f.read()
+    other.write_text(text.replace("cluster_uid = 1000", "cluster_uid = 0"))
+    r = subprocess.run([f"{BUILD}/sallyctl", "-c", offline.conf, "diff", str(other)], capture_output=True, text=True)
+    assert r.returncode == 1 and "number" in r.stdout and "gains" in r.stdout, r.stdout + r.stderr
+    r = subprocess.run([f"{BUILD}/sallyctl", "-c", offline.conf, "check"], capture_output=True, text=True)
+    assert r.returncode == 0, r.stdout + r.stderr
