@@ -277,7 +277,7 @@ def test_expectations(conf, tmp_path):
     assert r.returncode == 0 and r.stdout == "4 met, 0 not met, 0 wrong\n"
     file.write_text("partner DELE /inbox/x -> allow\n")
     r = ctl(conf, "expect", str(file))
-    assert r.returncode == 1 and f"{file}:1: not met: partner DELE: expected allow, but ups: d removed" in r.stdout
+    assert r.returncode == 1 and f"{file}:1: not met: partner DELE /inbox/x: expected allow, but ups: d removed" in r.stdout
     file.write_text("partner DELE /inbox/x allow\npartner FROB /x -> deny\n")
     r = ctl(conf, "expect", str(file), "--json")
     assert r.returncode == 2 and [e["state"] for e in json.loads(r.stdout)["expectations"]] == ["wrong", "wrong"]
