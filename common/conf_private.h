@@ -8,7 +8,8 @@
 #include "common/arena.h"
 #include "common/conf.h"
 
-#define CONF_TEXT_MAX	60000	/* bytes of one value, continuation lines included */
+#define CONF_LINE_MAX	60000		/* bytes of one line */
+#define CONF_TEXT_MAX	(4u << 20)	/* bytes of one value, continuation lines included: a layer may be a long list */
 #define CONF_STRING_MAX	4096	/* of a STRING */
 #define CONF_NAME_MAX	320	/* of an account; other sections: CONF_SHORT_NAME_MAX */
 #define CONF_SHORT_NAME_MAX 64

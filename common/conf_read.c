@@ -163,7 +163,7 @@ finish_value(struct reader *r)
 		return;
 	first = conf_section_get(r->section, (enum conf_key_id)(k - conf_keys));
 	if (p->too_long) {
-		report(r, p->line, k->name, "the value is longer than 60000 bytes", "");
+		report(r, p->line, k->name, "the value is longer than 4 MiB", "");
 	} else if (first != NULL && k->type != CONF_LAYERS) {
 		complain_again(r, k, first);
 	} else {
@@ -421,7 +421,7 @@ is_clean(struct reader *r)
 			report(r, r->line, "", "the line holds a control byte", "is it a text file?");
 			return false;
 		}
-	if (r->raw_len <= CONF_TEXT_MAX)
+	if (r->raw_len <= CONF_LINE_MAX)
 		return true;
 	report(r, r->line, "", "the line is longer than 60000 bytes", "");
 	return false;

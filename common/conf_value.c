@@ -470,7 +470,7 @@ conf_value_parse(struct arena *a, const struct conf_key *k, const char *text, co
 	if (text[0] == '\0')
 		return may_be_empty(k->type) ? 0 : refuse_type(&t, "");
 	if (strlen(text) > CONF_TEXT_MAX)
-		return conf_refuse(why, "", "longer than 60000 bytes", "");
+		return conf_refuse(why, "", "longer than 4 MiB", "");
 	r = parsers[k->type](&t, out);
 	return r == 0 ? conf_value_rules(k, out, why) : r;
 }

@@ -1,5 +1,6 @@
 """Policies: decisions of the vector file through a running server, and sallyctl why, lint, expect, check."""
 import collections
+import ftplib
 import io
 import json
 import os
@@ -379,3 +380,16 @@ def test_diff(conf, tmp_path):
     assert "partner / (folder)" not in r.stdout
     found = json.loads(ctl(conf, "diff", str(new), "--json").stdout)
     assert {"account": "partner", "path": "/inbox/*", "kind": "files in it", "gains": "delete-file", "loses": "read"} in found
+
+
+def test_a_layer_may_be_long(serve):
+    """Rules for thousands of folders, which take more than one message to the agent: the last of them counts too."""
+    rules = "\n".join(f"    /folder-{i:05}/*, deny-full-control" for i in range(6000))
+    s = serve("", f"[class long]\nmembers = alice\nlayer = sftpplus\n    allow-full-control\n{rules}")
+    with s.ftp("alice") as f:
+        f.mkd("other")
+        for name in ("folder-00000", "folder-05999"):
+            os.mkdir(f"{s.homes['alice']}/{name}")
+            os.chown(f"{s.homes['alice']}/{name}", 64111, 64111)
+            with pytest.raises(ftplib.error_perm, match="5.. Permission denied by policy"):
+                f.mkd(f"{name}/x")
