@@ -1,8 +1,10 @@
 #include "config.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -10,6 +12,7 @@
 #include "daemon/agent/listing.h"
 
 #define BLOCK_SIZE	65536
+#define KEY_FLAGS	(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT)
 
 /* Names that must outlive the buffer. */
 struct entries_block {
@@ -177,6 +180,26 @@ start_again(struct entries *e)
 }
 
 /* ---------------------------------------------------------------- public part */
+
+int64_t
+entries_by_time(int fd, const char *name)
+{
+	struct statx st;
+
+	if (statx(fd, name, KEY_FLAGS, STATX_MTIME, &st) < 0)
+		return errno == ENOENT ? INT64_MIN : INT64_MIN + 1;
+	return st.stx_mtime.tv_sec;
+}
+
+int64_t
+entries_by_size(int fd, const char *name)
+{
+	struct statx st;
+
+	if (statx(fd, name, KEY_FLAGS, STATX_SIZE, &st) < 0)
+		return errno == ENOENT ? INT64_MIN : INT64_MIN + 1;
+	return (int64_t)st.stx_size;
+}
 
 int
 entries_open(struct entries *e, int fd, entries_key *key, bool reverse)

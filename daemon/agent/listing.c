@@ -18,7 +18,6 @@
 #include "daemon/agent/names.h"
 #include "daemon/agent/temporary.h"
 
-#define STAT_FLAGS	(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT)
 
 /* A sub-folder that LIST -R comes to later. */
 struct pending {
@@ -227,26 +226,6 @@ put_entry(struct agent *a, struct listing *l, const struct entry *entry, char **
 
 /* -------------------------------------------------------------------- folders */
 
-static int64_t
-key_time(int fd, const char *name)
-{
-	struct statx st;
-
-	if (statx(fd, name, STAT_FLAGS, STATX_MTIME, &st) < 0)
-		return errno == ENOENT ? INT64_MIN : INT64_MIN + 1;
-	return st.stx_mtime.tv_sec;
-}
-
-static int64_t
-key_size(int fd, const char *name)
-{
-	struct statx st;
-
-	if (statx(fd, name, STAT_FLAGS, STATX_SIZE, &st) < 0)
-		return errno == ENOENT ? INT64_MIN : INT64_MIN + 1;
-	return (int64_t)st.stx_size;
-}
-
 /* How the client reaches a folder of the listing. Below the first one no link is followed. */
 static int
 set_typed(struct listing *l, const struct place *p)
@@ -265,7 +244,7 @@ set_typed(struct listing *l, const struct place *p)
 static int
 enter(struct listing *l, const struct place *p, uint32_t granted, struct authz_policy *policy)
 {
-	entries_key *key = l->options & LIST_BY_TIME ? key_time : l->options & LIST_BY_SIZE ? key_size : NULL;
+	entries_key *key = l->options & LIST_BY_TIME ? entries_by_time : l->options & LIST_BY_SIZE ? entries_by_size : NULL;
 	int fd = root_open(p, O_RDONLY | O_DIRECTORY, 0);
 
 	if (fd < 0)

@@ -64,6 +64,7 @@ struct entries {
 
 /* Gives the key to sort an entry by, or INT64_MIN for one that has vanished. */
 typedef int64_t entries_key(int dir_fd, const char *name);
+entries_key entries_by_time, entries_by_size;
 
 /*
  * Begins to read a folder; takes fd over, also when it fails.  Without a key a folder that fits the
