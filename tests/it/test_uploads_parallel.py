@@ -1,5 +1,6 @@
 """Two sessions that write to one name at once, every pair of verbs: what was answered 226 is in the file, as if one had come
 after the other; an append never replaces; nothing that another session wrote is cut off."""
+import ftplib
 import itertools
 import os
 import socket
@@ -10,6 +11,7 @@ import pytest
 
 from conftest import Server
 from test_accounts_quota import ctl, start
+from tlsserver import running
 
 OLD = b"0123456789" * 10
 FIRST, SECOND = b"first-" * 5000, b"second" * 3000
@@ -242,3 +244,18 @@ def test_a_client_that_goes_on_is_served(serve):
     assert x.cmd("NOOP")[0] == 200
     data.close()
     x.close()
+
+
+def test_the_refusal_is_read_under_tls(tmp_path):
+    with running(sections="[class limited]\nmembers = alice\nquota_bytes = 100000",
+                 server=f"quota_directory = {tmp_path}/q") as s:
+        f = s.ftps()
+        f.voidcmd("TYPE I")
+        data = f.transfercmd("STOR new")
+        data.sendall(b"x" * (10 << 20))
+        data.close()
+        with pytest.raises(ftplib.error_perm, match="552"):
+            f.getresp()
+        assert f.voidcmd("NOOP").startswith("200")
+        assert f.nlst() == []
+        f.close()
