@@ -325,3 +325,25 @@ def test_ratios_of_pure_ftpd(tmp_path):
     path.write_text("UserRatio 1 10\nAnonymousRatio 1:5\nNoAnonymous no\n")
     text = json.loads(ctl("import", "pure-ftpd", str(path), "--json").stdout)["configuration"]
     assert "ratio_up = 1\nratio_down = 10\n" in text and "ratio_up = 1\nratio_down = 5\n" in text
+
+
+@pytest.mark.parametrize("text,layer", [("", "ups +* -ma"), ("AllowOverwrite off\n", "ups +* -ma"), ("AllowOverwrite on\n", "posix1e")])
+def test_proftpd_overwrites_when_it_was_switched_on(tmp_path, text, layer):
+    """Its default is off."""
+    path = tmp_path / "proftpd.conf"
+    path.write_text("Port 21\n" + text)
+    assert f"\ndefault_layer = {layer}\n" in converted(path, "proftpd")[0]
+
+
+def test_proftpd_files_that_include_themselves(tmp_path):
+    path = tmp_path / "proftpd.conf"
+    path.write_text(f"Include {path}\nPort 2121\n")
+    text, lost = converted(path, "proftpd")
+    assert "listen = *:2121" in text and len(lost) == 1 and "Include" in str(lost)
+
+
+def test_sftpplus_passwords_in_clear_are_no_hashes(tmp_path):
+    path = tmp_path / "server.ini"
+    path.write_text("[accounts/1]\nname = john\nenabled = yes\npassword = letmein\nhome_folder_path = /srv/john\n")
+    text, lost = converted(path, "sftpplus")
+    assert "letmein" not in text + str(lost) and "no hash that is understood" in str(lost)
