@@ -1,4 +1,5 @@
 """ftpcluster's .passwd as it stands, and the dialogue of its documentation."""
+import contextlib
 import ftplib
 import os
 import re
@@ -57,6 +58,20 @@ def cluster(tmp_path):
     subprocess.run(["rm", "-rf", tree], check=True)
 
 
+def status(pid, field):
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/status") as f:
+        return next(line.split()[1] for line in f if line.startswith(field))
+    return "0"
+
+
+def capabilities(pid):
+    return int(status(pid, "CapPrm:"), 16)
+
+
+def uid_of(pid):
+    return int(status(pid, "Uid:"))
+
+
 def text(server):
     with open(f"{server.tree}/.passwd") as f:
         return f.read()
@@ -66,6 +81,9 @@ def test_the_dialogue(cluster):
     s = cluster()
     with s.ftp("admin", "secret-password") as f:
         assert f.pwd() == "/u/admin"
+        # SITE CHOWN changes a mark, which is the clerk's affair: the monitor keeps no capability for it.
+        kept = [capabilities(pid) for pid, name in s.pids().items() if name == "sallyport-monit" and uid_of(pid) == 64102]
+        assert kept and set(kept) == {0}
         assert f.sendcmd("SITE USERADD new-user secret-pw /u/new-user") == "200 user created: 1005"
         assert f.sendcmd("MKD /u/new-user").startswith("257 ")
         assert f.sendcmd("SITE CHOWN new-user /u/new-user") == "200 ok, owner changed"

@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,6 +27,34 @@ opened(const char *account)
 }
 
 static const struct ledger nothing;
+
+/* For root only, whatever the mask; and never a link that somebody has put there. */
+START_TEST(files_are_roots_own)
+{
+	char path[600], aim[600], name[300] = "";
+	struct dirent *e;
+	struct stat st;
+	mode_t before = umask(0);
+	int fd = opened("own");
+	DIR *d = opendir(folder);
+
+	(void)umask(before);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+	close(fd);
+	while ((e = readdir(d)) != NULL)
+		if (strstr(e->d_name, "own") != NULL)
+			(void)str_copy(name, sizeof name, e->d_name);
+	closedir(d);
+	ck_assert_str_ne(name, "");
+	(void)str_format(path, sizeof path, "%s/%s", folder, name);
+	(void)str_format(aim, sizeof aim, "%s/aim", test_dir);
+	ck_assert_int_eq(rename(path, aim), 0);
+	ck_assert_int_eq(symlink(aim, path), 0);
+	ck_assert_int_eq(ledger_open(folder, "own"), -ELOOP);
+	ck_assert_int_eq(unlink(path), 0);
+}
+END_TEST
 
 START_TEST(counts)
 {
@@ -227,6 +256,7 @@ account_ledger_suite(void)
 	Suite *s = suite_create("account/ledger");
 	TCase *t = tcase_create("ledger");
 
+	tcase_add_test(t, files_are_roots_own);
 	tcase_add_test(t, counts);
 	tcase_add_test(t, survives_torn_writes);
 	tcase_add_test(t, is_shared);

@@ -429,6 +429,150 @@ START_TEST(unknown_names_cost_the_same)
 }
 END_TEST
 
+/* What a certificate says counts only where TLS has verified it. */
+START_TEST(no_certificate_without_tls)
+{
+	static const char *ids[] = { "dns:pc7" }, lines[] = "dns:pc7\n";
+	const struct settings set = { .certificate_id = { .v = ids, .n = 1 } };
+	struct account_query q = { .certificate = (const uint8_t *)lines, .certificate_len = sizeof lines - 1 };
+
+	ck_assert(!account_certificate_fits(&q, &set));
+	q.tls = true;
+	ck_assert(account_certificate_fits(&q, &set));
+	q.certificate_len = 0;
+	ck_assert(!account_certificate_fits(&q, &set));
+}
+END_TEST
+
+static const char *const as_root[] = {
+	"accounts = config\nuid_min = 0\n[account pat]\npassword = " HASH "\nrun_as = toor:4000\nhome = /srv\n",
+	"accounts = anonymous\nuid_min = 0\nanonymous_user = toor\n"
+};
+
+/* However low uid_min is. */
+START_TEST(nobody_is_served_as_root)
+{
+	enum account_reason why;
+	struct account a;
+	char text[512];
+
+	if (needs_root(__func__))
+		return;
+	(void)str_format(text, sizeof text, "[server]\n%s", as_root[_i]);
+	ck_assert_int_eq(test_login(test_sources(text), _i < 1 ? "pat" : "anonymous", "secret", &a, &why), ACCOUNT_REFUSED);
+	ck_assert_int_eq(why, REASON_UID);
+	account_free(&a);
+}
+END_TEST
+
+/* A source of the test's own in the place of shadow: it is asked, renames, and is given passwords. */
+static struct { unsigned verified, changed; bool system, clear; const char *becomes; } odd;
+
+static enum account_result
+find_odd(void *state, const struct account_query *q, struct account *a, enum account_reason *why)
+{
+	(void)state, (void)q, (void)why;
+	a->uid = a->gid = 4000;
+	a->unix_name = odd.system ? a->name : NULL;
+	a->flags = odd.system ? ACCOUNT_SYSTEM : 0;
+	a->verifier_kind = odd.clear ? VERIFY_CLEAR : VERIFY_SOURCE;
+	a->verifier = odd.clear ? account_keep(a, "secret") : NULL;
+	return ACCOUNT_FOUND;
+}
+
+static enum account_result
+verify_odd(void *state, const struct account_query *q, struct account *a, enum account_reason *why)
+{
+	(void)state, (void)q;
+	odd.verified++;
+	*why = REASON_NONE;
+	if (odd.becomes != NULL)
+		(void)str_copy(a->name, sizeof a->name, odd.becomes);
+	return ACCOUNT_FOUND;
+}
+
+static int
+change_odd(void *state, const char *name, const struct secret *password)
+{
+	(void)state, (void)name, (void)password;
+	odd.changed++;
+	return 0;
+}
+
+static const struct account_source odd_source = {
+	.name = "shadow", .find = find_odd, .verify = verify_odd, .set_password = change_odd
+};
+
+/* settings, is it a system user, clear text, the name it turns out to be; why not, how often was it asked, was the password changed */
+static const struct {
+	const char *settings;
+	bool system, clear;
+	const char *becomes;
+	enum account_reason why;
+	unsigned verified, changed;
+} odds[] = {
+	{ "", true, false, NULL, REASON_NONE, 1, 0 },
+	/* Who is refused by a rule is not asked about: PAM may count it. */
+	{ "rejected_users = alice", true, false, NULL, REASON_REJECTED, 0, 0 },
+	{ "allowed_users = bob", true, false, NULL, REASON_NOT_ALLOWED, 0, 0 },
+	/* The settings are those of whom the source makes the client. */
+	{ "[account other]\nenabled = no", false, false, "other", REASON_DISABLED, 1, 0 },
+	{ "[account alice]\nenabled = no", false, false, "other", REASON_NONE, 1, 0 },
+	/* A password is made anew for those who get in. */
+	{ "upgrade_passwords = yes", false, true, NULL, REASON_NONE, 0, 1 },
+	{ "upgrade_passwords = yes\n[account alice]\nenabled = no", false, true, NULL, REASON_DISABLED, 0, 0 },
+	{ "upgrade_passwords = yes\n[account alice]\nallowed_networks = 10.0.0.0/8", false, true, NULL, REASON_ADDRESS, 0, 0 },
+	{ "upgrade_passwords = yes\n[account alice]\nexpires = 2001-01-31", false, true, NULL, REASON_EXPIRED, 0, 0 },
+	{ "upgrade_passwords = yes\nrejected_users = alice", true, true, NULL, REASON_REJECTED, 0, 0 },
+	{ "upgrade_passwords = hashes", false, true, NULL, REASON_NONE, 0, 0 }
+};
+
+START_TEST(what_sources_are_asked)
+{
+	enum account_reason why;
+	struct account a;
+	char text[512];
+
+	if (needs_root(__func__))
+		return;
+	(void)str_format(text, sizeof text, "[server]\naccounts = shadow\nftpusers_file = /none\n%s\n", odds[_i].settings);
+	(void)test_sources(text);
+	sources.entry[0] = (struct account_opened){ &odd_source, NULL };
+	odd.verified = odd.changed = 0;
+	odd.system = odds[_i].system;
+	odd.clear = odds[_i].clear;
+	odd.becomes = odds[_i].becomes;
+	(void)test_login(&sources, "alice", "secret", &a, &why);
+	ck_assert_msg(why == odds[_i].why && odd.verified == odds[_i].verified && odd.changed == odds[_i].changed,
+	    "%s: %s, asked %u times, changed %u times", odds[_i].settings, account_reason_word(why), odd.verified, odd.changed);
+	account_free(&a);
+}
+END_TEST
+
+/* .passwd may lie where those whose accounts stand in it can write: it is that file and no link to another. */
+START_TEST(password_files_are_no_links)
+{
+	enum account_reason why;
+	struct account a;
+	char text[1024], path[300], aim[300];
+
+	if (needs_root(__func__))
+		return;
+	test_write("real.passwd", "ann:secret:1000:/\n");
+	(void)str_format(aim, sizeof aim, "%s/real.passwd", test_dir);
+	(void)str_format(path, sizeof path, "%s/link.passwd", test_dir);
+	(void)unlink(path);
+	ck_assert_int_eq(symlink(aim, path), 0);
+	for (int link = 0; link <= 1; link++) {
+		(void)str_format(text, sizeof text, "[server]\naccounts = passwd_file\npasswd_file = %s\nvirtual_user = 4000:4000\n",
+		    link ? path : aim);
+		ck_assert_int_eq(test_login(test_sources(text), "ann", "secret", &a, &why),
+		    link ? ACCOUNT_UNAVAILABLE : ACCOUNT_FOUND);
+		account_free(&a);
+	}
+}
+END_TEST
+
 Suite *
 account_login_suite(void)
 {
@@ -444,6 +588,10 @@ account_login_suite(void)
 	tcase_add_test(t, certificates_need_tls);
 	tcase_add_loop_test(t, certificates_instead_of_passwords, 0, (int)(sizeof certificates / sizeof *certificates));
 	tcase_add_test(t, unknown_names_cost_the_same);
+	tcase_add_test(t, no_certificate_without_tls);
+	tcase_add_loop_test(t, nobody_is_served_as_root, 0, (int)(sizeof as_root / sizeof *as_root));
+	tcase_add_loop_test(t, what_sources_are_asked, 0, (int)(sizeof odds / sizeof *odds));
+	tcase_add_test(t, password_files_are_no_links);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -57,6 +57,8 @@ struct agent_test {
 	struct msg_transfer_record record;	/* the last one */
 	unsigned records;
 	struct msg reply;
+	int descriptors;	/* that the agent has open after its login, and at the end; -1: not to be seen */
+	int kept;		/* more of them than that which the test leaves open */
 };
 
 /* The one session of a test; start with agent_test_make(), change it, agent_test_start(). */

@@ -565,6 +565,7 @@ agent_test_start(void)
 	open_ledger();
 	agent_test_spawn();
 	log_in();
+	at->descriptors = tests_descriptors(at->pid);
 }
 
 void
@@ -593,8 +594,12 @@ void
 agent_test_end(int code)
 {
 	char command[128];
-	int status;
+	int status, wanted = at->descriptors + at->kept;
+	/* Whatever was asked for and refused: the agent has what it had, and what the test says. */
+	int open_now = code == 0 && at->descriptors > 0 ? tests_await_descriptors(at->pid, wanted) : wanted;
 
+	ck_assert_msg(open_now == wanted, "%d descriptors after the login and %d at the end, where %d are expected",
+	    at->descriptors, open_now, wanted);
 	msg_close(&at->reply);
 	chan_close(&at->files);
 	agent_test_await();

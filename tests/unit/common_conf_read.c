@@ -353,6 +353,54 @@ START_TEST(whose_configuration_is_it)
 }
 END_TEST
 
+/* What is not to be seen is not shown because it is wrong. */
+START_TEST(wrong_secrets_are_not_shown)
+{
+	static const char *const wrong[] = {
+		"[account a]\npassword = Sup3rSecret-Marker\n", "[account a]\npassword = Sup3rSecret-Marker\npassword = Sup3rSecret-Marker2\n",
+		"[server]\npassword = Sup3rSecret-Marker\n", "[account a]\npasswort = Sup3rSecret-Marker\n",
+		"[class c]\npassword = Sup3rSecret-Marker\n"
+	};
+
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		int errors;
+		struct conf *c = load(wrong[i], &errors);
+
+		ck_assert_int_gt(errors, 0);
+		ck_assert_msg(strstr(problems_of(c), "Sup3rSecret") == NULL, "%s", problems_of(c));
+		conf_free(c);
+	}
+}
+END_TEST
+
+/* mode of the key file, is it warned of */
+static const struct { mode_t mode; bool warned; } key_modes[] = {
+	{ 0600, false }, { 0640, false }, { 0400, false }, { 0604, true }, { 0644, true }, { 0602, true }, { 0601, true }
+};
+
+START_TEST(keys_are_nobody_elses)
+{
+	char path[] = "/tmp/unit-key.XXXXXX", text[200], conf_path[] = "/tmp/unit-conf.XXXXXX";
+	int fd = mkstemp(path), conf_fd = mkstemp(conf_path);
+
+	(void)str_format(text, sizeof text, "[tls]\ncertificate = %s\nprivate_key = %s\n", path, path);
+	ck_assert_int_eq(write(conf_fd, text, strlen(text)), (ssize_t)strlen(text));
+	for (size_t i = 0; i < sizeof key_modes / sizeof *key_modes; i++) {
+		struct conf *c = conf_new();
+
+		ck_assert_int_eq(fchmod(fd, key_modes[i].mode), 0);
+		ck_assert_int_eq(conf_load(c, conf_path), 0);
+		ck_assert_msg((strstr(problems_of(c), "everybody can open the private key") != NULL) == key_modes[i].warned, "%o: %s",
+		    key_modes[i].mode, problems_of(c));
+		conf_free(c);
+	}
+	(void)unlink(path);
+	(void)unlink(conf_path);
+	close(fd);
+	close(conf_fd);
+}
+END_TEST
+
 START_TEST(missing_files_are_found)
 {
 	char path[] = "/tmp/sallyport-unit-XXXXXX";
@@ -418,4 +466,5 @@ END_TEST
 
 COMMON_SUITE(conf_read, mistakes, warnings_are_no_errors, spellings, texts_keep_everything, lists_go_on,
     rules_keep_their_lines, long_lines_are_whole, too_long_is_an_error, empty_is_fine, fragments_in_order,
-    whose_configuration_is_it, missing_files_are_found, the_sample_is_right)
+    whose_configuration_is_it, wrong_secrets_are_not_shown, keys_are_nobody_elses, missing_files_are_found,
+    the_sample_is_right)

@@ -1,6 +1,7 @@
 /* Each role gets its keys and no others; a broken blob is refused. */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,6 +11,7 @@
 #include "common/conf_private.h"
 #include "common/err.h"
 #include "common/fdutil.h"
+#include "common/str.h"
 #include "tests/unit/common.h"
 
 static const enum conf_audience roles[] = { TO_LISTENER, TO_MONITOR, TO_WORKER, TO_AGENT, TO_KEEPER };
@@ -177,4 +179,95 @@ START_TEST(broken_blobs)
 }
 END_TEST
 
-COMMON_SUITE(conf_seal, every_role_reads_its_own, secrets_reach_the_monitor_only, accounts_arrive_whole, broken_blobs)
+/* A blob for one role that holds a key of another: the password's number in the place of umask's. */
+START_TEST(keys_of_other_roles_are_refused)
+{
+	static const struct { enum conf_audience role; const char *name; enum conf_key_id instead; } forged[] = {
+		{ TO_AGENT, "027", K_password }, { TO_AGENT, "027", K_private_key }, { TO_AGENT, "027", K_postgresql },
+		{ TO_WORKER, "77", K_private_key }, { TO_WORKER, "77", K_password }
+	};
+	struct conf *c = load(), *there;
+
+	for (size_t i = 0; i < sizeof forged / sizeof *forged; i++) {
+		int fd = conf_seal(c, forged[i].role), other;
+		size_t len = strlen(forged[i].name), n;
+		struct stat st;
+		uint8_t *blob, *text_at;
+		uint32_t counted = (uint32_t)len;
+		uint16_t key = (uint16_t)forged[i].instead;
+
+		ck_assert_int_eq(fstat(fd, &st), 0);
+		n = (size_t)st.st_size;
+		blob = malloc(n);
+		ck_assert_int_eq(pread(fd, blob, n, 0), (ssize_t)n);
+		/* A value: its key in 16 bits, the file's name and the line behind it, then the counted text. */
+		text_at = memmem(blob, n, forged[i].name, len);
+		ck_assert_ptr_nonnull(text_at);
+		ck_assert_int_eq(memcmp(text_at - 4, &counted, 4), 0);
+		for (uint8_t *p = text_at - 10; p > blob; p--) {
+			uint32_t name_len;
+
+			memcpy(&name_len, p + 2, 4);
+			if (p + 2 + 4 + name_len + 4 + 4 != text_at)
+				continue;
+			memcpy(p, &key, sizeof key);
+			break;
+		}
+		other = fd_sealed("test", blob, n);
+		ck_assert_int_eq(conf_unseal(fd, forged[i].role, &there), 0);
+		conf_free(there);
+		ck_assert_int_eq(conf_unseal(other, forged[i].role, &there), SP_EFORMAT);
+		close(other);
+		close(fd);
+		free(blob);
+	}
+	conf_free(c);
+}
+END_TEST
+
+/* How often the text stands in the memory of this process, the test's own copies aside. */
+static unsigned
+copies(const char *needle, const void *own, size_t own_size)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned found = 0;
+	char line[512];
+
+	ck_assert_ptr_nonnull(maps);
+	while (fgets(line, sizeof line, maps) != NULL) {
+		unsigned long from, to;
+		char rights[8];
+
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) != 3 || strncmp(rights, "rw", 2) != 0 || strstr(line, "[stack]") != NULL)
+			continue;
+		for (const char *p = (const char *)from; (p = memmem(p, to - (unsigned long)p, needle, strlen(needle))) != NULL; p++)
+			found += p < (const char *)own || p >= (const char *)own + own_size;
+	}
+	fclose(maps);
+	return found;
+}
+
+/* A configuration that has been freed leaves no password, neither where it was read nor where it was sealed. */
+START_TEST(no_secret_is_left)
+{
+	static char text_of_it[200], marker[] = "MkReadAndSealed";
+	struct conf *c = conf_new(), *there;
+	int fd;
+
+	(void)str_format(text_of_it, sizeof text_of_it, "[account a]\npassword = $6$s$%sXYZ\nhome = /srv\nrun_as = 4000\n", marker);
+	ck_assert_int_eq(conf_load_text(c, "t.conf", text_of_it, strlen(text_of_it)), 0);
+	explicit_bzero(text_of_it, sizeof text_of_it);
+	/* Those who are served need one: it stands in the section. */
+	ck_assert_uint_gt(copies(marker, marker, sizeof marker), 0);
+	fd = conf_seal(c, TO_MONITOR);
+	ck_assert_int_ge(fd, 0);
+	conf_free(c);
+	ck_assert_uint_eq(copies(marker, marker, sizeof marker), 0);
+	ck_assert_int_eq(conf_unseal(fd, TO_MONITOR, &there), 0);
+	conf_free(there);
+	ck_assert_uint_eq(copies(marker, marker, sizeof marker), 0);
+	close(fd);
+}
+END_TEST
+
+COMMON_SUITE(conf_seal, keys_of_other_roles_are_refused, no_secret_is_left, every_role_reads_its_own, secrets_reach_the_monitor_only, accounts_arrive_whole, broken_blobs)

@@ -29,6 +29,9 @@ struct rig {
 	struct msg m;
 	char dir[64];		/* home folders and log */
 	char log_path[96];
+	int descriptors;	/* that the monitor had open before it served anybody; -1: not to be seen */
+	bool live;		/* by rig_live() */
+	int kept;		/* more of them at the end than the test's session needs without it: ledger, clerk */
 };
 
 /* The system of rig_start()'s monitors: no root, no agent of their own. */

@@ -196,6 +196,7 @@ rig_ready(struct rig *r)
 	ck_assert_int_eq(chan_tell(&r->agent, MSG_AGENT_READY, &agent), 0);
 	rig_expect(r, &r->listener, MSG_SESSION_READY);
 	msg_close(&r->m);
+	r->descriptors = tests_descriptors(r->pid);
 }
 
 void
@@ -267,6 +268,8 @@ rig_live(struct rig *r, const char *user, const char *password)
 	rig_admit(r, NULL, NULL);
 	msg_close(&r->m);
 	chan_close(&r->login);
+	r->live = true;
+	r->kept = strcmp(user, "free") == 0 || strcmp(user, "boss") == 0;	/* these have a clerk */
 }
 
 int
@@ -290,6 +293,11 @@ rig_wait(struct rig *r)
 int
 rig_end(struct rig *r)
 {
+	/* What it had as a spare, less the login's channel and the turns of the hashing: all it was sent meanwhile is closed. */
+	int wanted = r->descriptors - 2 + r->kept;
+
+	if (r->live && r->descriptors > 0)
+		ck_assert_int_eq(tests_await_descriptors(r->pid, wanted), wanted);
 	chan_close(&r->login);
 	chan_close(&r->log);
 	chan_close(&r->agent);

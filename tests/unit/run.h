@@ -7,11 +7,15 @@
 #define TESTS_UNIT_RUN_H
 
 #include <check.h>
+#include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #define PATIENCE_MS	120000		/* of a wait for what must come */
+#define DESCRIPTORS_MS	20000		/* that a process may take to close what it has done with */
 #define TEST_LIMIT	"300"		/* seconds that one test may take */
 
 /* Standard input, output and error are there, so that nothing else takes their numbers. */
@@ -24,6 +28,39 @@ tests_fill_standard(void)
 		;
 	if (fd > STDERR_FILENO)
 		(void)close(fd);
+}
+
+/* How many descriptors a process has open; -1 when it cannot be seen. */
+static inline int
+tests_descriptors(pid_t pid)
+{
+	char path[40];
+	int n = -1;
+	DIR *d;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+	d = opendir(path);
+	while (d != NULL && (n++, readdir(d) != NULL))
+		;
+	if (d != NULL)
+		closedir(d);
+	return d == NULL ? -1 : n - 2;		/* "." and ".." */
+}
+
+/*
+ * Waits until a process has so many open, for it answers before it closes; how many it has when that does not
+ * happen soon, and the number wanted when it cannot be seen.
+ */
+static inline int
+tests_await_descriptors(pid_t pid, int wanted)
+{
+	int n = tests_descriptors(pid);
+
+	for (int i = 0; n > 0 && n != wanted && i < DESCRIPTORS_MS; i++) {
+		(void)usleep(1000);
+		n = tests_descriptors(pid);
+	}
+	return n <= 0 ? wanted : n;		/* 0: it has ended */
 }
 
 /* Runs the suites that these functions make; the program's exit code. */
