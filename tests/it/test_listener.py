@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -371,6 +372,127 @@ def test_drain(server):
     assert greeting(server) == "421 Back at noon.\r\n"
     ctl(server, "drain", "off")
     assert greeting(server).startswith("220")
+
+
+def test_drain_ends_sessions(serve):
+    """Without a time: who idles is told at once, who transfers when that is done; nobody is cut off."""
+    server = serve("max_sessions = 100")
+    size = 64 << 20
+    path = f"{server.homes['bob']}/big"
+    with open(path, "wb") as f:
+        f.truncate(size)
+    os.chown(path, UIDS["bob"], UIDS["bob"])
+    idle, fresh, busy = server.raw().login(), server.raw(), server.raw().login("bob")
+    assert fresh.reply()[0] == 220
+    busy.cmd("TYPE I")
+    data = busy.passive()
+    assert busy.cmd("RETR big")[0] == 150
+    got = len(data.recv(1000))
+    ctl(server, "drain", "", "Back at noon.")
+    for r in (idle, fresh):
+        code, text = r.reply()
+        assert code == 421 and "Back at noon." in text
+        assert r.reply()[0] == 0
+    while chunk := data.recv(1 << 20):
+        got += len(chunk)
+    assert got == size
+    assert busy.reply()[0] == 226
+    assert busy.reply()[0] == 421
+    ctl(server, "drain", "off")
+    assert server.raw().login().cmd("NOOP")[0] == 200
+
+
+def test_drain_with_a_time(serve):
+    server = serve()
+    r = server.raw().login()
+    ctl(server, "drain", "1h")
+    assert r.cmd("NOOP")[0] == 200
+    ctl(server, "drain", "off")
+    ctl(server, "drain", "1s")
+    assert r.reply()[0] == 421
+
+
+def test_everybody_hears_of_the_end(serve):
+    """More sessions than are ended in one turn, some not logged in: each gets its 421."""
+    server = serve("max_sessions = 400\nstop_timeout = 10m")
+    clients = [server.raw().login() if n % 2 else server.raw() for n in range(160)]
+    for n, r in enumerate(clients):
+        assert n % 2 or r.reply()[0] == 220
+    server.process.send_signal(signal.SIGTERM)
+    assert [r.reply()[0] for r in clients] == [421] * len(clients)
+    assert server.process.wait(PATIENCE) == 0
+
+
+def test_a_second_kick_breaks_a_transfer_off(serve):
+    server = serve()
+    path = f"{server.homes['alice']}/big"
+    with open(path, "wb") as f:
+        f.truncate(256 << 20)
+    r = server.raw().login()
+    r.cmd("TYPE I")
+    data = r.passive()
+    assert r.cmd("RETR big")[0] == 150
+    data.recv(1000)
+    ctl(server, "kick", "alice")
+    assert [w["user"] for w in server.ctl("who")] == ["alice"]
+    ctl(server, "kick", "alice")
+    assert r.reply()[0] == 426
+    assert r.reply()[0] == 421
+    wait_for(lambda: not server.ctl("who"))
+    data.close()
+
+
+def test_spares_that_die_together_are_one_event(serve):
+    server = serve("spare_sessions_min = 6")
+    wait_for(lambda: server.ctl("status")["spares"] == 6)
+    agents = [p for p, name in server.pids().items() if name == "sallyport-agent"]
+
+    def age(pid):
+        with open(f"/proc/{pid}/stat") as f:
+            return int(f.read().rsplit(")", 1)[1].split()[19])
+
+    # All but the template, which is the oldest.
+    for pid in sorted(agents, key=age)[1:]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    # Who comes meanwhile is served.
+    assert greeting(server).startswith("220")
+    server.wait_log(r'event=start-throttled cause="an? \w+ (was killed before it was used: signal 9|ended before it was used: [^"]+)" pause=1000')
+    wait_for(lambda: server.ctl("status")["spares"] >= 6)
+    assert server.log().count("event=start-throttled") == 1, server.log()
+
+
+def test_no_descriptors_left(serve):
+    """The log says what is missing; who waits is served as soon as there is room again."""
+    server = serve("spare_sessions_min = 1\nmax_sessions = 500")
+    pid = server.process.pid
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + 4, hard))
+    held = [server.raw() for _ in range(4)]
+    server.wait_log(r'event=start-throttled cause="the channels of a session" pause=\d+ hint="[^"]*open files[^"]*" error="Too many open files"|'
+                    r'event=accept about="clients wait" error="Too many open files"')
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+    assert all(r.reply()[0] in (220, 421) for r in held)
+    assert greeting(server).startswith("220")
+    for r in held:
+        r.close()
+
+
+def test_who_does_not_read_is_ended_by_the_grace_time(serve):
+    server = serve("login_grace_time = 2s")
+    r = server.raw()
+    r.sock.settimeout(0.2)
+    with contextlib.suppress(OSError):
+        while True:
+            r.sock.sendall(b"HELP\r\n" * 1000)
+    session = server.ctl("who")
+    assert len(session) == 1
+    started = time.monotonic()
+    wait_for(server.idle)
+    # The rest of the grace time, two seconds for the last words, and one for the machine.
+    assert time.monotonic() - started < 8
+    assert not any(os.path.exists(f"/proc/{p}") for p in session[0]["pids"].values())
+    r.close()
 
 
 # --------------------------------------------------------------- other ways to be started
