@@ -7,7 +7,9 @@
 #define LISTENER_SUITES(SUITE)	\
 	SUITE(srclimit)		\
 	SUITE(claim)		\
+	SUITE(certs)		\
 	SUITE(crowd)		\
+	SUITE(session)		\
 	SUITE(refusals)		\
 	SUITE(systemd)		\
 	SUITE(serve)
