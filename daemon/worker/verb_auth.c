@@ -99,7 +99,9 @@ log_in(struct session *s, char *password, size_t len, unsigned code)
 		reply(s, 501, "No password is that long.");
 		return;
 	}
-	explicit_bzero(password, len);		/* of the line, before anything is answered */
+	/* The line, as it came and as it was read, before anything is answered. */
+	explicit_bzero(password, len);
+	line_wipe(&s->in);
 	(void)str_copy(body->user, sizeof body->user, s->user);
 	(void)str_copy(body->host, sizeof body->host, s->host);
 	body->tls = s->secure;
