@@ -18,8 +18,8 @@ const struct permission_row sftpplus_permissions[] = {
 const size_t sftpplus_permission_count = sizeof(sftpplus_permissions) / sizeof(sftpplus_permissions[0]);
 
 #define EXPECTED_PERMISSIONS \
-	"allow-read, allow-list, allow-traverse, allow-create-folder, allow-write, allow-rename, allow-delete-file, " \
-	"allow-delete-folder, allow-set-attributes, allow-full-control or deny-full-control"
+	"allow-NAME or deny-NAME with a NAME out of read, list, traverse, create-folder, write, rename, delete-file, " \
+	"delete-folder, set-attributes, full-control (such as deny-write)"
 
 struct permission {
 	bool deny, old_spelling;

@@ -84,12 +84,15 @@ spot_below(const struct place *p, const char *base, const char *path, struct spo
 static bool
 find_spot(const struct tree *t, const char *path, struct spot *s)
 {
-	for (size_t i = 0; i < sizeof t->at / sizeof *t->at; i++) {
-		const struct place *p = t->at[i];
+	/* What one place's walk went through comes before what may be a member of the other. */
+	for (unsigned members = 0; members < 2; members++)
+		for (size_t i = 0; i < sizeof t->at / sizeof *t->at; i++) {
+			const struct place *p = t->at[i];
 
-		if (p != NULL && (spot_below(p, p->path, path, s) || spot_below(p, p->typed, path, s)))
-			return true;
-	}
+			if (p != NULL && ((spot_below(p, p->path, path, s) && (s->member != NULL) == members) ||
+			    (spot_below(p, p->typed, path, s) && (s->member != NULL) == members)))
+				return true;
+		}
 	return false;
 }
 

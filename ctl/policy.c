@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "account/source.h"
 #include "account/unix.h"
 #include "authz/kernel.h"
+#include "authz/lint.h"
 #include "authz/settings.h"
 #include "common/err.h"
 #include "common/str.h"
@@ -491,6 +493,31 @@ add_problems(struct view *v)
 	}
 }
 
+/* pyftpdlib refuses an override of what is no folder. It may be made later, so here that is said and no more. */
+static void
+check_folder(void *context, const struct lint_folder *f)
+{
+	struct view *v = context;
+	char path[2 * VIEW_PATH_MAX], what[512];
+	struct stat st;
+
+	if (!f->must_exist || str_format(path, sizeof(path), "%s%s", strcmp(v->root, "/") != 0 ? v->root : "", f->path) != 0 ||
+	    (stat(path, &st) == 0 ? S_ISDIR(st.st_mode) : errno != ENOENT && errno != ENOTDIR))
+		return;
+	(void)str_format(what, sizeof(what), "the folder of an override does not exist, or is a file: %.400s", path);
+	conf_problem_add(v->conf, CONF_WARNING, f->file != NULL ? f->file : "", f->line, "layer", what, "");
+}
+
+/* Where the home is known, which other sources may tell of the same rules' accounts. */
+static void
+check_folders(struct view *v)
+{
+	struct stat st;
+
+	if (v->rules.s.jail && v->rules.s.home != NULL && stat(v->root, &st) == 0)
+		lint_folders(v->policy, check_folder, v);
+}
+
 void
 policies_check(struct conf *conf)
 {
@@ -501,8 +528,10 @@ policies_check(struct conf *conf)
 	v.conf = conf;
 	v.root_fd = -1;
 	for (const struct conf_section *s = NULL; (s = conf_section_next(conf, SC_ACCOUNT, s)) != NULL;)
-		if (view_take_rules(&v, conf_section_name(s), NULL) == CTL_OK)
+		if (view_take_rules(&v, conf_section_name(s), NULL) == CTL_OK) {
 			add_problems(&v);
+			check_folders(&v);
+		}
 	for (const struct conf_section *s = NULL; (s = conf_section_next(conf, SC_GROUP, s)) != NULL;)
 		if (view_take_rules(&v, somebody, conf_section_name(s)) == CTL_OK)
 			add_problems(&v);

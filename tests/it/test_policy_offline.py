@@ -132,3 +132,14 @@ def test_numbers_and_homes_are_the_accounts(offline, tmp_path):
     assert r.returncode == 1 and "number" in r.stdout and "gains" in r.stdout, r.stdout + r.stderr
     r = subprocess.run([f"{BUILD}/sallyctl", "-c", offline.conf, "check"], capture_output=True, text=True)
     assert r.returncode == 0, r.stdout + r.stderr
+
+
+def test_overrides_of_no_folder_are_reported(offline, tmp_path):
+    """pyftpdlib refuses them."""
+    other = tmp_path / "other.conf"
+    with open(offline.conf) as f:
+        text = f.read()
+    other.write_text(text.replace("override b elradf", "override g elradf\n\toverride nowhere elr\n\toverride b elradf"))
+    r = subprocess.run([f"{BUILD}/sallyctl", "-c", str(other), "check"], capture_output=True, text=True)
+    said = r.stdout + r.stderr
+    assert "letters/g" in said and "letters/nowhere" in said and "letters/b\n" not in said, said
