@@ -22,6 +22,7 @@ libcommon_a_SOURCES = \
 	common/idle.c common/idle.h \
 	common/json.c common/json.h \
 	common/log.c common/log.h \
+	common/reserved.h \
 	common/logform.c common/logsink.c common/logsink.h \
 	common/secret.c common/secret.h \
 	common/str.c common/str.h \
