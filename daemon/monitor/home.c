@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -71,29 +72,89 @@ open_as(const struct account *a, const char *path)
 	return fd;
 }
 
-/* Makes the folder, which is root's at first; then it is given away. */
-static int
-make_in(int parent_fd, const char *name, const struct account *a)
+/* Can nobody but root rename what lies in the folder? ACLs show in the group's bits. */
+static bool
+is_closed(const struct stat *folder)
+{
+	return folder->st_uid == 0 && ((folder->st_mode & (S_IWGRP | S_IWOTH)) == 0 || (folder->st_mode & S_ISVTX) != 0);
+}
+
+static bool
+is_empty(int fd)
+{
+	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *e = NULL;
+
+	if (d == NULL && copy >= 0)
+		close(copy);
+	if (d == NULL)
+		return false;
+	errno = 0;
+	while ((e = readdir(d)) != NULL && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0))
+		;
+	closedir(d);
+	return e == NULL && errno == 0;
+}
+
+/*
+ * Is that the folder that we have made?  Its name says nothing where others may rename; but one that is ours, closed to all
+ * others and empty is as good as it: nothing is given away with it.
+ */
+static bool
+is_new(int fd)
 {
 	struct stat st;
-	int fd, r = 0;
 
-	/* Who may rename in it could put another folder in the new one's place. */
-	if (fstat(parent_fd, &st) < 0)
-		return -errno;
-	if (!uid_is_trusted(st.st_uid) && st.st_uid != a->uid)
-		return -EPERM;
-	if (mkdirat(parent_fd, name, 0700) < 0)
-		return -errno;
-	fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 0077) == 0 && is_empty(fd);
+}
+
+/* What mkdirat() made; must_be_new: others can have put something else in its place. -EBUSY: so it is. */
+static int
+take_over(int parent_fd, const char *name, const struct account *a, uid_t uid, bool must_be_new)
+{
+	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r = 0;
+
 	if (fd < 0)
 		return -errno;
-	if (geteuid() == 0 && fchown(fd, a->uid, a->gid) < 0)
+	if (must_be_new && !is_new(fd))
+		r = -EBUSY;
+	else if (geteuid() == 0 && fchown(fd, uid, a->gid) < 0)
 		r = -errno;
 	if (r == 0 && fchmod(fd, 0755 & ~(mode_t)a->resolved->s.umask) < 0)
 		r = -errno;
 	close(fd);
 	return r;
+}
+
+/* In a folder of the account's own the account makes it: root gives nothing away, whatever is found under the name. */
+static int
+make_as(int parent_fd, const char *name, const struct account *a)
+{
+	int r;
+
+	unix_see_as(a, false);
+	r = mkdirat(parent_fd, name, 0700) < 0 ? -errno : take_over(parent_fd, name, a, (uid_t)-1, false);
+	unix_see_as(a, true);
+	return r;
+}
+
+static int
+make_in(int parent_fd, const char *name, const struct account *a)
+{
+	struct stat st;
+	int r;
+
+	if (fstat(parent_fd, &st) < 0)
+		return -errno;
+	if (!uid_is_trusted(st.st_uid) && st.st_uid != a->uid)
+		return -EPERM;
+	/* Where the account has taken the right to write from itself, root makes it all the same. */
+	if (st.st_uid == a->uid && (r = make_as(parent_fd, name, a)) != -EACCES)
+		return r;
+	if (mkdirat(parent_fd, name, 0700) < 0)
+		return -errno;
+	return take_over(parent_fd, name, a, a->uid, !is_closed(&st));
 }
 
 /* Makes a missing home; its parent must be there. */
@@ -117,6 +178,8 @@ make_home(const struct account *a, const char *path)
 	close(fd);
 	if (r == -EPERM)
 		log_home(a, path, r, "create_home: the folder above must belong to root or to the account");
+	else if (r == -EBUSY)
+		log_home(a, path, r, "create_home: something else was put in the place of the new folder");
 	return r;
 }
 

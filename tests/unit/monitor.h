@@ -12,6 +12,7 @@
 	SUITE(login)		\
 	SUITE(hostile)		\
 	SUITE(serve)		\
+	SUITE(home)		\
 	SUITE(relay)		\
 	SUITE(xferlog)
 

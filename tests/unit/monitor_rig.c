@@ -54,6 +54,12 @@ static const char base[] =
 	"run_as = 4003\n"
 	"home = %s/made\n"
 	"create_home = yes\n"
+	"[account tenant]\n"
+	"password = " HASH "\n"
+	"run_as = 4000:4001\n"
+	"home = %s/yard/made\n"
+	"create_home = yes\n"
+	"umask = 027\n"
 	"[account free]\n"
 	"password = " HASH "\n"
 	"run_as = 4000\n"
@@ -132,7 +138,8 @@ load(const struct rig *r, const char *config)
 	struct conf *conf = conf_new();
 	char text[8192], problem[512];
 
-	(void)snprintf(text, sizeof text, base, r->log_path, r->log_path, rig_login_delay, config, r->dir, r->dir, r->dir, r->dir, r->dir, r->dir);
+	(void)snprintf(text, sizeof text, base, r->log_path, r->log_path, rig_login_delay, config, r->dir, r->dir, r->dir, r->dir, r->dir, r->dir,
+	    r->dir);
 	if (conf_load_text(conf, "test.conf", text, strlen(text)) != 0) {
 		(void)conf_problem_text(conf_problem_at(conf, 0), problem, sizeof problem);
 		ck_abort_msg("%s", problem);
