@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include "common/str.h"
 #include "ctl/conf.h"
 #include "ctl/policy.h"
+#include "ctl/tree.h"
 
 #define CONTROL_FILES_MAX 200000	/* objects looked at for .permissions files */
 
@@ -173,21 +173,36 @@ look_at_owners(void)
 
 /* ------------------------------------------------------------- folders of rules */
 
-/* How many names in the folder's parent are the folder's but for letter case; *exact: its own is there. */
+static int
+open_below_root(const char *path, int flags, uint64_t resolve)
+{
+	struct open_how how = { .flags = (unsigned)flags | O_CLOEXEC | O_DIRECTORY, .resolve = resolve | RESOLVE_NO_MAGICLINKS };
+
+	return (int)syscall(SYS_openat2, run.view.root_fd, path[1] != '\0' ? path + 1 : ".", &how, sizeof(how));
+}
+
+/*
+ * How many names in the folder's parent are the folder's but for letter case; *exact: its own is there.  Links on the way
+ * lead where they would lead the account: not out of its root.
+ */
 static unsigned
 spellings(const char *path, bool *exact)
 {
-	char parent[VIEW_PATH_MAX], real[VIEW_PATH_MAX];
+	char parent[VIEW_PATH_MAX];
 	const char *name = strrchr(path, '/') + 1;
 	struct dirent *e;
 	unsigned n = 0;
+	int fd;
 	DIR *d;
 
 	*exact = false;
 	if (str_format(parent, sizeof(parent), "%.*s", (int)(name - path), path) != 0 ||
-	    str_format(real, sizeof(real), "%s%s", run.view.root[1] != '\0' ? run.view.root : "", parent) != 0 ||
-	    (d = opendir(real)) == NULL)
+	    (fd = open_below_root(parent, O_RDONLY, RESOLVE_IN_ROOT)) < 0)
 		return 0;
+	if ((d = fdopendir(fd)) == NULL) {
+		close(fd);
+		return 0;
+	}
 	while ((e = readdir(d)) != NULL) {
 		n += str_same(e->d_name, name);
 		*exact |= strcmp(e->d_name, name) == 0;
@@ -196,18 +211,10 @@ spellings(const char *path, bool *exact)
 	return n;
 }
 
-static int
-open_below_root(const char *path, uint64_t resolve)
-{
-	struct open_how how = { .flags = O_PATH | O_CLOEXEC | O_DIRECTORY, .resolve = resolve | RESOLVE_NO_MAGICLINKS };
-
-	return (int)syscall(SYS_openat2, run.view.root_fd, path[1] != '\0' ? path + 1 : ".", &how, sizeof(how));
-}
-
 static void
 look_at_folder(void *context, const struct lint_folder *f)
 {
-	int fd = open_below_root(f->path, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS), error = errno;
+	int fd = open_below_root(f->path, O_PATH, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS), error = errno;
 	bool exact;
 	unsigned n;
 
@@ -242,28 +249,64 @@ control_mistake(void *context, unsigned line, bool whole_file, const char *what,
 	    whole_file ? "nobody gets anything from this file" : "the subject gets nothing from this file");
 }
 
-static int
-look_at_object(const char *path, const struct stat *st, int type, struct FTW *where)
+/* The content of a control file; it is opened through the descriptor of its place, whatever has its name by now. */
+static ssize_t
+read_control(const struct tree_entry *e, char *text, size_t size)
 {
-	static char text[AUTHZ_CONTROL_MAX];
-	struct cluster_file f;
+	char name[64];
 	ssize_t n;
 	int fd;
 
+	(void)str_format(name, sizeof(name), "/proc/self/fd/%d", e->fd);
+	if ((fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) < 0)
+		return -1;
+	n = read(fd, text, size);
+	close(fd);
+	return n;
+}
+
+static int
+look_at_object(void *context, const struct tree_entry *e)
+{
+	static char text[AUTHZ_CONTROL_MAX + 1];
+	struct cluster_file f;
+	ssize_t n;
+
+	(void)context;
 	if (++run.objects > CONTROL_FILES_MAX)
 		return 1;
-	if (type != FTW_F || strcmp(path + where->base, CLUSTER_PERMISSIONS) != 0)
+	if (!S_ISREG(e->st.st_mode) || strcmp(strrchr(e->path, '/') + 1, CLUSTER_PERMISSIONS) != 0)
 		return 0;
-	control_path = path;
-	if (st->st_size > AUTHZ_CONTROL_MAX || (fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) < 0) {
-		TELL(CONTROL_FILE, path, 0, "it cannot be read or is too long; nobody gets anything from this file");
+	n = read_control(e, text, sizeof(text));
+	if (n < 0 || n > AUTHZ_CONTROL_MAX) {
+		TELL(CONTROL_FILE, e->path, 0, "it cannot be read or is too long; nobody gets anything from this file");
 		return 0;
 	}
-	n = read(fd, text, sizeof(text));
-	close(fd);
-	if (n >= 0)
-		cluster_parse(text, (size_t)n, AUTHZ_NOBODY, &f, control_mistake, NULL);
+	control_path = e->path;
+	cluster_parse(text, (size_t)n, AUTHZ_NOBODY, &f, control_mistake, NULL);
 	return 0;
+}
+
+static int
+look_on(void *context, const char *path, int error)
+{
+	(void)context;
+	(void)path;
+	return error == -ENOMEM ? error : 0;
+}
+
+/* The control files of the tree, which belongs to a tenant: by descriptor, no link followed. */
+static int
+look_at_tree(void)
+{
+	const struct tree_walk walk = {
+		.path = run.view.root, .one_device = true, .visit = look_at_object, .trouble = look_on
+	};
+	int r = tree_walk(&walk, run.view.root_fd);
+
+	if (r == -EAGAIN)
+		return ctl_fail(run.inv, CTL_FAILED, "%s: folders were moved meanwhile, not all was reached", run.view.root);
+	return r < 0 ? ctl_fail_code(run.inv, CTL_FAILED, run.view.root, r) : CTL_OK;
 }
 
 /* ---------------------------------------------------------------- other accounts */
@@ -310,9 +353,7 @@ lint_user(const char *user)
 	if (run.view.root_fd < 0)
 		return CTL_OK;
 	lint_folders(run.view.policy, look_at_folder, NULL);
-	if (authz_needs_tree(run.view.policy))
-		(void)nftw(run.view.root, look_at_object, 16, FTW_PHYS | FTW_MOUNT);
-	return CTL_OK;
+	return authz_needs_tree(run.view.policy) ? look_at_tree() : CTL_OK;
 }
 
 static int

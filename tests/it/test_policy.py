@@ -1,5 +1,6 @@
 """Policies: decisions of the vector file through a running server, and sallyctl why, lint, expect, check."""
 import collections
+import ctypes
 import ftplib
 import io
 import json
@@ -8,11 +9,13 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 
 import pytest
 
 from conftest import BUILD, PATIENCE, Server, TOP, password_hash
 
+libc = ctypes.CDLL(None, use_errno=True)
 CTL = f"{BUILD}/sallyctl"
 UID = 64121
 OWNER = "user.sallyport.owner"
@@ -393,3 +396,56 @@ def test_a_layer_may_be_long(serve):
             os.chown(f"{s.homes['alice']}/{name}", 64111, 64111)
             with pytest.raises(ftplib.error_perm, match="5.. Permission denied by policy"):
                 f.mkd(f"{name}/x")
+
+
+def exchange(a, b):
+    assert libc.renameat2(-100, os.fsencode(a), -100, os.fsencode(b), 2) == 0, os.strerror(ctypes.get_errno())
+
+
+def test_lint_of_a_hostile_tree(tmp_path):
+    """The tree is the tenant's: root reads nothing outside it for them, waits at no pipe, and no depth hides a mistake."""
+    home, outside = tmp_path / "home", tmp_path / "outside"
+    conf = tmp_path / "conf"
+    for d in (home, outside, home / "pipe", home / "dir", home / "way", outside / "sub"):
+        d.mkdir()
+    for d in (outside, outside / "sub"):
+        (d / ".permissions").write_text("OUTSIDE\n")
+    os.mkfifo(home / "pipe" / ".permissions")
+    (home / "way" / ".permissions").symlink_to(outside / ".permissions")
+    (home / "out").symlink_to(outside)
+    (home / "swap").symlink_to(outside)
+    at = os.open(home, os.O_PATH)
+    for _ in range(25):
+        os.mkdir("d" * 200, dir_fd=at)
+        at, above = os.open("d" * 200, os.O_PATH, dir_fd=at), at
+        os.close(above)
+    with open(os.open(".permissions", os.O_WRONLY | os.O_CREAT, dir_fd=at), "w") as f:
+        f.write("DEEP\n")
+    os.close(at)
+    conf.write_text(f"[account t]\npassword = {{CLEAR}}x\nhome = {home}\nrun_as = 64122:64122\nlayer = ftpcluster\n"
+                    "layer = pyftpdlib elr\n    override /out/Sub elr\n")
+    for path in [home, home / "out", home / "swap", home / "way", *home.glob("*")]:
+        os.chown(path, 64122, 64122, follow_symlinks=False)
+    stop = threading.Event()
+
+    def swap():
+        while not stop.is_set():
+            exchange(home / "dir", home / "swap")
+
+    attacker = threading.Thread(target=swap)
+    attacker.start()
+    try:
+        for _ in range(8):
+            r = ctl(conf, "lint", "t", "--json")
+            assert r.returncode == 1, r.stderr
+            found = json.loads(r.stdout)["findings"]
+            assert "DEEP" in r.stdout and "OUTSIDE" not in r.stdout, found
+            assert "other-case" not in {f["id"] for f in found}, found
+    finally:
+        stop.set()
+        attacker.join()
+    # Where the way to the home itself is the tenant's, it leads root nowhere.
+    conf.write_text(conf.read_text().replace(f"home = {home}", f"home = {home}/out"))
+    if (home / "dir").is_symlink():
+        exchange(home / "dir", home / "swap")
+    assert "OUTSIDE" not in ctl(conf, "lint", "t", "--json").stdout
