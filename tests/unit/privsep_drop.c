@@ -304,7 +304,8 @@ die_above(int ready, int (*fall)(void))
 		return 1;
 	if (fork() == 0) {
 		close(inner[0]);
-		if (fall() != 0 || write(inner[1], "", 1) != 1 || write(ready, "", 1) != 1)
+		/* The last word lets the process above die, and this one with it. */
+		if (fall() != 0 || write(ready, "", 1) != 1 || write(inner[1], "", 1) != 1)
 			_exit(1);
 		close(inner[1]);
 		for (;;)
