@@ -60,7 +60,14 @@ serve(struct server *s, int fd, const char *listener, const struct addr *peer, c
 	if (keeper_awaited(s))
 		return NULL;
 	while ((n = TAILQ_FIRST(&p->list[SESSION_SPARE])) != NULL) {
-		int r = session_serve(n, fd, p->next_number + 1, listener, peer, local);
+		int r;
+
+		/* What was killed a moment ago is said when it is reaped. */
+		if (!session_is_whole(n)) {
+			session_end(n);
+			continue;
+		}
+		r = session_serve(n, fd, p->next_number + 1, listener, peer, local);
 
 		if (r != 0) {
 			log_problem(LOG_LEVEL_WARNING, "spare-lost", "monitor", r);

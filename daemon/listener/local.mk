@@ -13,6 +13,7 @@ liblistener_a_SOURCES = \
 	daemon/listener/keeper.c daemon/listener/keeper.h \
 	daemon/listener/keeper_keys.c daemon/listener/keeper_keys.h \
 	daemon/listener/metrics.c daemon/listener/metrics.h daemon/listener/metrics.def \
+	daemon/listener/monitors.c \
 	daemon/listener/names.c daemon/listener/names.h \
 	daemon/listener/pace.c daemon/listener/pace.h \
 	daemon/listener/pool.c daemon/listener/pool.h daemon/listener/pool_inside.h \

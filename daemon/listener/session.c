@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -23,6 +24,7 @@
 #define KILL_AFTER		2000	/* ms after one of the three ended */
 #define KILL_REST_AFTER		10000	/* and those that were spared then */
 #define GIVEN_UP_AFTER		1000	/* ms after SIGKILL that the kernel holds a process back, in a file system that hangs */
+#define LAST_WORDS		1024	/* messages that a monitor may have left behind: more than a socket holds */
 
 /* The channels of a session, both ends. */
 enum { PAIR_SESSION, PAIR_LOGIN, PAIR_LOG, PAIR_AGENT, PAIR_FILES, PAIR_SIGN, PAIR_COUNT };
@@ -154,9 +156,8 @@ session_verify(struct session *n)
 	return 0;
 }
 
-/* Every socket has another, for as long as the system runs. 0: this kernel does not tell. */
-static uint64_t
-socket_number(int fd)
+uint64_t
+session_socket_number(int fd)
 {
 	uint64_t number = 0;
 	socklen_t len = sizeof number;
@@ -190,7 +191,7 @@ session_serve(struct session *n, int fd, uint64_t number, const char *listener, 
 	(void)str_copy(v->listener, sizeof v->listener, listener);
 	v->peer = *peer;
 	v->local = *local;
-	v->socket = socket_number(fd);
+	v->socket = session_socket_number(fd);
 	v->back_fd = -1;
 	v->since = time(NULL);
 	v->last_report = clock_ms();
@@ -279,6 +280,16 @@ session_is_given_up(const struct session *n)
 }
 
 bool
+session_is_whole(const struct session *n)
+{
+	struct pollfd p[MEMBER_COUNT];
+
+	for (int m = 0; m < MEMBER_COUNT; m++)
+		p[m] = (struct pollfd){ .fd = n->process[m].pid_fd, .events = POLLIN };
+	return poll(p, MEMBER_COUNT, 0) == 0;
+}
+
+bool
 session_is_gone(const struct session *n)
 {
 	for (int m = 0; m < MEMBER_COUNT; m++)
@@ -361,200 +372,29 @@ session_forked(struct session *n, enum member m, pid_t pid, int pid_fd)
 	pool_session_changed(n);
 }
 
-/* ------------------------------------------------------------ what monitors say */
-
-static int
-got_ready(struct session *n, struct msg *m)
-{
-	(void)m;
-	if (n->reported_ready)
-		return SP_ESTATE;
-	n->reported_ready = true;
-	templates_collect(n->server);
-	pool_session_changed(n);
-	return 0;
-}
-
-static int
-got_claim(struct session *n, struct msg *m)
-{
-	const struct msg_claim *c = &m->claim;
-	struct msg_claimed answer = { 0 };
-	struct service *v = n->service;
-	int r, fd = -1;
-
-	if (v->claimed)
-		return SP_ESTATE;
-	/* It gave way to another: its place is taken. */
-	if (v->released)
-		return SP_ECLOSED;
-	r = n->server->stopping ? 3 : claim_take(n->server->claims, c->user, c->class, c->max_per_user, c->max_per_class);
-	if (r < 0)
-		return r;
-	answer.verdict = (uint8_t)r;
-	if (r == 0) {
-		v->claimed = true;
-		crowd_leave(&v->member);
-		n->server->total.logins++;
-		(void)str_copy(v->user, sizeof v->user, c->user);
-		(void)str_copy(v->class, sizeof v->class, c->class);
-		if (c->rate_up != 0 || c->rate_down != 0)
-			fd = claim_memory(n->server->claims, c->user, c->rate_up, c->rate_down);
-	}
-	return chan_answer(&n->channel, m, MSG_CLAIMED, &answer, &fd, fd >= 0);
-}
-
-static int
-got_login_failed(struct session *n, struct msg *m)
-{
-	struct server *s = n->server;
-	struct srclimit_rules rules = server_rules(s, n->service->listener);
-
-	(void)m;
-	s->total.login_failures++;
-	srclimit_penalise(s->sources, &rules, &n->service->peer, (int64_t)s->settings->penalty_failure * 1000, clock_ms());
-	return 0;
-}
-
-/* A session's count has reached now; whatever monitors say, a total never shrinks. */
-static void
-count_up(uint64_t *count, uint64_t now, uint64_t *total)
-{
-	if (now > *count) {
-		*total += now - *count;
-		*count = now;
-	}
-}
-
-static void
-count_bytes(struct session *n, uint64_t in, uint64_t out)
-{
-	count_up(&n->service->bytes_in, in, &n->server->total.bytes_in);
-	count_up(&n->service->bytes_out, out, &n->server->total.bytes_out);
-}
-
-static int
-got_activity(struct session *n, struct msg *m)
-{
-	struct service *v = n->service;
-
-	(void)str_copy(v->what, sizeof v->what, m->activity.what);
-	v->last_report = clock_ms();
-	count_bytes(n, m->activity.bytes_in, m->activity.bytes_out);
-	return 0;
-}
-
-static int
-got_totals(struct session *n, struct msg *m)
-{
-	n->server->total.transfers += m->totals.transfers;
-	count_bytes(n, m->totals.bytes_in, m->totals.bytes_out);
-	return 0;
-}
-
-/*
- * REIN.  The client's connection and no other: one that a taken-over worker got elsewhere, from its agent for instance,
- * would be served as if it had been accepted.  It waits here until the session is gone with all its copies.
- */
-static int
-got_client_back(struct session *n, struct msg *m)
-{
-	struct service *v = n->service;
-
-	if (!v->claimed || v->back_fd >= 0)
-		return SP_ESTATE;
-	if (v->socket == 0 || socket_number(m->fd[0]) != v->socket)
-		return SP_EDENIED;
-	v->back_fd = msg_take_fd(m, 0);
-	session_end(n);
-	return 0;
-}
-
-static int
-got_blocked(struct session *n, struct msg *m)
-{
-	n->service->blocked = m->blocked.blocked != 0;
-	return 0;
-}
-
-/* It has heard STOP, and may finish its transfer. */
-static int
-got_stopping(struct session *n, struct msg *m)
-{
-	(void)m;
-	if (n->state == SESSION_BUSY && n->stopped != STOP_NOW)
-		n->deadline = 0;
-	return 0;
-}
-
-static int
-got_agent_replaced(struct session *n, struct msg *m)
-{
-	(void)m;
-	n->agent_replaced = true;
-	return 0;
-}
-
-static int
-handle(struct session *n, struct msg *m)
-{
-	static const struct {
-		int (*f)(struct session *, struct msg *);
-		enum msg_type type;
-		bool late;	/* of interest when the session is ending, too */
-	} handlers[] = {
-		{ got_ready, MSG_SESSION_READY, false },
-		{ got_claim, MSG_CLAIM, false },
-		{ got_login_failed, MSG_LOGIN_FAILED, true },
-		{ got_activity, MSG_ACTIVITY, true },
-		{ got_totals, MSG_TOTALS, true },
-		{ got_agent_replaced, MSG_AGENT_REPLACED, false },
-		{ got_client_back, MSG_CLIENT_BACK, true },	/* the worker's end may be seen first */
-		{ got_blocked, MSG_BLOCKED, false },
-		{ got_stopping, MSG_STOPPING, false },
-	};
-
-	for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++)
-		if (handlers[i].type == m->type)
-			return n->state == SESSION_ENDING && !handlers[i].late ? 0 : handlers[i].f(n, m);
-	return SP_ETYPE;
-}
-
-/* One message. 0, -EAGAIN, or why nothing more is heard: SP_ECLOSED, or what the monitor did wrong, logged. */
-static int
-hear(struct session *n)
-{
-	static struct msg m;
-	unsigned states = n->service != NULL ? ST_LOGIN | ST_LIVE : ST_START;
-	struct log_line l;
-	int r = chan_receive(&n->channel, &m, states);
-
-	if (r == 0) {
-		r = handle(n, &m);
-		msg_close(&m);
-	}
-	if (r == 0 || r == -EAGAIN || r == -EINTR || r == SP_ECLOSED)
-		return r == -EINTR ? -EAGAIN : r;
-	log_begin(&l, LOG_LEVEL_WARNING, "monitor-channel");
-	log_num(&l, "session", n->service != NULL ? (int64_t)n->service->number : 0);
-	log_str(&l, "message", msg_name(n->channel.bad_type));
-	log_code(&l, r);
-	log_end(&l);
-	n->protocol_broken = true;
-	return r;
-}
-
 static void
 on_message(evutil_socket_t fd, short what, void *arg)
 {
 	struct session *n = arg;
-	int r = hear(n);
+	int r = session_hear(n);
 
 	(void)fd, (void)what;
 	if (r == 0 || r == -EAGAIN)
 		return;
 	forget_channel(n);
 	session_end(n);
+}
+
+/*
+ * What the monitor said before it ended.  A child that it had may still hold the channel, and may write for ever: nobody
+ * else is served meanwhile, so that there is a limit.
+ */
+static void
+hear_last_words(struct session *n)
+{
+	for (int i = 0; i < LAST_WORDS && n->channel.fd >= 0; i++)
+		if (session_hear(n) != 0)
+			return;
 }
 
 void
@@ -579,8 +419,8 @@ session_process_gone(void *context)
 		n->exit_code = end.si_status;
 	p->pid = 0;
 	explain(n, p, &end);
-	while (p == &n->process[MEMBER_MONITOR] && n->channel.fd >= 0 && hear(n) == 0)
-		;
+	if (p == &n->process[MEMBER_MONITOR])
+		hear_last_words(n);
 	/* The monitor has another agent, a child of its own, and said so before. */
 	if (p == &n->process[MEMBER_AGENT] && n->agent_replaced && n->state == SESSION_BUSY)
 		return;

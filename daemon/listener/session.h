@@ -1,7 +1,7 @@
 /*
  * One session as the listener sees it: the channel to its monitor, its three
  * processes, who is served.  pool.c decides what becomes of sessions, session.c
- * how one begins, talks and ends.
+ * how one begins and ends, monitors.c what it says.
  */
 #ifndef LISTENER_SESSION_H
 #define LISTENER_SESSION_H
@@ -103,8 +103,17 @@ void session_kill(struct session *, bool all);
 bool session_is_given_up(const struct session *);
 /* A template has forked one of its processes; pid_fd is taken over. */
 void session_forked(struct session *, enum member, pid_t, int pid_fd);
+/*
+ * monitors.c: hears one message of its monitor. 0; -EAGAIN: there is none; or why nothing more is to be heard: SP_ECLOSED, or
+ * what the monitor did wrong, logged.
+ */
+int session_hear(struct session *);
+/* Every socket has another, for as long as the system runs. 0: this kernel does not tell. */
+uint64_t session_socket_number(int fd);
 /* One of its processes has ended (reaper_handler). */
 void session_process_gone(void *process);
+/* All three live. The event loop may not have heard yet of the end of one. */
+bool session_is_whole(const struct session *);
 bool session_is_gone(const struct session *);
 /* Frees one whose processes are all gone. */
 void session_free(struct session *);

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from conftest import BUILD, PATIENCE, UIDS, free_port, wait_for
+from conftest import BUILD, PATIENCE, UIDS, alive, free_port, wait_for
 
 
 def ctl(server, *words, check=True):
@@ -452,9 +452,12 @@ def test_spares_that_die_together_are_one_event(serve):
             return int(f.read().rsplit(")", 1)[1].split()[19])
 
     # All but the template, which is the oldest.
-    for pid in sorted(agents, key=age)[1:]:
+    killed = sorted(agents, key=age)[1:]
+    for pid in killed:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    # The kernel comes to it when it can. A client is never given to one that has ended, reaped or not.
+    wait_for(lambda: not any(alive(pid) for pid in killed))
     # Who comes meanwhile is served.
     assert greeting(server).startswith("220")
     server.wait_log(r'event=start-throttled cause="an? \w+ (was killed before it was used: signal 9|ended before it was used: [^"]+)" pause=1000')

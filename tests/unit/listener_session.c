@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <event2/event.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +14,13 @@
 #include "common/conf.h"
 #include "common/err.h"
 #include "common/str.h"
+#include "daemon/listener/doors.h"
 #include "daemon/listener/pool_inside.h"
+#include "daemon/listener/reaper.h"
 #include "daemon/listener/server.h"
 #include "daemon/listener/session.h"
 #include "tests/unit/listener.h"
+#include "tests/unit/root.h"
 #include "tests/unit/run.h"
 
 static struct server server;
@@ -59,6 +63,8 @@ begin(void)
 	server.sources = srclimit_new();
 	ck_assert_int_eq(pool_start(&server), 0);
 	ck_assert_int_eq(chan_pair(ends), 0);
+	/* As session_start() makes it: what is said last is read until there is no more. */
+	ck_assert_int_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
 	n = calloc(1, sizeof *n);
 	n->server = &server;
 	chan_init(&n->channel, ends[0], CH_SESSION, ROLE_LISTENER);
@@ -77,13 +83,24 @@ begin(void)
 	(void)str_copy(n->service->user, sizeof n->service->user, "alice");
 }
 
+/* Has it ended? It is not reaped by this. */
+static bool
+has_ended(enum member member)
+{
+	siginfo_t info = { 0 };
+
+	return waitid(P_PID, (id_t)pids[member], &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid != 0;
+}
+
 static void
 end(void)
 {
-	for (int i = 0; i < MEMBER_COUNT; i++) {
-		(void)kill(pids[i], SIGKILL);
+	/* The number of one that is reaped is somebody else's by now. */
+	for (int i = 0; i < MEMBER_COUNT; i++)
+		if (!has_ended((enum member)i))
+			(void)kill(pids[i], SIGKILL);
+	for (int i = 0; i < MEMBER_COUNT; i++)
 		(void)waitpid(pids[i], NULL, 0);
-	}
 	chan_close(&monitor);
 	event_base_free(server.base);
 	conf_free(server.conf);
@@ -170,6 +187,133 @@ START_TEST(all_are_killed_at_once_where_that_is_meant)
 }
 END_TEST
 
+/* ------------------------------------------------------------------------- reaping */
+
+/* Kills it, and waits until it has ended. */
+static void
+end_process(enum member member)
+{
+	siginfo_t info;
+
+	ck_assert_int_eq(kill(pids[member], SIGKILL), 0);
+	ck_assert_int_eq(waitid(P_PID, (id_t)pids[member], &info, WEXITED | WNOWAIT), 0);
+}
+
+/* The server beside the session, whose programs there are not: it starts no others. */
+static void
+begin_reaping(void)
+{
+	begin();
+	options = (struct options){ .libexec = "/nonexistent", .inetd = true };
+	ck_assert_int_eq(server_init(&server), 0);
+	ck_assert_int_eq(doors_open(&server), 0);
+	options.inetd = false;
+	ck_assert_int_ne(templates_start(&server), 0);
+	for (int i = 0; i < MEMBER_COUNT; i++)
+		ck_assert_int_eq(reaper_watch(&server, n->process[i].pid_fd, &n->process[i]), 0);
+}
+
+static void
+turn_until_gone(void)
+{
+	while (pool_left(&server) > 0)
+		ck_assert_int_ge(event_base_loop(server.base, EVLOOP_ONCE), 0);
+}
+
+static bool
+is_reaped(enum member member)
+{
+	siginfo_t info;
+
+	return waitid(P_PID, (id_t)pids[member], &info, WEXITED | WNOHANG | WNOWAIT) < 0;
+}
+
+START_TEST(lingering_processes_are_reaped)
+{
+	session_end(n);
+	session_kill(n, false);
+	/* Killed, and counted although its session is not. */
+	ck_assert(n->lingers);
+	session_kill(n, true);
+	turn_until_gone();
+	for (int i = 0; i < MEMBER_COUNT; i++)
+		ck_assert(is_reaped((enum member)i));
+	ck_assert_uint_eq(claim_users(server.claims, "alice"), 0);
+	ck_assert_uint_eq(pool_clients(&server), 0);
+	/* A place more than what may linger: its own is free again. */
+	for (int i = 0; i < 8; i++) {
+		ck_assert_int_eq(claim_linger(server.claims, "alice"), 0);
+		claim_linger_end(server.claims, "alice");
+	}
+}
+END_TEST
+
+/* Loops over which of the three ends first: the others follow, all are reaped, and none twice. */
+START_TEST(the_end_of_one_is_the_end_of_all)
+{
+	end_process((enum member)_i);
+	while (n->state != SESSION_ENDING)
+		ck_assert_int_ge(event_base_loop(server.base, EVLOOP_ONCE), 0);
+	ck_assert_int_gt(n->deadline, clock_ms());
+	/* Sleepers do not see that their channels are closed: they are killed, the worker first, when their time is over. */
+	for (int round = 0; round < 2; round++) {
+		n->deadline = clock_ms();
+		while (n->deadline <= clock_ms())
+			ck_assert_int_ge(event_base_loop(server.base, EVLOOP_ONCE), 0);
+	}
+	ck_assert(n->killed);
+	turn_until_gone();
+	for (int i = 0; i < MEMBER_COUNT; i++)
+		ck_assert(is_reaped((enum member)i));
+	ck_assert_uint_eq(pool_clients(&server), 0);
+}
+END_TEST
+
+START_TEST(what_a_monitor_said_last_is_heard)
+{
+	struct msg_totals last = { .transfers = 3, .bytes_in = 70, .bytes_out = 5 };
+
+	ck_assert_int_eq(chan_tell(&monitor, MSG_TOTALS, &last), 0);
+	end_process(MEMBER_MONITOR);
+	session_process_gone(&n->process[MEMBER_MONITOR]);
+	ck_assert_uint_eq(server.total.transfers, 3);
+	ck_assert_uint_eq(server.total.bytes_in, 70);
+	ck_assert(is_reaped(MEMBER_MONITOR));
+	ck_assert_int_eq((int)n->state, SESSION_ENDING);
+}
+END_TEST
+
+/* A child of the monitor may have the channel still. It keeps the listener from nothing. */
+START_TEST(whoever_goes_on_talking_is_not_heard_for_ever)
+{
+	struct msg_totals one = { .transfers = 1 };
+	int large = 64 << 20;
+	unsigned sent = 0;
+
+	if (needs_root("whoever_goes_on_talking_is_not_heard_for_ever"))
+		return;
+	ck_assert_int_eq(setsockopt(monitor.fd, SOL_SOCKET, SO_SNDBUFFORCE, &large, sizeof large), 0);
+	ck_assert_int_eq(fcntl(monitor.fd, F_SETFL, O_NONBLOCK), 0);
+	while (sent < 20000 && chan_tell(&monitor, MSG_TOTALS, &one) == 0)
+		sent++;
+	ck_assert_uint_eq(sent, 20000);
+	end_process(MEMBER_MONITOR);
+	session_process_gone(&n->process[MEMBER_MONITOR]);
+	ck_assert_uint_ge(server.total.transfers, 512);
+	ck_assert_uint_lt(server.total.transfers, sent);
+	ck_assert_int_eq(n->channel.fd, -1);
+}
+END_TEST
+
+/* The event loop need not have heard of it. */
+START_TEST(a_session_whose_process_has_ended_is_not_whole)
+{
+	ck_assert(session_is_whole(n));
+	end_process((enum member)_i);
+	ck_assert(!session_is_whole(n));
+}
+END_TEST
+
 Suite *
 listener_session_suite(void)
 {
@@ -180,6 +324,14 @@ listener_session_suite(void)
 	tcase_add_test(t, stops_grow_more_urgent_and_never_less);
 	tcase_add_test(t, the_worker_is_killed_first);
 	tcase_add_test(t, all_are_killed_at_once_where_that_is_meant);
+	suite_add_tcase(suite, t);
+	t = tcase_create("reaping");
+	tcase_add_checked_fixture(t, begin_reaping, end);
+	tcase_add_test(t, lingering_processes_are_reaped);
+	tcase_add_loop_test(t, the_end_of_one_is_the_end_of_all, 0, MEMBER_COUNT);
+	tcase_add_test(t, what_a_monitor_said_last_is_heard);
+	tcase_add_test(t, whoever_goes_on_talking_is_not_heard_for_ever);
+	tcase_add_loop_test(t, a_session_whose_process_has_ended_is_not_whole, 0, MEMBER_COUNT);
 	suite_add_tcase(suite, t);
 	return suite;
 }

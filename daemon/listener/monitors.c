@@ -1,0 +1,195 @@
+/*
+ * What monitors say: a handler for each message that a session may send.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/str.h"
+#include "daemon/listener/admission.h"
+#include "daemon/listener/server.h"
+#include "daemon/listener/session.h"
+
+static int
+got_ready(struct session *n, struct msg *m)
+{
+	(void)m;
+	if (n->reported_ready)
+		return SP_ESTATE;
+	n->reported_ready = true;
+	templates_collect(n->server);
+	pool_session_changed(n);
+	return 0;
+}
+
+static int
+got_claim(struct session *n, struct msg *m)
+{
+	const struct msg_claim *c = &m->claim;
+	struct msg_claimed answer = { 0 };
+	struct service *v = n->service;
+	int r, fd = -1;
+
+	if (v->claimed)
+		return SP_ESTATE;
+	/* It gave way to another: its place is taken. */
+	if (v->released)
+		return SP_ECLOSED;
+	r = n->server->stopping ? 3 : claim_take(n->server->claims, c->user, c->class, c->max_per_user, c->max_per_class);
+	if (r < 0)
+		return r;
+	answer.verdict = (uint8_t)r;
+	if (r == 0) {
+		v->claimed = true;
+		crowd_leave(&v->member);
+		n->server->total.logins++;
+		(void)str_copy(v->user, sizeof v->user, c->user);
+		(void)str_copy(v->class, sizeof v->class, c->class);
+		if (c->rate_up != 0 || c->rate_down != 0)
+			fd = claim_memory(n->server->claims, c->user, c->rate_up, c->rate_down);
+	}
+	return chan_answer(&n->channel, m, MSG_CLAIMED, &answer, &fd, fd >= 0);
+}
+
+static int
+got_login_failed(struct session *n, struct msg *m)
+{
+	struct server *s = n->server;
+	struct srclimit_rules rules = server_rules(s, n->service->listener);
+
+	(void)m;
+	s->total.login_failures++;
+	srclimit_penalise(s->sources, &rules, &n->service->peer, (int64_t)s->settings->penalty_failure * 1000, clock_ms());
+	return 0;
+}
+
+/* A session's count has reached now; whatever monitors say, a total never shrinks. */
+static void
+count_up(uint64_t *count, uint64_t now, uint64_t *total)
+{
+	if (now > *count) {
+		*total += now - *count;
+		*count = now;
+	}
+}
+
+static void
+count_bytes(struct session *n, uint64_t in, uint64_t out)
+{
+	count_up(&n->service->bytes_in, in, &n->server->total.bytes_in);
+	count_up(&n->service->bytes_out, out, &n->server->total.bytes_out);
+}
+
+static int
+got_activity(struct session *n, struct msg *m)
+{
+	struct service *v = n->service;
+
+	(void)str_copy(v->what, sizeof v->what, m->activity.what);
+	v->last_report = clock_ms();
+	count_bytes(n, m->activity.bytes_in, m->activity.bytes_out);
+	return 0;
+}
+
+static int
+got_totals(struct session *n, struct msg *m)
+{
+	n->server->total.transfers += m->totals.transfers;
+	count_bytes(n, m->totals.bytes_in, m->totals.bytes_out);
+	return 0;
+}
+
+/*
+ * REIN.  The client's connection and no other: one that a taken-over worker got elsewhere, from its agent for instance,
+ * would be served as if it had been accepted.  It waits here until the session is gone with all its copies.
+ */
+static int
+got_client_back(struct session *n, struct msg *m)
+{
+	struct service *v = n->service;
+
+	if (!v->claimed || v->back_fd >= 0)
+		return SP_ESTATE;
+	if (v->socket == 0 || session_socket_number(m->fd[0]) != v->socket)
+		return SP_EDENIED;
+	v->back_fd = msg_take_fd(m, 0);
+	session_end(n);
+	return 0;
+}
+
+static int
+got_blocked(struct session *n, struct msg *m)
+{
+	n->service->blocked = m->blocked.blocked != 0;
+	return 0;
+}
+
+/* It has heard STOP, and may finish its transfer. */
+static int
+got_stopping(struct session *n, struct msg *m)
+{
+	(void)m;
+	if (n->state == SESSION_BUSY && n->stopped != STOP_NOW)
+		n->deadline = 0;
+	return 0;
+}
+
+static int
+got_agent_replaced(struct session *n, struct msg *m)
+{
+	(void)m;
+	n->agent_replaced = true;
+	return 0;
+}
+
+static int
+handle(struct session *n, struct msg *m)
+{
+	static const struct {
+		int (*f)(struct session *, struct msg *);
+		enum msg_type type;
+		bool late;	/* of interest when the session is ending, too */
+	} handlers[] = {
+		{ got_ready, MSG_SESSION_READY, false },
+		{ got_claim, MSG_CLAIM, false },
+		{ got_login_failed, MSG_LOGIN_FAILED, true },
+		{ got_activity, MSG_ACTIVITY, true },
+		{ got_totals, MSG_TOTALS, true },
+		{ got_agent_replaced, MSG_AGENT_REPLACED, false },
+		{ got_client_back, MSG_CLIENT_BACK, true },	/* the worker's end may be seen first */
+		{ got_blocked, MSG_BLOCKED, false },
+		{ got_stopping, MSG_STOPPING, false },
+	};
+
+	for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++)
+		if (handlers[i].type == m->type)
+			return n->state == SESSION_ENDING && !handlers[i].late ? 0 : handlers[i].f(n, m);
+	return SP_ETYPE;
+}
+
+int
+session_hear(struct session *n)
+{
+	static struct msg m;
+	unsigned states = n->service != NULL ? ST_LOGIN | ST_LIVE : ST_START;
+	struct log_line l;
+	int r = chan_receive(&n->channel, &m, states);
+
+	if (r == 0) {
+		r = handle(n, &m);
+		msg_close(&m);
+	}
+	if (r == 0 || r == -EAGAIN || r == -EINTR || r == SP_ECLOSED)
+		return r == -EINTR ? -EAGAIN : r;
+	log_begin(&l, LOG_LEVEL_WARNING, "monitor-channel");
+	log_num(&l, "session", n->service != NULL ? (int64_t)n->service->number : 0);
+	log_str(&l, "message", msg_name(n->channel.bad_type));
+	log_code(&l, r);
+	log_end(&l);
+	n->protocol_broken = true;
+	return r;
+}
