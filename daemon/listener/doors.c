@@ -294,14 +294,16 @@ int
 doors_open(struct server *s)
 {
 	const struct conf_section *section = NULL;
+	struct section *own;
 	int inherited = systemd_listen_fds(), r = 0;
 
 	s->doors = calloc(1, sizeof *s->doors);
 	if (s->doors == NULL)
 		return -ENOMEM;
 	evtimer_assign(&s->doors->resume, s->base, on_resume, s);
+	/* Its client is admitted later, but what is set is of interest before. */
 	if (s->options->inetd)
-		return 0;
+		return section_add(s, "", &own);
 	if (inherited > 0)
 		return take_inherited(s, inherited);
 	while (r == 0 && (section = conf_section_next(s->conf, SC_LISTENER, section)) != NULL)

@@ -22,6 +22,7 @@
 #define AGAIN		300	/* seconds until all are asked for again */
 #define AGAIN_SOON	15	/* when one was not answered */
 #define LIMIT		60	/* seconds that the answers may take */
+#define LIMIT_INETD	10	/* while the only client waits for them */
 #define TEXT_MAX	8192
 
 struct name {
@@ -118,8 +119,9 @@ forget_child(struct names *x)
 }
 
 static void
-take_answers(struct names *x)
+take_answers(struct server *s)
 {
+	struct names *x = s->names;
 	char *rest = x->text, *line;
 	bool all = true;
 
@@ -136,6 +138,7 @@ take_answers(struct names *x)
 			log_problem(LOG_LEVEL_WARNING, "passive-address-unresolved", n->text, 0);
 		}
 	ask_again_in(x, all ? AGAIN : AGAIN_SOON);
+	server_names_known(s);
 }
 
 static void
@@ -174,14 +177,14 @@ on_gone(evutil_socket_t fd, short what, void *arg)
 	}
 	on_output(x->output_fd, 0, s);
 	forget_child(x);
-	take_answers(x);
+	take_answers(s);
 }
 
 static void
 on_due(evutil_socket_t fd, short what, void *arg)
 {
-	static const struct timeval limit = { LIMIT, 0 };
 	struct server *s = arg;
+	struct timeval limit = { s->options->inetd ? LIMIT_INETD : LIMIT, 0 };
 	struct names *x = s->names;
 	const char *argv[NAMES_MAX + 4] = { "sallyctl", "resolve" };
 	char path[512];
@@ -220,6 +223,12 @@ names_start(struct server *s)
 	collect(s);
 	if (s->names->count > 0)
 		on_due(-1, 0, s);
+}
+
+bool
+names_awaited(const struct server *s)
+{
+	return s->names != NULL && s->names->output_fd >= 0;
 }
 
 void

@@ -7,6 +7,7 @@
 #ifndef LISTENER_NAMES_H
 #define LISTENER_NAMES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/addr.h"
@@ -16,6 +17,8 @@ struct server;
 
 /* Looks up what the configuration names, now and from time to time. Again after a reload. Never fails: it is tried again. */
 void names_start(struct server *);
+/* They are being asked for; server_names_known() tells the end of it, whatever came of it. */
+bool names_awaited(const struct server *);
 /* No more. */
 void names_stop(struct server *);
 /*

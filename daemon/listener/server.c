@@ -97,12 +97,21 @@ server_spare_ready(struct server *s)
 	if (s->ready || s->stopping || s->selftest != NULL)
 		return;
 	if (s->options->inetd) {
-		serve_now(s);
+		/* The client has no later session that could know them. */
+		if (!names_awaited(s))
+			serve_now(s);
 		return;
 	}
 	r = selftest_start(s);
 	if (r != 0)
 		server_selftest_done(s, sp_strerror(r));
+}
+
+void
+server_names_known(struct server *s)
+{
+	if (s->options->inetd && pool_spares(s) > 0)
+		server_spare_ready(s);
 }
 
 void

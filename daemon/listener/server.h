@@ -101,6 +101,9 @@ void server_templates_failed(struct server *, int exit_code);
 void server_spare_ready(struct server *);
 void server_session_unsound(struct server *);
 
+/* Host names were looked up, or could not be (names.c). */
+void server_names_known(struct server *);
+
 /* The self-test is over; failure: what went wrong, NULL: nothing. */
 void server_selftest_done(struct server *, const char *failure);
 

@@ -1,11 +1,13 @@
 """passive_address with host names: looked up outside the sessions, never fatal."""
+import contextlib
 import os
 import re
+import socket
 import subprocess
 
 import pytest
 
-from conftest import BUILD, wait_for
+from conftest import BUILD, PATIENCE, Raw, wait_for
 
 
 def pasv(r):
@@ -75,6 +77,45 @@ def test_in_a_listener_section(serve, name_service):
     server = serve(listener="passive_address = 10.0.0.0/8 = one.example.test, * = two.example.test",
                    args=("--libexec", build))
     wait_for(lambda: told(server) == "192.0.2.2")
+
+
+@contextlib.contextmanager
+def started_by_inetd(server, build):
+    """A client that a server of its own serves, as inetd starts it."""
+    server.stop()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        client = Raw(listener.getsockname()[1], PATIENCE)
+        conn, _ = listener.accept()
+    command = [f"{build}/sallyportd", "-f", server.conf, "--libexec", build, "-i"]
+    with subprocess.Popen(command, stdin=conn, stdout=conn, stderr=conn) as p:
+        conn.close()
+        yield client
+        client.close()
+        assert p.wait(PATIENCE) == 0
+
+
+def test_started_by_inetd(serve, name_service):
+    """Its client is the first and the last: it waits for the names, and for an answer that is none."""
+    build, answer = name_service
+    server = serve("passive_address = ftp.example.test")
+    for text, told in (("ftp.example.test 192.0.2.55 -\n", "192.0.2.55"), ("", "127.0.0.1"), ("nonsense\n", "127.0.0.1")):
+        answer(text)
+        with started_by_inetd(server, build) as client:
+            assert pasv(client.login()) == told
+
+
+def test_inetd_without_a_name_service(serve, open_build):
+    """sallyctl cannot be executed, or does not answer: the client is served all the same."""
+    server = serve("passive_address = ftp.example.test")
+    for script in (None, "#!/bin/sh\nexec sleep 1000\n"):
+        os.remove(f"{open_build}/sallyctl")
+        with open(f"{open_build}/sallyctl", "w") as f:
+            f.write(script or "\0")
+        os.chmod(f"{open_build}/sallyctl", 0o755)
+        with started_by_inetd(server, open_build) as client:
+            assert pasv(client.login()) == "127.0.0.1"
 
 
 def test_a_name_that_nobody_knows(serve):
