@@ -23,13 +23,15 @@
 
 #define CLIENTS_MAX	32
 #define PIECE		16384	/* bytes of an answer in one message */
+#define PAUSE		1	/* seconds until it is tried again to accept, when descriptors or memory had run out */
 
 struct client {
-	TAILQ_ENTRY(client) link;
+	TAILQ_ENTRY(client) link;	/* who was heard last is the last */
 	struct server *server;
 	struct chan channel;
 	struct event readable, writable;
 	struct ucred who;	/* when it connected */
+	bool json;		/* the form of the answer that is awaited */
 	bool awaits_reload;
 	struct answer answer;
 	size_t sent;
@@ -38,7 +40,7 @@ struct client {
 
 struct control {
 	int fd;
-	struct event ready;
+	struct event ready, resume;
 	char path[sizeof((struct sockaddr_un *)0)->sun_path];
 	TAILQ_HEAD(, client) clients;
 	unsigned count;
@@ -56,6 +58,15 @@ drop(struct client *c)
 	free(c);
 }
 
+/* How much of the rest is sent next: whole lines where that can be, because sallyctl looks at the bytes of each piece. */
+static size_t
+piece(const char *text, size_t len)
+{
+	const char *end = len > PIECE ? memrchr(text, '\n', PIECE) : NULL;
+
+	return len <= PIECE ? len : end == NULL ? PIECE : (size_t)(end - text) + 1;
+}
+
 /* Sends as much of the answer as fits. 0 when all is sent, -EAGAIN, or why the client is dropped. */
 static int
 send_pieces(struct client *c)
@@ -64,9 +75,8 @@ send_pieces(struct client *c)
 	int r = 0;
 
 	while (r == 0 && c->answer.text != NULL) {
-		size_t n = c->answer.len - c->sent;
+		size_t n = piece(c->answer.text + c->sent, c->answer.len - c->sent);
 
-		n = n > PIECE ? PIECE : n;
 		memcpy(m.text, c->answer.text + c->sent, n);
 		m.text[n] = '\0';
 		m.end = c->sent + n == c->answer.len;
@@ -92,6 +102,8 @@ go_on(struct client *c)
 		event_add(&c->writable, NULL);
 	else if (r != 0)
 		drop(c);
+	else
+		event_add(&c->readable, NULL);
 }
 
 static void
@@ -123,11 +135,6 @@ on_command(evutil_socket_t fd, short what, void *arg)
 	int r;
 
 	(void)fd, (void)what;
-	/* One command at a time: the next is read when this one is answered. */
-	if (c->answer.text != NULL || c->awaits_reload) {
-		drop(c);
-		return;
-	}
 	r = chan_receive(&c->channel, &m, ST_LIVE);
 	if (r == -EAGAIN || r == -EINTR)
 		return;
@@ -137,9 +144,13 @@ on_command(evutil_socket_t fd, short what, void *arg)
 		drop(c);
 		return;
 	}
+	/* One command at a time: the next, or the client's end, is read when this one is answered. */
+	event_del(&c->readable);
+	TAILQ_REMOVE(&c->server->control->clients, c, link);
+	TAILQ_INSERT_TAIL(&c->server->control->clients, c, link);
 	c->id = m.id;
-	report_answer(c->server, &(struct order){ m.command.verb, m.command.argument, m.command.json != 0, c->who.uid,
-	    c->who.pid }, &a);
+	c->json = m.command.json != 0;
+	report_answer(c->server, &(struct order){ m.command.verb, m.command.argument, c->json, c->who.uid, c->who.pid }, &a);
 	msg_close(&m);
 	if (a.deferred)
 		c->awaits_reload = true;
@@ -155,16 +166,32 @@ control_reloaded(struct server *s, int status, const char *text)
 	if (s->control == NULL)
 		return;
 	for (c = TAILQ_FIRST(&s->control->clients); c != NULL; c = next) {
-		struct answer a = { .status = status, .text = strdup(text), .len = strlen(text) };
+		struct answer a;
 
 		next = TAILQ_NEXT(c, link);
-		if (!c->awaits_reload) {
-			free(a.text);
+		if (!c->awaits_reload)
 			continue;
-		}
 		c->awaits_reload = false;
+		report_result(c->json, status, text, &a);
 		reply(c, &a);
 	}
+}
+
+static void
+on_resume(evutil_socket_t fd, short what, void *arg)
+{
+	struct control *k = arg;
+
+	(void)fd, (void)what;
+	event_add(&k->ready, NULL);
+}
+
+/* Whoever has been silent longest makes room, be it that it does not read its answer: an administrator is never kept out. */
+static void
+make_room(struct control *k)
+{
+	if (k->count >= CLIENTS_MAX)
+		drop(TAILQ_FIRST(&k->clients));
 }
 
 static void
@@ -177,9 +204,18 @@ on_client(evutil_socket_t listen_fd, short what, void *arg)
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	(void)what;
-	if (fd < 0)
+	if (fd < 0) {
+		static const struct timeval pause = { PAUSE, 0 };
+
+		/* It goes on waiting, and would wake the loop again at once. */
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+			event_del(&k->ready);
+			evtimer_add(&k->resume, &pause);
+		}
 		return;
-	if (k->count >= CLIENTS_MAX || (c = calloc(1, sizeof *c)) == NULL) {
+	}
+	make_room(k);
+	if ((c = calloc(1, sizeof *c)) == NULL) {
 		close(fd);
 		return;
 	}
@@ -276,6 +312,7 @@ control_open(struct server *s)
 		control_close(s);
 		return r;
 	}
+	evtimer_assign(&s->control->resume, s->base, on_resume, s->control);
 	event_assign(&s->control->ready, s->base, s->control->fd, EV_READ | EV_PERSIST, on_client, s);
 	event_add(&s->control->ready, NULL);
 	return 0;
@@ -292,8 +329,10 @@ control_close(struct server *s)
 	TAILQ_FOREACH_SAFE(c, &k->clients, link, next)
 		drop(c);
 	if (k->fd >= 0) {
-		if (event_initialized(&k->ready))
+		if (event_initialized(&k->ready)) {
 			event_del(&k->ready);
+			evtimer_del(&k->resume);
+		}
 		close(k->fd);
 	}
 	if (k->path[0] != '\0')

@@ -1,7 +1,8 @@
 /*
  * The control socket: sallyctl's commands.  Whoever may connect to the socket may
  * do everything; its owner, group and mode are the gate.  A slow or silent
- * client costs a descriptor and the memory of its answer, nothing else.
+ * client costs a descriptor and the memory of its answer, nothing else, and
+ * makes room when there are too many.
  */
 #ifndef LISTENER_CONTROL_H
 #define LISTENER_CONTROL_H
@@ -12,7 +13,7 @@ struct server;
 int control_open(struct server *);
 /* Removes it. */
 void control_close(struct server *);
-/* Whoever waits for the result of a reload gets it: an exit code and its text. */
+/* Whoever waits for the result of a reload gets it: an exit code and its text, or the same in JSON. */
 void control_reloaded(struct server *, int status, const char *text);
 
 #endif

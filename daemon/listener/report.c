@@ -57,6 +57,19 @@ parse_time(const char *text, int64_t *ms)
 	return SP_EFORMAT;
 }
 
+static int
+say(struct request *q, int status, const char *text)
+{
+	if (q->json) {
+		json_open(&q->doc, NULL, '{');
+		json_str(&q->doc, status == STATUS_DONE ? "result" : "error", text);
+		json_close(&q->doc);
+	} else {
+		fprintf(q->out, "%s\n", text);
+	}
+	return status;
+}
+
 /* ------------------------------------------------------------------------ status */
 
 static void
@@ -208,7 +221,7 @@ do_kick(struct request *q)
 	unsigned n;
 
 	if (q->arguments == 0)
-		return STATUS_ARGUMENT;
+		return say(q, STATUS_ARGUMENT, "A session, a user or an address is expected.");
 	n = pool_kick(q->server, q->argument[0], "Your session was ended by the administrator.");
 	if (q->json) {
 		json_open(&q->doc, NULL, '{');
@@ -218,19 +231,6 @@ do_kick(struct request *q)
 		fprintf(q->out, "%u session%s told to end\n", n, n == 1 ? "" : "s");
 	}
 	return n > 0 ? STATUS_DONE : STATUS_NONE;
-}
-
-static int
-say(struct request *q, int status, const char *text)
-{
-	if (q->json) {
-		json_open(&q->doc, NULL, '{');
-		json_str(&q->doc, status == STATUS_DONE ? "result" : "error", text);
-		json_close(&q->doc);
-	} else {
-		fprintf(q->out, "%s\n", text);
-	}
-	return status;
 }
 
 static int
@@ -448,6 +448,27 @@ split(struct request *q, char *lines)
 			q->argument[q->arguments++] = line;
 }
 
+/* An answer begins to grow. false: no memory. */
+static bool
+begin(struct request *q, struct answer *a)
+{
+	*a = (struct answer){ .status = STATUS_FAILED };
+	json_init(&q->doc);
+	q->out = open_memstream(&a->text, &a->len);
+	return q->out != NULL;
+}
+
+/* Its text is the answer's from then on. */
+static void
+finish(struct request *q)
+{
+	if (q->out != NULL && q->json && json_text(&q->doc) != NULL)
+		fputs(json_text(&q->doc), q->out);
+	json_free(&q->doc);
+	if (q->out != NULL)
+		fclose(q->out);
+}
+
 void
 report_answer(struct server *s, const struct order *o, struct answer *a)
 {
@@ -455,25 +476,27 @@ report_answer(struct server *s, const struct order *o, struct answer *a)
 	struct request q = { .server = s, .json = o->json };
 	char *lines = strdup(o->arguments);
 
-	*a = (struct answer){ .status = STATUS_FAILED };
-	q.out = open_memstream(&a->text, &a->len);
-	if (lines == NULL || q.out == NULL)
-		goto out;
-	json_init(&q.doc);
-	split(&q, lines);
-	if (v != NULL && v->changes)
-		log_command(o);
-	a->status = v == NULL ? say(&q, STATUS_ARGUMENT, "The server does not know this command.") : v->f(&q);
-	a->deferred = q.deferred;
-	if (o->json && json_text(&q.doc) != NULL)
-		fputs(json_text(&q.doc), q.out);
-	json_free(&q.doc);
-out:
-	if (q.out != NULL)
-		fclose(q.out);
+	if (begin(&q, a) && lines != NULL) {
+		split(&q, lines);
+		if (v != NULL && v->changes)
+			log_command(o);
+		a->status = v == NULL ? say(&q, STATUS_ARGUMENT, "The server does not know this command.") : v->f(&q);
+		a->deferred = q.deferred;
+	}
+	finish(&q);
 	free(lines);
 	if (a->deferred) {
 		free(a->text);
 		a->text = NULL;
 	}
+}
+
+void
+report_result(bool json, int status, const char *text, struct answer *a)
+{
+	struct request q = { .json = json };
+
+	if (begin(&q, a))
+		a->status = say(&q, status, text);
+	finish(&q);
 }

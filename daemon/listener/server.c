@@ -201,10 +201,27 @@ on_stop_end(evutil_socket_t fd, short what, void *arg)
 	server_check_stopped(s);
 }
 
+/* Nothing is left. The loop calls this, because whoever found that out may be answering a client, who goes with the rest. */
+static void
+on_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct server *s = arg;
+
+	(void)fd, (void)what;
+	if (pool_left(s) > 0)
+		log_problem(LOG_LEVEL_WARNING, "left-behind", "killed processes that a file system holds", 0);
+	names_stop(s);
+	templates_stop(s);
+	keeper_stop(s);
+	control_close(s);
+	event_base_loopbreak(s->base);
+}
+
 int
 server_init(struct server *s)
 {
 	return evtimer_assign(&s->drain_end, s->base, on_drain_end, s) == 0 &&
+	    evtimer_assign(&s->over, s->base, on_over, s) == 0 &&
 	    evtimer_assign(&s->stop_end, s->base, on_stop_end, s) == 0 ? 0 : -ENOMEM;
 }
 
@@ -235,13 +252,6 @@ server_check_stopped(struct server *s)
 	if (s->options->inetd && s->ready && !s->stopping && pool_busy(s) + pool_waiting(s) == 0)
 		server_stop(s, "served");
 	/* Processes that were killed and are held by a file system end when that answers. */
-	if (!s->stopping || pool_lasting(s) > 0)
-		return;
-	if (pool_left(s) > 0)
-		log_problem(LOG_LEVEL_WARNING, "left-behind", "killed processes that a file system holds", 0);
-	names_stop(s);
-	templates_stop(s);
-	keeper_stop(s);
-	control_close(s);
-	event_base_loopbreak(s->base);
+	if (s->stopping && pool_lasting(s) == 0)
+		event_active(&s->over, EV_TIMEOUT, 0);
 }

@@ -72,7 +72,7 @@ struct server {
 	/* server.c and start.c */
 	struct reload *reload;			/* one is going on */
 	char drain_text[257];
-	struct event drain_end, stop_end;
+	struct event drain_end, stop_end, over;
 	struct event signals[4];
 	struct selftest *selftest;
 };

@@ -93,7 +93,8 @@ class HangFS:
     def answer(self, kind, node, body):
         name = body.split(b"\0")[0]
         if kind == INIT:
-            return struct.pack("<IIIIHHIIHHI7I", 7, 31, 1 << 17, 0, 16, 12, 1 << 17, 1, 0, 0, 0, *[0] * 7)
+            # Requests for one directory come in parallel (FUSE_PARALLEL_DIROPS): one that is held does not hold back the next.
+            return struct.pack("<IIIIHHIIHHI7I", 7, 31, 1 << 17, 1 << 18, 16, 12, 1 << 17, 1, 0, 0, 0, *[0] * 7)
         if kind == LOOKUP:
             if name not in self.names:
                 raise OSError(errno.ENOENT, "")

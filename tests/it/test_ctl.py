@@ -423,6 +423,39 @@ def asked(server, *args):
     return json.loads(r.stdout)
 
 
+# What the commands that the running server answers are given here; the others take nothing.
+SERVER_WORDS = {"kick": ["nobody"], "ban": ["192.0.2.0/24", "10m"], "unban": ["192.0.2.0/24"], "drain": ["off"]}
+
+
+@pytest.mark.parametrize("command", [name for name, _, _, server in commands() if server and name != "top"])
+def test_every_answer_of_the_server_has_json(serve, command):
+    server = serve("spare_sessions_min = 0")
+    r = ask(server, command, *SERVER_WORDS.get(command, []), "--json")
+    assert r.returncode in (0, 1) and r.stderr == ""
+    told = json.loads(r.stdout)
+    assert isinstance(told, (dict, list))
+    if command == "stop":
+        # Even where nothing is left to end: the answer is the last that is heard of it.
+        assert told == {"result": "stopping"} and server.process.wait(PATIENCE) == 0
+    elif command == "reload":
+        assert told == {"result": "The new configuration is in use."}
+        with open(server.conf, "a") as f:
+            f.write("no_such_key = 1\n")
+        r = ask(server, command, "--json")
+        assert r.returncode == 2 and "no_such_key" in json.loads(r.stdout)["error"]
+
+
+def test_top_in_json(server):
+    """A document a line: status and who by turns."""
+    with subprocess.Popen([CTL, "-c", server.conf, "top", "1", "--json"], stdout=subprocess.PIPE) as p:
+        kinds = []
+        while len(kinds) < 4:
+            line = p.stdout.readline().strip()
+            kinds += [type(json.loads(line))] if line else []
+        p.terminate()
+    assert kinds == [dict, list, dict, list]
+
+
 def test_status_and_who(server):
     before = asked(server, "status")
     assert before["pid"] == server.process.pid and before["draining"] is False

@@ -10,6 +10,7 @@
 	SUITE(certs)		\
 	SUITE(crowd)		\
 	SUITE(session)		\
+	SUITE(control)		\
 	SUITE(refusals)		\
 	SUITE(systemd)		\
 	SUITE(serve)
