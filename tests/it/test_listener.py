@@ -442,6 +442,14 @@ def test_a_second_kick_breaks_a_transfer_off(serve):
     data.close()
 
 
+def test_without_spares(serve):
+    """Nothing is kept prepared, not even for the start; each client waits for its session to be forked."""
+    server = serve("spare_sessions_min = 0")
+    for _ in range(3):
+        assert server.raw().login().cmd("QUIT")[0] == 221
+    server.wait_quiet()
+
+
 def test_spares_that_die_together_are_one_event(serve):
     server = serve("spare_sessions_min = 6")
     wait_for(lambda: server.ctl("status")["spares"] == 6)
