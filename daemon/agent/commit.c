@@ -285,7 +285,24 @@ check_in_place(struct agent *a, uint64_t at, uint64_t size)
 	return 0;
 }
 
-/* Before the lock, for it takes time: the content is on the disk, and a temporary file is closed. */
+/*
+ * Closes a temporary file, for the file system's last word on its content, and stays its owner all the same: closing one
+ * of two descriptors reports what closing the last one would, and the lock lasts as long as the other.  A temporary file
+ * without a lock is a dead session's, which anybody's listing removes.
+ */
+static int
+close_temp(struct transfer *t)
+{
+	int lock = fcntl(t->fd, F_DUPFD_CLOEXEC, 0), r;
+
+	if (lock < 0)
+		return -errno;
+	r = close_file(&t->fd);
+	t->fd = lock;
+	return r;
+}
+
+/* Before the lock of the account, for it takes time: the content is on the disk, and a temporary file is closed. */
 static int
 make_durable(struct agent *a, bool complete)
 {
@@ -298,7 +315,7 @@ make_durable(struct agent *a, bool complete)
 	if (complete && t->commit != COMMIT_COPY)
 		r = sync_file(a, t->fd);
 	if (r == 0 && t->commit == COMMIT_RENAME)
-		r = close_file(&t->fd);
+		r = close_temp(t);
 	return r;
 }
 

@@ -1,6 +1,7 @@
 """Two sessions that write to one name at once, every pair of verbs: what was answered 226 is in the file, as if one had come
 after the other; an append never replaces; nothing that another session wrote is cut off."""
 import ftplib
+import io
 import itertools
 import os
 import socket
@@ -259,3 +260,32 @@ def test_the_refusal_is_read_under_tls(tmp_path):
         assert f.voidcmd("NOOP").startswith("200")
         assert f.nlst() == []
         f.close()
+
+
+def test_listings_beside_uploads(server):
+    """A listing, and the first upload of a session, remove what dead sessions left, and nothing of a living one."""
+    sessions, refused, done = [server.ftp() for _ in range(6)], [], threading.Event()
+
+    def upload(f, number):
+        for i in range(60):
+            try:
+                f.storbinary(f"STOR swept{number}-{i % 10}", io.BytesIO(b"content"))
+            except ftplib.Error as e:
+                refused.append(str(e))
+
+    def look(f):
+        while not done.is_set():
+            list(f.mlsd())
+
+    lists = [threading.Thread(target=look, args=(f,)) for f in sessions[3:]]
+    uploads = [threading.Thread(target=upload, args=(f, n)) for n, f in enumerate(sessions[:3])]
+    for t in lists + uploads:
+        t.start()
+    for t in uploads:
+        t.join()
+    done.set()
+    for t in lists:
+        t.join()
+    for f in sessions:
+        f.quit()
+    assert not refused, refused[:5]

@@ -30,6 +30,7 @@ static struct {
 	char fail;		/* the one of them that fails next; 0: none */
 	int error;
 	unsigned flags;		/* of the last rename */
+	bool unlocked;		/* what was renamed had no lock */
 	pid_t test;		/* whose own calls do not count */
 } *disk;
 
@@ -81,11 +82,24 @@ __wrap_close(int fd)
 	return __real_close(fd);
 }
 
+/* Whoever gets the lock of a temporary file takes it for a dead session's, and removes it. */
+static void
+look_at_lock(int dir_fd, const char *name)
+{
+	int fd = root_open_entry(dir_fd, name, O_WRONLY);
+
+	disk->unlocked = disk->unlocked || fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+	if (fd >= 0)
+		(void)__real_close(fd);
+}
+
 int
 __wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
 {
-	if (disk != NULL)
+	if (disk != NULL) {
 		disk->flags = flags;
+		look_at_lock(from_fd, from);
+	}
 	return fails('R') ? -1 : __real_renameat2(from_fd, from, to_fd, to, flags);
 }
 
@@ -113,20 +127,21 @@ expect_calls(const char *name, const char *calls)
 	memset(disk->calls, 0, sizeof disk->calls);
 	ck_assert_int_eq(put_file(name, 0, "content", true), MSG_DONE);
 	ck_assert_str_eq(disk->calls, calls);
+	ck_assert_msg(!disk->unlocked, "the temporary file was anybody's before it had its name");
 }
 
 START_TEST(what_is_acknowledged_is_on_the_disk)
 {
 	start("fsync=file+dir\n");
-	/* First the file that is going to be replaced is closed. */
-	expect_calls("f", "CFCRD");
-	expect_calls("new", "FCRD");
+	/* First the file that is going to be replaced is closed, last the lock. */
+	expect_calls("f", "CFCRDC");
+	expect_calls("new", "FCRDC");
 	agent_test_end(SP_EXIT_OK);
 	start("fsync=file\n");
-	expect_calls("new", "FCR");
+	expect_calls("new", "FCRC");
 	agent_test_end(SP_EXIT_OK);
 	start("fsync=none\n");
-	expect_calls("new", "CR");
+	expect_calls("new", "CRC");
 	agent_test_end(SP_EXIT_OK);
 	start("fsync=file+dir\natomic_uploads=no\n");
 	expect_calls("f", "FDC");
