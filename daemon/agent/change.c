@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/agent/gate.h"
+#include "daemon/agent/hold.h"
 #include "daemon/agent/links.h"
 #include "daemon/agent/quota.h"
 
@@ -126,6 +127,13 @@ rename_over(const struct place *from, const struct place *to, bool replace)
 	return -errno;
 }
 
+static int
+refuse_unsearched(struct agent *a)
+{
+	return agent_refuse(a, FAIL_KIND,
+	    "a folder in it cannot be searched for symbolic links that would lead out of the root");
+}
+
 /* Nothing that is moved may lead out of the root from where it comes to lie. 1: it is a link that needs another text. */
 static int
 check_links(struct agent *a)
@@ -134,35 +142,59 @@ check_links(struct agent *a)
 
 	if (r > 0)
 		return S_ISLNK(a->source.st.stx_mode) ? 1 : agent_refuse(a, FAIL_KIND, "a symbolic link would lead out of the root");
-	return r == -EACCES || r == -ELOOP ? agent_refuse(a, FAIL_KIND,
-	    "a folder in it cannot be searched for symbolic links that would lead out of the root") : r;
+	return r == -EACCES || r == -ELOOP ? refuse_unsearched(a) : r;
 }
 
-/* The same for what another session made meanwhile. The deed is done. */
-static void
-remove_escaped_links(struct agent *a)
+/* Moves what the place `from` holds: a link that would lead out with a new text. 0 or -errno. */
+static int
+move(const struct place *from, const struct place *to, bool link, bool replace)
 {
-	int r = links_remove_escaped(&a->source, &a->place);
-
-	if (r != 0)
-		log_problem(LOG_LEVEL_WARNING, r > 0 ? "links-led-out-removed" : "links-not-searched", a->place.path, r < 0 ? r : 0);
+	return link ? links_move(from, to, replace ? 0 : RENAME_NOREPLACE) : rename_over(from, to, replace);
 }
 
-int
-handle_rename_to(struct agent *a, const struct msg *m)
+/*
+ * Back to where it came from, which is deeper.  When that has moved too, nobody has looked at what was away meanwhile:
+ * a link, which costs nothing to make anew, goes then.  AGAIN, or the refusal.
+ */
+static int
+undo_rename(struct agent *a, bool link, int error)
 {
 	struct place *from = &a->source, *to = &a->place;
-	bool replace = (a->verdict.granted & AUTHZ_RENREPL) != 0;
+	int r = move(to, from, link, false);
+
+	if (S_ISLNK(from->st.stx_mode) && (r != 0 || !hold_same_folder(a, from)))
+		r = unlinkat(r != 0 ? to->dir_fd : from->dir_fd, r != 0 ? to->leaf : from->leaf, 0) < 0 ? -errno : 0;
+	if (r != 0)
+		log_problem(LOG_LEVEL_ERROR, "links-not-searched", to->path, r);
+	return error == 0 && r == 0 ? AGAIN : refuse_unsearched(a);
+}
+
+/*
+ * What was made by those who do not take our lock: sessions with a root above or below ours, and processes of the
+ * machine.  The deed is done, and undone where it cannot be told that it was harmless.
+ */
+static int
+look_again(struct agent *a, bool link)
+{
+	int r;
+
+	if (!S_ISLNK(a->source.st.stx_mode) && !root_is_folder(&a->source))
+		return 0;
+	if (!hold_same_folder(a, &a->place))
+		return undo_rename(a, link, 0);
+	r = links_remove_escaped(&a->source, &a->place);
+	if (r != 0)
+		log_problem(LOG_LEVEL_WARNING, r > 0 ? "links-led-out-removed" : "links-not-searched", a->place.path, r < 0 ? r : 0);
+	return r < 0 ? undo_rename(a, link, r) : 0;
+}
+
+/* Both places lie where they were found, and nobody else renames: the deed, as the policy has allowed it. */
+static int
+rename_held(struct agent *a, bool replace)
+{
+	struct place *from = &a->source, *to = &a->place;
 	int victim = -1, link, r;
 
-	(void)m;
-	a->states &= ~(unsigned)ST_RENAMING;
-	if (from->error != 0 || to->error != 0)
-		return from->error != 0 ? from->error : to->error;
-	if (to->path_len == 1)
-		return refuse_root(a);
-	if (lies_below(to, from))
-		return agent_refuse(a, FAIL_KIND, "a directory cannot be moved into itself");
 	if ((link = check_links(a)) < 0)
 		return link;
 	if ((r = quota_lock(a)) != 0)
@@ -175,12 +207,34 @@ handle_rename_to(struct agent *a, const struct msg *m)
 	if (victim == -EAGAIN)
 		r = AGAIN;
 	if (r == 0)
-		r = link > 0 ? links_move(from, to, replace ? 0 : RENAME_NOREPLACE) : rename_over(from, to, replace);
+		r = move(from, to, link > 0, replace);
 	(void)quota_settle(a, false);
 	if (victim >= 0)
 		close(victim);
-	if (r == 0)
-		remove_escaped_links(a);
+	return r == 0 ? look_again(a, link > 0) : r;
+}
+
+int
+handle_rename_to(struct agent *a, const struct msg *m)
+{
+	struct place *from = &a->source, *to = &a->place;
+	int r;
+
+	(void)m;
+	a->states &= ~(unsigned)ST_RENAMING;
+	if (from->error != 0 || to->error != 0)
+		return from->error != 0 ? from->error : to->error;
+	if (to->path_len == 1)
+		return refuse_root(a);
+	if (lies_below(to, from))
+		return agent_refuse(a, FAIL_KIND, "a directory cannot be moved into itself");
+	if ((r = hold_tree(a)) != 0)
+		return r;
+	if (hold_same_object(a, from) && hold_same_folder(a, to))
+		r = rename_held(a, (a->verdict.granted & AUTHZ_RENREPL) != 0);
+	else
+		r = AGAIN;
+	hold_release(a);
 	return r;
 }
 
@@ -209,25 +263,29 @@ relative(const char *from, const char *to, char *dst, size_t size)
 	return str_copy(dst + len, size - len, t) != 0 ? -ENAMETOOLONG : 0;
 }
 
-/* Is the folder of the new link still the one at its path? Its text counts on that. */
-static bool
-lies_where_found(struct agent *a)
-{
-	static struct place now;
-	struct stat made, found;
-	bool same;
-
-	same = root_find(&a->root, "/", a->place.path, ROOT_NAME, &now) == 0 && now.error == 0 &&
-	    fstat(a->place.dir_fd, &made) == 0 && fstat(now.dir_fd, &found) == 0 && made.st_ino == found.st_ino &&
-	    made.st_dev == found.st_dev;
-	root_leave(&now);
-	return same;
-}
-
-/* Another session has moved the folder: what moves folders looks for links before we can have made this one. */
+/* Where each lies counts: nothing is renamed from here on, but by those who do not take the lock. */
 static int
-undo_link(const struct place *p)
+make_link_held(struct agent *a, const char *folder, const char *wanted)
 {
+	static char text[ROOT_PATH_MAX + 1];
+	struct place *p = &a->place, *target = &a->source;
+	int r;
+
+	if (!hold_same_folder(a, p))
+		return AGAIN;
+	r = root_find(&a->root, folder[0] == '\0' ? "/" : folder, wanted, ROOT_FOLLOW, target);
+	if (r != 0 || (r = target->error) != 0)
+		return r;
+	if (!target->found)
+		return -ENOENT;
+	r = relative(p->path, target->path, text, sizeof text);
+	if (r != 0)
+		return r;
+	if (symlinkat(text, p->dir_fd, p->leaf) < 0)
+		return -errno;
+	/* What moved the folder has looked for links before we can have made this one. */
+	if (hold_same_folder(a, p))
+		return 0;
 	return unlinkat(p->dir_fd, p->leaf, 0) < 0 ? -errno : AGAIN;
 }
 
@@ -239,8 +297,8 @@ undo_link(const struct place *p)
 int
 handle_make_link(struct agent *a, const struct msg *m)
 {
-	static char folder[ROOT_PATH_MAX + 1], text[ROOT_PATH_MAX + 1];
-	struct place *p = &a->place, *target = &a->source;
+	static char folder[ROOT_PATH_MAX + 1];
+	struct place *p = &a->place;
 	int r;
 
 	if (p->error != 0)
@@ -249,15 +307,11 @@ handle_make_link(struct agent *a, const struct msg *m)
 		return -EEXIST;
 	memcpy(folder, p->path, p->path_len + 1);
 	*strrchr(folder, '/') = '\0';
-	r = root_find(&a->root, folder[0] == '\0' ? "/" : folder, m->make_link.target, ROOT_FOLLOW, target);
-	if (r != 0 || (r = target->error) != 0)
+	if ((r = hold_tree(a)) != 0)
 		return r;
-	if (!target->found)
-		return -ENOENT;
-	r = relative(p->path, target->path, text, sizeof text);
-	if (r == 0 && symlinkat(text, p->dir_fd, p->leaf) < 0)
-		r = -errno;
-	return r == 0 && !lies_where_found(a) ? undo_link(p) : r;
+	r = make_link_held(a, folder, m->make_link.target);
+	hold_release(a);
+	return r;
 }
 
 int

@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,9 +8,9 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "daemon/agent/hold.h"
 #include "daemon/agent/quota.h"
 
-#define BUSY_MS_MAX	16
 #define SWEEP_EVERY_MS	60000
 #define SWEEP_MAX	256	/* files of dead sessions looked at in one go */
 
@@ -48,15 +47,6 @@ quota_left(struct agent *a, uint64_t *bytes, uint64_t *files)
 	return 0;
 }
 
-/* Another session has the lock. Waits a moment; false: the monitor is gone. */
-static bool
-wait_turn(struct agent *a, unsigned try)
-{
-	struct pollfd p = { .fd = a->monitor.fd };
-
-	return poll(&p, 1, try < 4 ? 1 << try : BUSY_MS_MAX) <= 0 || (p.revents & (POLLHUP | POLLERR)) == 0;
-}
-
 int
 quota_lock(struct agent *a)
 {
@@ -69,7 +59,7 @@ quota_lock(struct agent *a)
 		r = ask(a, MSG_QUOTA_LOCK, &nothing, -1, MSG_DONE);
 		if (r != SP_EDENIED || a->refusal != FAIL_BUSY)
 			break;
-		if (!wait_turn(a, try))
+		if (!hold_wait_turn(a, try))
 			return SP_ECLOSED;
 	}
 	a->quota_locked = r == 0;

@@ -15,6 +15,7 @@
 
 #include "authz/root.h"
 #include "common/err.h"
+#include "daemon/agent/hold.h"
 #include "tests/unit/agent.h"
 
 static struct root root;
@@ -262,6 +263,32 @@ START_TEST(races_do_not_lead_out)
 }
 END_TEST
 
+/* A folder that was moved away, and a link to where it is now in its place: the path leads there, but it is another place. */
+START_TEST(moved_folders_are_noticed)
+{
+	static struct agent a;
+	char old[96], new[96];
+
+	a.root = root;
+	snprintf(old, sizeof old, "%s/a/b", at->dir);
+	snprintf(new, sizeof new, "%s/b", at->dir);
+	ck_assert_int_eq(root_find(&root, "/", "a/b/f", ROOT_NAME, &place), 0);
+	ck_assert(hold_same_folder(&a, &place) && hold_same_object(&a, &place));
+	ck_assert_int_eq(rename(old, new), 0);
+	ck_assert(!hold_same_folder(&a, &place));
+	ck_assert_int_eq(symlink("../b", old), 0);
+	ck_assert(!hold_same_folder(&a, &place));
+	ck_assert_int_eq(unlink(old), 0);
+	ck_assert_int_eq(rename(new, old), 0);
+	ck_assert(hold_same_object(&a, &place));
+	make_file("a/b/g", "another");
+	snprintf(new, sizeof new, "%s/a/b/g", at->dir);
+	snprintf(old, sizeof old, "%s/a/b/f", at->dir);
+	ck_assert_int_eq(rename(new, old), 0);
+	ck_assert(hold_same_folder(&a, &place) && !hold_same_object(&a, &place));
+}
+END_TEST
+
 Suite *
 agent_root_suite(void)
 {
@@ -275,6 +302,7 @@ agent_root_suite(void)
 	tcase_add_loop_test(d, links_stay_inside, 0, sizeof walk_rows / sizeof walk_rows[0]);
 	tcase_add_test(d, uploads_in_progress_have_no_name);
 	tcase_add_test(d, late_links_are_not_followed);
+	tcase_add_test(d, moved_folders_are_noticed);
 	tcase_add_test(d, fifos_do_not_block);
 	tcase_add_test(d, races_do_not_lead_out);
 	suite_add_tcase(s, d);

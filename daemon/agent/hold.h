@@ -1,0 +1,28 @@
+/*
+ * One change of the tree's shape at a time.  A link's stored text counts on the depth of its directory, and whether a
+ * rename makes one lead out can only be told while nothing else is renamed and no link is made: RNTO and SITE SYMLINK
+ * take this lock, find both places anew, look, and act.  Sessions with the same root share it, whatever their accounts.
+ */
+#ifndef AGENT_HOLD_H
+#define AGENT_HOLD_H
+
+#include "daemon/agent/agent.h"
+
+/* Opens what is locked: as root, so that no tenant can close it to their other sessions, or at least as the user. */
+void hold_begin(struct agent *);
+
+/*
+ * Takes the lock, however long another session needs it.  0, SP_ECLOSED when the session ends.  A file system that
+ * knows no such locks is no error: what is looked at after the deed is all there is then.
+ */
+int hold_tree(struct agent *);
+void hold_release(struct agent *);
+
+/* Is the place's directory still the one at its canonical path, and what it holds, if anything was found, that object? */
+bool hold_same_folder(const struct agent *, const struct place *);
+bool hold_same_object(const struct agent *, const struct place *);
+
+/* Another session has what is wanted, for the try-th time. Waits a moment; false: the monitor is gone. */
+bool hold_wait_turn(const struct agent *, unsigned try);
+
+#endif
