@@ -1,60 +1,23 @@
-"""A file system in user space that stops answering when it is told to: what a dead network file system looks like.
+"""A file system that stops answering when it is told to: what a dead network file system looks like.
 
-    with HangFS(path) as fs:
-        fs.hang = {READ}        requests of these kinds are taken and never answered
-
-Kernel protocol 7.31, spoken by a thread.  Files are kept in memory; "big" is a sparse file of 1 GiB.
+Files are kept in memory; "big" is a sparse file of 1 GiB.
 """
-import ctypes
 import errno
 import os
 import stat
 import struct
-import threading
 
-(LOOKUP, FORGET, GETATTR, SETATTR) = (1, 2, 3, 4)
-(MKNOD, MKDIR, UNLINK, RMDIR, RENAME) = (8, 9, 10, 11, 12)
-(OPEN, READ, WRITE, STATFS, RELEASE, FSYNC) = (14, 15, 16, 17, 18, 20)
-(FLUSH, INIT, OPENDIR, READDIR, RELEASEDIR) = (25, 26, 27, 28, 29)
-(CREATE, INTERRUPT, DESTROY, BATCH_FORGET, RENAME2) = (35, 36, 38, 42, 45)
-SILENT = {FORGET, INTERRUPT, BATCH_FORGET}
-
-libc = ctypes.CDLL(None, use_errno=True)
+from userfs import (CREATE, DESTROY, FLUSH, FSYNC, GETATTR, LOOKUP, OPEN, OPENDIR, READ, READDIR, RELEASE, RELEASEDIR, RENAME,
+                    RENAME2, SETATTR, STATFS, UNLINK, WRITE, UserFS, directory)
 
 
-class HangFS:
+class HangFS(UserFS):
     def __init__(self, path, uid):
-        self.path, self.uid, self.hang, self.held, self.unanswered = path, uid, set(), 0, []
+        super().__init__(path)
+        self.uid = uid
         self.nodes = {1: [stat.S_IFDIR | 0o755, 0, b""]}      # mode, size, content
         self.names = {}
         self.add(b"big", size=1 << 30)
-
-    def __enter__(self):
-        os.makedirs(self.path, exist_ok=True)
-        self.fd = os.open("/dev/fuse", os.O_RDWR)
-        options = f"fd={self.fd},rootmode=40755,user_id=0,group_id=0,allow_other".encode()
-        if libc.mount(b"hangfs", self.path.encode(), b"fuse.hangfs", 0, options) < 0:
-            number = ctypes.get_errno()
-            os.close(self.fd)
-            raise OSError(number, os.strerror(number))
-        threading.Thread(target=self.serve, daemon=True).start()
-        return self
-
-    def __exit__(self, *exception):
-        self.release()
-        libc.umount2(self.path.encode(), 2)
-
-    def release(self):
-        """It answers again; what was held fails."""
-        self.hang = set()
-        while self.unanswered:
-            self.write(self.unanswered.pop(), b"", -errno.EIO)
-
-    def write(self, unique, answer, error=0):
-        try:
-            os.write(self.fd, struct.pack("<IiQ", 16 + len(answer), error, unique) + answer)
-        except OSError:
-            pass        # nobody waits for it any more
 
     def add(self, name, mode=stat.S_IFREG | 0o644, size=0):
         node = max(self.nodes) + 1
@@ -69,32 +32,8 @@ class HangFS:
     def entry(self, node):
         return struct.pack("<4Q2I", node, 0, 0, 0, 0, 0) + self.attr(node)
 
-    def serve(self):
-        while True:
-            try:
-                request = os.read(self.fd, (1 << 20) + 4096)
-            except OSError as e:
-                if e.errno in (errno.EINTR, errno.EAGAIN, errno.ENOENT):
-                    continue
-                return
-            _, kind, unique, node = struct.unpack_from("<IIQQ", request)
-            if kind in self.hang:
-                self.unanswered.append(unique)
-                self.held += 1
-                continue
-            if kind in SILENT:
-                continue
-            try:
-                answer, error = self.answer(kind, node, request[40:]), 0
-            except OSError as e:
-                answer, error = b"", -e.errno
-            self.write(unique, answer, error)
-
     def answer(self, kind, node, body):
         name = body.split(b"\0")[0]
-        if kind == INIT:
-            # Requests for one directory come in parallel (FUSE_PARALLEL_DIROPS): one that is held does not hold back the next.
-            return struct.pack("<IIIIHHIIHHI7I", 7, 31, 1 << 17, 1 << 18, 16, 12, 1 << 17, 1, 0, 0, 0, *[0] * 7)
         if kind == LOOKUP:
             if name not in self.names:
                 raise OSError(errno.ENOENT, "")
@@ -121,11 +60,7 @@ class HangFS:
             return struct.pack("<II", size, 0)
         if kind == READDIR:
             offset = struct.unpack_from("<Q", body, 8)[0]
-            out = b""
-            for i, (n, child) in enumerate(sorted(self.names.items())):
-                if i >= offset:
-                    out += struct.pack("<QQII", child, i + 1, len(n), 8) + n + bytes(-len(n) % 8)
-            return out
+            return directory([(n, child, 8) for n, child in sorted(self.names.items())], offset)
         if kind == STATFS:
             return struct.pack("<5Q4I6I", 1 << 30, 1 << 29, 1 << 29, 1 << 20, 1 << 19, 4096, 255, 4096, 0, *[0] * 6)
         if kind == UNLINK:

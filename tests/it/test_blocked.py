@@ -9,7 +9,6 @@ import time
 
 import pytest
 
-import hangfs
 from conftest import PATIENCE, UIDS, alive, wait_for
 from hangfs import FLUSH, LOOKUP, READ, READDIR, WRITE, HangFS
 
