@@ -252,8 +252,8 @@ log_limit(const struct path_rule *r, const char *path)
 
 	log_begin(&l, LOG_LEVEL_WARNING, "rule-too-costly");
 	log_bytes(&l, "rule", r->expression.at, r->expression.len);
-	log_str(&l, "path", path);
 	log_str(&l, "answer", "denied");
+	log_str(&l, "path", path);	/* last: a costly one may be cut */
 	log_end(&l);
 }
 
