@@ -54,6 +54,7 @@ struct agent_test {
 	unsigned busy;		/* so many times the account's lock is somebody else's */
 	char log[16][2100];			/* the last lines */
 	unsigned log_count;
+	uint8_t log_level;	/* of the last one */
 	struct msg_transfer_record record;	/* the last one */
 	unsigned records;
 	struct msg reply;

@@ -31,15 +31,18 @@ static struct {
 	int error;
 	unsigned flags;		/* of the last rename */
 	bool unlocked;		/* what was renamed had no lock */
+	mode_t modes;		/* all bits that files had before a change of mode */
 	pid_t test;		/* whose own calls do not count */
 } *disk;
 
 int __real_fsync(int fd);
 int __real_close(int fd);
 int __real_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
+int __real_fchmod(int fd, mode_t mode);
 int __wrap_fsync(int fd);
 int __wrap_close(int fd);
 int __wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
+int __wrap_fchmod(int fd, mode_t mode);
 
 /* Notes the call; true: it is to fail. */
 static bool
@@ -101,6 +104,16 @@ __wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsig
 		look_at_lock(from_fd, from);
 	}
 	return fails('R') ? -1 : __real_renameat2(from_fd, from, to_fd, to, flags);
+}
+
+int
+__wrap_fchmod(int fd, mode_t mode)
+{
+	struct stat st;
+
+	if (disk != NULL && fstat(fd, &st) == 0)
+		disk->modes |= st.st_mode & 0777;
+	return __real_fchmod(fd, mode);
 }
 
 /* Starts an agent that has a file "f" to replace, with a quota that knows it. */
@@ -202,6 +215,37 @@ START_TEST(renames_say_what_was_granted)
 }
 END_TEST
 
+static void
+rename_to(const char *from, const char *to, unsigned flags)
+{
+	disk->flags = ~0u;
+	expect_path(MSG_RENAME_FROM, from, MSG_DONE);
+	expect_path(MSG_RENAME_TO, to, MSG_DONE);
+	ck_assert_uint_eq(disk->flags, flags);
+}
+
+/* What has the new name by then is replaced only by those who may; a link that gets another text on the way likewise. */
+START_TEST(renames_of_clients_say_it_too)
+{
+	static const struct { const char *rules; unsigned flags; } cases[] = { { "-W +n", RENAME_NOREPLACE }, { "-R", 0 } };
+
+	for (size_t i = 0; i < 2; i++) {
+		disk = mmap(NULL, sizeof *disk, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		agent_test_make();
+		at->dialect = "ups";
+		at->rules = cases[i].rules;
+		make_file("f", "old");
+		make_folder("d", 0755);
+		make_folder("d/e", 0755);
+		make_link("d/e/link", "../../f");
+		agent_test_start();
+		rename_to("f", "g", cases[i].flags);
+		rename_to("d/e/link", "link", cases[i].flags);
+		agent_test_end(SP_EXIT_OK);
+	}
+}
+END_TEST
+
 /* -------------------------------------------------------------------- temporary files */
 
 static const char *
@@ -243,13 +287,16 @@ START_TEST(modes_of_replacements)
 	struct msg_finish f = { .complete = 1 };
 	char name[300];
 
+	disk = mmap(NULL, sizeof *disk, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	agent_test_make();
 	make_file("f", "old");
 	ck_assert_int_eq(chmod(path_of("f"), 04640), 0);
 	agent_test_start();
+	disk->modes = 0;
 	expect(MSG_STORE, &s, MSG_WRITING);
 	find_temporary(name, sizeof name);
 	ck_assert_uint_eq(mode_of(name), 0640);
+	ck_assert_uint_eq(disk->modes, 0600);
 	expect(MSG_FINISH, &f, MSG_DONE);
 	ck_assert_uint_eq(mode_of("f"), 0640);
 	ck_assert_int_eq(chmod(path_of("f"), 0600), 0);
@@ -359,6 +406,7 @@ agent_durable_suite(void)
 	tcase_add_test(c, what_is_acknowledged_is_on_the_disk);
 	tcase_add_test(c, no_error_is_kept_from_the_client);
 	tcase_add_test(c, renames_say_what_was_granted);
+	tcase_add_test(c, renames_of_clients_say_it_too);
 	tcase_add_test(c, modes_of_replacements);
 	tcase_add_test(c, only_own_dead_ones_go_at_once);
 	tcase_add_test(c, running_uploads_are_left_alone);

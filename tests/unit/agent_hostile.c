@@ -244,6 +244,22 @@ START_TEST(a_spare_serves_nobody)
 }
 END_TEST
 
+/* Whatever a monitor sends, a spare's memory has an end. */
+START_TEST(layers_are_bounded)
+{
+	static struct msg_layer layer = { .dialect = "sftpplus", .origin = "x", .more = 1 };
+	size_t sent = 0;
+
+	agent_test_make();
+	agent_test_spawn();
+	memset(layer.text, 'x', layer.text_len = sizeof layer.text);
+	while (sent < 8u << 20 && chan_tell(&at->monitor, MSG_LAYER, &layer) == 0)
+		sent += layer.text_len;
+	ck_assert_uint_gt(sent, 7u << 20);
+	agent_test_end(SP_EXIT_OS);
+}
+END_TEST
+
 START_TEST(root_is_nobody_to_become)
 {
 	static struct msg_profile p;
@@ -289,6 +305,7 @@ agent_hostile_suite(void)
 	tcase_add_test(c, the_monitors_end_ends_the_agent);
 	tcase_add_test(c, a_spare_gives_its_channel_back);
 	tcase_add_test(c, a_spare_serves_nobody);
+	tcase_add_test(c, layers_are_bounded);
 	tcase_add_test(c, root_is_nobody_to_become);
 	tcase_add_test(c, an_announced_end_reaches_the_worker);
 	suite_add_tcase(s, c);

@@ -120,10 +120,11 @@ count_names(const char *path)
 /* ------------------------------------------------------------- the monitor's side */
 
 static void
-remember_log(const char *text)
+remember_log(const struct msg_agent_log *line)
 {
-	ck_assert_msg(strstr(text, "syscall-refused") == NULL, "the filter lacks a row: %s", text);
-	(void)str_copy(at->log[at->log_count++ % 16], sizeof at->log[0], text);
+	ck_assert_msg(strstr(line->text, "syscall-refused") == NULL, "the filter lacks a row: %s", line->text);
+	(void)str_copy(at->log[at->log_count++ % 16], sizeof at->log[0], line->text);
+	at->log_level = line->level;
 }
 
 void
@@ -268,7 +269,7 @@ serve_monitor(void)
 		return;
 	}
 	if (m.type == MSG_AGENT_LOG)
-		remember_log(m.agent_log.text);
+		remember_log(&m.agent_log);
 	answer_quota(&m);
 	if (m.type == MSG_TRANSFER_RECORD) {
 		at->record = m.transfer_record;
@@ -526,7 +527,7 @@ log_in(void)
 	ck_assert_int_eq(chan_send(&at->monitor, MSG_PROFILE, 5, &profile, &fd, 1), 0);
 	close(fd);
 	while (chan_receive(&at->monitor, &at->reply, ST_AWAIT | ST_START | ST_LIVE) == 0 && at->reply.type == MSG_AGENT_LOG)
-		remember_log(at->reply.agent_log.text);
+		remember_log(&at->reply.agent_log);
 	ck_assert_msg(at->reply.type == MSG_PROFILE_OK, "no PROFILE_OK but %s: %s (%s)", msg_name(at->reply.type),
 	    at->reply.type == MSG_FAILED ? at->reply.failed.text : "", at->log[(at->log_count - 1) % 16]);
 }

@@ -387,6 +387,37 @@ START_TEST(default_acls_act_on_new_files)
 }
 END_TEST
 
+/* What replaces a file has its ACL, also where that is none and the folder would give one. */
+START_TEST(default_acls_do_not_act_on_replacements)
+{
+	static const struct pacl_row rows[] = {
+		{ PACL_USER_OBJ, 7, PACL_NO_ID }, { PACL_USER, 6, 12345 }, { PACL_GROUP_OBJ, 4, PACL_NO_ID },
+		{ PACL_MASK, 6, PACL_NO_ID }, { PACL_OTHER, 0, PACL_NO_ID },
+	};
+	struct pacl *acl, *now;
+	struct pacl_entry e;
+	char path[200];
+
+	agent_test_make();
+	if (agent_test_lacks(__func__, ACL_ATTRIBUTE))
+		return;
+	make_file("f", "old");
+	snprintf(path, sizeof path, "%s/f", at->dir);
+	ck_assert_int_eq(chmod(path, 0660), 0);
+	ck_assert_int_eq(pacl_from_rows(rows, 5, &acl), 0);
+	ck_assert_int_eq(pacl_apply(pacl_at_path(at->dir), PACL_DEFAULT, acl), 0);
+	agent_test_start();
+	ck_assert_int_eq(put_file("f", 0, "new", true), MSG_DONE);
+	expect_file("f", "new");
+	ck_assert_int_eq(pacl_get(pacl_at_path(path), PACL_ACCESS, &now), 0);
+	ck_assert_int_ne(pacl_entry_find(now, PACL_USER, 12345, &e), 0);
+	ck_assert_uint_eq(status_of("f").st_mode & 0777, 0660);
+	pacl_free(acl);
+	pacl_free(now);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
 /* UPS says which of creating and replacing is allowed; the kernel tells them apart. */
 START_TEST(creating_and_replacing_are_different_rights)
 {
@@ -588,6 +619,7 @@ agent_upload_suite(void)
 	tcase_add_test(c, foreign_and_linked_files_keep_owner_and_links);
 	tcase_add_test(c, the_kernels_rights_on_the_file_count);
 	tcase_add_test(c, default_acls_act_on_new_files);
+	tcase_add_test(c, default_acls_do_not_act_on_replacements);
 	tcase_add_test(c, creating_and_replacing_are_different_rights);
 	tcase_add_test(c, what_appears_meanwhile_is_respected);
 	tcase_add_test(c, unique_names_are_unique);

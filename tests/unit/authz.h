@@ -14,6 +14,9 @@
 	SUITE(policy)		\
 	SUITE(posixacl)
 
+/* What is logged from now on, one line after the other, in text; NULL: nothing is kept any more. */
+void authz_tests_keep_log(char *text, size_t size);
+
 #define SUITE(name) Suite *authz_##name##_suite(void);
 AUTHZ_SUITES(SUITE)
 #undef SUITE

@@ -378,6 +378,41 @@ START_TEST(edits_act_at_once)
 }
 END_TEST
 
+/* Whoever wonders why nobody gets anything finds the folder, the line and the reason in the log; read once, told once. */
+START_TEST(mistakes_in_the_tree_are_logged)
+{
+	struct one_file f = { .text = "1003 lr\nbob lr\n", .owner = 7 };
+	struct authz_tree tree = { &f, one_control, one_owner };
+	struct authz_source source = { .dialect = "ftpcluster", .text = "" };
+	struct authz_subject who = { .user = "u", .dialect_uid = 1003 };
+	struct authz_policy *p = authz_compile(&source, 1, &who, &tree, NULL);
+	char log[4096];
+
+	authz_tests_keep_log(log, sizeof log);
+	ck_assert(!can(p, AUTHZ_OP_RETR, "/d/f", AUTHZ_FILE));
+	ck_assert_ptr_nonnull(strstr(log, "warning event=permissions-file folder=/d line=2 wrong="));
+	ck_assert_ptr_nonnull(strstr(log, "bob"));
+	ck_assert_ptr_nonnull(strstr(log, "effect=\"nobody gets anything from this file\"\n"));
+	f.text = "1003 lrx\n";
+	f.version++;
+	authz_tests_keep_log(log, sizeof log);
+	ck_assert(!can(p, AUTHZ_OP_RETR, "/d/f", AUTHZ_FILE));
+	ck_assert_ptr_nonnull(strstr(log, "event=permissions-file folder=/d line=1 "));
+	ck_assert_ptr_nonnull(strstr(log, "effect=\"this subject gets nothing from this file\"\n"));
+	f.error = -EACCES;
+	f.version++;
+	authz_tests_keep_log(log, sizeof log);
+	ck_assert(!can(p, AUTHZ_OP_RETR, "/d/f", AUTHZ_FILE));
+	ck_assert_ptr_nonnull(strstr(log, "warning event=permissions-file-unreadable about=/d "));
+	f = (struct one_file){ .text = "1003 lr\n", .version = f.version + 1, .owner = 7 };
+	authz_tests_keep_log(log, sizeof log);
+	ck_assert(can(p, AUTHZ_OP_RETR, "/d/f", AUTHZ_FILE));
+	ck_assert_str_eq(log, "");
+	authz_tests_keep_log(NULL, 0);
+	authz_free(p);
+}
+END_TEST
+
 START_TEST(administrator_by_number)
 {
 	struct authz_source source = { .dialect = "ftpcluster", .text = "" };
@@ -411,6 +446,7 @@ authz_languages_suite(void)
 	tcase_add_loop_test(t, ups_prints_canonically, 0, sizeof(identities) / sizeof(identities[0]));
 	tcase_add_test(t, permissions_file);
 	tcase_add_test(t, edits_act_at_once);
+	tcase_add_test(t, mistakes_in_the_tree_are_logged);
 	tcase_add_test(t, administrator_by_number);
 	suite_add_tcase(s, t);
 	return s;

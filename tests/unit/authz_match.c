@@ -185,7 +185,7 @@ START_TEST(costly_rule_denies)
 	struct authz_source source = { .dialect = "sftpplus", .text = "allow-full-control\ne/(a+)+$/, allow-full-control" };
 	struct authz_subject who = { .user = "u" };
 	struct authz_policy *p = authz_compile(&source, 1, &who, NULL, NULL);
-	char path[3000];
+	char path[3000], log[8192];
 	struct authz_object o = { .path = path, .kind = AUTHZ_FILE };
 	struct authz_verdict v;
 
@@ -193,7 +193,12 @@ START_TEST(costly_rule_denies)
 	path[0] = '/';
 	path[sizeof(path) - 2] = '!';
 	path[sizeof(path) - 1] = '\0';
+	authz_tests_keep_log(log, sizeof log);
 	ck_assert(!authz_decide(p, AUTHZ_OP_RETR, &o, &v));
+	authz_tests_keep_log(NULL, 0);
+	ck_assert_ptr_nonnull(strstr(log, "warning event=rule-too-costly rule="));
+	ck_assert_ptr_nonnull(strstr(log, "(a+)+$"));
+	ck_assert_ptr_nonnull(strstr(log, " answer=denied "));
 	authz_free(p);
 }
 END_TEST

@@ -414,6 +414,29 @@ START_TEST(why_names_layer_rule_and_place)
 }
 END_TEST
 
+/* A path that may be used as it is typed, but leads where it may not: the reason says where. */
+START_TEST(reasons_name_where_links_lead)
+{
+	static const struct authz_source source = { "sftpplus", "allow-full-control\n/secret/*, deny-full-control", NULL, "f", 1,
+	    AUTHZ_SCOPE_ACCOUNT, "account u" };
+	struct authz_policy *p = authz_compile(&source, 1, &who, NULL, NULL);
+	struct authz_object o = { .path = "/door", .resolved = "/secret/f", .kind = AUTHZ_FILE };
+	struct authz_verdict v;
+	char why[512];
+
+	ck_assert(!authz_decide(p, AUTHZ_OP_RETR, &o, &v));
+	ck_assert(v.on_resolved);
+	ck_assert_ptr_nonnull(strstr(authz_reason(p, &o, &v, why, sizeof why), "/secret/*"));
+	ck_assert_ptr_nonnull(strstr(why, "; the link leads to /secret/f"));
+	/* Where the typed path is denied already, the link is nobody's business. */
+	o = (struct authz_object){ .path = "/secret/link", .resolved = "/secret/f", .kind = AUTHZ_FILE };
+	ck_assert(!authz_decide(p, AUTHZ_OP_RETR, &o, &v));
+	ck_assert(!v.on_resolved);
+	ck_assert_ptr_null(strstr(authz_reason(p, &o, &v, why, sizeof why), "the link leads"));
+	authz_free(p);
+}
+END_TEST
+
 START_TEST(why_cannot_tell_about_a_broken_layer)
 {
 	struct authz_source source = { .dialect = "ups", .text = "-Q", .file = "x.conf", .line = 3 };
@@ -500,6 +523,7 @@ authz_policy_suite(void)
 	tcase_add_test(t, ups_record_modifies_class);
 	tcase_add_test(t, sftpplus_groups_and_account);
 	tcase_add_test(t, why_names_layer_rule_and_place);
+	tcase_add_test(t, reasons_name_where_links_lead);
 	tcase_add_test(t, why_cannot_tell_about_a_broken_layer);
 	tcase_add_test(t, last_upload_may_be_stamped);
 	tcase_add_test(t, perm_facts);

@@ -20,6 +20,7 @@
 #include "common/logsink.h"
 #include "common/str.h"
 #include "tests/unit/common.h"
+#include "tests/unit/run.h"
 
 static const struct { const char *line, *json, *journal; } lines[] = {
 	{ "event=login user=bob", "{\"event\":\"login\",\"user\":\"bob\"}", "SALLYPORT_EVENT=login\nSALLYPORT_USER=bob\n" },
@@ -302,6 +303,33 @@ START_TEST(planted_logs)
 }
 END_TEST
 
+/* Each sink that is left is closed, whatever kind it was: a server is told to reopen its logs for years. */
+START_TEST(sinks_are_closed)
+{
+	char path[] = "/tmp/unit-logsink.XXXXXX";
+	int wanted = -1;
+
+	close(mkstemp(path));
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(log_open(path), 0);
+		ck_assert_int_eq(log_open_json(path), 0);
+		ck_assert_int_eq(xferlog_open(path), 0);
+		ck_assert_int_eq(log_open("syslog"), 0);
+		ck_assert_int_eq(log_open("journal"), 0);
+		ck_assert_int_eq(log_open("stderr"), 0);
+		ck_assert_int_eq(xferlog_open(path), 0);
+		ck_assert_int_lt(log_open("/no/such/folder/log"), 0);
+		ck_assert_int_lt(xferlog_open("/no/such/folder/log"), 0);
+		if (i == 0)
+			wanted = tests_descriptors(getpid());
+		ck_assert_int_eq(tests_descriptors(getpid()), wanted);
+	}
+	ck_assert_int_eq(xferlog_open(NULL), 0);
+	ck_assert_int_eq(tests_descriptors(getpid()), wanted < 0 ? wanted : wanted - 1);
+	unlink(path);
+}
+END_TEST
+
 START_TEST(what_cannot_be_opened)
 {
 	ck_assert_int_eq(log_open("relative/path"), -EINVAL);
@@ -337,4 +365,5 @@ START_TEST(calendar)
 }
 END_TEST
 
-COMMON_SUITE(logsink, other_forms, json_is_never_cut, files, full_disk, disk_full_within_a_line, gaps_are_shared, planted_logs, what_cannot_be_opened, calendar)
+COMMON_SUITE(logsink, other_forms, json_is_never_cut, files, full_disk, disk_full_within_a_line, gaps_are_shared, planted_logs, sinks_are_closed,
+    what_cannot_be_opened, calendar)

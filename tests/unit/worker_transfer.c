@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/exitcode.h"
+#include "daemon/worker/data.h"
 #include "tests/unit/worker.h"
 #include "tests/unit/worker_fake.h"
 
@@ -275,6 +276,42 @@ START_TEST(stranger)
 }
 END_TEST
 
+/* Strangers are not put up with for ever, and the next transfer begins with a clean slate. */
+START_TEST(strangers_are_bounded)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in other = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002) };
+	int data = socket(AF_INET, SOCK_STREAM, 0);
+	unsigned port;
+
+	fake_login(&f, NULL);
+	for (int round = 0; round < 2; round++) {
+		ck_assert_int_eq(fake_ask(&f, "EPSV"), 229);
+		ck_assert_int_eq(sscanf(f.text, "229 Entering Extended Passive Mode (|||%u|)", &port), 1);
+		a.sin_port = htons((in_port_t)port);
+		ck_assert_int_eq(fake_ask(&f, "RETR file"), 150);
+		/* The last one in the first round is one too many. */
+		for (int i = 0; i < DATA_STRANGERS_MAX - round; i++) {
+			int thief = socket(AF_INET, SOCK_STREAM, 0);
+
+			ck_assert_int_eq(bind(thief, (struct sockaddr *)&other, sizeof other), 0);
+			ck_assert_int_eq(connect(thief, (struct sockaddr *)&a, sizeof a), 0);
+			ck_assert_int_le(fake_drain(thief, NULL, 0), 0);
+			close(thief);
+		}
+		if (round == 0) {
+			ck_assert_int_eq(fake_reply(&f), 425);
+			continue;
+		}
+		ck_assert_int_eq(connect(data, (struct sockaddr *)&a, sizeof a), 0);
+		ck_assert_int_eq(fake_drain(data, NULL, 0), 8);
+		ck_assert_int_eq(fake_reply(&f), 226);
+	}
+	close(data);
+	ck_assert_int_eq(fake_stop(&f), 0);
+}
+END_TEST
+
 START_TEST(no_connection)
 {
 	struct fake_options o = { .data_s = 1 };
@@ -523,6 +560,7 @@ worker_transfer_suite(void)
 	tcase_add_test(t, active);
 	tcase_add_test(t, stale_connection);
 	tcase_add_test(t, stranger);
+	tcase_add_test(t, strangers_are_bounded);
 	tcase_add_test(t, no_connection);
 	tcase_add_loop_test(t, abort_transfer, 0, 5);
 	tcase_add_test(t, meanwhile);
