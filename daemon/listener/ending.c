@@ -111,6 +111,14 @@ pool_end_all(struct server *s, const char *text, bool now)
 	on_turn(-1, 0, s);
 }
 
+bool
+pool_tells(const struct server *s)
+{
+	const struct ending *x = s->pool->ending;
+
+	return x != NULL && !x->kill && evtimer_pending(&x->turn, NULL);
+}
+
 void
 pool_end_none(struct server *s)
 {

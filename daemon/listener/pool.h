@@ -72,6 +72,8 @@ void pool_retire_old_spares(struct server *);
  * to those whose client is still to be told.  now: transfers are broken off.
  */
 void pool_end_all(struct server *, const char *text, bool now);
+/* Some have not been asked yet. That comes to an end: whoever has been asked and does not end is killed in time. */
+bool pool_tells(const struct server *);
 /* Who was not asked yet is not asked any more. */
 void pool_end_none(struct server *);
 /* Kills what is left, in turns as well. */

@@ -187,10 +187,13 @@ on_stop_end(evutil_socket_t fd, short what, void *arg)
 	static const struct timeval last_words = { LAST_WORDS, 0 };
 	struct server *s = arg;
 
-	(void)fd, (void)what;
+	(void)fd;
 	if (!s->hurried && pool_busy(s) > 0) {
 		log_problem(LOG_LEVEL_WARNING, "stop", "transfers are broken off", 0);
 		pool_end_all(s, STOP_TEXT, true);
+		evtimer_add(&s->stop_end, &last_words);
+	} else if ((what & EV_TIMEOUT) != 0 && pool_tells(s)) {
+		/* Thousands, on a machine that is busy: nobody is cut off who has not been told. Being asked again ends that, too. */
 		evtimer_add(&s->stop_end, &last_words);
 	} else {
 		if (pool_lasting(s) > 0)

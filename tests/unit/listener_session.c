@@ -1,6 +1,7 @@
 /* A session as the listener sees it: the tests are its monitor, and its processes are children that sleep. */
 #include "config.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -305,6 +306,72 @@ START_TEST(whoever_goes_on_talking_is_not_heard_for_ever)
 }
 END_TEST
 
+/* ---------------------------------------------------------------------------- many */
+
+#define CROWD	100
+
+/* Sessions that have no processes; their monitors are the tests'. */
+static void
+add_crowd(struct chan monitors[CROWD])
+{
+	for (int i = 0; i < CROWD; i++) {
+		struct session *x = calloc(1, sizeof *x);
+		int ends[2];
+
+		ck_assert_int_eq(chan_pair(ends), 0);
+		chan_init(&x->channel, ends[0], CH_SESSION, ROLE_LISTENER);
+		chan_init(&monitors[i], ends[1], CH_SESSION, ROLE_MONITOR);
+		ck_assert_int_eq(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+		x->server = &server;
+		x->state = SESSION_BUSY;
+		for (int k = 0; k < MEMBER_COUNT; k++)
+			x->process[k] = (struct process){ .session = x, .pid_fd = -1 };
+		x->service = calloc(1, sizeof *x->service);
+		x->service->back_fd = -1;
+		event_assign(&x->readable, server.base, ends[0], EV_READ | EV_PERSIST, NULL, NULL);
+		TAILQ_INSERT_TAIL(pool_list(&server, SESSION_BUSY), x, link);
+		server.pool->count[SESSION_BUSY]++;
+		server.pool->clients++;
+	}
+}
+
+/* The last message that has come is to break off. A channel that was closed without one is a client that heard nothing. */
+static bool
+is_told(struct chan *c)
+{
+	int r;
+
+	while ((r = chan_receive(c, &m, ST_LIVE)) == 0)
+		if (m.type == MSG_STOP && m.stop.now)
+			return true;
+	ck_assert_int_eq(r, -EAGAIN);
+	return false;
+}
+
+START_TEST(nobody_is_cut_off_who_was_not_told)
+{
+	static struct chan monitors[CROWD];
+	bool told[CROWD] = { false };
+	unsigned count = 0;
+
+	add_crowd(monitors);
+	server_stop(&server, "test");
+	/* Asked again: transfers are broken off, and soon the time for last words is over, as on a machine with much to do. */
+	server_stop(&server, "test");
+	while (count < CROWD) {
+		event_active(&server.stop_end, EV_TIMEOUT, 0);
+		ck_assert_int_ge(event_base_loop(server.base, EVLOOP_ONCE), 0);
+		for (int i = 0; i < CROWD; i++)
+			if (!told[i] && is_told(&monitors[i])) {
+				told[i] = true;
+				count++;
+			}
+	}
+	for (int i = 0; i < CROWD; i++)
+		chan_close(&monitors[i]);
+}
+END_TEST
+
 /* The event loop need not have heard of it. */
 START_TEST(a_session_whose_process_has_ended_is_not_whole)
 {
@@ -331,6 +398,7 @@ listener_session_suite(void)
 	tcase_add_loop_test(t, the_end_of_one_is_the_end_of_all, 0, MEMBER_COUNT);
 	tcase_add_test(t, what_a_monitor_said_last_is_heard);
 	tcase_add_test(t, whoever_goes_on_talking_is_not_heard_for_ever);
+	tcase_add_test(t, nobody_is_cut_off_who_was_not_told);
 	tcase_add_loop_test(t, a_session_whose_process_has_ended_is_not_whole, 0, MEMBER_COUNT);
 	suite_add_tcase(suite, t);
 	return suite;
