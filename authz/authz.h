@@ -265,8 +265,13 @@ char *authz_reason(
 
 /* All rights on an object, every layer folded: for the "perm" fact, UNIX.mode of listings and the like. */
 uint32_t authz_rights(struct authz_policy *, const struct authz_object *);
-/* Rights without a path: UMASK, PASSWD, USERADM, for HELP and LOGIN_OK. */
+/* Rights without a path: UMASK, PASSWD, USERADM. */
 uint32_t authz_session_rights(struct authz_policy *);
+/*
+ * Rights that the account may have anywhere, those without a path included: what is not among them no rule grants on any
+ * path.  The rules alone are looked at, so there may be no object for which they grant it.
+ */
+uint32_t authz_possible_rights(struct authz_policy *);
 
 /* Room for the letters of MLSx "perm" (RFC 3659, 7.5.5). */
 #define AUTHZ_PERM_MAX 12

@@ -342,6 +342,16 @@ cluster_session(struct layer *l, struct authz_hit *hit)
 	return is_administrator(l->policy) ? AUTHZ_ALL : AUTHZ_PASSWD;
 }
 
+/* Letters stand in the tree, which may change: all that any file there could give, and what ownership gives. */
+static uint32_t
+cluster_most(const struct layer *l)
+{
+	if (is_administrator(l->policy))
+		return AUTHZ_ALL;
+	return cluster_rights((1u << cluster_letter_count) - 1, l->policy->subject.choices) | OWNER_RIGHTS |
+	    FOLDER_OWNER_RIGHTS | AUTHZ_PASSWD;
+}
+
 /* ------------------------------------------------------------- explanation */
 
 static void
@@ -455,5 +465,6 @@ const struct dialect dialect_ftpcluster = {
 	.cite = cluster_cite,
 	.uniform = cluster_uniform,
 	.judges_paths = cluster_judges_paths,
+	.most = cluster_most,
 	.release = cluster_release,
 };

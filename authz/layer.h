@@ -141,6 +141,8 @@ struct dialect {
 	bool (*escapes)(struct layer *, const char *from, const char *to, struct authz_hit *);
 	/* Whether the rules tell paths apart; NULL: never. */
 	bool (*judges_paths)(const struct layer *);
+	/* All that the layer can ever grant, wherever; rather too much than too little. NULL: everything. */
+	uint32_t (*most)(const struct layer *);
 	/* Frees what is not in the arena; may be NULL. */
 	void (*release)(struct layer *);
 };
@@ -149,6 +151,8 @@ extern const struct dialect dialect_pyftpdlib, dialect_sftpplus, dialect_ftpclus
 
 /* Rights of a layer, its prefix and load error taken into account. */
 uint32_t layer_rights(struct layer *, const struct request *, struct authz_hit *);
+/* The most a layer ever grants, on any path that it speaks about. */
+uint32_t layer_most(const struct layer *);
 /* Is the layer attached to a folder below this path, so that renaming it would take that one out of its reach? */
 bool layer_is_below(const struct layer *, const struct request *);
 /* The place of a source's line: `account partner, sallyport.conf:14`. */

@@ -16,12 +16,11 @@ const struct lint_row lint_rows[LINT_ID_COUNT] = {
 static const struct language {
 	const struct dialect *dialect;
 	void (*look)(struct layer *, const struct lint_run *);
-	uint32_t (*most)(const struct layer *);
 	void (*folders)(const struct layer *, lint_folder_found *, void *);
 } languages[] = {
-	{ &dialect_sftpplus, lint_sftpplus, most_sftpplus, folders_sftpplus },
-	{ &dialect_pyftpdlib, lint_pyftpdlib, most_pyftpdlib, folders_pyftpdlib },
-	{ &dialect_ups, lint_ups, most_ups, NULL },
+	{ &dialect_sftpplus, lint_sftpplus, folders_sftpplus },
+	{ &dialect_pyftpdlib, lint_pyftpdlib, folders_pyftpdlib },
+	{ &dialect_ups, lint_ups, NULL },
 };
 
 static const struct language *
@@ -43,17 +42,6 @@ lint_report(lint_found *found, void *context, enum lint_id id, const char *file,
 	vsnprintf(f.text, sizeof(f.text), fmt, ap);
 	va_end(ap);
 	found(context, &f);
-}
-
-/* What a layer ever grants; languages whose rules stand in the tree may grant everything. */
-static uint32_t
-most_of(const struct layer *l)
-{
-	const struct language *lang = language_of(l);
-
-	if (l->error)
-		return 0;
-	return lang ? lang->most(l) : AUTHZ_ALL;
 }
 
 /* Differences that are in the nature of the languages are not worth a word. */
@@ -82,7 +70,7 @@ look_at_layer(struct authz_policy *p, size_t n, lint_found *found, void *context
 	if (!lang || p->layers[n].error)
 		return;
 	for (size_t i = 0; i < p->layer_count; i++) {
-		uint32_t most = most_of(&p->layers[i]);
+		uint32_t most = layer_most(&p->layers[i]);
 
 		if (i == n || p->layers[i].prefix || p->layers[i].error)
 			continue;
@@ -104,7 +92,7 @@ look_at_anonymous(struct authz_policy *p, lint_found *found, void *context)
 	if (strcmp(p->subject.user, "anonymous") != 0 && strcmp(p->subject.user, "ftp") != 0)
 		return;
 	for (size_t i = 0; i < p->layer_count; i++)
-		all &= most_of(&p->layers[i]);
+		all &= layer_most(&p->layers[i]);
 	all &= AUTHZ_OVERWRITE | AUTHZ_APPEND | AUTHZ_DELFILE | AUTHZ_DELDIR | AUTHZ_RENFROM | AUTHZ_CHMOD;
 	if (all)
 		lint_report(found, context, LINT_ID_ANONYMOUS_WRITES, p->layers[0].sources[0].file,

@@ -25,10 +25,6 @@ void lint_contradiction(
 void lint_sftpplus(struct layer *, const struct lint_run *);
 void lint_pyftpdlib(struct layer *, const struct lint_run *);
 void lint_ups(struct layer *, const struct lint_run *);
-/* The most a layer ever grants, on any path. */
-uint32_t most_sftpplus(const struct layer *);
-uint32_t most_pyftpdlib(const struct layer *);
-uint32_t most_ups(const struct layer *);
 void folders_sftpplus(const struct layer *, lint_folder_found *, void *context);
 void folders_pyftpdlib(const struct layer *, lint_folder_found *, void *context);
 

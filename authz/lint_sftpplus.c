@@ -4,17 +4,6 @@
 #include "authz/lint_rules.h"
 #include "authz/sftpplus.h"
 
-uint32_t
-most_sftpplus(const struct layer *l)
-{
-	const struct sftpplus *s = l->state;
-	uint32_t most = s->globals.rights;
-
-	for (uint32_t i = 0; i < s->rule_count; i++)
-		most |= s->rules[i].set.rights;
-	return most | AUTHZ_PASSWD;
-}
-
 /* Why an alternative can match no path; NULL: it can. */
 static const char *
 hopeless(const struct glob_alt *a)

@@ -310,6 +310,14 @@ layer_rights(struct layer *l, const struct request *r, struct authz_hit *hit)
 	return l->dialect->rights(l, r, hit);
 }
 
+uint32_t
+layer_most(const struct layer *l)
+{
+	if (l->error)
+		return 0;
+	return l->dialect->most ? l->dialect->most(l) : AUTHZ_ALL;
+}
+
 static bool
 satisfied(const struct authz_need *need, uint32_t held)
 {
@@ -481,6 +489,9 @@ authz_rights(struct authz_policy *p, const struct authz_object *o)
 	return rights & rights_on(p, &r);
 }
 
+/* Rights that have no path. */
+#define SESSION_RIGHTS (AUTHZ_UMASK | AUTHZ_PASSWD | AUTHZ_USERADM)
+
 uint32_t
 authz_session_rights(struct authz_policy *p)
 {
@@ -490,7 +501,19 @@ authz_session_rights(struct authz_policy *p)
 	v.layer = -1;
 	v.granted = p->base;
 	fold_session(p, authz_need(AUTHZ_OP_UMASK, AUTHZ_MISSING), &v);
-	return v.granted & (AUTHZ_UMASK | AUTHZ_PASSWD | AUTHZ_USERADM);
+	return v.granted & SESSION_RIGHTS;
+}
+
+uint32_t
+authz_possible_rights(struct authz_policy *p)
+{
+	uint32_t rights = p->base;
+
+	/* Beside what it is attached to, a layer takes nothing away. */
+	for (size_t i = 0; i < p->layer_count; i++)
+		if (!p->layers[i].prefix)
+			rights &= layer_most(&p->layers[i]);
+	return (rights & ~(uint32_t)SESSION_RIGHTS) | authz_session_rights(p);
 }
 
 /* A name no rule means: what a new member would be allowed shows on it. */

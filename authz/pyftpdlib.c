@@ -344,6 +344,17 @@ letters_session(struct layer *l, struct authz_hit *hit)
 	return s->base | AUTHZ_PASSWD;
 }
 
+static uint32_t
+letters_most(const struct layer *l)
+{
+	const struct letters *s = l->state;
+	uint32_t most = s->base;
+
+	for (uint32_t i = 0; i < s->override_count; i++)
+		most |= s->overrides[i].rights;
+	return most | AUTHZ_PASSWD;
+}
+
 /* The letters that would give what is missing. */
 static void
 cite_missing(struct text *t, uint32_t missing)
@@ -411,17 +422,6 @@ letters_uniform(struct layer *l, const char *folder, enum authz_kind kind, uint3
 }
 
 /* --------------------------------------------------------------------- lint */
-
-uint32_t
-most_pyftpdlib(const struct layer *l)
-{
-	const struct letters *s = l->state;
-	uint32_t most = s->base;
-
-	for (uint32_t i = 0; i < s->override_count; i++)
-		most |= s->overrides[i].rights;
-	return most | AUTHZ_PASSWD;
-}
 
 /* An earlier recursive override of a folder above always comes first. */
 static const struct override *
@@ -501,4 +501,5 @@ const struct dialect dialect_pyftpdlib = {
 	.uniform = letters_uniform,
 	.escapes = pyftpdlib_escapes,
 	.judges_paths = letters_judge_paths,
+	.most = letters_most,
 };

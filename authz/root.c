@@ -300,6 +300,18 @@ root_leave(struct place *p)
 	leave_chain(p);
 }
 
+void
+root_forget(struct place *p, unsigned level)
+{
+	if (p->dir_owned && p->dir_fd >= 0)
+		close(p->dir_fd);
+	p->dir_owned = p->found = false;
+	p->dir_fd = -1;
+	p->error = -ENOENT;
+	while (p->chain_count > level)
+		close(p->chain[--p->chain_count]);
+}
+
 unsigned
 root_depth(const struct place *p)
 {

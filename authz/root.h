@@ -83,6 +83,9 @@ void root_leave(struct place *);
 /* Was a link on the way, so that both paths are to be judged? */
 bool root_by_link(const struct place *);
 
+/* From now on the place is as though its path ended in the folder above that level (1: the root). Nothing can be done there. */
+void root_forget(struct place *, unsigned level);
+
 /* Is the object a folder, a regular file? */
 bool root_is_folder(const struct place *);
 bool root_is_file(const struct place *);

@@ -295,6 +295,17 @@ sftpplus_session(struct layer *l, struct authz_hit *hit)
 	return s->globals.rights | AUTHZ_PASSWD;
 }
 
+static uint32_t
+sftpplus_most(const struct layer *l)
+{
+	const struct sftpplus *s = l->state;
+	uint32_t most = s->globals.rights;
+
+	for (uint32_t i = 0; i < s->rule_count; i++)
+		most |= s->rules[i].set.rights;
+	return most | AUTHZ_PASSWD;
+}
+
 /* ------------------------------------------------------------- explanation */
 
 static void
@@ -438,5 +449,6 @@ const struct dialect dialect_sftpplus = {
 	.uniform = sftpplus_uniform,
 	.escapes = sftpplus_escapes,
 	.judges_paths = sftpplus_judges_paths,
+	.most = sftpplus_most,
 	.release = sftpplus_release,
 };

@@ -484,6 +484,15 @@ ups_session(struct layer *l, struct authz_hit *hit)
 	return ((const struct ups *)l->state)->rights;
 }
 
+/* Whoever may upload may stamp what was uploaded last. */
+static uint32_t
+ups_most(const struct layer *l)
+{
+	uint32_t rights = ((const struct ups *)l->state)->rights;
+
+	return rights & (AUTHZ_CREATE | AUTHZ_OVERWRITE | AUTHZ_APPEND | AUTHZ_APPNEW) ? rights | AUTHZ_MTIME : rights;
+}
+
 /* The first letter that would give something of what is missing, or gives something of what is held. */
 static uint32_t
 letter_for(const struct ups *u, uint32_t rights)
@@ -529,12 +538,6 @@ ups_cite(const struct layer *l, const struct request *r, const struct authz_hit 
 
 /* --------------------------------------------------------------------- lint */
 
-uint32_t
-most_ups(const struct layer *l)
-{
-	return ((const struct ups *)l->state)->rights;
-}
-
 void
 lint_ups(struct layer *l, const struct lint_run *run)
 {
@@ -563,4 +566,5 @@ const struct dialect dialect_ups = {
 	.rights = ups_layer_rights,
 	.session = ups_session,
 	.cite = ups_cite,
+	.most = ups_most,
 };

@@ -14,6 +14,7 @@
 #include "common/err.h"
 #include "common/str.h"
 #include "daemon/agent/gate.h"
+#include "daemon/agent/hidden.h"
 
 #define KERNEL_ROWS	64	/* entries of an ACL that are looked at */
 #define KERNEL_TEXT	512
@@ -86,8 +87,9 @@ add_step(struct agent *a, struct authz_step *s, enum authz_op op, const char *pa
 	if (r != 0)
 		return r;
 	s->op = op;
+	if (!hidden_conceal(a, p))
+		ask_kernel(a, op, p, &s->kernel, text);
 	s->object = gate_object(a, p);
-	ask_kernel(a, op, p, &s->kernel, text);
 	return 0;
 }
 

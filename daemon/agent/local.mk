@@ -11,6 +11,7 @@ libagent_a_SOURCES = \
 	daemon/agent/format.c daemon/agent/format.h \
 	daemon/agent/gate.c daemon/agent/gate.h \
 	daemon/agent/hold.c daemon/agent/hold.h \
+	daemon/agent/hidden.c daemon/agent/hidden.h \
 	daemon/agent/links.c daemon/agent/links.h \
 	daemon/agent/listing.c daemon/agent/listing.h \
 	daemon/agent/look.c \

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/agent/gate.h"
+#include "daemon/agent/hidden.h"
 #include "daemon/agent/quota.h"
 
 #define TRIES 4		/* for requests that meet a changing tree */
@@ -143,6 +144,7 @@ attempt(struct agent *a, const struct service *s, bool last)
 {
 	const char *path = s->path == 0 ? NULL : (const char *)&a->in + s->path;
 	int r = s->subject == NULL ? 0 : s->subject(a, &a->in, path);
+	bool placed = path != NULL && r >= 0;
 
 	if (r < 0)
 		gate_undecided(a, &a->in, path, r);
@@ -152,6 +154,9 @@ attempt(struct agent *a, const struct service *s, bool last)
 		r = -EAGAIN;
 	if (r != AGAIN)
 		gate_settle(a, r);
+	/* The record says what happened; the answer no more than the account may know. */
+	if (placed && r < 0)
+		r = hidden_answer(a, &a->in, r);
 	root_leave(&a->place);
 	root_leave(&a->source);
 	return r;

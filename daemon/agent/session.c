@@ -197,7 +197,9 @@ accept_profile(struct agent *a)
 		(void)chan_refuse(&a->monitor, &a->in, FAIL_SYSTEM, r > SP_EBASE ? -r : 0, sp_strerror(r));
 		return 1 + SP_EXIT_SANDBOX;
 	}
-	ok->rights = authz_session_rights(a->policy);
+	ok->rights = authz_possible_rights(a->policy);
+	if ((a->flags & PROFILE_ADMIN) == 0)
+		ok->rights &= ~(uint32_t)AUTHZ_USERADM;
 	(void)str_copy(ok->start, sizeof ok->start, strlen(a->cwd) < sizeof ok->start ? a->cwd : "/");
 	r = chan_answer(&a->monitor, &a->in, MSG_PROFILE_OK, ok, NULL, 0);
 	return r == 0 ? 0 : 1 + SP_EXIT_ORPHAN;

@@ -28,6 +28,7 @@
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/agent/gate.h"
+#include "daemon/agent/hidden.h"
 #include "daemon/agent/quota.h"
 #include "daemon/agent/temporary.h"
 #include "daemon/agent/upload.h"
@@ -360,27 +361,29 @@ handle_append(struct agent *a, const struct msg *m)
 }
 
 /*
- * The name of the i-th try: as wished, then with a number behind it; for a
- * folder, or for nothing, a random one.  A name that has no room for the
- * number is shortened, not refused.  0 or a negative code.
+ * The name of the i-th try: as wished, then with a number behind it, a random
+ * one where numbers would tell which names are taken; for a folder, or for
+ * nothing, a random one.  A name that has no room for the number is shortened,
+ * not refused.  0 or a negative code.
  */
 static int
-unique_name(char *name, size_t size, const char *path, unsigned i)
+unique_name(char *name, size_t size, const char *path, unsigned i, bool hidden)
 {
 	const char *slash = strrchr(path, '/'), *leaf = slash == NULL ? path : slash + 1;
 	size_t folder = (size_t)(leaf - path), keep = strlen(leaf), room;
 	char number[16] = "";
 	uint32_t random;
 
-	if (*leaf == '\0') {
-		if (getrandom(&random, sizeof random, 0) != sizeof random)
-			return -EIO;
+	if ((*leaf == '\0' || hidden) && getrandom(&random, sizeof random, 0) != sizeof random)
+		return -EIO;
+	if (*leaf == '\0')
 		return str_format(name, size, "%.*supload-%08x", (int)folder, path, random) != 0 ? -ENAMETOOLONG : 0;
-	}
-	if (i > 0)
+	if (hidden)
+		(void)str_format(number, sizeof number, ".%08x", random);
+	else if (i > 0)
 		(void)str_format(number, sizeof number, ".%u", i);
 	room = ROOT_NAME_MAX - strlen(number);
-	if (i > 0 && keep > room)
+	if (number[0] != '\0' && keep > room)
 		for (keep = room; keep > room - 3 && ((unsigned char)leaf[keep] & 0xc0) == 0x80; keep--)
 			;	/* not in the middle of a letter (UTF-8) */
 	return str_format(name, size, "%.*s%s", (int)(folder + keep), path, number) != 0 ? -ENAMETOOLONG : 0;
@@ -392,13 +395,18 @@ static char unique[ROOT_PATH_MAX + 1];
 int
 subject_unique(struct agent *a, const struct msg *m, const char *path)
 {
+	bool hidden = false;
 	int r = 0;
 
 	(void)m;
 	for (unsigned i = 0; i < UNIQUE_TRIES; i++) {
-		if ((r = unique_name(unique, sizeof unique, path, i)) != 0)
+		if ((r = unique_name(unique, sizeof unique, path, i, hidden)) != 0)
 			return r;
 		r = subject_find(a, AUTHZ_OP_STOU, unique, ROOT_NAME, &a->place);
+		if (r == 0 && i == 0 && (hidden = hidden_conceal(a, &a->place))) {
+			root_leave(&a->place);
+			continue;
+		}
 		if (r != 0 || a->place.error != 0 || !a->place.found)
 			return r;
 		root_leave(&a->place);

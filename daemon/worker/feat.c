@@ -36,17 +36,10 @@ piece_add(struct piece *p, const char *fmt, ...)
 }
 
 /* Before login nothing is known of the client, and nothing is told. */
-static bool
-possible(const struct session *s, const struct verb *v)
+bool
+feat_possible(const struct session *s, const struct verb *v)
 {
 	return !s->live || verb_possible(v, s->rights);
-}
-
-bool
-feat_verb(const struct session *s, const struct verb *v, struct piece *p)
-{
-	(void)p;
-	return possible(s, v);
 }
 
 void
@@ -115,13 +108,15 @@ feat_mff(const struct session *s, const struct verb *v, struct piece *p)
 {
 	static const struct {
 		const char *name;
-		enum verb_id as;	/* the command that changes the same */
-	} rows[] = { { "Modify;", VERB_MFMT }, { "UNIX.mode;", VERB_MFF }, { "UNIX.owner;", VERB_MFF }, { "UNIX.group;", VERB_MFF } };
+		const struct verb *as;	/* the command that changes the same */
+	} rows[] = {
+		{ "Modify;", &verb_table[VERB_MFMT] }, { "UNIX.mode;", &site_table[SITE_CHMOD] },
+		{ "UNIX.owner;", &site_table[SITE_CHOWN] }, { "UNIX.group;", &site_table[SITE_CHOWN] },
+	};
 
-	if (!possible(s, v))
-		return false;
+	(void)v;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-		if (possible(s, &verb_table[rows[i].as]))
+		if (feat_possible(s, rows[i].as))
 			piece_add(p, "%s", rows[i].name);
 	return true;
 }

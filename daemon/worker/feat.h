@@ -9,8 +9,9 @@
 /* Appends what fits. */
 void piece_add(struct piece *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Only where a right of the command can ever be had. */
-verb_feature feat_verb;
+/* Whether this account may ever use the command; before login all of them. FEAT and HELP name no other. */
+bool feat_possible(const struct session *, const struct verb *);
+
 verb_feature feat_tls, feat_ccc;	/* verb_tls.c */
 verb_feature feat_mlst, feat_mff, feat_hash;
 /* Only where data connections of that kind are not switched off. */

@@ -29,7 +29,7 @@ verb_feat(struct session *s, char *argument)
 		char tail[256] = "";
 		struct piece p = { sizeof tail, 0, tail };
 
-		if (*v->feature != '\0' && (v->feature_if == NULL || v->feature_if(s, v, &p)))
+		if (*v->feature != '\0' && feat_possible(s, v) && (v->feature_if == NULL || v->feature_if(s, v, &p)))
 			reply_line(s, " %s%s", v->feature, tail);
 	}
 	for (size_t i = 0; (extra = verb_extra_feature(i, &doc)) != NULL; i++)
@@ -93,23 +93,25 @@ verb_opts(struct session *s, char *argument)
 	reply(s, 501, "There are options of UTF8, MLST and HASH only.");
 }
 
-/* Eight names a line; a star behind those that this account can never use. */
+/* Eight names a line, without those that this account can never use. */
 void
 help_list(struct session *s, const struct verb *table, size_t count)
 {
 	char line[128] = "";
 	struct piece p = { sizeof line, 0, line };
 
-	for (size_t i = 0; i < count; i++) {
-		bool possible = !s->live || verb_possible(&table[i], s->rights);
-
-		piece_add(&p, " %s%c%*s", table[i].name, possible ? ' ' : '*', (int)(9 - strlen(table[i].name)), "");
-		if (i % 8 != 7 && i + 1 < count)
+	for (size_t i = 0, told = 0; i < count; i++) {
+		if (!feat_possible(s, &table[i]))
+			continue;
+		piece_add(&p, " %-10s", table[i].name);
+		if (++told % 8 != 0)
 			continue;
 		reply_line(s, "%s", line);
 		p.len = 0;
 		line[0] = '\0';
 	}
+	if (p.len > 0)
+		reply_line(s, "%s", line);
 }
 
 void
@@ -131,7 +133,7 @@ verb_help(struct session *s, char *argument)
 	const struct verb *v = word == NULL ? NULL : verb_find(word, strlen(word));
 
 	if (word == NULL) {
-		reply_begin(s, 214, "Commands (a star: not for this account):");
+		reply_begin(s, 214, "Commands:");
 		help_list(s, verb_table, VERB_COUNT);
 		reply_end(s, "HELP with a command tells its syntax.");
 	} else if (v == &verb_table[VERB_SITE] && site != NULL)

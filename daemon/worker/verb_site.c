@@ -55,7 +55,7 @@ site_help(struct session *s, char *argument)
 		help_one(s, "SITE ", site_find(word, strlen(word)));
 		return;
 	}
-	reply_begin(s, 214, "Commands of SITE (a star: not for this account):");
+	reply_begin(s, 214, "Commands of SITE:");
 	help_list(s, site_table, SITE_COUNT);
 	reply_end(s, "SITE HELP with a command tells its syntax.");
 }

@@ -174,18 +174,6 @@ enum {
 #undef RIGHT
 };
 
-/* Rights that are decided once for the session; what holds for a path, only the agent can tell. */
-enum {
-#define OBJECT	0
-#define SESSION	1
-#define RIGHT(NAME, bit, word, where, text) | (uint32_t)(where) << (bit)
-	SESSION_RIGHTS = 0
-#include "authz/rights.def"
-#undef RIGHT
-#undef SESSION
-#undef OBJECT
-};
-
 /* What an operation needs in each state of its target: all bits of one of these. */
 static const struct {
 	const char *name;
@@ -211,7 +199,7 @@ operation_possible(const char *name, uint32_t rights)
 		if (strcmp(operations[i].name, name) != 0)
 			continue;
 		for (size_t k = 0; k < 6; k++)
-			if ((operations[i].need[k] & SESSION_RIGHTS & ~rights) == 0)
+			if ((operations[i].need[k] & ~rights) == 0)
 				return true;
 		return false;
 	}

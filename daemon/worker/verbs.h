@@ -88,9 +88,8 @@ const char *verb_alias(size_t i, const struct verb **);
 const char *verb_extra_feature(size_t i, const char **doc);
 
 /*
- * Can a session with these session-wide rights (authz) ever be allowed this
- * command?  Computed from the gates of the messages it uses; rights that
- * depend on the path are taken to be there.
+ * Can a session that has no rights (authz) anywhere but these ever be allowed
+ * this command?  Computed from the gates of the messages it uses.
  */
 bool verb_possible(const struct verb *, uint32_t rights);
 

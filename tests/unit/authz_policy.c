@@ -92,6 +92,48 @@ START_TEST(layers_fold_by_and)
 }
 END_TEST
 
+/* What no rule grants anywhere is not called possible, and what any path has is. */
+START_TEST(possible_is_what_some_path_has)
+{
+	static const struct { const char *dialect, *text; uint32_t possible; } rows[] = {
+		{ "pyftpdlib", "e\noverride in w", AUTHZ_CHDIR | AUTHZ_CREATE | AUTHZ_OVERWRITE },
+		{ "sftpplus", "allow-traverse\n/x/*, allow-create-folder", AUTHZ_TRAVERSE | AUTHZ_MKDIR },
+		{ "ups", "-* +cC", AUTHZ_CREATE | AUTHZ_APPNEW | AUTHZ_CHDIR | AUTHZ_MTIME },
+		{ "ftpcluster", "", AUTHZ_ALL & ~(uint32_t)(AUTHZ_SYMLINK | AUTHZ_UMASK | AUTHZ_USERADM) },
+		{ "kernel", "", AUTHZ_ALL },
+	};
+	const uint32_t asked = AUTHZ_ALL & ~(uint32_t)(AUTHZ_PASSWD | AUTHZ_STAT | AUTHZ_CHDIR | AUTHZ_APPNEW | AUTHZ_APPEND);
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct authz_source s = { .dialect = rows[i].dialect, .text = rows[i].text, .file = "f", .line = 1 };
+		struct authz_policy *p = authz_compile(&s, 1, &who, &tree, NULL), *part;
+
+		ck_assert_msg((authz_possible_rights(p) & asked) == (rows[i].possible & asked), "%s: %x", rows[i].dialect,
+		    authz_possible_rights(p));
+		authz_free(p);
+		s.prefix = "/in/here";
+		part = authz_compile(&s, 1, &who, &tree, NULL);
+		ck_assert_uint_eq(authz_possible_rights(part) & AUTHZ_ALL_FILES & ~(uint32_t)AUTHZ_UMASK,
+		    AUTHZ_ALL_FILES & ~(uint32_t)AUTHZ_UMASK);
+		authz_free(part);
+	}
+	for (size_t a = 0; a < SAMPLES; a++)
+		for (size_t b = 0; b < SAMPLES; b++) {
+			size_t both[2] = { a, b };
+			struct authz_policy *p = policy(both, 2, b & 1 ? "/b" : NULL);
+			uint32_t possible = authz_possible_rights(p);
+
+			for (size_t i = 0; i < PATHS; i++)
+				for (int kind = 0; kind < AUTHZ_KINDS; kind++) {
+					struct authz_object o = { .path = paths[i], .kind = kind };
+
+					ck_assert_uint_eq(authz_rights(p, &o) & ~possible & AUTHZ_ALL_FILES & ~(uint32_t)AUTHZ_UMASK, 0);
+				}
+			authz_free(p);
+		}
+}
+END_TEST
+
 /* Whatever two layers allow together each of them allows; and what is denied names a layer that denies. */
 START_TEST(composition_never_widens)
 {
@@ -511,6 +553,7 @@ authz_policy_suite(void)
 
 	tcase_add_test(t, layers_fold_by_and);
 	tcase_add_test(t, composition_never_widens);
+	tcase_add_test(t, possible_is_what_some_path_has);
 	tcase_add_test(t, links_must_pass_on_both_paths);
 	tcase_add_test(t, prefix_limits_a_layer);
 	tcase_add_test(t, folders_above_an_attached_layer_keep_their_names);

@@ -59,13 +59,19 @@ START_TEST(aliases)
 }
 END_TEST
 
-/* The gate is computed from the messages. What depends on a path may always be possible; session-wide rights are known. */
+/* The gate is computed from the messages. Nothing is possible that no rule grants; what asks for no right is. */
 START_TEST(gates)
 {
 	uint32_t umask = 1u << 20, password = 1u << 23, administer = 1u << 24;
 
-	ck_assert(verb_possible(&verb_table[VERB_RETR], 0) && verb_possible(&verb_table[VERB_NOOP], 0));
-	ck_assert(verb_possible(&verb_table[VERB_PASV], 0) && verb_possible(&site_table[SITE_CHMOD], 0));
+	uint32_t read = 1u << 0, stat = 1u << 1, mtime = 1u << 16, rename = 1u << 13, chmod = 1u << 15;
+
+	ck_assert(verb_possible(&verb_table[VERB_NOOP], 0) && verb_possible(&verb_table[VERB_PASV], 0));
+	ck_assert(verb_possible(&verb_table[VERB_RETR], read) && !verb_possible(&verb_table[VERB_RETR], ~read));
+	ck_assert(verb_possible(&site_table[SITE_CHMOD], chmod) && !verb_possible(&site_table[SITE_CHMOD], ~chmod));
+	ck_assert(verb_possible(&verb_table[VERB_MDTM], stat) && verb_possible(&verb_table[VERB_MDTM], mtime));
+	ck_assert(!verb_possible(&verb_table[VERB_MDTM], ~(stat | mtime)));
+	ck_assert(verb_possible(&verb_table[VERB_RNTO], rename));
 	ck_assert(verb_possible(&site_table[SITE_UMASK], umask) && !verb_possible(&site_table[SITE_UMASK], ~umask));
 	ck_assert(verb_possible(&site_table[SITE_PSWD], password) && !verb_possible(&site_table[SITE_PSWD], ~password));
 	ck_assert(verb_possible(&site_table[SITE_PASSWD], password) && verb_possible(&site_table[SITE_PASSWD], administer));
