@@ -84,6 +84,8 @@ bool authz_op_session(enum authz_op);
 /* What a command of a client asks for ("STOR", "SITE CHMOD", "MLSD"; letter case ignored): an enum authz_op or one of
  * the above. */
 int authz_command(const char *command);
+/* Whether the command takes a name that is not there for a pattern, and lists its folder (LIST, NLST, STAT). */
+bool authz_command_expands(const char *command);
 
 /* ----------------------------------------------------------------- subject */
 
@@ -327,9 +329,11 @@ struct authz_kernel {
 	const char *text;	/* "/srv/x/inbox: user::rwx, uid 2001 is the owner" */
 };
 
+#define AUTHZ_ROLE_PATTERN "folder of the pattern"
+
 /* One step of an operation: a rename has two. */
 struct authz_step {
-	const char *role;	/* "source", "target", or NULL */
+	const char *role;	/* "source", "target", AUTHZ_ROLE_PATTERN, or NULL */
 	enum authz_op op;
 	struct authz_object object;
 	struct authz_kernel kernel;

@@ -299,7 +299,7 @@ tell_step(const struct telling *tell, const struct story *s, FILE *out)
 	char path[1100], label[64];
 	struct text t;
 
-	if (tell->count > 1 || s->step->object.resolved) {
+	if (s->step->role || s->step->object.resolved) {
 		text_begin(&t, path, sizeof(path));
 		if (s->step->object.path)
 			text_add_escaped(&t, s->step->object.path, strlen(s->step->object.path));

@@ -99,6 +99,12 @@ authz_op_session(enum authz_op op)
 	return (op_rows[op].need[AUTHZ_MISSING].alt[0] & (UMASK | PASSWD | USERADM)) != 0;
 }
 
+bool
+authz_command_expands(const char *command)
+{
+	return str_same(command, "LIST") || str_same(command, "NLST") || str_same(command, "STAT");
+}
+
 int
 authz_command(const char *command)
 {

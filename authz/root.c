@@ -138,6 +138,21 @@ root_normal(const char *cwd, const char *path, char out[static ROOT_PATH_MAX + 1
 	return (int)text_end(&t);
 }
 
+int
+root_pattern_folder(const char *path, char folder[static ROOT_PATH_MAX + 1])
+{
+	const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
+	size_t n = (size_t)(name - path);
+
+	if (strpbrk(name, ROOT_WILD_CARDS) == NULL || strlen(name) > ROOT_NAME_MAX)
+		return 0;
+	if (n > ROOT_PATH_MAX)
+		return -ENAMETOOLONG;
+	memcpy(folder, n == 0 ? "." : path, n == 0 ? 1 : n);
+	folder[n == 0 ? 1 : n] = '\0';
+	return 1;
+}
+
 /* ------------------------------------------------- a walk that resolves links */
 
 struct walk {

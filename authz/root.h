@@ -29,6 +29,7 @@
 #define ROOT_PATH_MAX	4095	/* bytes of a virtual path */
 #define ROOT_NAME_MAX	255
 #define ROOT_LINKS_MAX	40
+#define ROOT_WILD_CARDS	"*?["
 #define ROOT_CHAIN_MAX	200	/* folders of one place that are held open; an agent has 1024 descriptors for four places */
 
 /* Names that begin so are uploads that are not complete: no client can name them. */
@@ -58,6 +59,12 @@ struct place {
 	char typed[ROOT_PATH_MAX + 1];	/* as the client named it, made absolute and normal */
 	char path[ROOT_PATH_MAX + 1];	/* canonical: without links */
 };
+
+/*
+ * The folder of a path whose last name has wild cards: what LIST, NLST and STAT are about where nothing has that name.
+ * 1: it is in folder; 0: there are no wild cards; -ENAMETOOLONG.
+ */
+int root_pattern_folder(const char *path, char folder[static ROOT_PATH_MAX + 1]);
 
 /* Takes a directory descriptor, which stays the caller's. */
 void root_init(struct root *, int fd);

@@ -350,11 +350,25 @@ find_pair(const struct question *q)
 	return NULL;
 }
 
+/* A pattern means its folder, as in the listing that is asked about. */
 static const char *
-add_step(struct view *v, struct asked *a, enum authz_op op, const char *role, const char *typed)
+look_at_pattern(struct view *v, enum authz_op op, const char *typed, struct asked *a, size_t i)
+{
+	static char folder[ROOT_PATH_MAX + 1];
+
+	if (a->place[i].error != 0 || a->place[i].found || root_pattern_folder(typed, folder) <= 0)
+		return NULL;
+	a->steps[i].role = AUTHZ_ROLE_PATTERN;
+	root_leave(&a->place[i]);
+	return look_at(v, op, folder, a, i);
+}
+
+static const char *
+add_step(struct view *v, struct asked *a, enum authz_op op, const char *role, const struct question *q, const char *typed)
 {
 	size_t i = a->n++;
 	struct authz_step *s = &a->steps[i];
+	const char *wrong;
 
 	s->op = op;
 	s->role = role;
@@ -362,7 +376,8 @@ add_step(struct view *v, struct asked *a, enum authz_op op, const char *role, co
 		return NULL;
 	if (typed == NULL)
 		return "the command needs a path";
-	return look_at(v, op, typed, a, i);
+	wrong = look_at(v, op, typed, a, i);
+	return wrong == NULL && authz_command_expands(q->command) ? look_at_pattern(v, op, typed, a, i) : wrong;
 }
 
 static const char *
@@ -381,10 +396,10 @@ find_steps(struct view *v, const struct question *q, struct asked *a)
 		return NULL;
 	if (pair == NULL && q->path2 != NULL)
 		return "the command takes one path";
-	wrong = add_step(v, a, (enum authz_op)op, pair != NULL ? "source" : NULL, q->path);
+	wrong = add_step(v, a, (enum authz_op)op, pair != NULL ? "source" : NULL, q, q->path);
 	if (wrong == NULL && pair != NULL)
 		wrong =
-		    q->path2 == NULL ? "the command needs two paths" : add_step(v, a, pair->second, "target", q->path2);
+		    q->path2 == NULL ? "the command needs two paths" : add_step(v, a, pair->second, "target", q, q->path2);
 	return wrong;
 }
 

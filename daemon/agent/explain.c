@@ -77,16 +77,33 @@ ask_kernel(struct agent *a, enum authz_op op, const struct place *p, struct auth
 	k->known = true;
 }
 
+/* A pattern means its folder, as in the listing that is asked about. */
 static int
-add_step(struct agent *a, struct authz_step *s, enum authz_op op, const char *path, struct place *p, char *text)
+find_pattern(struct agent *a, struct authz_step *s, const char *path, struct place *p)
+{
+	static char folder[ROOT_PATH_MAX + 1];
+	int r = root_pattern_folder(path, folder);
+
+	if (r <= 0)
+		return r;
+	s->role = AUTHZ_ROLE_PATTERN;
+	root_leave(p);
+	return subject_find(a, (int)s->op, folder, ROOT_FOLLOW, p);
+}
+
+static int
+add_step(struct agent *a, struct authz_step *s, enum authz_op op, const char *command, const char *path, struct place *p,
+    char *text)
 {
 	static const uint64_t on_name = 1ull << AUTHZ_OP_DELE | 1ull << AUTHZ_OP_RMD | 1ull << AUTHZ_OP_MKD |
 	    1ull << AUTHZ_OP_RNFR | 1ull << AUTHZ_OP_RNTO | 1ull << AUTHZ_OP_SYMLINK | 1ull << AUTHZ_OP_READLINK;
 	int r = subject_find(a, (int)op, path, on_name >> op & 1 ? ROOT_NAME : ROOT_FOLLOW, p);
 
+	s->op = op;
+	if (r == 0 && p->error == 0 && !p->found && authz_command_expands(command))
+		r = find_pattern(a, s, path, p);
 	if (r != 0)
 		return r;
-	s->op = op;
 	if (!hidden_conceal(a, p))
 		ask_kernel(a, op, p, &s->kernel, text);
 	s->object = gate_object(a, p);
@@ -99,12 +116,12 @@ explain(struct agent *a, int op, const struct msg_explain *q, char **text)
 	static char kernel[2][KERNEL_TEXT];
 	struct authz_step steps[2] = { { 0 }, { 0 } };
 	size_t n = 1;
-	int r = add_step(a, &steps[0], (enum authz_op)op, q->path, &a->place, kernel[0]);
+	int r = add_step(a, &steps[0], (enum authz_op)op, q->command, q->path, &a->place, kernel[0]);
 
 	if (r == 0 && op == AUTHZ_OP_RNFR && q->path2[0] != '\0') {
 		steps[0].role = "source";
 		steps[1].role = "target";
-		r = add_step(a, &steps[1], AUTHZ_OP_RNTO, q->path2, &a->source, kernel[1]);
+		r = add_step(a, &steps[1], AUTHZ_OP_RNTO, q->command, q->path2, &a->source, kernel[1]);
 		n = 2;
 	}
 	tree_at(&a->tree, &a->place, n == 2 ? &a->source : NULL);

@@ -67,14 +67,12 @@ static int
 find_pattern(struct agent *a, const struct msg *m, const char *path)
 {
 	static char folder[ROOT_PATH_MAX + 1];
-	const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
+	const char *slash = strrchr(path, '/');
+	int r = root_pattern_folder(path, folder);
 
-	if (!match_is_pattern(name) || str_copy(wanted_pattern, sizeof wanted_pattern, name) != 0)
-		return 0;
-	if (slash == NULL)
-		(void)str_copy(folder, sizeof folder, ".");
-	else if (str_format(folder, sizeof folder, "%.*s", (int)(slash - path + 1), path) != 0)
-		return -ENAMETOOLONG;
+	if (r <= 0)
+		return r;
+	(void)str_copy(wanted_pattern, sizeof wanted_pattern, slash == NULL ? path : slash + 1);
 	root_leave(&a->place);
 	return subject_find(a, gate_operation(m->type), folder, ROOT_FOLLOW, &a->place);
 }

@@ -3,12 +3,13 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "authz/root.h"
 #include "daemon/agent/match.h"
 
 bool
 match_is_pattern(const char *name)
 {
-	return strpbrk(name, "*?[") != NULL;
+	return strpbrk(name, ROOT_WILD_CARDS) != NULL;
 }
 
 static bool

@@ -27,7 +27,7 @@ LAYERS = {
 UNIX = {"cluster": ALICE}
 COMMANDS = ["RETR", "STOR", "APPE", "DELE", "RMD", "MKD", "CWD", "LIST", "MLSD", "NLST", "MLST", "SIZE", "MDTM", "STAT", "MFMT", "SITE CHMOD",
             "SITE SYMLINK", "SITE READLINK", "SITE GETFACL", "SITE SETFACL", "STOU", "XMD5", "RNFR"]
-NAMES = ["a", "b", "s", "f.x", "g", "ln", "out", "dangling", "none", ".permissions", "up", "closed", ".."]
+NAMES = ["a", "b", "s", "f.x", "g", "ln", "out", "dangling", "none", ".permissions", "up", "closed", "..", "*.x"]
 
 
 def lay_out(home, uid):
@@ -147,3 +147,26 @@ def test_overrides_of_no_folder_are_reported(offline, tmp_path):
     r = subprocess.run([f"{BUILD}/sallyctl", "-c", str(other), "check"], capture_output=True, text=True)
     said = r.stdout + r.stderr
     assert "letters/g" in said and "letters/nowhere" in said and "letters/b\n" not in said, said
+
+
+def test_a_pattern_is_asked_about_as_it_is_listed(serve):
+    """LIST, NLST and STAT take a pattern for its folder, MLSD for a name: both whys answer what the command does."""
+    home = "{dir}/p"
+    s = serve("explain_denials = yes", f"[account p]\npassword = {HASHES['alice']}\nhome = {home}\nrun_as = {ALICE}:{ALICE}\n"
+              "layer = sftpplus allow-read\n\t/dark*, deny-full-control\n\t/only*, allow-traverse\n\t/open, allow-list\n", accounts=())
+    for folder in ("dark", "only", "open"):
+        os.makedirs(f"{s.dir}/p/{folder}")
+    r = s.raw().login("p", "alice")
+    for command in ("LIST", "NLST", "STAT", "MLSD"):
+        for path in ("/dark/*.txt", "/open/*.txt", "/only/[ab]*", "*.txt", "/open/?"):
+            if command == "STAT":
+                done = r.cmd(f"STAT {path}")[0] < 300
+            else:
+                done = r.fetch(f"{command} {path}")[1] == 226
+            offline = subprocess.run([f"{BUILD}/sallyctl", "-c", s.conf, "why", "p", command, path], capture_output=True, text=True)
+            text = r.cmd(f"SITE WHY {command} {path}")[1]
+            if command != "MLSD":
+                assert offline.stdout.startswith("ALLOW" if done else "DENY"), (command, path, done, offline.stdout)
+            assert ("folder of the pattern" in offline.stdout) == (command != "MLSD"), offline.stdout
+            assert ("ALLOW" if offline.stdout.startswith("ALLOW") else "DENY") in text, (command, path, text, offline.stdout)
+    r.close()
