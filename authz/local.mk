@@ -13,6 +13,7 @@ libauthz_a_SOURCES = \
 	authz/posixacl.c authz/posixacl.h authz/posixacl_file.c authz/posixacl_text.c \
 	authz/pairs.c authz/pairs.h \
 	authz/pyftpdlib.c authz/pyftpdlib.h authz/pyftpdlib_file.c authz/pyftpdlib_file.h authz/pyftpdlib_move.c \
+	authz/pyftpdlib_read.h authz/pyftpdlib_system.c \
 	authz/regex.c authz/regex.h \
 	authz/rights.c \
 	authz/root.c authz/root.h \

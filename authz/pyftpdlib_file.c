@@ -4,46 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "authz/pyftpdlib.h"
+#include "authz/pyftpdlib_read.h"
 #include "common/str.h"
 
-#define READ_LETTERS	"elr"
-#define ALL_LETTERS	"elradfmwMT"
-
-struct account {
-	struct pyftpdlib_account pub;	/* must be first */
-	bool given;			/* an override with at least one value */
-	unsigned line;			/* of its user or anonymous line; 0: known by overrides only */
-	struct account *next;
-};
-
-struct rule {				/* an override of a folder */
-	char *user, *text;
-	struct rule *next;
-};
-
-struct pyftpdlib_file {
-	struct authz_policy policy;	/* for complain(): arena and subject */
-	struct layer layer;
-	struct source source;
-	struct compiler compiler;
-	const struct pyftpdlib_world *world;
-	struct account *accounts, **last_account;
-	struct rule *rules, **last_rule;
-	struct pyftpdlib_system system;
-	unsigned system_line;
-};
-
-static char *
-keep(struct pyftpdlib_file *f, struct span s)
+char *
+pyftpdlib_keep(struct pyftpdlib_file *f, struct span s)
 {
 	return arena_strndup(f->policy.arena, s.at ? s.at : "", s.len);
 }
 
-#define WRONG(f, line, expected, ...) complain(&(f)->compiler, &(f)->source, (line)->number, 0, false, expected, __VA_ARGS__)
-
-static struct account *
-find_account(const struct pyftpdlib_file *f, const char *name)
+struct account *
+pyftpdlib_find_account(const struct pyftpdlib_file *f, const char *name)
 {
 	for (struct account *a = f->accounts; a; a = a->next)
 		if (a->pub.name && strcmp(a->pub.name, name) == 0)
@@ -51,27 +22,27 @@ find_account(const struct pyftpdlib_file *f, const char *name)
 	return NULL;
 }
 
-static struct account *
-add_account(struct pyftpdlib_file *f, struct span name)
+struct account *
+pyftpdlib_add_account(struct pyftpdlib_file *f, struct span name)
 {
 	struct account *a = arena_alloc(f->policy.arena, sizeof(*a));
 
 	if (!a)
 		return NULL;
-	a->pub.name = keep(f, name);
+	a->pub.name = pyftpdlib_keep(f, name);
 	*f->last_account = a;
 	f->last_account = &a->next;
 	return a;
 }
 
-static bool
-folder_exists(const struct pyftpdlib_file *f, const char *path)
+bool
+pyftpdlib_folder_exists(const struct pyftpdlib_file *f, const char *path)
 {
 	return !f->world->is_folder || f->world->is_folder(f->world->context, path);
 }
 
-static bool
-check_letters(struct pyftpdlib_file *f, const struct lines *line, struct span s, const char *user)
+bool
+pyftpdlib_check_letters(struct pyftpdlib_file *f, const struct lines *line, struct span s, const char *user)
 {
 	uint32_t rights;
 	const char *bad;
@@ -101,7 +72,7 @@ read_messages(struct pyftpdlib_file *f, struct account *a, struct span rest)
 		    n < rest.len && !(blank(rest.at[n - 1]) && is_message((struct span){ rest.at + n, rest.len - n })))
 			n++;
 		*(key == 10 ? &a->pub.login_message : &a->pub.quit_message) =
-		    keep(f, span_trim((struct span){ rest.at + key, n - key }));
+		    pyftpdlib_keep(f, span_trim((struct span){ rest.at + key, n - key }));
 		rest = (struct span){ rest.at + n, rest.len - n };
 	}
 }
@@ -129,8 +100,8 @@ read_letters(struct pyftpdlib_file *f, const struct lines *line, struct account 
 	read_messages(f, a, is_message(word) ? all : rest);
 	if (word.len == 0 || is_message(word))
 		return;
-	if (check_letters(f, line, word, a->pub.name))
-		a->pub.letters = keep(f, word);
+	if (pyftpdlib_check_letters(f, line, word, a->pub.name))
+		a->pub.letters = pyftpdlib_keep(f, word);
 	if (strcmp(a->pub.name, "anonymous") == 0 && word.len && strpbrk(a->pub.letters, "adfmwMT"))
 		complain(&f->compiler, &f->source, line->number, 0, true, "letters out of " READ_LETTERS,
 		    "anonymous may write");
@@ -141,25 +112,25 @@ read_account(
     struct pyftpdlib_file *f, const struct lines *line, struct span name, struct span password, struct span rest)
 {
 	struct span home = word_or_quoted(&rest);
-	char *copy = keep(f, name);
+	char *copy = pyftpdlib_keep(f, name);
 	struct account *a;
 
 	if (!copy || name.len == 0 || home.len == 0) {
 		WRONG(f, line, "user NAME PASSWORD HOME [LETTERS], or anonymous HOME [LETTERS]", "a field is missing");
 		return;
 	}
-	if (find_account(f, copy)) {
+	if (pyftpdlib_find_account(f, copy)) {
 		WRONG(f, line, NULL, "user %.64s is defined twice", copy);
 		return;
 	}
-	a = add_account(f, name);
+	a = pyftpdlib_add_account(f, name);
 	if (!a)
 		return;
 	a->line = line->number;
-	a->pub.password = keep(f, password);
+	a->pub.password = pyftpdlib_keep(f, password);
 	a->pub.any_password = strcmp(copy, "anonymous") == 0;
-	a->pub.home = keep(f, home);
-	if (a->pub.home && !folder_exists(f, a->pub.home))
+	a->pub.home = pyftpdlib_keep(f, home);
+	if (a->pub.home && !pyftpdlib_folder_exists(f, a->pub.home))
 		WRONG(f, line, NULL, "the home of %.64s is not an existing folder", copy);
 	read_letters(f, line, a, rest);
 }
@@ -186,8 +157,8 @@ override_folder_exists(struct pyftpdlib_file *f, const struct account *a, struct
 
 	if (*dir.at == '=')
 		return str_format(path, sizeof(path), "%.*s", (int)dir.len - 1, dir.at + 1) == 0 &&
-		       folder_exists(f, path);
-	return !a || str_format(path, sizeof(path), "%s%s", a->pub.home, virtual) != 0 || folder_exists(f, path);
+		       pyftpdlib_folder_exists(f, path);
+	return !a || str_format(path, sizeof(path), "%s%s", a->pub.home, virtual) != 0 || pyftpdlib_folder_exists(f, path);
 }
 
 static void
@@ -198,7 +169,7 @@ add_rule(struct pyftpdlib_file *f, const char *user, struct span text)
 	if (!r)
 		return;
 	r->user = arena_strdup(f->policy.arena, user);
-	r->text = keep(f, text);
+	r->text = pyftpdlib_keep(f, text);
 	*f->last_rule = r;
 	f->last_rule = &r->next;
 }
@@ -208,8 +179,8 @@ static void
 line_override(struct pyftpdlib_file *f, const struct lines *line, struct span rest)
 {
 	struct span name = span_word(&rest), text = span_trim(rest), dir = text, letters = span_last_word(&dir);
-	char *user = keep(f, name), virtual[4096] = "";
-	struct account *a = user ? find_account(f, user) : NULL;
+	char *user = pyftpdlib_keep(f, name), virtual[4096] = "";
+	struct account *a = user ? pyftpdlib_find_account(f, user) : NULL;
 	const char *wrong;
 
 	/* The folder is what is left: it may hold blanks, as in a layer. */
@@ -219,7 +190,7 @@ line_override(struct pyftpdlib_file *f, const struct lines *line, struct span re
 		WRONG(f, line, "override NAME FOLDER LETTERS [recursive]", "the override is not complete");
 		return;
 	}
-	if (!check_letters(f, line, letters, user))
+	if (!pyftpdlib_check_letters(f, line, letters, user))
 		return;
 	wrong = pyftpdlib_folder(dir, a ? a->pub.home : NULL, virtual, sizeof(virtual));
 	if (!override_folder_exists(f, a, dir, virtual))
@@ -230,167 +201,6 @@ line_override(struct pyftpdlib_file *f, const struct lines *line, struct span re
 		WRONG(f, line, "a folder below the home", "%s", wrong);
 	else
 		add_rule(f, user, text);
-}
-
-/* ----------------------------------------------------- the system authorizers */
-
-static bool
-system_user(const struct pyftpdlib_file *f, const char *name, const char **password, const char **shell)
-{
-	*password = *shell = NULL;
-	return f->world->system_user && f->world->system_user(f->world->context, name, password, shell);
-}
-
-static bool
-shell_valid(const struct pyftpdlib_file *f, const char *name)
-{
-	const char *password, *shell;
-
-	if (!f->system.valid_shell || f->system.windows || strcmp(name, "anonymous") == 0 ||
-	    !system_user(f, name, &password, &shell))
-		return true;
-	return !shell || !f->world->valid_shell || f->world->valid_shell(f->world->context, shell);
-}
-
-/* Windows accounts cannot be enumerated here, so none is called unknown. */
-static bool
-user_known(const struct pyftpdlib_file *f, const char *name)
-{
-	const char *password, *shell;
-
-	if (strcmp(name, "anonymous") == 0 && f->system.anonymous_user)
-		name = f->system.anonymous_user;
-	else if (strcmp(name, "anonymous") == 0)
-		return false;
-	return f->system.windows || !f->world->system_user || system_user(f, name, &password, &shell);
-}
-
-static bool
-listed(const struct pyftpdlib_names *l, const char *name)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (strcmp(l->v[i], name) == 0)
-			return true;
-	return false;
-}
-
-static bool
-turned_away(const struct pyftpdlib_file *f, const char *name)
-{
-	return listed(&f->system.rejected, name) || (f->system.allowed.n && !listed(&f->system.allowed, name));
-}
-
-static void
-read_names(struct pyftpdlib_file *f, struct pyftpdlib_names *out, struct span s)
-{
-	const char **v = arena_alloc(f->policy.arena, (s.len + 1) * sizeof(*v));
-
-	out->v = v;
-	while (v && s.len) {
-		const char *comma = memchr(s.at, ',', s.len);
-		size_t n = comma ? (size_t)(comma - s.at) : s.len;
-		char *name = keep(f, span_trim((struct span){ s.at, n }));
-
-		if (name && *name)
-			v[out->n++] = name;
-		s.at += n + (comma != NULL);
-		s.len -= n + (comma != NULL);
-	}
-}
-
-/* override=NAME:KEY:VALUE; empty values count as not given. */
-static void
-read_override_user(struct pyftpdlib_file *f, const struct lines *line, struct span s)
-{
-	const char *colon = memchr(s.at, ':', s.len),
-		   *second = colon ? memchr(colon + 1, ':', s.len - (size_t)(colon + 1 - s.at)) : NULL;
-	struct span name = { s.at, colon ? (size_t)(colon - s.at) : 0 }, key, value;
-	char *user = keep(f, name);
-	struct account *a;
-
-	if (!second || !user || !*user) {
-		WRONG(f, line, "override=NAME:KEY:VALUE", "an override of a user is not complete");
-		return;
-	}
-	key = (struct span){ colon + 1, (size_t)(second - colon) - 1 };
-	value = (struct span){ second + 1, s.len - (size_t)(second + 1 - s.at) };
-	a = find_account(f, user);
-	if (!a && !(a = add_account(f, name)))
-		return;
-	if (span_is(key, "perm") && span_is(value, "-"))
-		value.len = 0;
-	a->given |= value.len != 0;
-	if (span_is(key, "perm") && value.len && check_letters(f, line, value, user))
-		a->pub.letters = keep(f, value);
-	else if (span_is(key, "password") && value.len)
-		a->pub.password = keep(f, value);
-	else if (span_is(key, "homedir") && value.len)
-		a->pub.home = keep(f, value);
-	else if (span_is(key, "msg_login") || span_is(key, "msg_quit"))
-		*(span_is(key, "msg_login") ? &a->pub.login_message : &a->pub.quit_message) = keep(f, value);
-	else if (!span_is(key, "perm") && !span_is(key, "password") && !span_is(key, "homedir"))
-		WRONG(f, line, "password, homedir, perm, msg_login or msg_quit",
-		    "an override of a user has an unknown key");
-}
-
-static bool
-read_bool(struct pyftpdlib_file *f, const struct lines *line, struct span s)
-{
-	char word[8] = "";
-
-	if (s.len < sizeof(word))
-		memcpy(word, s.at, s.len);
-	if (str_same(word, "true") || str_same(word, "yes") || str_same(word, "1"))
-		return true;
-	if (!str_same(word, "false") && !str_same(word, "no") && !str_same(word, "0"))
-		WRONG(f, line, "True or False", "not a truth value");
-	return false;
-}
-
-static void
-read_setting(struct pyftpdlib_file *f, const struct lines *line, struct span word)
-{
-	const char *eq = memchr(word.at, '=', word.len);
-	struct span key = { word.at, eq ? (size_t)(eq - word.at) : word.len }, value = { word.at + word.len, 0 };
-	char q[QUOTED_MAX];
-
-	if (eq)
-		value = (struct span){ eq + 1, word.len - key.len - 1 };
-	if (span_is(key, "global_perm")) {
-		if (check_letters(f, line, value, "global_perm"))
-			f->system.letters = keep(f, value);
-	} else if (span_is(key, "allowed_users"))
-		read_names(f, &f->system.allowed, value);
-	else if (span_is(key, "rejected_users"))
-		read_names(f, &f->system.rejected, value);
-	else if (span_is(key, "require_valid_shell"))
-		f->system.valid_shell = read_bool(f, line, value);
-	else if (span_is(key, "anonymous_user"))
-		f->system.anonymous_user = value.len ? keep(f, value) : NULL;
-	else if (span_is(key, "override"))
-		read_override_user(f, line, value);
-	else if (!span_is(key, "msg_login") && !span_is(key, "msg_quit") && !span_is(key, "anonymous_password"))
-		WRONG(f, line,
-		    "global_perm, allowed_users, rejected_users, require_valid_shell, anonymous_user or override",
-		    "unknown setting %s", quoted(word, q));
-}
-
-static void
-line_system(struct pyftpdlib_file *f, const struct lines *line, struct span rest)
-{
-	struct span word;
-
-	f->system.used = true;
-	f->system_line = line->number;
-	while ((word = span_word(&rest)).len)
-		read_setting(f, line, word);
-}
-
-static void
-line_windows(struct pyftpdlib_file *f, const struct lines *line, struct span rest)
-{
-	f->system.windows = true;
-	line_system(f, line, rest);
 }
 
 static void
@@ -404,60 +214,6 @@ line_hook(struct pyftpdlib_file *f, const struct lines *line, struct span rest)
 		add_rule(f, "", (struct span){ line->start, line->len });
 }
 
-/* The system authorizers' rules, once everything is read. */
-static void
-check_names(struct pyftpdlib_file *f, const struct lines *line, const struct pyftpdlib_names *l)
-{
-	for (size_t i = 0; i < l->n; i++) {
-		if (strcmp(l->v[i], "anonymous") == 0)
-			WRONG(f, line, NULL, "anonymous can be neither allowed nor rejected");
-		else if (!user_known(f, l->v[i]))
-			WRONG(f, line, NULL, "unknown user %.64s", l->v[i]);
-		else if (l == &f->system.allowed && !shell_valid(f, l->v[i]))
-			WRONG(f, line, NULL, "allowed user %.64s has no valid shell", l->v[i]);
-	}
-}
-
-static void
-check_overridden(struct pyftpdlib_file *f, const struct lines *line, const struct account *a)
-{
-	if (!a->given)
-		WRONG(f, line, NULL, "the override of %.64s has no value", a->pub.name);
-	else if (turned_away(f, a->pub.name))
-		WRONG(f, line, NULL, "%.64s is overridden but may not log in", a->pub.name);
-	else if (a->pub.password && strcmp(a->pub.name, "anonymous") == 0)
-		WRONG(f, line, NULL, "anonymous cannot have a password");
-	else if (!user_known(f, a->pub.name))
-		WRONG(f, line, NULL, "the override is for the unknown user %.64s", a->pub.name);
-	else if (a->pub.home && !folder_exists(f, a->pub.home))
-		WRONG(f, line, NULL, "the home of %.64s is not an existing folder", a->pub.name);
-	else if (!shell_valid(f, a->pub.name))
-		WRONG(f, line, NULL, "the overridden user %.64s has no valid shell", a->pub.name);
-}
-
-static void
-check_system(struct pyftpdlib_file *f)
-{
-	struct lines line = { .number = f->system_line };
-
-	if (f->system.allowed.n && f->system.rejected.n)
-		WRONG(f, &line, "one of them", "allowed_users and rejected_users exclude each other");
-	check_names(f, &line, &f->system.allowed);
-	check_names(f, &line, &f->system.rejected);
-	if (f->system.anonymous_user && !user_known(f, "anonymous"))
-		WRONG(f, &line, NULL, "the anonymous_user %.64s does not exist", f->system.anonymous_user);
-	for (struct account *a = f->accounts; a; a = a->next)
-		if (a->line == 0) {
-			check_overridden(f, &line, a);
-		} else {
-			struct lines own = { .number = a->line };
-
-			WRONG(f, &own, "override=NAME:KEY:VALUE on that line",
-			    "%.64s has a line of its own beside one for the users of the system; a program has one authorizer",
-			    a->pub.name);
-		}
-}
-
 /* ------------------------------------------------------------------- reading */
 
 static const struct keyword {
@@ -467,8 +223,8 @@ static const struct keyword {
 	{ "user", line_user },
 	{ "anonymous", line_anonymous },
 	{ "override", line_override },
-	{ "unix", line_system },
-	{ "windows", line_windows },
+	{ "unix", pyftpdlib_line_system },
+	{ "windows", pyftpdlib_line_windows },
 	{ "hook", line_hook },
 };
 
@@ -512,7 +268,7 @@ pyftpdlib_file_read(
 	while (lines_next(&line))
 		read_line(f, &line);
 	if (f->system.used)
-		check_system(f);
+		pyftpdlib_check_system(f);
 	return f;
 }
 
@@ -533,25 +289,6 @@ pyftpdlib_file_errors(const struct pyftpdlib_file *f)
 
 /* ------------------------------------------------------------------- answers */
 
-static bool
-system_login(const struct pyftpdlib_file *f, const char *user, const char *password)
-{
-	const struct account *a = find_account(f, user);
-	const char *stored, *shell;
-	bool known;
-
-	if (strcmp(user, "anonymous") == 0)
-		return f->system.anonymous_user != NULL;
-	if (turned_away(f, user) || !shell_valid(f, user))
-		return false;
-	known = system_user(f, user, &stored, &shell);
-	if (a && a->pub.password)
-		return strcmp(a->pub.password, password) == 0;
-	if (!known)
-		return f->system.windows;	/* the identity source vouches for him */
-	return stored && strcmp(stored, password) == 0;
-}
-
 bool
 pyftpdlib_file_login(const struct pyftpdlib_file *f, const char *user, const char *password)
 {
@@ -560,8 +297,8 @@ pyftpdlib_file_login(const struct pyftpdlib_file *f, const char *user, const cha
 	if (f->compiler.errors)
 		return false;
 	if (f->system.used)
-		return system_login(f, user, password);
-	a = find_account(f, user);
+		return pyftpdlib_system_login(f, user, password);
+	a = pyftpdlib_find_account(f, user);
 	return a && (a->pub.any_password || strcmp(a->pub.password, password) == 0);
 }
 
@@ -569,12 +306,12 @@ pyftpdlib_file_login(const struct pyftpdlib_file *f, const char *user, const cha
 static const char *
 letters_of(const struct pyftpdlib_file *f, const char *user)
 {
-	const struct account *a = find_account(f, user);
+	const struct account *a = pyftpdlib_find_account(f, user);
 	bool anonymous = strcmp(user, "anonymous") == 0;
 
 	if (!f->system.used)
 		return a ? a->pub.letters : NULL;
-	if (anonymous ? !f->system.anonymous_user : !user_known(f, user))
+	if (anonymous ? !f->system.anonymous_user : !pyftpdlib_user_known(f, user))
 		return NULL;
 	if (a && a->pub.letters)
 		return a->pub.letters;
@@ -603,7 +340,7 @@ pyftpdlib_file_layer(const struct pyftpdlib_file *f, const char *user, char *dst
 const char *
 pyftpdlib_file_home(const struct pyftpdlib_file *f, const char *user)
 {
-	const struct account *a = find_account(f, user);
+	const struct account *a = pyftpdlib_find_account(f, user);
 
 	return a ? a->pub.home : NULL;
 }
