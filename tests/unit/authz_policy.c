@@ -69,6 +69,32 @@ policy(const size_t *which, size_t n, const char *prefix)
 	return p;
 }
 
+static bool unreadable;
+
+static int
+control_of_a_moment(void *context, const char *folder, const char *name, const struct authz_identity *known,
+    struct authz_identity *found, char *text, size_t *len)
+{
+	return unreadable && strcmp(folder, "/a") == 0 ? -EACCES : control(context, folder, name, known, found, text, len);
+}
+
+/* A control file that cannot be read gives nothing, and is read again once it can. */
+START_TEST(what_could_not_be_read_is_read_again)
+{
+	static const struct authz_tree moody = { NULL, control_of_a_moment, NULL };
+	const struct authz_source s = { .dialect = "ftpcluster", .text = "", .file = "f", .line = 1 };
+	const struct authz_object o = { .path = "/a/f", .kind = AUTHZ_FILE };
+	struct authz_policy *p = authz_compile(&s, 1, &who, &moody, NULL);
+	struct authz_verdict v;
+
+	for (int i = 0; i < 4; i++) {
+		unreadable = i % 2 == 0;
+		ck_assert_int_eq(authz_decide(p, AUTHZ_OP_RETR, &o, &v), !unreadable);
+	}
+	authz_free(p);
+}
+END_TEST
+
 START_TEST(layers_fold_by_and)
 {
 	for (size_t a = 0; a < SAMPLES; a++)
@@ -551,6 +577,7 @@ authz_policy_suite(void)
 	Suite *s = suite_create("authz/policy");
 	TCase *t = tcase_create("policy");
 
+	tcase_add_test(t, what_could_not_be_read_is_read_again);
 	tcase_add_test(t, layers_fold_by_and);
 	tcase_add_test(t, composition_never_widens);
 	tcase_add_test(t, possible_is_what_some_path_has);
