@@ -90,6 +90,7 @@ charge_identify(int fd, struct charge_id *id)
 struct step {
 	struct charge_id id;
 	struct ledger before, after;
+	bool named;
 };
 
 static uint64_t
@@ -127,7 +128,7 @@ note_step(struct charge *c, const struct ledger_entry *e, const struct step *s)
 		if (slot->kind == CHARGE_NONE || !table_same(&slot->id, &s->id))
 			continue;
 		dead = (int)w.at != c->slot && table_is_dead(c->fd, w.at);
-		if (dead && (slot->kind != CHARGE_TEMPORARY || s->after.files == 0))
+		if (dead && (slot->kind != CHARGE_TEMPORARY || s->named || s->after.files == 0))
 			r = table_free(c->fd, w.at);
 		else
 			r = table_charge(c->fd, w.at, slot, e->number, &s->after);
@@ -166,18 +167,19 @@ write_steps(struct charge *c, const struct step *s, unsigned n, const struct led
 /* ------------------------------------------------------------------------- deeds */
 
 int
-charge_open(struct charge *c, int fd, enum charge_kind kind, const char *path, const struct ledger *limit,
-    struct ledger *now)
+charge_open(struct charge *c, int fd, enum charge_kind kind, int folder_fd, const char *path,
+    const struct ledger *limit, struct ledger *now)
 {
 	struct ledger_entry e = { 0 };
-	struct look l;
+	struct look l, folder;
 	struct step s;
 	int older, at, r;
 	bool listed;
 
 	if (!c->locked || c->slot >= 0)
 		return -EPERM;
-	if ((r = look_at(fd, &l)) != 0 || (r = ledger_read_entry(c->fd, &e, &older)) != 0)
+	if ((r = look_at(fd, &l)) != 0 || (r = look_at(folder_fd, &folder)) != 0 ||
+	    (r = ledger_read_entry(c->fd, &e, &older)) != 0)
 		return r;
 	s = (struct step){ .id = l.id };
 	listed = table_find(c->fd, &l.id, e.number, &s.before);
@@ -186,7 +188,7 @@ charge_open(struct charge *c, int fd, enum charge_kind kind, const char *path, c
 	s.after = s.before;
 	if (kind == CHARGE_NEW)
 		s.after.files = 1;
-	if ((at = table_take(c->fd, kind, &l.id, &s.before, e.number, path)) < 0)
+	if ((at = table_take(c->fd, kind, &l.id, &folder.id, &s.before, e.number, path)) < 0)
 		return at;
 	c->slot = at;
 	if (s.after.files != s.before.files && (r = write_steps(c, &s, 1, limit, now)) != 0) {
@@ -210,6 +212,7 @@ add_file(struct charge *c, int fd, bool leftover, uint64_t number, struct look *
 		return r;
 	f->fd = fd;
 	f->id = l->id;
+	f->named = false;
 	f->before = leftover ? (struct ledger){ 0, 0 } : l->costs;
 	(void)table_find(c->fd, &l->id, number, &f->before);
 	c->count++;
@@ -247,14 +250,15 @@ gather(struct charge *c, unsigned parts, int other, uint64_t size, uint64_t numb
 	if ((parts & CHARGE_OWN) != 0) {
 		if ((r = add_file(c, c->own_fd, false, number, &l)) != 0)
 			return r;
-		s[0] = (struct step){ l.id, c->files[0].before, l.costs };
+		s[0] = (struct step){ l.id, c->files[0].before, l.costs, false };
 	}
 	if (other < 0)
 		return 0;
 	i = c->count;
 	if ((r = add_file(c, other, (parts & CHARGE_LEFTOVER) != 0, number, &l)) != 0)
 		return r;
-	s[i] = (struct step){ l.id, c->files[i].before, foresee(&c->files[i], &l, parts, size) };
+	c->files[i].named = (parts & CHARGE_GROWS) != 0;
+	s[i] = (struct step){ l.id, c->files[i].before, foresee(&c->files[i], &l, parts, size), false };
 	/* One file in both roles counts once. */
 	if (i == 1 && table_same(&s[0].id, &s[1].id)) {
 		close(other);
@@ -301,7 +305,7 @@ measure(struct charge *c, struct ledger *now)
 	for (unsigned i = 0; i < c->count; i++) {
 		if ((r = look_at(c->files[i].fd, &l)) != 0)
 			return r;
-		s[i] = (struct step){ c->files[i].id, c->files[i].before, l.costs };
+		s[i] = (struct step){ c->files[i].id, c->files[i].before, l.costs, c->files[i].named };
 	}
 	return write_steps(c, s, c->count, &unlimited, now);
 }
@@ -391,24 +395,26 @@ charge_find_left(struct charge *c, uint32_t *at, enum charge_kind *kind, struct 
 }
 
 int
-charge_forget_left(struct charge *c, uint32_t at)
+charge_forget_left(struct charge *c, uint32_t at, int folder_fd)
 {
 	static const struct ledger unlimited;
 	struct table_slot slot;
 	struct ledger_entry e;
 	struct ledger now;
 	struct step s = { .after = { 0, 0 } };
+	struct look folder;
 	int older, r;
 
 	if (!c->locked || (int)at == c->slot)
 		return -EPERM;
-	if ((r = table_read(c->fd, at, &slot)) != 0 || (r = ledger_read_entry(c->fd, &e, &older)) != 0)
+	if ((r = table_read(c->fd, at, &slot)) != 0 || (r = look_at(folder_fd, &folder)) != 0 ||
+	    (r = ledger_read_entry(c->fd, &e, &older)) != 0)
 		return r;
 	if (slot.kind == CHARGE_NONE || !table_is_dead(c->fd, at))
 		return 0;
-	/* A file in place may have another name by now, and keeps its charge. */
-	if (slot.kind != CHARGE_TEMPORARY)
-		return table_free(c->fd, at);
+	/* A file in place may have another name by now; and a directory that was made anew says nothing of the old one. */
+	if (slot.kind != CHARGE_TEMPORARY || !table_same(&folder.id, &slot.folder))
+		return -ESTALE;
 	s.id = slot.id;
 	s.before = table_charged(&slot, e.number);
 	return write_steps(c, &s, 1, &unlimited, &now);

@@ -56,6 +56,7 @@ struct charge_file {
 	int fd;
 	struct charge_id id;
 	struct ledger before;	/* what it was charged with */
+	bool named;		/* it has its own name, whatever the table says */
 };
 
 /* A session's side. All fields are charge.c's. */
@@ -81,9 +82,10 @@ void charge_unlock(struct charge *);
 
 /*
  * An upload to the file begins; takes fd over when it succeeds.  path is where it is found again, as the session
- * sees it.  Under the lock, which stays.  A new file counts at once.  0, -EDQUOT, -EBUSY: the table is full, or -errno.
+ * sees it, and folder_fd the directory that it lies in.  Under the lock, which stays.  A new file counts at once.
+ * 0, -EDQUOT, -EBUSY: the table is full, or -errno.
  */
-int charge_open(struct charge *, int fd, enum charge_kind, const char *path, const struct ledger *limit,
+int charge_open(struct charge *, int fd, enum charge_kind, int folder_fd, const char *path, const struct ledger *limit,
     struct ledger *now);
 
 /*
@@ -107,8 +109,12 @@ void charge_abandon(struct charge *);
  */
 bool charge_find_left(struct charge *, uint32_t *at, enum charge_kind *, struct charge_id *,
     char path[CHARGE_PATH_MAX + 1]);
-/* The file of that place is no longer there: its charge is given back. */
-int charge_forget_left(struct charge *, uint32_t slot);
+/*
+ * The file of that place is no longer in this directory.  Where it is a temporary file, which nobody can rename, and
+ * the directory is the one that it was made in and not just of the same name, its charge is given back. -ESTALE: the
+ * file may still lie elsewhere, and stays listed with its charge until it is met or a census finds it gone.
+ */
+int charge_forget_left(struct charge *, uint32_t slot, int folder_fd);
 
 /* Looks at a file. 0 or -errno. */
 int charge_identify(int fd, struct charge_id *);
@@ -119,7 +125,7 @@ int charge_identify(int fd, struct charge_id *);
  */
 struct charge_census;
 int charge_census_begin(struct charge_census **, int ledger_fd, bool hold);
-/* st: with STATX_BASIC_STATS and STATX_BTIME, of a regular file. 0 or -ENOMEM. */
+/* st: with STATX_BASIC_STATS and STATX_BTIME, of a regular file; temporary ones are counted too. 0 or -ENOMEM. */
 int charge_census_file(struct charge_census *, const struct statx *st, const char *name);
 int charge_census_end(struct charge_census *, struct ledger *now);
 void charge_census_free(struct charge_census *);

@@ -17,12 +17,19 @@ struct listed {
 	struct ledger costs;
 };
 
+struct lost {
+	struct charge_id id;
+	struct ledger costs;
+};
+
 struct charge_census {
 	struct charge owner;
 	uint64_t number;
 	struct ledger sum;
 	struct listed *listed;
 	size_t listed_count;
+	struct lost *lost;	/* temporary files of nobody */
+	size_t lost_count;
 	uint64_t *linked;	/* files with several names that were counted: inode, device */
 	size_t linked_count;
 };
@@ -102,6 +109,19 @@ find_listed(struct charge_census *c, const struct statx *st)
 	return NULL;
 }
 
+/* A temporary file that the table has lost lies on the disk all the same. Its removal gives back what it costs. */
+static int
+add_lost(struct charge_census *c, const struct statx *st)
+{
+	struct lost *more = realloc(c->lost, (c->lost_count + 1) * sizeof *more);
+
+	if (more == NULL)
+		return -ENOMEM;
+	c->lost = more;
+	more[c->lost_count++] = (struct lost){ table_id(st), { st->stx_size, 1 } };
+	return 0;
+}
+
 int
 charge_census_file(struct charge_census *c, const struct statx *st, const char *name)
 {
@@ -111,8 +131,8 @@ charge_census_file(struct charge_census *c, const struct statx *st, const char *
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (l == NULL && strncmp(name, RESERVED_PREFIX, sizeof RESERVED_PREFIX - 1) == 0)
-		return 0;
+	if (l == NULL && strncmp(name, RESERVED_PREFIX, sizeof RESERVED_PREFIX - 1) == 0 && (r = add_lost(c, st)) != 0)
+		return r;
 	if (l != NULL) {
 		l->met = true;
 		if (l->dead)
@@ -156,6 +176,23 @@ correct_table(const struct charge_census *c)
 	return r;
 }
 
+/* A place without a path, which is met by the file's number alone. */
+static int
+list_lost(const struct charge_census *c)
+{
+	static const struct charge_id nowhere;
+	int at, r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->lost_count; i++) {
+		at = table_take(c->owner.fd, CHARGE_TEMPORARY, &c->lost[i].id, &nowhere, &c->lost[i].costs, c->number, "");
+		if (at < 0)
+			r = at;
+		else
+			table_release(c->owner.fd, (uint32_t)at);
+	}
+	return r;
+}
+
 int
 charge_census_end(struct charge_census *c, struct ledger *now)
 {
@@ -166,7 +203,7 @@ charge_census_end(struct charge_census *c, struct ledger *now)
 		r = ledger_lock_total(c->owner.fd, F_WRLCK);
 	if (r == 0 && (r = ledger_read_entry(c->owner.fd, &e, &older)) == 0 && !is_as_before(c, &e))
 		r = -EAGAIN;
-	if (r == 0 && (r = correct_table(c)) == 0) {
+	if (r == 0 && (r = correct_table(c)) == 0 && (r = list_lost(c)) == 0) {
 		e.bytes = c->sum.bytes;
 		e.files = c->sum.files;
 		r = ledger_write_entry(c->owner.fd, &e, older);
@@ -184,6 +221,7 @@ charge_census_free(struct charge_census *c)
 		return;
 	charge_unlock(&c->owner);
 	free(c->listed);
+	free(c->lost);
 	free(c->linked);
 	free(c);
 }

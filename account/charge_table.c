@@ -26,10 +26,14 @@ sum_of(const struct table_slot *s)
 {
 	const uint64_t fields[] = { s->magic, s->kind, s->id.inode, (uint64_t)s->id.born_s, s->id.born_ns, s->was.bytes,
 	    s->was.files, s->is.bytes, s->is.files, s->number };
+	const uint64_t folder[] = { s->folder.inode, (uint64_t)s->folder.born_s, s->folder.born_ns };
 	uint64_t h = LEDGER_SEED;
 
 	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
 		h = ledger_mix(h, fields[i]);
+	/* Places of versions that did not know the folder stay good. */
+	for (size_t i = 0; s->folder.inode != 0 && i < sizeof folder / sizeof *folder; i++)
+		h = ledger_mix(h, folder[i]);
 	return h;
 }
 
@@ -156,10 +160,12 @@ find_free(int fd)
 }
 
 int
-table_take(int fd, enum charge_kind kind, const struct charge_id *id, const struct ledger *charged, uint64_t number,
-    const char *path)
+table_take(int fd, enum charge_kind kind, const struct charge_id *id, const struct charge_id *folder,
+    const struct ledger *charged, uint64_t number, const char *path)
 {
-	struct table_slot s = { .kind = kind, .id = *id, .was = *charged, .is = *charged, .number = number };
+	struct table_slot s = {
+		.kind = kind, .id = *id, .folder = *folder, .was = *charged, .is = *charged, .number = number
+	};
 	size_t n = strlen(path) + 1;
 	int at = find_free(fd), r;
 

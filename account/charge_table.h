@@ -15,11 +15,11 @@
 struct table_slot {
 	uint64_t magic;
 	uint64_t kind;			/* enum charge_kind */
-	struct charge_id id;
+	struct charge_id id, folder;	/* the file, and the folder that it was made or found in */
 	struct ledger was, is;		/* its charge: is, once the total has reached the number, and was before that */
 	uint64_t number;
 	uint64_t sum;
-	uint64_t unused[5];
+	uint64_t unused[2];
 };
 
 /* Goes through the places: table_walk(), then table_next() until NULL. at is the place of what it gave. */
@@ -40,8 +40,8 @@ struct ledger table_charged(const struct table_slot *, uint64_t number);
 bool table_find(int fd, const struct charge_id *, uint64_t number, struct ledger *charged);
 
 /* Takes a place and locks it. It, -EBUSY when all are taken, -ENAMETOOLONG or -errno. */
-int table_take(int fd, enum charge_kind, const struct charge_id *, const struct ledger *, uint64_t number,
-    const char *path);
+int table_take(int fd, enum charge_kind, const struct charge_id *, const struct charge_id *folder,
+    const struct ledger *, uint64_t number, const char *path);
 /* The new charge of a place, from that number on. 0 or -errno. */
 int table_charge(int fd, uint32_t at, const struct table_slot *, uint64_t number_now, const struct ledger *);
 int table_free(int fd, uint32_t at);

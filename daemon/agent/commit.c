@@ -61,14 +61,28 @@ has_its_name(const struct transfer *t)
 	    st.st_ino == named.st_ino && st.st_dev == named.st_dev;
 }
 
+/*
+ * Names the upload's file to the monitor, under the lock.  false: there is no monitor to charge what is done now.  Then
+ * nothing is touched, and the next session of the account finds the file in the table.
+ */
+static bool
+may_settle(struct agent *a)
+{
+	if (quota_lock(a) != 0)
+		return false;
+	return quota_deed(a, CHARGE_OWN, -1, 0, NULL) != SP_ECLOSED;
+}
+
 /* Takes a file away that nothing is to stay of, and its charge; the lock is held, or taken and given back. */
 int
 transfer_give_up(struct agent *a, int code)
 {
 	struct transfer *t = &a->transfer;
 
-	if (a->quota_opened && quota_lock(a) == 0)
-		(void)quota_deed(a, CHARGE_OWN, -1, 0, NULL);
+	if (a->quota_opened && !may_settle(a)) {
+		transfer_forget(a);
+		return code;
+	}
 	if (t->temp[0] != '\0')
 		(void)unlinkat(t->dir_fd, t->temp, 0);
 	else if (!t->existed && t->fd >= 0 && has_its_name(t))
@@ -439,8 +453,11 @@ settle(struct agent *a, bool keeps, bool complete, uint64_t at, uint64_t size)
 
 	if (r == 0 && keeps)
 		r = commit(a, complete, size, &keep);
-	else if (r == 0 && a->quota_locked)
-		(void)quota_deed(a, CHARGE_OWN, -1, 0, &keep);
+	else if (r == 0 && a->quota_locked && quota_deed(a, CHARGE_OWN, -1, 0, &keep) == SP_ECLOSED)
+		r = SP_ECLOSED;
+	/* Without a monitor nothing is touched: it has charged what there is. */
+	if (r == SP_ECLOSED)
+		return r;
 	if (r != 0 || !keeps)
 		take_back(a, at, keep);
 	if (a->transfer.temp[0] != '\0')
@@ -534,7 +551,9 @@ transfer_abandon(struct agent *a)
 {
 	static const struct msg_finish stopped = { .how = FINISH_STOPPED };
 
-	if (a->transfer.kind == TRANSFER_WRITE)
+	if (a->transfer.kind == TRANSFER_WRITE && quota_is_orphaned(a))
+		transfer_forget(a);
+	else if (a->transfer.kind == TRANSFER_WRITE)
 		(void)end_upload(a, &stopped);
 	else if (a->transfer.kind == TRANSFER_READ)
 		end_download(a, &stopped);

@@ -61,7 +61,7 @@ take(struct entries *e, struct entry *out)
 		e->at += r->length;
 		if (is_dots(r->name))
 			continue;
-		*out = (struct entry){ .name = r->name, .type = r->type };
+		*out = (struct entry){ .name = r->name, .type = r->type, .inode = r->inode };
 		return true;
 	}
 	return false;

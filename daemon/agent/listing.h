@@ -47,6 +47,7 @@ struct entry {
 	const char *name;
 	int64_t key;		/* to sort by, the greatest first */
 	unsigned char type;	/* DT_* */
+	uint64_t inode;
 };
 
 struct entries_block;

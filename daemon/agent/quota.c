@@ -1,6 +1,8 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,6 +11,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "daemon/agent/hold.h"
+#include "daemon/agent/listing.h"
 #include "daemon/agent/quota.h"
 
 #define SWEEP_EVERY_MS	60000
@@ -22,13 +25,19 @@ has_quota(const struct agent *a)
 
 /* Asks the monitor, and needs no more of its answer than that it came. */
 static int
-ask(struct agent *a, enum msg_type type, const void *body, int fd, enum msg_type want)
+ask_about(struct agent *a, enum msg_type type, const void *body, const int *fds, unsigned count, enum msg_type want)
 {
-	int r = agent_ask(a, type, body, &fd, fd >= 0 ? 1 : 0, want);
+	int r = agent_ask(a, type, body, fds, count, want);
 
 	if (r == 0)
 		msg_close(&a->reply);
 	return r;
+}
+
+static int
+ask(struct agent *a, enum msg_type type, const void *body, int fd, enum msg_type want)
+{
+	return ask_about(a, type, body, &fd, fd >= 0 ? 1 : 0, want);
 }
 
 int
@@ -45,6 +54,14 @@ quota_left(struct agent *a, uint64_t *bytes, uint64_t *files)
 	*bytes = a->reply.quota_left.bytes;
 	*files = a->reply.quota_left.files;
 	return 0;
+}
+
+bool
+quota_is_orphaned(const struct agent *a)
+{
+	struct pollfd p = { .fd = a->monitor.fd };
+
+	return has_quota(a) && poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
 
 int
@@ -67,9 +84,10 @@ quota_lock(struct agent *a)
 }
 
 int
-quota_open(struct agent *a, int fd, enum charge_kind kind, const char *path)
+quota_open(struct agent *a, int fd, enum charge_kind kind, int dir_fd, const char *path)
 {
 	struct msg_quota_open *m = &a->out.quota_open;
+	const int fds[] = { fd, dir_fd };
 	int r;
 
 	if (!has_quota(a))
@@ -78,7 +96,7 @@ quota_open(struct agent *a, int fd, enum charge_kind kind, const char *path)
 		return r;
 	m->kind = (uint8_t)kind;
 	memcpy(m->path, path, strlen(path) + 1);
-	r = ask(a, MSG_QUOTA_OPEN, m, fd, MSG_QUOTA_LEFT);
+	r = ask_about(a, MSG_QUOTA_OPEN, m, fds, 2, MSG_QUOTA_LEFT);
 	a->quota_opened = r == 0;
 	return r;
 }
@@ -155,30 +173,89 @@ is_that_file(int fd, const struct msg_quota_found *f)
 	    ((uint64_t)st.stx_btime.tv_sec == f->born && st.stx_btime.tv_nsec == f->born_ns);
 }
 
+/* The file, by any name in the folder: a temporary one may just have taken its own. A descriptor or -errno. */
+static int
+search(int dir_fd, const struct msg_quota_found *f)
+{
+	struct entries *e;
+	struct entry found;
+	int dir, fd = -ENOENT, r;
+
+	if ((dir = root_open_entry(dir_fd, ".", O_RDONLY | O_DIRECTORY)) < 0)
+		return dir;
+	if ((e = malloc(sizeof *e)) == NULL || (r = entries_open(e, dir, NULL, false)) != 0) {
+		if (e == NULL)
+			close(dir);
+		free(e);
+		return -EACCES;
+	}
+	while (fd < 0 && (r = entries_next(e, &found)) == 1) {
+		if (found.inode != f->inode || (fd = root_open_entry(dir_fd, found.name, O_PATH)) < 0 || is_that_file(fd, f))
+			continue;
+		close(fd);
+		fd = -ENOENT;
+	}
+	entries_close(e);
+	free(e);
+	return fd < 0 && r < 0 ? r : fd;
+}
+
+/* It has become what it is, maybe beyond the limit, but there it is. */
+static int
+charge_as_it_is(struct agent *a, int fd)
+{
+	struct stat st;
+	int r = fstat(fd, &st) < 0 ? -errno : quota_deed(a, CHARGE_GROWS, fd, (uint64_t)st.st_size, NULL);
+
+	return r == SP_EDENIED && a->refusal == FAIL_QUOTA ? 0 : r;
+}
+
+static int
+remove_left(struct agent *a, int dir_fd, const char *name, int fd)
+{
+	int r = quota_deed(a, CHARGE_LEFTOVER, fd, 0, NULL);
+
+	return r == 0 && unlinkat(dir_fd, name, 0) < 0 ? -errno : r;
+}
+
+/* Of its name there is nothing, or another file. What is not proven to be gone stays charged. */
+static int
+settle_elsewhere(struct agent *a, int dir_fd, const struct msg_quota_found *f)
+{
+	const struct msg_quota_gone gone = { .place = f->place };
+	int fd = search(dir_fd, f), r;
+
+	if (fd == -ENOENT) {
+		r = ask(a, MSG_QUOTA_GONE, &gone, dir_fd, MSG_DONE);
+		return r == SP_EDENIED ? -ESTALE : r;
+	}
+	if (fd < 0)
+		return fd;
+	r = charge_as_it_is(a, fd);
+	close(fd);
+	return r;
+}
+
 /* A file that was written in place is charged with what it has become; a temporary one goes. */
 static int
 settle_left(struct agent *a, int dir_fd, const char *name, const struct msg_quota_found *f)
 {
-	struct msg_quota_gone gone = { .place = f->place };
-	int fd = root_open_entry(dir_fd, name, O_PATH), r = 0;
-	struct stat st;
+	int fd = root_open_entry(dir_fd, name, O_PATH), r;
 
-	if (fd == -ENOENT || fd == -ENOTDIR || (fd >= 0 && !is_that_file(fd, f)))
-		r = ask(a, MSG_QUOTA_GONE, &gone, -1, MSG_DONE);
-	else if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd == -ENOENT || (fd >= 0 && !is_that_file(fd, f)))
+		r = settle_elsewhere(a, dir_fd, f);
+	else if (fd < 0)
 		r = -EACCES;
 	else if (f->kind == CHARGE_TEMPORARY)
-		r = quota_deed(a, CHARGE_LEFTOVER, fd, 0, NULL);
-	else if ((r = quota_deed(a, CHARGE_GROWS, fd, (uint64_t)st.st_size, NULL)) == SP_EDENIED)
-		r = 0;	/* beyond the limit, but there it is */
-	if (r == 0 && fd >= 0 && f->kind == CHARGE_TEMPORARY && is_that_file(fd, f) && unlinkat(dir_fd, name, 0) < 0)
-		r = -errno;
+		r = remove_left(a, dir_fd, name, fd);
+	else
+		r = charge_as_it_is(a, fd);
 	if (fd >= 0)
 		close(fd);
 	return r;
 }
 
-/* Finds the folder again. Where it has gone elsewhere, the file stays listed: a listing there will find it. */
+/* Finds the folder again. Where it has gone elsewhere, the file stays charged: a listing there will find it. */
 static int
 find_left(struct agent *a, const struct msg_quota_found *f)
 {
@@ -188,7 +265,7 @@ find_left(struct agent *a, const struct msg_quota_found *f)
 
 	found = *f;
 	if ((name = strrchr(found.path, '/')) == NULL)
-		return -ENOENT;
+		return 0;	/* a recount lists files without a path */
 	*name++ = '\0';
 	r = root_find(&a->root, "/", found.path[0] == '\0' ? "/" : found.path, ROOT_FOLLOW, &a->place);
 	if (r != 0)

@@ -14,8 +14,11 @@ int quota_left(struct agent *, uint64_t *bytes, uint64_t *files);
 /* Takes the account's lock, however long another session needs it. 0, or a negative code when the session ends. */
 int quota_lock(struct agent *);
 
-/* An upload to fd begins, which is found again at that canonical path. Takes the lock. 0 or what to answer. */
-int quota_open(struct agent *, int fd, enum charge_kind, const char *path);
+/*
+ * An upload to fd begins, which is found again in that folder, at that canonical path.  Takes the lock.  0 or what to
+ * answer.
+ */
+int quota_open(struct agent *, int fd, enum charge_kind, int dir_fd, const char *path);
 
 /*
  * Names what is about to change, under the lock: parts as in enum charge_part; fd (-1: none) stays the caller's.
@@ -26,6 +29,9 @@ int quota_deed(struct agent *, unsigned parts, int fd, uint64_t size, uint64_t *
 
 /* Charges what is there now, and gives the lock back; without the lock, nothing. close: the open upload is over. */
 int quota_settle(struct agent *, bool close);
+
+/* There is a quota, and no monitor that charges: then an agent touches nothing more. */
+bool quota_is_orphaned(const struct agent *);
 
 /* Removes a name from a folder, and gives back what its file costs; leftover: a temporary file. 0 or -errno. */
 int quota_remove(struct agent *, int dir_fd, const char *name, bool leftover);

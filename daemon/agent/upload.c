@@ -276,7 +276,7 @@ open_account(struct agent *a)
 		(void)str_copy(strrchr(path, '/') + 1, sizeof t->temp, t->temp);
 	if (strlen(path) > ROOT_PATH_MAX)
 		return -ENAMETOOLONG;
-	if ((r = quota_open(a, t->fd, kind, path)) != 0)
+	if ((r = quota_open(a, t->fd, kind, t->dir_fd, path)) != 0)
 		return r;
 	return quota_settle(a, false);
 }

@@ -86,6 +86,8 @@ refuse(struct monitor *s, struct msg *m, int code, const struct ledger *now)
 
 	if (code == -EAGAIN)
 		return chan_refuse(&s->agent, m, FAIL_BUSY, EAGAIN, NULL);
+	if (code == -ESTALE)
+		return chan_refuse(&s->agent, m, FAIL_SYSTEM, ESTALE, NULL);
 	if (code == -EDQUOT) {
 		name_limit(s, now, text, sizeof text);
 		return chan_refuse(&s->agent, m, FAIL_QUOTA, EDQUOT, text);
@@ -141,7 +143,7 @@ monitor_quota_open(struct monitor *s, struct msg *m)
 		return r;
 	if (kind == CHARGE_NONE || kind >= CHARGE_KINDS)
 		return SP_ERANGE;
-	r = charge_open(&s->charge, m->fd[0], kind, m->quota_open.path, &limit, &now);
+	r = charge_open(&s->charge, m->fd[0], kind, m->fd[1], m->quota_open.path, &limit, &now);
 	if (r != 0)
 		return refuse(s, m, r, &now);
 	(void)msg_take_fd(m, 0);
@@ -208,6 +210,6 @@ monitor_quota_gone(struct monitor *s, struct msg *m)
 
 	if (!has_ledger(s, m, &r))
 		return r;
-	r = charge_forget_left(&s->charge, m->quota_gone.place);
+	r = charge_forget_left(&s->charge, m->quota_gone.place, m->fd[0]);
 	return r == 0 ? chan_answer(&s->agent, m, MSG_DONE, &done, NULL, 0) : refuse(s, m, r, NULL);
 }

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from conftest import wait_for
 from test_accounts_quota import ctl, start
 
 QUOTA_BYTES, QUOTA_FILES = 200_000, 6
@@ -154,3 +155,98 @@ def test_the_ledger_is_the_disk(serve, atomic):
     for a in actors:
         a.raw.close()
     assert "syscall-refused" not in s.log()
+
+
+def dead_upload(s, verb, size, roles):
+    """An upload that has written so much when these processes of its session are killed."""
+    others = {x["session"] for x in s.ctl("who")}
+    raw = s.raw().login()
+    assert raw.cmd("TYPE I")[0] == 200
+    data = raw.passive()
+    before = on_disk(s.homes["alice"])[0]
+    assert raw.cmd(verb)[0] == 150
+    data.sendall(b"x" * size)
+    wait_for(lambda: on_disk(s.homes["alice"])[0] == before + size)
+    mine = wait_for(lambda: [x for x in s.ctl("who") if x["session"] not in others])
+    # Neither sees the other's end.
+    for number in [signal.SIGSTOP, signal.SIGKILL]:
+        for role in roles:
+            os.kill(mine[0]["pids"][role], number)
+    data.close()
+    raw.close()
+    wait_for(lambda: len(s.ctl("who")) == len(others) and not s.ctl("status")["ending"])
+
+
+def come_back(s):
+    """A session of the account, which looks for what dead ones have left."""
+    raw = s.raw().login()
+    raw.cmd("SIZE a")
+    raw.close()
+    s.wait_quiet()
+
+
+@pytest.mark.parametrize("verb, atomic", [("STOR d/f", "yes"), ("STOR d/f", "no"), ("STOU d/f", "yes")])
+def test_a_directory_made_anew_proves_nothing(serve, verb, atomic):
+    """What a killed agent's upload has left stays charged, however its directory is renamed and another made in its place."""
+    s = start(serve, f"quota_bytes = {QUOTA_BYTES}\natomic_uploads = {atomic}")
+    raw = s.raw().login()
+    assert raw.cmd("MKD d")[0] == 257
+    dead_upload(s, verb, 150_000, ["agent"])
+    assert raw.cmd("RNFR d")[0] == 350 and raw.cmd("RNTO e")[0] == 250 and raw.cmd("MKD d")[0] == 257
+    raw.close()
+    s.wait_quiet()
+    come_back(s)
+    assert used(s) == on_disk(s.homes["alice"]) == (150_000, 1)
+    now = ctl(s, "recount", "alice")
+    assert (now["bytes"], now["files"]) == (150_000, 1)
+    # Who looks into the renamed directory takes the temporary file away, and its charge.
+    raw = s.raw().login()
+    raw.passive()
+    assert raw.cmd("MLSD e")[0] == 150 and raw.reply()[0] == 226
+    raw.cmd("DELE e/f")
+    raw.close()
+    s.wait_quiet()
+    assert used(s) == on_disk(s.homes["alice"]) == (0, 0)
+
+
+def test_nobody_is_given_back_what_a_dead_session_was_not_charged(serve):
+    """Agent and monitor are killed, the directory renamed and made anew: what was not charged is not given back."""
+    s = start(serve, f"quota_bytes = {QUOTA_BYTES}")
+    raw = s.raw().login()
+    assert raw.cmd("MKD d")[0] == 257
+    data = raw.passive()
+    assert raw.cmd("STOR kept")[0] == 150
+    data.sendall(b"x" * 30_000)
+    data.close()
+    assert raw.reply()[0] == 226
+    dead_upload(s, "STOU d/f", 150_000, ["monitor", "agent"])
+    assert raw.cmd("RNFR d")[0] == 350 and raw.cmd("RNTO e")[0] == 250 and raw.cmd("MKD d")[0] == 257
+    raw.close()
+    s.wait_quiet()
+    come_back(s)
+    raw = s.raw().login()
+    assert raw.cmd("DELE e/f")[0] == 250
+    raw.close()
+    s.wait_quiet()
+    assert used(s) == on_disk(s.homes["alice"]) == (30_000, 1)
+
+
+def test_an_agent_without_its_monitor_touches_nothing(serve):
+    """It wakes when its monitor is dead: the file is as the ledger says."""
+    s = start(serve, f"quota_bytes = {QUOTA_BYTES}\natomic_uploads = no\nkeep_partial = no")
+    raw = s.raw().login()
+    assert raw.cmd("TYPE I")[0] == 200
+    data = raw.passive()
+    assert raw.cmd("STOR f")[0] == 150
+    data.sendall(b"x" * 150_000)
+    wait_for(lambda: on_disk(s.homes["alice"])[0] == 150_000)
+    pids = wait_for(lambda: s.ctl("who"))[0]["pids"]
+    os.kill(pids["agent"], signal.SIGSTOP)
+    os.kill(pids["monitor"], signal.SIGKILL)
+    os.kill(pids["agent"], signal.SIGCONT)
+    data.close()
+    raw.close()
+    s.wait_quiet()
+    assert on_disk(s.homes["alice"]) == (150_000, 1)
+    come_back(s)
+    assert used(s) == on_disk(s.homes["alice"]) == (150_000, 1)

@@ -75,11 +75,12 @@ static int
 upload(struct charge *c, enum charge_kind kind, const char *name, int flags, const struct ledger *limit)
 {
 	char path[64];
-	int fd = file_of(name, flags, -1), r;
+	int fd = file_of(name, flags, -1), dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC), r;
 
 	(void)str_format(path, sizeof path, "/%s", name);
 	ck_assert_int_eq(charge_lock(c), 0);
-	r = charge_open(c, fd, kind, path, limit, &now);
+	r = charge_open(c, fd, kind, dir, path, limit, &now);
+	close(dir);
 	if (r != 0)
 		close(fd);
 	ck_assert_int_eq(charge_settle(c, false, &now), 0);
@@ -259,6 +260,67 @@ START_TEST(replacing_is_one_sum)
 }
 END_TEST
 
+/* A file counts as gone where its own directory no longer has it, not where one of the same name never had it. */
+START_TEST(gone_is_proven_by_the_directory)
+{
+	char path[CHARGE_PATH_MAX + 1], old[260], moved[270];
+	enum charge_kind kind;
+	struct charge a, b;
+	struct charge_id id;
+	uint32_t at = 0;
+	int fd, dir;
+
+	begin("gone");
+	(void)str_format(old, sizeof old, "%s", folder);
+	(void)str_format(moved, sizeof moved, "%s-moved", folder);
+	open_session(&a);
+	open_session(&b);
+	fd = upload(&a, CHARGE_TEMPORARY, "t", O_WRONLY | O_CREAT, &unlimited);
+	ck_assert_int_eq(ftruncate(fd, 500), 0);
+	charge_abandon(&a);
+	expect_total(&b, 500, 1);
+	ck_assert_int_eq(rename(old, moved), 0);
+	ck_assert_int_eq(mkdir(old, 0755), 0);
+	ck_assert_int_eq(charge_lock(&b), 0);
+	ck_assert(charge_find_left(&b, &at, &kind, &id, path));
+	ck_assert_int_ge(dir = open(old, O_PATH | O_DIRECTORY | O_CLOEXEC), 0);
+	ck_assert_int_eq(charge_forget_left(&b, at - 1, dir), -ESTALE);
+	close(dir);
+	expect_total(&b, 500, 1);
+	ck_assert_int_ge(dir = open(moved, O_PATH | O_DIRECTORY | O_CLOEXEC), 0);
+	ck_assert_int_eq(charge_forget_left(&b, at - 1, dir), 0);
+	close(dir);
+	charge_unlock(&b);
+	expect_total(&b, 0, 0);
+}
+END_TEST
+
+/* One in place may have another name in another directory: it stays listed, so that its growth is never given back. */
+START_TEST(in_place_nothing_is_forgotten)
+{
+	struct charge a, b;
+	int fd, dir;
+
+	begin("inplace");
+	open_session(&b);
+	if (fork() == 0) {
+		open_session(&a);
+		fd = upload(&a, CHARGE_NEW, "f", O_WRONLY | O_CREAT, &unlimited);
+		_exit(ftruncate(fd, 500) == 0 ? 0 : 1);
+	}
+	ck_assert_int_gt(wait(NULL), 0);
+	expect_total(&b, 0, 1);
+	ck_assert_int_ge(dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC), 0);
+	ck_assert_int_eq(charge_lock(&b), 0);
+	ck_assert_int_eq(charge_forget_left(&b, 0, dir), -ESTALE);
+	close(dir);
+	ck_assert_int_eq(charge_begin(&b, 0, file_of("f", O_PATH, -1), 0, &unlimited, &keep, &now), 0);
+	drop("f");
+	ck_assert_int_eq(charge_settle(&b, false, &now), 0);
+	expect_total(&b, 0, 0);
+}
+END_TEST
+
 static void
 count_file(struct charge_census *c, const char *name)
 {
@@ -300,8 +362,15 @@ START_TEST(a_census_agrees_with_the_table)
 	count_file(c, RESERVED_PREFIX "unknown");
 	ck_assert_int_eq(charge_census_end(c, &now), 0);
 	charge_census_free(c);
-	expect_total(&b, 103, 2);
+	expect_total(&b, 1103, 3);
 	ck_assert_int_eq(end(&a, &unlimited), 0);
+	expect_total(&b, 1123, 4);
+	/* Nobody's temporary file was counted, and whoever removes it gives that back. */
+	fd = file_of(RESERVED_PREFIX "unknown", O_PATH, -1);
+	ck_assert_int_eq(charge_lock(&b), 0);
+	ck_assert_int_eq(charge_begin(&b, CHARGE_LEFTOVER, fd, 0, &unlimited, &keep, &now), 0);
+	drop(RESERVED_PREFIX "unknown");
+	ck_assert_int_eq(charge_settle(&b, false, &now), 0);
 	expect_total(&b, 123, 3);
 	/* Whatever changes meanwhile makes it count again. */
 	ck_assert_int_eq(charge_census_begin(&c, b.fd, false), 0);
@@ -325,6 +394,8 @@ account_charge_suite(void)
 	tcase_add_test(t, a_dead_monitor_charges_nothing);
 	tcase_add_test(t, replacing_is_one_sum);
 	tcase_add_test(t, a_census_agrees_with_the_table);
+	tcase_add_test(t, gone_is_proven_by_the_directory);
+	tcase_add_test(t, in_place_nothing_is_forgotten);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -201,8 +201,8 @@ answer_quota(struct msg *m)
 		answer_code(m, at->busy > 0 ? (at->busy--, -EAGAIN) : charge_lock(&at->charge));
 		return;
 	case MSG_QUOTA_OPEN:
-		r = charge_open(&at->charge, m->fd[0], (enum charge_kind)m->quota_open.kind, m->quota_open.path, &at->limit,
-		    &now);
+		r = charge_open(&at->charge, m->fd[0], (enum charge_kind)m->quota_open.kind, m->fd[1],
+		    m->quota_open.path, &at->limit, &now);
 		if (r != 0) {
 			answer_code(m, r);
 			return;
@@ -232,7 +232,7 @@ answer_quota(struct msg *m)
 		ck_assert_int_eq(chan_answer(&at->monitor, m, MSG_QUOTA_FOUND, &found, NULL, 0), 0);
 		return;
 	case MSG_QUOTA_GONE:
-		answer_code(m, charge_forget_left(&at->charge, m->quota_gone.place));
+		answer_code(m, charge_forget_left(&at->charge, m->quota_gone.place, m->fd[0]));
 		return;
 	default:
 		return;
