@@ -408,21 +408,25 @@ move_receive(struct transfer *t)
 int
 move_discard(struct transfer *t)
 {
-	size_t n = rate_allow(&t->s->up, HALF, &t->pause_ms);
+	size_t n;
 	ssize_t r;
 
+	if (t->said_end && !queue_empty(&t->s->later))
+		return transfer_finish(t, TRANSFER_OK, 0);
+	n = rate_allow(&t->s->up, HALF, &t->pause_ms);
 	if (n == 0)
 		return -EAGAIN;
 	if (!get_buffer(t))
 		return transfer_finish(t, TRANSFER_BROKEN, -ENOMEM);
-	do
-		r = recv(t->data.fd, t->buffer, n, MSG_DONTWAIT);
-	while (r < 0 && errno == EINTR);
-	if (r < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		return wait_on(t, t->data.fd, POLLIN);
-	if (r <= 0)
-		return transfer_finish(t, TRANSFER_OK, 0);
-	t->progress = true;
+	r = stream_read(&t->data, t->buffer, n < HALF ? n : HALF);
+	if (r == -EAGAIN)
+		return -EAGAIN;
+	/* The end, of any kind. Who ended TLS in the proper way waits for ours. */
+	if (r <= 0) {
+		t->step = move_shutdown;
+		return 0;
+	}
+	t->progress = !t->said_end;
 	t->unlooked += (size_t)r;
 	rate_spend(&t->s->up, (size_t)r);
 	return 0;

@@ -11,6 +11,7 @@
 #include "daemon/worker/session.h"
 
 #define TELL_AFTER	2000	/* ms without an answer until the monitor is told */
+#define BLOCKED_MS	1000	/* an agent that was given up after less than that is not called blocked */
 #define GONE_MS		2000	/* ms that an answer is waited for when the client has said all: it may still be reading */
 
 static void
@@ -76,9 +77,11 @@ end_of(const struct session *s, bool finish, int64_t began, int64_t gone_at)
 }
 
 static int
-give_up(struct session *s, bool gone)
+give_up(struct session *s, bool gone, int64_t waited)
 {
-	log_problem(LOG_LEVEL_WARNING, "agent-blocked", s->verb == NULL ? NULL : s->verb->name, 0);
+	/* The one that a session in a hurry does not wait for may be well. */
+	if (waited >= BLOCKED_MS)
+		log_problem(LOG_LEVEL_WARNING, "agent-blocked", s->verb == NULL ? NULL : s->verb->name, 0);
 	s->agent_lost = true;
 	if (gone) {
 		stream_close(&s->control);
@@ -115,7 +118,7 @@ pulse_await(struct session *s, bool finish)
 		if (p[2].revents != 0)
 			gone_at = (p[2].revents & (POLLERR | POLLHUP)) != 0 ? now - GONE_MS : now;
 		if (now >= end_of(s, finish, began, gone_at))
-			return give_up(s, gone_at != 0);
+			return give_up(s, gone_at != 0, now - began);
 		if (!told && now >= began + TELL_AFTER) {
 			told = true;
 			tell(s, PULSE_WAITING);

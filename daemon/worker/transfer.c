@@ -145,7 +145,7 @@ limit_ms(const struct transfer *t)
 		return (int)t->s->set->data_timeout * 1000;
 	if (t->step == move_discard && !queue_empty(&t->s->later))
 		return DISCARD_MS;
-	return t->step == move_shutdown ? CLOSE_MS : (int)t->s->stall_ms;
+	return t->step == move_shutdown || t->said_end ? CLOSE_MS : (int)t->s->stall_ms;
 }
 
 /* Nothing moved for too long. What that means depends on what was awaited. */
@@ -341,6 +341,27 @@ commit(struct transfer *t)
 }
 
 /*
+ * Closes the data connection.  Of an upload TLS has its closing message whatever became of it: nothing of ours is cut
+ * by that, and who waits for the message in vain takes the answer for a broken connection.  A download that breaks off
+ * must not have it, for it would say that all has arrived (RFC 8446, 6.1).
+ */
+static int
+close_data(struct transfer *t)
+{
+	if (t->upload && t->data.fd >= 0)
+		(void)stream_shutdown(&t->data);
+	return stream_close(&t->data);
+}
+
+/* Did an upload break off while its client may still send? */
+static bool
+discardable(const struct transfer *t)
+{
+	return t->upload && t->data.fd >= 0 &&
+	    (t->end == TRANSFER_UNWRITABLE || t->end == TRANSFER_NO_ROOM || t->end == TRANSFER_ABORTED);
+}
+
+/*
  * The client has its answer, and still sends.  To close the connection now would reset it, and many clients who
  * meet a reset never look at the answer: what comes is read and dropped until they end it, or turn to something else.
  */
@@ -351,9 +372,13 @@ discard_rest(struct transfer *t)
 
 	t->step = move_discard;
 	t->progress_at = 0;
+	/* After ABOR the client may wait for our end before it says its own. */
+	t->said_end = t->end == TRANSFER_ABORTED;
+	if (t->said_end)
+		(void)stream_shutdown(&t->data);
 	run(t);
 	move_free(t);
-	(void)stream_close(&t->data);
+	close_data(t);
 	if (t->end == TRANSFER_ABORTED)
 		reply(s, 226, "Abort successful.");
 }
@@ -363,8 +388,8 @@ static void
 conclude(struct transfer *t, bool told)
 {
 	struct session *s = t->s;
-	bool discards = t->upload && t->data.fd >= 0 && (t->end == TRANSFER_UNWRITABLE || t->end == TRANSFER_NO_ROOM);
-	int e = discards ? 0 : stream_close(&t->data);
+	bool discards = discardable(t);
+	int e = discards ? 0 : close_data(t);
 
 	if (e < 0 && t->end == TRANSFER_OK && !t->upload)
 		t->end = TRANSFER_BROKEN;

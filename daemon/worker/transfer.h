@@ -57,6 +57,7 @@ struct transfer {
 	size_t have, sent;		/* bytes in it, and of those gone */
 	struct ascii ascii;
 	int pipe[2];			/* of a large upload, -1: not needed yet */
+	bool said_end;			/* an upload whose client asked for the end: it has ours already */
 	bool no_pipe;			/* it cannot be had, or the file does not take it */
 	bool last;			/* nothing follows what is in the buffer */
 
