@@ -45,7 +45,7 @@ int
 handle_own_password(struct agent *a, const struct msg *m)
 {
 	(void)m;
-	return administer(a, ADMIN_OWN_PASSWORD, a->user, &a->in.own_password.password, "");
+	return administer(a, ADMIN_OWN_PASSWORD, a->in.own_password.named ? a->user : "", &a->in.own_password.password, "");
 }
 
 int

@@ -155,17 +155,13 @@ place_home(const struct monitor *s, const char *home, char *out, size_t size)
 }
 
 /*
- * "SITE PASSWD name", the password forgotten, would make the name the administrator's own password.  Only who could
- * change that account's password anyway learns that there is one.
+ * An administrator changes passwords of others, and always has to name the account: "SITE PASSWD name", the password
+ * forgotten, would otherwise make the name their own password.
  */
 static bool
-is_only_a_name(struct monitor *s, const struct msg_admin *a)
+lacks_account(struct monitor *s, const struct msg_admin *a)
 {
-	struct clerk_answer answer;
-
-	return a->operation == ADMIN_OWN_PASSWORD && monitor_is_administrator(s) &&
-	    account_name_ok(a->password.data) &&
-	    clerk_ask(s, CLERK_LOOK_UP, a->password.data, NULL, "", &answer) == 0;
+	return a->operation == ADMIN_OWN_PASSWORD && a->account[0] == '\0' && monitor_is_administrator(s);
 }
 
 /* The source that an account's own password is changed in, and new accounts are made in: that of this session. */
@@ -182,7 +178,7 @@ administer(struct monitor *s, const struct msg_admin *a, char *text, size_t size
 		return -EPERM;
 	if (!own && !account_name_ok(a->account))
 		return -EINVAL;
-	if (is_only_a_name(s, a))
+	if (lacks_account(s, a))
 		return -ENODATA;
 	if (a->operation == ADMIN_ADD ? source->add == NULL : source->set_password == NULL)
 		return -EOPNOTSUPP;
@@ -209,7 +205,7 @@ static const struct {
 	{ -EINVAL,	"That name, password or folder cannot be used." },
 	{ -EEXIST,	"There is an account of that name already." },
 	{ -ENOENT,	"There is no account of that name." },
-	{ -ENODATA,	"That is the name of an account, and no password follows it." },
+	{ -ENODATA,	"An administrator names the account: SITE PASSWD account password." },
 	{ -EOVERFLOW,	"No user number is left." },
 	{ -EOPNOTSUPP,	"Accounts of this kind cannot be changed over FTP." }
 };

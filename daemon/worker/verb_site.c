@@ -300,7 +300,7 @@ site_useradd(struct session *s, char *argument)
 }
 
 static void
-own_password(struct session *s, const char *password)
+own_password(struct session *s, bool named, const char *password)
 {
 	struct msg_own_password *const body = session_request(s);
 
@@ -308,6 +308,7 @@ own_password(struct session *s, const char *password)
 		usage(s);
 		return;
 	}
+	body->named = named;
 	show_text(s, MSG_OWN_PASSWORD, body);
 	if (s->out.last_code == 200)
 		auth_mark(s->password_mark, body->password.data, body->password.len);
@@ -335,7 +336,7 @@ site_passwd(struct session *s, char *argument)
 
 	switch (words_passwd(argument, s->user, &account, &password)) {
 	case PASSWD_OWN:
-		own_password(s, password);
+		own_password(s, account != NULL, password);
 		break;
 	case PASSWD_OTHER:
 		others_password(s, account, password);
@@ -360,7 +361,7 @@ site_pswd(struct session *s, char *argument)
 	if (memcmp(mark, s->password_mark, sizeof mark) != 0)
 		reply(s, 550, "The old password is wrong.");
 	else
-		own_password(s, new);
+		own_password(s, true, new);
 }
 
 void

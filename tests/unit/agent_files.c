@@ -254,7 +254,7 @@ END_TEST
 
 START_TEST(accounts_are_the_monitors_affair)
 {
-	struct msg_own_password m = { 0 };
+	struct msg_own_password m = { .named = 1 };
 
 	agent_test_make();
 	at->flags |= PROFILE_OWN_PASSWORD;

@@ -13,6 +13,7 @@
 #include "common/fdutil.h"
 #include "common/str.h"
 #include "tests/unit/common.h"
+#include "tests/unit/root.h"
 
 static const enum conf_audience roles[] = { TO_LISTENER, TO_MONITOR, TO_WORKER, TO_AGENT, TO_KEEPER };
 #define ROLES (sizeof roles / sizeof *roles)
@@ -254,6 +255,8 @@ START_TEST(no_secret_is_left)
 	struct conf *c = conf_new(), *there;
 	int fd;
 
+	if (needs_plain_build(__func__))
+		return;
 	(void)str_format(text_of_it, sizeof text_of_it, "[account a]\npassword = $6$s$%sXYZ\nhome = /srv\nrun_as = 4000\n", marker);
 	ck_assert_int_eq(conf_load_text(c, "t.conf", text_of_it, strlen(text_of_it)), 0);
 	explicit_bzero(text_of_it, sizeof text_of_it);
