@@ -96,7 +96,7 @@ take_extra_groups(struct account *a)
 		int r = unix_group_id(extra->v[i], &a->groups[a->group_count]);
 
 		if (r != 0) {
-			log_problem(LOG_LEVEL_ERROR, "no-such-group", extra->v[i], r);
+			log_problem(LOG_LEVEL_ERROR, "no-such-group", extra->v[i], r == -ENOENT ? SP_ENOGROUP : r);
 			return r;
 		}
 		a->group_count++;

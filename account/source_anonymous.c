@@ -10,6 +10,7 @@
 
 #include "account/source.h"
 #include "account/unix.h"
+#include "common/err.h"
 #include "common/str.h"
 
 #define ANONYMOUS "anonymous"
@@ -27,7 +28,7 @@ find_anonymous(void *state, const struct account_query *q, struct account *a, en
 	/* An account section for anonymous may name another identity; without root there is only our own. */
 	if (user != NULL && geteuid() == 0)
 		r = unix_run_as(a, user);
-	if (r != 0 && r != -ENOENT) {
+	if (r != 0 && r != SP_ENOUSER && r != SP_ENOGROUP) {
 		*why = REASON_UNAVAILABLE;
 		return ACCOUNT_UNAVAILABLE;
 	}

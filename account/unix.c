@@ -295,6 +295,13 @@ parse_gids(struct account *a, const char *s)
 	}
 }
 
+/* "No such file" would send the reader to the wrong place. */
+static int
+named(int group_code)
+{
+	return group_code == -ENOENT ? SP_ENOGROUP : group_code;
+}
+
 int
 unix_run_as(struct account *a, const char *text)
 {
@@ -318,8 +325,8 @@ unix_run_as(struct account *a, const char *text)
 	if (home != NULL)
 		a->home = home;
 	if (r != ACCOUNT_FOUND)
-		return r == ACCOUNT_UNKNOWN ? -ENOENT : -EAGAIN;
-	return colon == NULL ? 0 : unix_group_id(colon + 1, &a->gid);
+		return r == ACCOUNT_UNKNOWN ? SP_ENOUSER : -EAGAIN;
+	return colon == NULL ? 0 : named(unix_group_id(colon + 1, &a->gid));
 }
 
 int

@@ -39,7 +39,7 @@ static void
 cite(struct layer *l, const struct request *r, const struct authz_hit *hit, uint32_t missing, struct text *t)
 {
 	if (r && (missing & AUTHZ_RENFROM) && layer_is_below(l, r))
-		text_add(t, "it is attached to %s, which a renamed folder would take out of its reach", l->prefix);
+		text_add(t, "it is attached to %s, which a renamed directory would take out of its reach", l->prefix);
 	else if (r && l->prefix && !path_within(r->path, r->len, l->prefix, l->prefix_len))
 		text_add(t, "does not apply here: attached to %s", l->prefix);
 	else if (l->error)
@@ -108,7 +108,7 @@ authz_reason(
 	if (v->moved) {
 		r.brief = true;
 		cite(&p->layers[v->layer], &r, &v->hit, 0, &t);
-		text_add(&t, " speaks of what lies below this folder, and would not under its new name");
+		text_add(&t, " speaks of what lies below this directory, and would not under its new name");
 	} else
 		cite(&p->layers[v->layer], asked, &v->hit, v->missing, &t);
 	if (asked != NULL && v->on_resolved) {

@@ -416,7 +416,7 @@ cluster_cite(
 		[BY_ADMINISTRATOR] = "number 0 is the administrator",
 		[BY_CONTROL_FILE] = "control files are for the administrator only",
 		[BY_OWNER] = "the user owns the object",
-		[BY_FOLDER_OWNER] = "the user owns the folder",
+		[BY_FOLDER_OWNER] = "the user owns the directory",
 	};
 
 	if (hit->a != BY_LETTERS && (!missing || hit->a == BY_CONTROL_FILE)) {

@@ -313,7 +313,7 @@ check_removal(struct question *q, const struct kernel_node *folder, const struct
 		return -EPERM;
 	}
 	if ((folder->mode & S_ISVTX) != 0 && q->cred->uid != folder->uid && !is_owner(q, n)) {
-		say(q, "%s: sticky folder: only %s (owner of %s) or %s (owner of the folder) may take the name away",
+		say(q, "%s: sticky directory: only %s (owner of %s) or %s (owner of the directory) may take the name away",
 		    folder->path, name_of(q, PACL_USER, n->uid, owner, sizeof(owner)), n->path,
 		    name_of(q, PACL_USER, folder->uid, folder_owner, sizeof(folder_owner)));
 		return -EPERM;
@@ -388,7 +388,7 @@ check_way(struct question *q, const struct kernel_path *p)
 
 	for (size_t i = 0; error == 0 && i < p->folder_count; i++) {
 		if (!S_ISDIR(p->folder[i].mode)) {
-			say(q, "%s: not a folder", p->folder[i].path);
+			say(q, "%s: not a directory", p->folder[i].path);
 			return -ENOTDIR;
 		}
 		error = access_node(q, &p->folder[i], X);
@@ -411,11 +411,11 @@ check_kind(struct question *q, const struct kernel_path *p, unsigned need)
 		return -EEXIST;
 	}
 	if (n != NULL && (need & NEED_FOLDER) != 0 && !S_ISDIR(n->mode)) {
-		say(q, "%s: not a folder", n->path);
+		say(q, "%s: not a directory", n->path);
 		return -ENOTDIR;
 	}
 	if (n != NULL && (need & NEED_FILE) != 0 && S_ISDIR(n->mode)) {
-		say(q, "%s: it is a folder", n->path);
+		say(q, "%s: it is a directory", n->path);
 		return -EISDIR;
 	}
 	return 0;

@@ -341,11 +341,11 @@ conf_check(enum conf_scope kind, const char *key, const char *value, char *dst, 
 }
 
 const struct conf_key *
-conf_needs_restart(const struct conf *now, const struct conf *next)
+conf_needs_restart(const struct conf *now, const struct conf *next, const struct conf_key *after)
 {
 	char a[4096], b[4096];
 
-	for (int i = 0; i < K_COUNT; i++) {
+	for (int i = after == NULL ? 0 : (int)(after - conf_keys) + 1; i < K_COUNT; i++) {
 		if (CONF_ROW(i)->reload != RESTART)
 			continue;
 		conf_value_text(conf_server(now), i, a, sizeof a);

@@ -303,8 +303,11 @@ int conf_check(enum conf_scope, const char *key, const char *value, char *why, s
 /* The value as text that the parser would read the same. Returns dst; "" when unset. */
 const char *conf_value_text(const struct settings *, enum conf_key_id, char *dst, size_t size);
 
-/* What changed between two configurations only acts after a restart: the first such key, NULL: none. */
-const struct conf_key *conf_needs_restart(const struct conf *now, const struct conf *next);
+/*
+ * What changed between two configurations and only acts after a restart: the first such key behind after (NULL: of all).
+ * NULL: there is none.
+ */
+const struct conf_key *conf_needs_restart(const struct conf *now, const struct conf *next, const struct conf_key *after);
 
 /*
  * A memory file, sealed against every change, with what one role (one TO_*)

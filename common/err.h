@@ -25,7 +25,9 @@
 	SP_ERR(SP_EUNREAD,	"peer asks for descriptors and does not read the answers") \
 	SP_ERR(SP_EDENIED,	"denied by policy")			\
 	SP_ERR(SP_EVERSION,	"peer is of another version")		\
-	SP_ERR(SP_ENOTDROPPED,	"privileges could not be proved dropped")
+	SP_ERR(SP_ENOTDROPPED,	"privileges could not be proved dropped") \
+	SP_ERR(SP_ENOUSER,	"no user has that name")		\
+	SP_ERR(SP_ENOGROUP,	"no group has that name")
 
 enum {
 	SP_EBASE = -5000,

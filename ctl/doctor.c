@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -32,6 +33,31 @@ static const struct {
 
 #define CHECKS (sizeof(checks) / sizeof(checks[0]))
 
+/* Has this check said so already? Without memory it is said again. */
+static bool
+is_repeated(struct doctor *d, const char *text)
+{
+	char **more;
+
+	for (unsigned i = 0; i < d->said_count; i++)
+		if (strcmp(d->said[i], text) == 0)
+			return true;
+	more = reallocarray(d->said, d->said_count + 1, sizeof *more);
+	if (more == NULL)
+		return false;
+	d->said = more;
+	if ((d->said[d->said_count] = strdup(text)) != NULL)
+		d->said_count++;
+	return false;
+}
+
+static void
+forget_said(struct doctor *d)
+{
+	while (d->said_count > 0)
+		free(d->said[--d->said_count]);
+}
+
 void
 doctor_find(struct doctor *d, enum doctor_level level, const char *remedy, const char *fmt, ...)
 {
@@ -41,6 +67,8 @@ doctor_find(struct doctor *d, enum doctor_level level, const char *remedy, const
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	if (is_repeated(d, text))
+		return;
 	d->found[level]++;
 	d->here++;
 	if (d->inv->json) {
@@ -135,6 +163,7 @@ run_checks(struct doctor *d)
 	for (size_t i = 0; i < CHECKS; i++) {
 		d->check = checks[i].name;
 		d->here = 0;
+		forget_said(d);
 		checks[i].run(d);
 		if (d->here == 0)
 			doctor_find(d, DOCTOR_FINE, NULL, "%s yes", checks[i].title);
@@ -162,6 +191,8 @@ doctor_command(struct invocation *inv)
 	else
 		printf("\n%u errors, %u warnings, %u notes\n", d.found[DOCTOR_ERROR], d.found[DOCTOR_WARNING],
 		    d.found[DOCTOR_NOTE]);
+	forget_said(&d);
+	free(d.said);
 	json_free(&d.json);
 	conf_free(d.conf);
 	return result;

@@ -31,6 +31,8 @@ struct doctor {
 	const char *check;		/* the one at work */
 	unsigned found[DOCTOR_LEVEL_COUNT];
 	unsigned here;			/* findings of this check */
+	char **said;			/* their texts: what is true of several listeners is said once */
+	unsigned said_count;
 	struct json json;
 };
 

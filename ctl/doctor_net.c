@@ -63,7 +63,7 @@ check_listen(struct doctor *d, const char *text, bool implicit)
 	close(fd);
 	if (error == 0 && d->running)
 		doctor_find(
-		    d, DOCTOR_WARNING, "restart the server: it listens elsewhere", "%s: nobody listens there", text);
+		    d, DOCTOR_WARNING, "sallyctl reload: the server listens elsewhere, or its log says why it could not", "%s: nobody listens there", text);
 	else if (error == 0 || (error == EADDRINUSE && d->running))
 		doctor_find(d, DOCTOR_FINE, NULL, "%s: %s", text, error == 0 ? "free" : "in use, and the server runs");
 	else if (error == EADDRINUSE)

@@ -37,39 +37,52 @@ resolve(const char *name, struct addr *v4, struct addr *v6)
 	return v4->sa.sa_family == AF_UNSPEC && v6->sa.sa_family == AF_UNSPEC ? EAI_NONAME : 0;
 }
 
-static void
-check_settings(struct conf *conf, const struct settings *s)
+/* A line in the server section counts for several listeners. */
+static bool
+is_known(const struct conf *conf, const struct conf_origin *o, const char *what)
 {
-	for (size_t i = 0; i < s->passive_address.n; i++) {
-		const char *name = s->passive_address.v[i].target;
+	for (size_t i = 0; i < conf_problem_count(conf); i++) {
+		const struct conf_problem *p = conf_problem_at(conf, i);
+
+		if (p->line == o->line && strcmp(p->file, o->file) == 0 && strcmp(p->what, what) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+check_settings(struct conf *conf, const struct conf_resolved *r)
+{
+	const struct addr_map *map = &r->s.passive_address;
+	const struct conf_origin *o = &r->origin[K_passive_address];
+
+	for (size_t i = 0; i < map->n; i++) {
+		const char *name = map->v[i].target;
 		struct addr a, b;
 		char what[600];
-		int r = addr_parse(&a, name, 0) == 0 ? 0 : resolve(name, &a, &b);
+		int e = addr_parse(&a, name, 0) == 0 ? 0 : resolve(name, &a, &b);
 
-		if (r == 0)
-			continue;
-		(void)str_format(what, sizeof what, "passive_address: %.300s cannot be looked up: %s", name, gai_strerror(r));
-		conf_problem_add(conf, CONF_WARNING, "", 0, "passive_address", what,
-		    "correct it, or the name service; until then clients are told the address that they are connected to");
+		(void)str_format(what, sizeof what, "%.300s cannot be looked up: %s", name, gai_strerror(e));
+		if (e != 0 && !is_known(conf, o, what))
+			conf_problem_add(conf, CONF_WARNING, o->file, o->line, "passive_address", what,
+			    "correct it, or the name service; until then clients are told the address that they are connected to");
 	}
 }
 
 void
 resolve_check(struct conf *conf)
 {
-	const struct conf_section *l = NULL;
+	const struct conf_section *l = conf_section_next(conf, SC_LISTENER, NULL);
 
-	if (conf_section_next(conf, SC_LISTENER, NULL) == NULL)
-		check_settings(conf, conf_server(conf));
-	while ((l = conf_section_next(conf, SC_LISTENER, l)) != NULL) {
-		const struct conf_subject subject = { .listener = conf_section_name(l) };
+	do {
+		const struct conf_subject subject = { .listener = l == NULL ? NULL : conf_section_name(l) };
 		struct conf_resolved r;
 
 		if (conf_resolve(conf, &subject, &r) != 0)
 			continue;
-		check_settings(conf, &r.s);
+		check_settings(conf, &r);
 		conf_resolved_free(&r);
-	}
+	} while (l != NULL && (l = conf_section_next(conf, SC_LISTENER, l)) != NULL);
 }
 
 /* Answers of the network are taken apart by a process that owns nothing. */
@@ -95,7 +108,8 @@ resolve_command(struct invocation *inv)
 		int r = resolve(inv->argv[i], &v4, &v6);
 
 		if (r != 0) {
-			result = ctl_fail(inv, CTL_NO, "%s: %s", inv->argv[i], gai_strerror(r));
+			printf("%s ! %s\n", inv->argv[i], gai_strerror(r));
+			result = CTL_NO;
 			continue;
 		}
 		printf("%s %s %s\n", inv->argv[i], addr_host(text[0], &v4), addr_host(text[1], &v6));

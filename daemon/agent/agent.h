@@ -57,6 +57,7 @@ struct transfer {
 	uint64_t offset;	/* where the first byte went */
 	uint64_t old_size;	/* of the file that is replaced or changed */
 	uint64_t limit;		/* size that it may reach */
+	const char *limit_name;	/* the setting that it comes from, "": none */
 	int64_t began;		/* clock_ms() */
 	char temp[64];		/* name of the temporary file */
 	char path[ROOT_PATH_MAX + 1];	/* canonical */
@@ -113,6 +114,7 @@ struct agent {
 	int listen_fd;
 	struct addr listen_addr;
 	uint64_t unique_key[2];
+	bool warned_unresolved;		/* a name in passive_address: said once */
 	bool quota_locked, quota_opened;	/* see quota.h */
 	int64_t quota_swept;			/* clock_ms() */
 	uint64_t uploaded, downloaded;	/* bytes of this session, for ratio.c */

@@ -217,7 +217,7 @@ handle_set_umask(struct agent *a, const struct msg *m)
 	if (a->mask != old)
 		(void)str_format(was, sizeof was, " (was %03o)", (unsigned)old);
 	(void)str_format(t->text, sizeof t->text, "The umask is %03o%s.%s", (unsigned)a->mask, was,
-	    has_default_acl(a) ? "\nThis folder has a default ACL, which new files and folders get instead." : "");
+	    has_default_acl(a) ? "\nThis directory has a default ACL, which new files and directories get instead." : "");
 	return agent_answer(a, MSG_TEXT, t, NULL, 0);
 }
 
@@ -241,7 +241,7 @@ handle_acl_get(struct agent *a, const struct msg *m)
 	if (r != 0)
 		return r;
 	if (q->kind > 1 || (q->kind == 1 && !root_is_folder(&a->place)))
-		return agent_refuse(a, FAIL_KIND, "only folders have a default ACL");
+		return agent_refuse(a, FAIL_KIND, "only directories have a default ACL");
 	r = pacl_get(pacl_at_leaf(a->place.dir_fd, a->place.leaf), type_of(q->kind), &acl);
 	if (r != 0)
 		return r;
@@ -302,7 +302,7 @@ handle_acl_set(struct agent *a, const struct msg *m)
 	if (r != 0)
 		return r;
 	if (q->kind > 1 || (q->kind == 1 && !root_is_folder(&a->place)))
-		return agent_refuse(a, FAIL_KIND, "only folders have a default ACL");
+		return agent_refuse(a, FAIL_KIND, "only directories have a default ACL");
 	if ((r = read_acl(a, q->acl, q->kind == 0, &acl)) != 0)
 		return r;
 	r = pacl_apply(pacl_at_leaf(a->place.dir_fd, a->place.leaf), type_of(q->kind), acl);

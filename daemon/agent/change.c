@@ -131,7 +131,7 @@ static int
 refuse_unsearched(struct agent *a)
 {
 	return agent_refuse(a, FAIL_KIND,
-	    "a folder in it cannot be searched for symbolic links that would lead out of the root");
+	    "a directory in it cannot be searched for symbolic links that would lead out of the root");
 }
 
 /* Nothing that is moved may lead out of the root from where it comes to lie. 1: it is a link that needs another text. */

@@ -395,6 +395,7 @@ record(struct agent *a, uint8_t direction, const struct msg_finish *f, uint64_t 
 	m->how = m->complete ? FINISH_OK : f->complete == 0 ? f->how : code == SP_EDENIED ? FINISH_NO_ROOM : FINISH_NOT_KEPT;
 	m->error = code == SP_EDENIED ? (uint32_t)a->refusal_error : code < 0 && code > SP_EBASE ? (uint32_t)-code : 0;
 	m->bytes = bytes;
+	(void)str_copy(m->limit, sizeof m->limit, direction == TRANSFER_IN && m->how == FINISH_NO_ROOM ? t->limit_name : "");
 	m->milliseconds = (uint64_t)(clock_ms() - t->began);
 	(void)str_copy(m->path, sizeof m->path, t->path);
 	(void)chan_tell(&a->monitor, MSG_TRANSFER_RECORD, m);
@@ -487,7 +488,7 @@ settle_upload(struct agent *a, const struct msg_finish *f, uint64_t *arrived)
 	if (r == 0 && keeps)
 		r = cut_tail(a, (uint64_t)at, f->complete != 0, &size);
 	if (r == 0 && size > t->limit && (t->commit != COMMIT_NONE || size > t->old_size)) {
-		r = agent_refuse(a, FAIL_QUOTA, "the file is larger than this account may store");
+		r = upload_refuse_size(a, "the file");
 		keeps = false;
 	}
 	if (r == 0 && keeps)

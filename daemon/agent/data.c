@@ -120,20 +120,42 @@ warn_unreachable(const struct agent *a, const struct addr *tell)
 	log_end(&l);
 }
 
-/* The address that this client is told: as configured for its network, else the one it came to. */
+/*
+ * passive_address names a host of which the listener has found no address, or none of the client's family; why, it has
+ * said itself.  Once a session: a client asks for each of its transfers.
+ */
 static void
-address_to_tell(struct agent *a, struct addr *tell)
+warn_unresolved(struct agent *a, const char *name, const struct addr *tell)
+{
+	struct log_line l;
+	char host[ADDR_TEXT_MAX];
+
+	if (a->warned_unresolved)
+		return;
+	a->warned_unresolved = true;
+	log_begin(&l, LOG_LEVEL_WARNING, "passive-address");
+	log_str(&l, "name", name);
+	log_str(&l, "told", addr_host(host, tell));
+	log_str(&l, "reason", "no address of this family is known for the name");
+	log_end(&l);
+}
+
+/*
+ * The address that this client is told: as configured for its network, else the one it came to.  EPSV tells a port only,
+ * but the worker may answer PASV with the same socket later.
+ */
+static void
+address_to_tell(struct agent *a, struct addr *tell, bool pasv)
 {
 	const char *target = addr_map_find(&a->set->passive_address, &a->peer);
 	struct addr configured;
 
 	if (target == NULL)
 		return;
-	/* A name that the listener has not found an address for, of this family at least. */
-	if (addr_parse(&configured, target, 0) != 0)
-		log_problem(LOG_LEVEL_WARNING, "passive-address", target, -EADDRNOTAVAIL);
-	else
+	if (addr_parse(&configured, target, 0) == 0)
 		*tell = configured;
+	else if (pasv)
+		warn_unresolved(a, target, tell);
 }
 
 static int
@@ -172,7 +194,7 @@ handle_listen(struct agent *a, const struct msg *m)
 
 	if (!a->set->passive_mode)
 		return agent_refuse(a, FAIL_ARGUMENT, "passive mode is switched off, use active mode");
-	address_to_tell(a, &tell);
+	address_to_tell(a, &tell, m->listen.family == 4);
 	if (!family_fits(m->listen.family, a->local.sa.sa_family, &tell))
 		return agent_refuse(a, FAIL_ARGUMENT, NULL);
 	/* A worker that refused a transfer has shut the port; the socket still has its name, unless somebody took it since. */

@@ -59,7 +59,7 @@ ask_kernel(struct agent *a, enum authz_op op, const struct place *p, struct auth
 
 	k->text = text;
 	if (p->error != 0) {
-		(void)str_format(text, KERNEL_TEXT, "the folder cannot be reached: %s", sp_strerror(p->error));
+		(void)str_format(text, KERNEL_TEXT, "the directory cannot be reached: %s", sp_strerror(p->error));
 		k->known = true;
 		k->allow = false;
 		return;
@@ -68,7 +68,7 @@ ask_kernel(struct agent *a, enum authz_op op, const struct place *p, struct auth
 		(void)str_format(text, KERNEL_TEXT, "%s", sp_strerror(-errno));
 		return;
 	}
-	look(&folder, "the folder", p->dir_fd, ".", &st);
+	look(&folder, "the directory", p->dir_fd, ".", &st);
 	if (p->found) {
 		look(&object, p->path, p->dir_fd, p->leaf, &p->st);
 		path.object = &object.node;

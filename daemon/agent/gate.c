@@ -103,7 +103,7 @@ add_client(const struct agent *a, struct log_line *l)
 {
 	char host[ADDR_TEXT_MAX];
 
-	log_str(l, "client", addr_host(host, &a->peer));
+	log_str(l, "rhost", addr_host(host, &a->peer));
 }
 
 static void

@@ -56,6 +56,7 @@ begin(struct agent *a, uint32_t create, uint32_t replace)
 	t->append = false;
 	t->offset = t->old_size = 0;
 	t->limit = UINT64_MAX;
+	t->limit_name = "";
 	t->temp[0] = '\0';
 	t->may_create = (a->verdict.granted & create) != 0;
 	t->may_replace = (a->verdict.granted & replace) != 0;
@@ -257,8 +258,10 @@ ask_quota(struct agent *a)
 	reached = add_up(t->old_size, bytes);
 	if (reached <= t->offset)
 		return agent_refuse(a, FAIL_QUOTA, "the account's space is used up (quota_bytes)");
-	if (reached < t->limit)
+	if (reached < t->limit) {
 		t->limit = reached;
+		t->limit_name = "quota_bytes";
+	}
 	return 0;
 }
 
@@ -281,16 +284,27 @@ open_account(struct agent *a)
 	return quota_settle(a, false);
 }
 
+int
+upload_refuse_size(struct agent *a, const char *what)
+{
+	char text[128];
+
+	(void)str_format(text, sizeof text, "%s is beyond the limit of this account (%s)", what, a->transfer.limit_name);
+	return agent_refuse(a, FAIL_QUOTA, text);
+}
+
 static int
 check_room(struct agent *a, uint64_t announced)
 {
 	struct transfer *t = &a->transfer;
 	struct statvfs fs;
 
-	if (a->set->max_file_size != 0 && a->set->max_file_size < t->limit)
+	if (a->set->max_file_size != 0 && a->set->max_file_size < t->limit) {
 		t->limit = a->set->max_file_size;
+		t->limit_name = "max_file_size";
+	}
 	if (t->limit != UINT64_MAX && add_up(t->offset, announced) > t->limit)
-		return agent_refuse(a, FAIL_QUOTA, "the announced size is beyond the limit of this account");
+		return upload_refuse_size(a, "the announced size");
 	if (announced != 0 && fstatvfs(t->fd, &fs) == 0 && announced > t->old_size &&
 	    (announced - t->old_size) / fs.f_frsize > fs.f_bavail)
 		return -ENOSPC;
@@ -312,6 +326,7 @@ hand_over(struct agent *a, uint64_t announced, const char *name)
 	if (!t->existed || t->commit == COMMIT_RENAME)
 		policy_own(a, t->fd);
 	w.room = t->limit == UINT64_MAX ? UINT64_MAX : t->limit - t->offset;
+	(void)str_copy(w.limit, sizeof w.limit, t->limit_name);
 	if (str_copy(w.name, sizeof w.name, name) != 0)
 		return transfer_give_up(a, -ENAMETOOLONG);
 	r = agent_answer(a, MSG_WRITING, &w, &t->fd, 1);

@@ -13,6 +13,9 @@ void transfer_begin_read(struct agent *);
 /* Closes what the transfer held and leaves its state. */
 void transfer_forget(struct agent *);
 
+/* Refuses an upload for its size, with the name of the limit. what: "the file". As agent_refuse(). */
+int upload_refuse_size(struct agent *, const char *what);
+
 /* Ends an upload before the worker has it: nothing of it stays. Returns code. */
 int transfer_give_up(struct agent *, int code);
 

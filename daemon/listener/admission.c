@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/str.h"
 #include "daemon/listener/admission.h"
+#include "daemon/listener/doors.h"
 #include "daemon/listener/names.h"
 #include "daemon/listener/pool.h"
 #include "daemon/listener/refusals.h"
@@ -96,18 +97,61 @@ section_names(const struct server *s, const char *name, sa_family_t family, char
 		names_known(s, &n->resolved.s.passive_address, family, out, size);
 }
 
+/* Is it in the configuration? The unnamed one is where no other is. */
+static bool
+is_configured(const struct server *s, const struct section *n)
+{
+	if (n->name[0] == '\0')
+		return s->options->inetd || doors_use(s, n) || conf_section_next(s->conf, SC_LISTENER, NULL) == NULL;
+	return conf_section_find(s->conf, SC_LISTENER, n->name) != NULL;
+}
+
+static int
+read_again(struct server *s, struct section *n)
+{
+	struct conf_resolved old = n->resolved;
+	int r = read_section(s, n);
+
+	if (r != 0)
+		n->resolved = old;
+	else
+		conf_resolved_free(&old);
+	return r;
+}
+
 int
 sections_reload(struct server *s)
 {
-	for (struct section *n = s->sections; n != NULL; n = n->next) {
-		struct conf_resolved old = n->resolved;
-		int r = read_section(s, n);
+	const struct conf_section *section = NULL;
+	struct section *n;
+	int r = 0;
 
-		if (r != 0)
-			return r;
-		conf_resolved_free(&old);
+	for (n = s->sections; n != NULL && r == 0; n = n->next)
+		if (n->name[0] == '\0' || is_configured(s, n))
+			r = read_again(s, n);
+	while (r == 0 && (section = conf_section_next(s->conf, SC_LISTENER, section)) != NULL)
+		r = section_add(s, conf_section_name(section), &n);
+	return r;
+}
+
+void
+sections_retire(struct server *s)
+{
+	for (struct section *n = s->sections; n != NULL; n = n->next) {
+		n->gone = !is_configured(s, n);
+		/* Whom it still counts it counts by the server's limits; the old ones go with the old configuration. */
+		if (n->gone && read_again(s, n) != 0)
+			memset(&n->resolved, 0, sizeof n->resolved);
 	}
-	return 0;
+	pool_end_gone(s);
+}
+
+bool
+section_is_gone(const struct server *s, const char *name)
+{
+	const struct section *n = find_section(s, name);
+
+	return n == NULL || n->gone;
 }
 
 struct srclimit_rules
@@ -260,6 +304,10 @@ admission_client(struct server *s, struct section *n, int fd, const struct addr 
 	enum srclimit_answer answer;
 	const char *full;
 
+	if (n->gone) {
+		turn_away(s, n, fd, peer, "listener_removed", 0, SECTION_GONE);
+		return;
+	}
 	if (server_drain_text(s) != NULL) {
 		turn_away(s, n, fd, peer, "drain", 0, server_drain_text(s));
 		return;

@@ -22,6 +22,7 @@ struct section {
 	struct section *next;
 	char name[65];
 	bool implicit_tls;
+	bool gone;				/* removed by a reload: what still comes by it is refused */
 	unsigned max_sessions, before_login;	/* the limit, and the share of those who have not logged in */
 	unsigned now;				/* clients, those who wait included */
 	struct crowd *crowd;			/* those of them who have not logged in */
@@ -33,8 +34,20 @@ struct section {
 int section_add(struct server *, const char *name, struct section **);
 /* Addresses of that family for the host names in its passive_address, as MSG_CLIENT carries them. */
 void section_names(const struct server *, const char *name, sa_family_t, char *out, size_t size);
-/* Limits may have changed; sockets do not. 0 or -ENOMEM. */
+/*
+ * Limits may have changed, and sections may have been added.  Those that were removed keep theirs, which may live in the
+ * previous configuration, until sections_retire().  0 or -ENOMEM.
+ */
 int sections_reload(struct server *);
+/*
+ * The sockets are those of the configuration: what arrived by a section that is not in it, and waits or comes back, is
+ * refused from now on, as the server's settings may ask for less than that section did.
+ */
+void sections_retire(struct server *);
+/* Was it removed by a reload? */
+bool section_is_gone(const struct server *, const char *name);
+/* What its clients read. */
+#define SECTION_GONE "This address is no longer served."
 
 /* A client has connected: takes over fd, and lets it in or refuses it. */
 void admission_client(struct server *, struct section *, int fd, const struct addr *peer, const struct addr *local);

@@ -112,6 +112,16 @@ pool_end_waiting(struct server *s, int64_t now, const char *text)
 	}
 }
 
+void
+pool_end_gone(struct server *s)
+{
+	struct waiting *w, *next;
+
+	TAILQ_FOREACH_SAFE(w, &s->pool->waiting, link, next)
+		if (section_is_gone(s, w->listener))
+			give_up(s, w, "listener_removed", SECTION_GONE);
+}
+
 /* Clients came faster than sessions: keep more spares for a while. */
 static void
 grow(struct server *s)

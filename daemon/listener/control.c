@@ -258,7 +258,7 @@ give_to_group(const char *path, const char *group)
 		return 0;
 	g = getgrnam(group);
 	if (g == NULL)
-		return -ENOENT;
+		return SP_ENOGROUP;
 	return chown(path, (uid_t)-1, g->gr_gid) < 0 || chmod(path, 0660) < 0 ? -errno : 0;
 }
 

@@ -28,7 +28,10 @@ struct door {
 	struct server *server;
 	struct section *section;
 	int fd;
-	struct addr address;
+	bool kept;			/* doors_reload(): the configuration names it still */
+	bool inherited;			/* of systemd, under this name */
+	char name[65];
+	struct addr wanted, address;	/* as configured; as opened, for a machine may lack IPv6 */
 	struct event ready;
 };
 
@@ -164,21 +167,38 @@ on_client(evutil_socket_t listen_fd, short what, void *arg)
 
 /* --------------------------------------------------------------------- opening */
 
-static int
+/* Takes over fd when that succeeds. NULL: no memory. */
+static struct door *
 add_door(struct server *s, struct section *n, int fd, const struct addr *address)
 {
 	struct door *d = calloc(1, sizeof *d);
 
 	if (d == NULL)
-		return -ENOMEM;
+		return NULL;
 	d->server = s;
 	d->section = n;
 	d->fd = fd;
-	d->address = *address;
+	d->wanted = d->address = *address;
+	d->kept = true;
 	event_assign(&d->ready, s->base, fd, EV_READ | EV_PERSIST, on_client, d);
+	if (s->doors->open)
+		event_add(&d->ready, NULL);
 	d->next = s->doors->door;
 	s->doors->door = d;
-	return 0;
+	return d;
+}
+
+static void
+remove_door(struct server *s, struct door *d)
+{
+	struct door **p = &s->doors->door;
+
+	while (*p != d)
+		p = &(*p)->next;
+	*p = d->next;
+	event_del(&d->ready);
+	close(d->fd);
+	free(d);
 }
 
 static int
@@ -243,26 +263,75 @@ log_cannot_listen(const char *text, int code)
 	log_end(&l);
 }
 
+/* Says why on the log. */
 static int
-open_listed(struct server *s, const char *name)
+open_one(struct server *s, struct section *n, const char *text)
+{
+	struct addr wanted, a;
+	struct door *d = NULL;
+	int fd, r = addr_parse(&wanted, text, FTP_PORT);
+
+	if (r == 0) {
+		a = wanted;
+		fd = open_wildcard_too(&a);
+		r = fd < 0 ? fd : 0;
+	}
+	if (r == 0 && (d = add_door(s, n, fd, &a)) == NULL) {
+		close(fd);
+		r = -ENOMEM;
+	}
+	if (r != 0)
+		log_cannot_listen(text, r);
+	else
+		d->wanted = wanted;
+	return r;
+}
+
+/* Calls f with each address that the configuration names, until one fails. */
+static int
+each_listed(struct server *s, int (*f)(struct server *, struct section *, const char *, void *), void *context)
+{
+	const struct conf_section *section = conf_section_next(s->conf, SC_LISTENER, NULL);
+	int r = 0;
+
+	do {
+		struct section *n;
+
+		r = section_add(s, section == NULL ? "" : conf_section_name(section), &n);
+		for (size_t i = 0; r == 0 && i < n->resolved.s.listen.n; i++)
+			r = f(s, n, n->resolved.s.listen.v[i], context);
+	} while (r == 0 && section != NULL && (section = conf_section_next(s->conf, SC_LISTENER, section)) != NULL);
+	return r;
+}
+
+static int
+open_listed(struct server *s, struct section *n, const char *text, void *context)
+{
+	(void)context;
+	return open_one(s, n, text);
+}
+
+/* A name that is no section's (systemd's own is the unit's) means the server's settings. */
+static int
+inherit(struct server *s, int fd, const char *name)
 {
 	struct section *n;
-	int r = section_add(s, name, &n);
+	struct addr a;
+	struct door *d;
+	int r = section_add(s, conf_section_find(s->conf, SC_LISTENER, name) == NULL ? "" : name, &n);
 
-	for (size_t i = 0; r == 0 && i < n->resolved.s.listen.n; i++) {
-		const char *text = n->resolved.s.listen.v[i];
-		struct addr a;
-		int fd;
-
-		r = addr_parse(&a, text, FTP_PORT);
-		if (r != 0)
-			break;
-		fd = open_wildcard_too(&a);
-		r = fd < 0 ? fd : add_door(s, n, fd, &a);
-		if (r != 0)
-			log_cannot_listen(text, r);
-	}
-	return r;
+	if (r == 0)
+		r = local_address(fd, &a);
+	if (r == 0)
+		r = evutil_make_socket_nonblocking(fd) < 0 ? -errno : set_options(fd);
+	if (r != 0)
+		return r;
+	d = add_door(s, n, fd, &a);
+	if (d == NULL)
+		return -ENOMEM;
+	d->inherited = true;
+	(void)str_copy(d->name, sizeof d->name, name);
+	return 0;
 }
 
 static int
@@ -272,18 +341,9 @@ take_inherited(struct server *s, int count)
 
 	for (int i = 0; i < count && r == 0; i++) {
 		char name[65];
-		struct section *n;
-		struct addr a;
 		int fd = systemd_listen_fd(i, name, sizeof name);
 
-		/* A name that is no section's (systemd's own is the unit's) means the server's settings. */
-		r = section_add(s, conf_section_find(s->conf, SC_LISTENER, name) == NULL ? "" : name, &n);
-		if (r == 0)
-			r = local_address(fd, &a);
-		if (r == 0)
-			r = evutil_make_socket_nonblocking(fd) < 0 ? -errno : set_options(fd);
-		if (r == 0)
-			r = add_door(s, n, fd, &a);
+		r = inherit(s, fd, name);
 	}
 	if (r != 0)
 		log_problem(LOG_LEVEL_ERROR, "cannot-listen", "sockets from systemd", r);
@@ -293,9 +353,8 @@ take_inherited(struct server *s, int count)
 int
 doors_open(struct server *s)
 {
-	const struct conf_section *section = NULL;
 	struct section *own;
-	int inherited = systemd_listen_fds(), r = 0;
+	int inherited = systemd_listen_fds();
 
 	s->doors = calloc(1, sizeof *s->doors);
 	if (s->doors == NULL)
@@ -304,13 +363,100 @@ doors_open(struct server *s)
 	/* Its client is admitted later, but what is set is of interest before. */
 	if (s->options->inetd)
 		return section_add(s, "", &own);
-	if (inherited > 0)
-		return take_inherited(s, inherited);
-	while (r == 0 && (section = conf_section_next(s->conf, SC_LISTENER, section)) != NULL)
-		r = open_listed(s, conf_section_name(section));
-	if (r == 0 && conf_section_next(s->conf, SC_LISTENER, NULL) == NULL)
-		r = open_listed(s, "");
-	return r;
+	return inherited > 0 ? take_inherited(s, inherited) : each_listed(s, open_listed, NULL);
+}
+
+/* --------------------------------------------------------------------- reloading */
+
+/* The socket at that address stays, whatever its section is called now. */
+static struct door *
+find_door(const struct server *s, const struct addr *wanted)
+{
+	for (struct door *d = s->doors->door; d != NULL; d = d->next)
+		if (!d->inherited && addr_same_host(&d->wanted, wanted) && addr_port(&d->wanted) == addr_port(wanted))
+			return d;
+	return NULL;
+}
+
+static int
+keep_listed(struct server *s, struct section *n, const char *text, void *context)
+{
+	struct addr a;
+	struct door *d = addr_parse(&a, text, FTP_PORT) == 0 ? find_door(s, &a) : NULL;
+
+	(void)context;
+	if (d != NULL) {
+		d->section = n;
+		d->kept = true;
+	}
+	return 0;
+}
+
+struct lines {
+	char *text;
+	size_t size;
+};
+
+static int
+open_missing(struct server *s, struct section *n, const char *text, void *context)
+{
+	struct lines *to = context;
+	size_t used = strlen(to->text);
+	struct addr a;
+	int r;
+
+	if (addr_parse(&a, text, FTP_PORT) == 0 && find_door(s, &a) != NULL)
+		return 0;
+	r = open_one(s, n, text);
+	/* What does not fit is on the log. */
+	if (r != 0)
+		(void)str_format(to->text + used, to->size - used, "\nNeeds a restart: listen = %s (%s)", text, sp_strerror(r));
+	return 0;
+}
+
+/* Those of systemd cannot be closed for good: it would let clients connect that nobody answers. */
+static void
+name_inherited(struct server *s)
+{
+	struct section *n;
+
+	for (struct door *d = s->doors->door; d != NULL; d = d->next)
+		if (d->inherited && conf_section_find(s->conf, SC_LISTENER, d->name) != NULL && section_add(s, d->name, &n) == 0)
+			d->section = n;
+}
+
+void
+doors_reload(struct server *s, char *text, size_t size)
+{
+	struct lines to = { text, size };
+	struct door *d, *next;
+
+	text[0] = '\0';
+	if (s->options->inetd || s->stopping)
+		return;
+	if (s->doors->door != NULL && s->doors->door->inherited) {
+		name_inherited(s);
+		return;
+	}
+	for (d = s->doors->door; d != NULL; d = d->next)
+		d->kept = false;
+	(void)each_listed(s, keep_listed, NULL);
+	/* First, because an address and the star beside it cannot be listened on at one port. */
+	for (d = s->doors->door; d != NULL; d = next) {
+		next = d->next;
+		if (!d->kept)
+			remove_door(s, d);
+	}
+	(void)each_listed(s, open_missing, &to);
+}
+
+bool
+doors_use(const struct server *s, const struct section *n)
+{
+	for (const struct door *d = s->doors->door; d != NULL; d = d->next)
+		if (d->section == n)
+			return true;
+	return false;
 }
 
 void
@@ -325,12 +471,8 @@ doors_close(struct server *s)
 {
 	s->doors->open = false;
 	evtimer_del(&s->doors->resume);
-	for (struct door *d = s->doors->door; d != NULL; d = s->doors->door) {
-		s->doors->door = d->next;
-		event_del(&d->ready);
-		close(d->fd);
-		free(d);
-	}
+	while (s->doors->door != NULL)
+		remove_door(s, s->doors->door);
 }
 
 void

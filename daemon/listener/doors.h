@@ -11,6 +11,7 @@
 #include "common/addr.h"
 
 struct json;
+struct section;
 struct server;
 
 /*
@@ -19,6 +20,14 @@ struct server;
  * listener sections.  0 or a negative code, said on the log.
  */
 int doors_open(struct server *);
+/*
+ * After a reload: sockets at addresses that the configuration still names stay, those at others are closed, new ones are
+ * opened.  text[size] gets a line for each that could not be opened, which is also on the log; "" when there is none.
+ * Sockets of systemd stay; those whose section is gone only refuse.
+ */
+void doors_reload(struct server *, char *text, size_t size);
+/* Does a socket of ours belong to that section? */
+bool doors_use(const struct server *, const struct section *);
 /* Begins to accept. */
 void doors_begin(struct server *);
 /* Accepts no more; the sockets are closed. */

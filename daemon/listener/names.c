@@ -20,7 +20,8 @@
 
 #define NAMES_MAX	16
 #define AGAIN		300	/* seconds until all are asked for again */
-#define AGAIN_SOON	15	/* when one was not answered */
+#define AGAIN_SOON	15	/* when one was not answered; twice as long each time it is not */
+#define WHY_MAX		128
 #define LIMIT		60	/* seconds that the answers may take */
 #define LIMIT_INETD	10	/* while the only client waits for them */
 #define TEXT_MAX	8192
@@ -29,11 +30,14 @@ struct name {
 	char text[256];
 	struct addr v4, v6;	/* AF_UNSPEC: not known */
 	bool answered;		/* this time */
+	bool named;		/* by the configuration */
+	char why[WHY_MAX];	/* not, "": it was; what is on the log already is not said again */
 };
 
 struct names {
 	struct name name[NAMES_MAX];
 	size_t count;
+	time_t pause;			/* until all are asked for again */
 	struct event due, readable, gone;
 	struct spawned child;
 	int output_fd;			/* -1: nobody is being asked */
@@ -50,26 +54,53 @@ find(struct names *x, const char *text)
 	return NULL;
 }
 
-/* Those that are there keep what is known of them. */
+/* A name that a reload has taken out of the configuration is asked for no more. */
 static void
-collect(struct server *s)
+forget_others(struct names *x)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < x->count; i++)
+		if (x->name[i].named)
+			x->name[kept++] = x->name[i];
+	x->count = kept;
+}
+
+/* Of the configuration. What is known of one stays. */
+static void
+name_all(struct server *s)
 {
 	struct names *x = s->names;
 
 	for (const struct section *n = s->sections; n != NULL; n = n->next)
 		for (size_t i = 0; i < n->resolved.s.passive_address.n; i++) {
 			const char *target = n->resolved.s.passive_address.v[i].target;
+			struct name *known = find(x, target);
 			struct addr a;
 
-			if (addr_parse(&a, target, 0) == 0 || find(x, target) != NULL || strlen(target) >= sizeof x->name[0].text)
+			if (known != NULL)
+				known->named = true;
+			if (addr_parse(&a, target, 0) == 0 || known != NULL || strlen(target) >= sizeof x->name[0].text)
 				continue;
 			if (x->count == NAMES_MAX) {
 				log_problem(LOG_LEVEL_ERROR, "passive-address", "too many host names", 0);
 				return;
 			}
 			memset(&x->name[x->count], 0, sizeof x->name[0]);
+			x->name[x->count].named = true;
 			(void)str_copy(x->name[x->count++].text, sizeof x->name[0].text, target);
 		}
+}
+
+static void
+collect(struct server *s)
+{
+	for (size_t i = 0; i < s->names->count; i++) {
+		s->names->name[i].named = false;
+		s->names->name[i].why[0] = '\0';
+	}
+	name_all(s);
+	forget_others(s->names);
 }
 
 static void
@@ -80,7 +111,23 @@ ask_again_in(struct names *x, time_t seconds)
 	evtimer_add(&x->due, &in);
 }
 
-/* "NAME IPV4 IPV6", a dash for none. Anything else is what went wrong, and for people. */
+/* Once for each reason, and not again because it lasts. */
+static void
+not_answered(struct name *n, const char *why)
+{
+	struct log_line l;
+
+	if (n->why[0] != '\0' && strcmp(n->why, why) == 0)
+		return;
+	(void)str_copy(n->why, sizeof n->why, why);
+	log_begin(&l, LOG_LEVEL_WARNING, "passive-address-unresolved");
+	log_str(&l, "name", n->text);
+	log_str(&l, "reason", why);
+	log_str(&l, "hint", "correct passive_address, or the name service; until then clients are told the address that they are connected to");
+	log_end(&l);
+}
+
+/* "NAME IPV4 IPV6", a dash for none; "NAME ! REASON". Anything else is for people. */
 static void
 take_line(struct names *x, char *line)
 {
@@ -91,6 +138,12 @@ take_line(struct names *x, char *line)
 	if (n == NULL || v6 == NULL)
 		return;
 	n->answered = true;
+	if (strcmp(v4, "!") == 0) {
+		v6[strnlen(v6, WHY_MAX - 1)] = '\0';
+		not_answered(n, v6);
+		return;
+	}
+	n->why[0] = '\0';
 	if (addr_parse(&a, v4, 0) != 0)
 		a = (struct addr){ .sa.sa_family = AF_UNSPEC };
 	if (addr_parse(&b, v6, 0) != 0)
@@ -130,14 +183,14 @@ take_answers(struct server *s)
 		x->name[i].answered = false;
 	while ((line = strsep(&rest, "\n")) != NULL)
 		take_line(x, line);
-	for (size_t i = 0; i < x->count; i++)
-		if (!x->name[i].answered) {
-			struct name *n = &x->name[i];
-
-			all = false;
-			log_problem(LOG_LEVEL_WARNING, "passive-address-unresolved", n->text, 0);
-		}
-	ask_again_in(x, all ? AGAIN : AGAIN_SOON);
+	for (size_t i = 0; i < x->count; i++) {
+		if (!x->name[i].answered)
+			not_answered(&x->name[i], "no answer in time");
+		all = all && x->name[i].why[0] == '\0';
+	}
+	/* A name service that starts after us is waited for; one that says no is not asked for ever. */
+	x->pause = all || x->pause * 2 > AGAIN ? AGAIN : x->pause == 0 ? AGAIN_SOON : x->pause * 2;
+	ask_again_in(x, x->pause);
 	server_names_known(s);
 }
 
@@ -221,6 +274,7 @@ names_start(struct server *s)
 		evtimer_assign(&s->names->due, s->base, on_due, s);
 	}
 	collect(s);
+	s->names->pause = 0;
 	if (s->names->count > 0)
 		on_due(-1, 0, s);
 }

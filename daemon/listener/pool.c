@@ -294,6 +294,14 @@ is_complete(const struct session *n)
 	return true;
 }
 
+static void
+retire_spare(struct session *n)
+{
+	/* Not a death before use. */
+	n->told_to_stop = true;
+	session_end(n);
+}
+
 /* A process was forked, has reported, or has ended. */
 void
 pool_session_changed(struct session *n)
@@ -309,6 +317,11 @@ pool_session_changed(struct session *n)
 		}
 		n->was_ready = true;
 		pool_move(n, SESSION_SPARE);
+		/* Forked before a reload: it knows neither new listeners nor what old ones now ask for. */
+		if (n->generation != templates_generation(s)) {
+			retire_spare(n);
+			return;
+		}
 		server_spare_ready(s);
 		pool_serve_waiting(s);
 		pool_fill(s);
@@ -337,14 +350,6 @@ pool_session_ended(struct session *n)
 }
 
 /* --------------------------------------------------------------------- upkeep */
-
-static void
-retire_spare(struct session *n)
-{
-	/* Not a death before use. */
-	n->told_to_stop = true;
-	session_end(n);
-}
 
 static void
 retire_old(struct server *s, int64_t now)

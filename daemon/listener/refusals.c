@@ -84,7 +84,7 @@ say(struct refusals *x, struct line *n, int64_t now)
 	struct log_line l;
 
 	log_begin(&l, LOG_LEVEL_NOTICE, "refused");
-	log_str(&l, "peer", n->net.family == AF_UNSPEC ? "many" : addr_host(host, &n->first));
+	log_str(&l, "rhost", n->net.family == AF_UNSPEC ? "many" : addr_host(host, &n->first));
 	log_str(&l, "reason", n->reason);
 	if (n->limit > 0)
 		log_num(&l, "limit", n->limit);

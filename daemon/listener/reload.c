@@ -16,6 +16,7 @@
 #include "common/str.h"
 #include "daemon/listener/control.h"
 #include "daemon/listener/admission.h"
+#include "daemon/listener/doors.h"
 #include "daemon/listener/keeper.h"
 #include "daemon/listener/names.h"
 #include "daemon/listener/reload.h"
@@ -80,14 +81,34 @@ take_back(struct server *s)
 	conf_free(bad);
 }
 
+/* What is in the files and not in use, a line each. */
+static void
+list_restarts(const struct server *s, char *text, size_t size)
+{
+	const struct conf_key *k = NULL;
+
+	while ((k = conf_needs_restart(s->reload->previous, s->conf, k)) != NULL) {
+		size_t used = strlen(text);
+
+		log_problem(LOG_LEVEL_WARNING, "needs-restart", k->name, 0);
+		(void)str_format(text + used, size - used, "\nNeeds a restart: %s", k->name);
+	}
+}
+
 void
 reload_succeeded(struct server *s)
 {
+	char text[4096] = "The new configuration is in use.";
+	size_t used = strlen(text);
+
 	if (s->reload == NULL || s->reload->previous == NULL)
 		return;
+	doors_reload(s, text + used, sizeof text - used);
+	sections_retire(s);
+	list_restarts(s, text, sizeof text);
 	conf_free(s->reload->previous);
 	forget(s);
-	tell(s, 0, "The new configuration is in use.");
+	tell(s, 0, text);
 }
 
 void
@@ -230,7 +251,6 @@ static int
 read_again(struct server *s, struct conf **next, char *why, size_t size)
 {
 	struct conf *c = conf_new();
-	const struct conf_key *restart;
 	int r = c == NULL ? -ENOMEM : conf_load(c, s->options->conf_path);
 
 	if (r != 0) {
@@ -241,9 +261,6 @@ read_again(struct server *s, struct conf **next, char *why, size_t size)
 		return r < 0 ? r : SP_EFORMAT;
 	}
 	server_override(s, c);
-	restart = conf_needs_restart(s->conf, c);
-	if (restart != NULL)
-		log_problem(LOG_LEVEL_WARNING, "needs-restart", restart->name, 0);
 	*next = c;
 	return 0;
 }

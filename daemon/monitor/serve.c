@@ -202,7 +202,7 @@ static const struct {
 	const char *text;
 } admin_failures[] = {
 	{ -EPERM,	"This account may not do that." },
-	{ -EINVAL,	"That name, password or folder cannot be used." },
+	{ -EINVAL,	"That name, password or directory cannot be used." },
 	{ -EEXIST,	"There is an account of that name already." },
 	{ -ENOENT,	"There is no account of that name." },
 	{ -ENODATA,	"An administrator names the account: SITE PASSWD account password." },

@@ -82,6 +82,9 @@ client(struct monitor *s, struct msg *m)
 	s->agent_pid = (pid_t)c->agent_pid;
 	if (c->names[0] != '\0')
 		(void)str_copy(s->names, sizeof s->names, c->names);
+	/* The server's settings may ask for less than those of a listener that is not known here. */
+	if (c->listener[0] != '\0' && conf_section_find(monitor_prepared.conf, SC_LISTENER, c->listener) == NULL)
+		return SP_ESTATE;
 	(void)str_copy(s->listener_name, sizeof s->listener_name, c->listener);
 	(void)str_copy(serve.listener, sizeof serve.listener, c->listener);
 	addr_host(s->peer_text, &s->peer);

@@ -4,7 +4,7 @@
  *	time seconds host bytes path type action direction mode user service method id status
  *
  * One line a transfer, fields separated by one blank, so blanks and
- * whatever else could break the line become "_".
+ * whatever else could break the line, or what a terminal makes of it, become "_".
  */
 #include "config.h"
 
@@ -30,12 +30,20 @@ static const char *const months[] = {
 static size_t
 add_field(char *out, size_t size, size_t used, const char *text)
 {
-	for (; *text != '\0'; text++) {
-		unsigned char c = (unsigned char)*text;
+	size_t left = strlen(text), n;
 
-		if (used + 1 >= size)
+	for (; left > 0; text += n, left -= n) {
+		uint32_t code;
+		bool shown = (n = str_utf8(text, left, &code)) > 0 && code != ' ' && !str_hidden(code);
+
+		n = n == 0 ? 1 : n;
+		if (used + n >= size)
 			return 0;
-		out[used++] = c <= ' ' || c == 0x7f ? '_' : (char)c;
+		if (shown) {
+			memcpy(out + used, text, n);
+			used += n;
+		} else
+			out[used++] = '_';
 	}
 	return used;
 }
@@ -89,6 +97,7 @@ log_transfer(const struct monitor *s, const struct msg_transfer_record *t)
 	if (t->complete && t->direction == TRANSFER_OUT && s->account.resolved->s.audit == CONF_AUDIT_NO)
 		return;
 	log_begin(&l, t->complete ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE, "transfer");
+	log_str(&l, "rhost", s->peer_text);
 	log_str(&l, "direction", directions[t->direction % 3]);
 	log_cut(&l, "path", t->path, PATH_SHOWN);
 	log_num(&l, "bytes", t->bytes > INT64_MAX ? INT64_MAX : (int64_t)t->bytes);
@@ -97,6 +106,8 @@ log_transfer(const struct monitor *s, const struct msg_transfer_record *t)
 	log_str(&l, "complete", t->complete ? "yes" : "no");
 	if (!t->complete)
 		log_str(&l, "how", t->how < FINISH_HOW_COUNT ? words[t->how] : "unknown");
+	if (t->limit[0] != '\0')
+		log_str(&l, "limit", t->limit);
 	if (t->error != 0) {
 		log_num(&l, "errno", t->error);
 		log_code(&l, -(int)(t->error & 0xfff));

@@ -91,6 +91,7 @@ struct session {
 	/* Who it is. */
 	uint32_t rights, flags;
 	bool user_given;		/* USER came, PASS is awaited */
+	bool user_refused;		/* logged in, and the last USER named another account */
 	bool stop;			/* the server wants the session to end, with stop_text in its 421 */
 	bool stop_now;			/* and does not wait for the end of a transfer */
 	bool agent_lost;		/* it did not answer in time, and nothing more is expected of it */

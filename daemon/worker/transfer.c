@@ -20,7 +20,7 @@
 #define LOOK_READS	16		/* reads of a look: LINE_RAW_BYTES each */
 #define CLOSE_MS	3000		/* how long the peer may take over the end of TLS (clients wait for 226 first) */
 #define DISCARD_MS	1000		/* a client that goes on may leave a refused upload idle so long */
-#define NOTE_FIRST_MS	1000		/* shorter transfers are not worth a note */
+#define NOTE_FIRST_MS	300		/* shorter transfers are not worth a note */
 #define NOTE_EVERY_MS	5000		/* the agent takes a worker that says nothing for twice as long for blocked */
 
 int
@@ -124,6 +124,13 @@ note(struct transfer *t, int64_t now)
 	ask_tell(s, MSG_NOTE, &body);
 }
 
+/* Milliseconds until the next note is due; none: 0 or less. */
+static int64_t
+note_due(const struct transfer *t, int64_t now)
+{
+	return t->noted == 0 ? t->started + NOTE_FIRST_MS - now : t->noted + NOTE_EVERY_MS - now;
+}
+
 static int
 look(struct transfer *t)
 {
@@ -131,7 +138,7 @@ look(struct transfer *t)
 	int64_t now = clock_ms();
 
 	t->unlooked = 0;
-	if (now - t->started > NOTE_FIRST_MS && now - t->noted > NOTE_EVERY_MS)
+	if (note_due(t, now) <= 0)
 		note(t, now);
 	return end == TRANSFER_OK ? 0 : transfer_finish(t, end, 0);
 }
@@ -179,7 +186,7 @@ await(struct transfer *t)
 		{ .fd = s->files.fd, .events = POLLIN },
 		{ .fd = s->log.fd, .events = POLLIN },
 	};
-	int64_t now = clock_ms(), left, wait;
+	int64_t now = clock_ms(), left, wait, due;
 	int n;
 
 	/* What TLS has read already wakes nobody. */
@@ -190,13 +197,14 @@ await(struct transfer *t)
 	if (t->progress || t->progress_at == 0)
 		t->progress_at = now;
 	t->progress = false;
-	if (now - t->started > NOTE_FIRST_MS && now - t->noted > NOTE_EVERY_MS)
+	if (note_due(t, now) <= 0)
 		note(t, now);
+	due = note_due(t, now);
 	left = t->progress_at + limit_ms(t) - now;
 	if (left <= 0)
 		return too_slow(t);
 	wait = paused && t->pause_ms < left ? t->pause_ms : left;
-	n = poll(p, 4, wait < NOTE_EVERY_MS ? (int)wait : NOTE_EVERY_MS);
+	n = poll(p, 4, wait < due ? (int)wait : (int)due);
 	t->pause_ms = 0;
 	t->wait_fd = -1;
 	if (n < 0)
@@ -278,7 +286,7 @@ static const struct {
 	[TRANSFER_CUT] = { 426, "The data connection ended without the closing message of TLS; the upload counts as incomplete." },
 	[TRANSFER_STALLED] = { 426, "No data moved for too long; transfer aborted." },
 	[TRANSFER_UNREADABLE] = { 451, "The file could not be read to its end; transfer aborted." },
-	[TRANSFER_NO_ROOM] = { 552, "The account's limit is reached; transfer aborted." },
+	[TRANSFER_NO_ROOM] = { 552, "Transfer aborted: the account's limit is reached" },	/* and its name */
 	[TRANSFER_INCOMPLETE] = { 451, "The listing is incomplete." },
 };
 
@@ -302,6 +310,8 @@ tell_end(struct transfer *t)
 		ask_refused(s, f);
 	} else if (t->end == TRANSFER_INSECURE && s->data_refusal != NULL)
 		reply(s, ends[t->end].code, "%s", s->data_refusal);
+	else if (t->end == TRANSFER_NO_ROOM)
+		reply(s, ends[t->end].code, "%s (%s).", ends[t->end].text, t->limit);
 	else if (t->why[0] != '\0')
 		reply(s, ends[t->end].code, "%s %s", ends[t->end].text, t->why);
 	else
@@ -455,6 +465,7 @@ transfer_upload(struct session *s, const struct upload *u)
 	t.convert = s->convert && s->type == REP_ASCII;
 	t.file_fd = u->fd;
 	t.room = u->room;
+	(void)str_copy(t.limit, sizeof t.limit, u->limit);
 	if (!choose_way(&t)) {
 		t.end = TRANSFER_UNCONNECTED;
 		conclude(&t, true);

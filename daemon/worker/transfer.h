@@ -41,6 +41,7 @@ struct transfer {
 	int file_fd;			/* -1: none */
 	off_t at, stop;			/* download: next byte, and the one after the last */
 	uint64_t room;			/* upload: bytes that may be stored */
+	char limit[33];			/* the setting that room comes from */
 	uint64_t moved;			/* bytes on the data connection */
 	uint64_t stored;		/* bytes written to the file */
 
@@ -76,6 +77,7 @@ struct upload {
 	const char *name;
 	int fd;
 	uint64_t room;
+	const char *limit;		/* the setting that room comes from */
 	bool unique;			/* STOU: the name is told in the form of RFC 1123, 4.1.2.9 */
 };
 void transfer_download(struct session *, const struct download *);

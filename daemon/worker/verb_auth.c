@@ -182,7 +182,8 @@ void
 verb_user(struct session *s, char *argument)
 {
 	if (s->live) {
-		if (strcmp(argument, s->user) == 0)
+		s->user_refused = strcmp(argument, s->user) != 0;
+		if (!s->user_refused)
 			reply(s, 331, "Logged in already; any password will do.");
 		else
 			reply(s, 530, s->tls == NULL ? "Another account needs another session: send REIN first." :
@@ -203,7 +204,8 @@ verb_user(struct session *s, char *argument)
 void
 verb_pass(struct session *s, char *argument)
 {
-	if (s->live)
+	/* A client that sends both at once must not take 230 for the login of the account that was refused. */
+	if (s->live && !s->user_refused)
 		reply(s, 230, "Logged in already.");
 	else if (!s->user_given)
 		reply(s, 503, "Send USER first.");

@@ -90,8 +90,12 @@ site_chmod(struct session *s, char *argument)
 	}
 	ask_path(body->path, sizeof body->path, argument);
 	body->mode = (uint32_t)mode;
-	if (ask(s, MSG_CHANGE_MODE, body, MSG_OBJECT))
+	if (!ask(s, MSG_CHANGE_MODE, body, MSG_OBJECT))
+		return;
+	if (s->answer.object.mode == mode)
 		reply(s, 200, "Mode changed.");
+	else
+		reply(s, 200, "Mode changed to %04o: set-id and sticky bits cannot be changed here.", (unsigned)s->answer.object.mode);
 }
 
 #define UMASK_TELL UINT32_MAX	/* the mask that asks for the present one */

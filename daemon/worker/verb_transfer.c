@@ -74,6 +74,7 @@ receive(struct session *s, enum msg_type type, const void *body, const char *nam
 	}
 	u.fd = msg_take_fd(&s->answer, 0);
 	u.room = s->answer.writing.room;
+	u.limit = s->answer.writing.limit;
 	if (unique) {
 		(void)str_copy(final, sizeof final, s->answer.writing.name);
 		u.name = final;

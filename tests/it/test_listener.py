@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from conftest import BUILD, PATIENCE, UIDS, alive, free_port, wait_for
+from conftest import BUILD, PATIENCE, Raw, UIDS, alive, free_port, wait_for
 
 
 def ctl(server, *words, check=True):
@@ -106,7 +106,7 @@ def test_a_silent_crowd_keeps_nobody_out(serve):
     for mine in held.values():
         for s in mine:
             s.close()
-    server.wait_log(r"event=refused peer=127\.0\.2\.\d+ reason=gave_way listener=main count=1")
+    server.wait_log(r"event=refused rhost=127\.0\.2\.\d+ reason=gave_way listener=main count=1")
 
 
 def test_a_full_server_drops_only_the_silent(serve):
@@ -117,7 +117,7 @@ def test_a_full_server_drops_only_the_silent(serve):
     # A burst is no silent crowd: it is let in while there is room. Then the share holds.
     time.sleep(3.1)
     assert greeting(server).startswith("421 Too many sessions")
-    server.wait_log(r"event=refused peer=127\.0\.0\.1 reason=max_sessions_before_login limit=3 listener=main count=1\b")
+    server.wait_log(r"event=refused rhost=127\.0\.0\.1 reason=max_sessions_before_login limit=3 listener=main count=1\b")
     stranger = socket.create_connection(("127.0.0.1", server.port), PATIENCE, ("127.0.0.9", 0))
     assert stranger.recv(3) == b"220"
     code, text = silent[0].reply()
@@ -142,7 +142,7 @@ def test_refusals_are_counted_in_the_log(serve):
     assert server.ctl("status")["refused"] == 450
     held.close()
     server.stop()
-    lines = re.findall(r"event=refused peer=(\S+) reason=(\S+)(?: limit=(\d+))? listener=main count=(\d+)", server.log())
+    lines = re.findall(r"event=refused rhost=(\S+) reason=(\S+)(?: limit=(\d+))? listener=main count=(\d+)", server.log())
     for peer, reason, limit, count in (("127.0.0.1", "max_sessions_per_address", "1", 200), ("127.0.0.77", "ban", "", 200),
                                        ("127.0.0.78", "drain", "", 50)):
         counts = [int(c) for p, r, l, c in lines if (p, r, l) == (peer, reason, limit)]
@@ -314,6 +314,127 @@ def test_unmet_expectations_refuse_a_reload(serve, tmp_path):
     r = ctl(server, "reload", check=False)
     assert r.returncode == 2 and "expectations" in r.stdout, r.stdout
     assert "new words" in greeting(server)
+
+
+# ------------------------------------------------------- listeners that a reload changes
+
+def section(name, port, *lines):
+    return "\n".join((f"[listener {name}]", f"listen = 127.0.0.1:{port}", *lines, ""))
+
+
+def closed(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_a_removed_listener_is_closed(serve):
+    """It must not go on with the server's settings; who came by it and is logged in stays."""
+    port = free_port()
+    other = section("other", port, "banner = other words")
+    server = serve(sections=other)
+    r = Raw(port).login()
+    again = Raw(port).login()
+    rewrite(server, other, "")
+    assert ctl(server, "reload").stdout.strip() == "The new configuration is in use."
+    assert closed(port)
+    assert greeting(server).startswith("220")
+    assert r.cmd("NOOP")[0] == 200
+    # A client that comes back would be served as one of the server's own.
+    again.send("REIN\r\n")
+    code, text = again.reply()
+    assert code == 421 and "no longer served" in text, text
+    server.wait_log("event=refused .*listener_removed")
+
+
+def test_who_waits_at_a_removed_listener_is_refused(serve):
+    port = free_port()
+    other = section("other", port)
+    server = serve("spare_sessions_min = 1\nspare_sessions_max = 1", other)
+    wait_for(lambda: server.ctl("status")["spares"] == 1)
+    monitors = [p for p, name in server.pids().items() if name == "sallyport-monit"]
+
+    def age(pid):
+        with open(f"/proc/{pid}/stat") as f:
+            return int(f.read().rsplit(")", 1)[1].split()[19])
+
+    template = min(monitors, key=age)
+    os.kill(template, signal.SIGSTOP)
+    try:
+        held = server.raw()
+        assert held.reply()[0] == 220
+        late = Raw(port)
+        wait_for(lambda: server.ctl("status")["waiting"] == 1)
+        rewrite(server, other, "")
+        ctl(server, "reload")
+        assert late.reply()[0] == 421
+    finally:
+        os.kill(template, signal.SIGCONT)
+
+
+def test_a_renamed_listener_keeps_its_socket_and_gets_its_settings(serve):
+    port = free_port()
+    server = serve(sections=section("other", port, "banner = old words"))
+    assert "old words" in Raw(port).reply()[1]
+    rewrite(server, section("other", port, "banner = old words"), section("fresh", port, "banner = new words"))
+    with contextlib.ExitStack() as stack:
+        # Nobody is refused meanwhile.
+        waiting = stack.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE))
+        ctl(server, "reload")
+        assert waiting.recv(3) == b"220"
+    assert "new words" in Raw(port).reply()[1]
+
+
+def test_listeners_move_and_come(serve):
+    old, moved, added = free_port(), free_port(), free_port()
+    server = serve(sections=section("other", old, "banner = other words"))
+    rewrite(server, section("other", old, "banner = other words"),
+            section("other", moved, "banner = other words") + section("third", added, "banner = third words"))
+    assert ctl(server, "reload").stdout.strip() == "The new configuration is in use."
+    assert closed(old)
+    assert "other words" in Raw(moved).reply()[1]
+    assert "third words" in Raw(added).reply()[1]
+    assert Raw(added).login().cmd("NOOP")[0] == 200
+
+
+def test_the_star_may_take_the_place_of_an_address(serve):
+    server = serve()
+    rewrite(server, f"listen = 127.0.0.1:{server.port}", f"listen = *:{server.port}")
+    assert ctl(server, "reload").stdout.strip() == "The new configuration is in use."
+    assert greeting(server, "127.0.0.3").startswith("220")
+
+
+def test_the_reply_names_what_needs_a_restart(serve):
+    port = free_port()
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        server = serve(sections=section("other", free_port()))
+        with open(server.conf, "a") as f:
+            f.write(section("third", port))
+        rewrite(server, "[server]", "[server]\nlandlock = off\nrefused_groups = shadow")
+        out = ctl(server, "reload").stdout
+        assert out.startswith("The new configuration is in use.\n"), out
+        assert f"Needs a restart: listen = 127.0.0.1:{port} (Address already in use)" in out
+        assert "Needs a restart: landlock" in out and "Needs a restart: refused_groups" in out
+        server.wait_log(f"event=cannot-listen about=\"?127.0.0.1:{port}")
+        server.wait_log("event=needs-restart about=landlock")
+        server.wait_log("event=needs-restart about=refused_groups")
+    # The next reload tries again.
+    assert ctl(server, "reload").stdout.strip() == "The new configuration is in use."
+    assert Raw(port).reply()[0] == 220
+
+
+def test_a_failed_reload_leaves_the_sockets(serve):
+    port = free_port()
+    other = section("other", port)
+    server = serve(sections=other)
+    rewrite(server, other, "no_such_key = 1\n")
+    assert ctl(server, "reload", check=False).returncode == 2
+    assert Raw(port).reply()[0] == 220
 
 
 # -------------------------------------------------------------------------------- stop
@@ -524,6 +645,21 @@ def test_socket_activation(serve):
     server.command = [sys.executable, "-c", STARTER, str(server.port), *server.command]
     server.start()
     assert server.ftp("alice").voidcmd("NOOP").startswith("200")
+
+
+def test_an_activated_socket_without_its_section_refuses(serve):
+    """It is the service manager's: closed here it would take connections that nobody answers."""
+    server = serve("")
+    server.stop()
+    starter = STARTER.replace("sallyport.socket", "main")
+    server.command = [sys.executable, "-c", starter, str(server.port), *server.command]
+    server.start()
+    rewrite(server, "[listener main]", "[listener unused]")
+    ctl(server, "reload")
+    assert "421 This address is no longer served" in greeting(server)
+    rewrite(server, "[listener unused]", "[listener main]")
+    ctl(server, "reload")
+    assert greeting(server).startswith("220")
 
 
 def test_notifications(serve, tmp_path):

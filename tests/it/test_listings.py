@@ -214,8 +214,8 @@ def test_refusals_say_why(tls, ftp):
         ("DELE " + "./" * 2048 + "f", 550, "The name is too long."), ("MFMT 20200101000000 " + "./" * 2100 + "f", 550, "The name is too long."),
         ("CWD loop", 550, "Too many symbolic links."), ("SIZE loop/x", 550, "Too many symbolic links."), ("MKD loop/x", 550, "Too many symbolic links."),
         ("RNFR /", 550, "The topmost directory cannot be renamed or removed."), ("RMD /", 550, "The topmost directory cannot be renamed or removed."),
-        ("RMD full", 550, "not empty"), ("RMD f", 550, "Not a folder."), ("DELE sub", 550, "Not a plain file."), ("SIZE fifo", 550, "Not a plain file."),
-        ("SIZE sub", 550, "Not a plain file."), ("MKD sub", 550, "It exists already."), ("CWD f", 550, "Not a folder."), ("CWD f/x", 550, "Not a folder."),
+        ("RMD full", 550, "not empty"), ("RMD f", 550, "Not a directory."), ("DELE sub", 550, "Not a plain file."), ("SIZE fifo", 550, "Not a plain file."),
+        ("SIZE sub", 550, "Not a plain file."), ("MKD sub", 550, "It exists already."), ("CWD f", 550, "Not a directory."), ("CWD f/x", 550, "Not a directory."),
         ("XMD5 fifo", 550, "Not a plain file."),
     ]
     for command, code, reason in rows:
@@ -223,7 +223,7 @@ def test_refusals_say_why(tls, ftp):
         assert got.startswith(str(code)) and reason in got, (command[:40], got)
     for source, target, code, reason in [
             ("sub", "sub/in", 553, "A directory cannot be moved into itself."), ("sub", "sub/in/deep", 553, ""), ("sub", "full", 553, "not empty"),
-            ("f", "sub", 553, "That is a folder."), ("sub", "f", 553, "Not a folder."), ("f", LONG, 553, "The name is too long."),
+            ("f", "sub", 553, "That is a directory."), ("sub", "f", 553, "Not a directory."), ("f", LONG, 553, "The name is too long."),
             ("f", "loop/x", 553, "Too many symbolic links."), ("f", "none/x", 553, "No such file"), ("sub", "/", 553, "topmost")]:
         assert text(ftp, f"RNFR {source}").startswith("350")
         got = text(ftp, f"RNTO {target}")

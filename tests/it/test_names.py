@@ -120,13 +120,43 @@ def test_inetd_without_a_name_service(serve, open_build):
 
 def test_a_name_that_nobody_knows(serve):
     server = serve("passive_address = no-such-host.invalid")
-    server.wait_log("passive-address-unresolved about=no-such-host.invalid")
+    server.wait_log(r'passive-address-unresolved name=no-such-host.invalid reason="[^"]+" hint=')
     for _ in range(10):
         assert told(server) == "127.0.0.1"
     assert server.ctl("status")["crashes"] == 0 and server.ctl("bans") == []
     r = server.raw().login()
     assert r.fetch("LIST")[1] == 226
     r.close()
+
+
+def test_what_lasts_is_said_once(serve, name_service):
+    """Neither for each try nor for each transfer; EPSV, which tells no address, is not concerned."""
+    build, answer = name_service
+    answer("ftp.example.test ! Name or service not known\n")
+    server = serve("passive_address = ftp.example.test", args=("--libexec", build))
+    server.wait_log('event=passive-address-unresolved name=ftp.example.test reason="Name or service not known" hint=')
+    r = server.raw().login()
+    for _ in range(3):
+        r.passive().close()
+    assert "event=passive-address " not in server.log()
+    assert pasv(r) == "127.0.0.1"
+    r.close()
+    r = server.raw().login()
+    for _ in range(3):
+        assert pasv(r) == "127.0.0.1"
+        r.cmd("EPRT |1|127.0.0.1|2000|")        # the next PASV asks the agent again
+    r.close()
+    server.wait_quiet()
+    assert len(re.findall("event=passive-address .*name=ftp.example.test", server.log())) == 1
+    # A name that has left the configuration is asked for no more.
+    answer("ftp.example.test 192.0.2.1 -\n")
+    with open(server.conf) as f:
+        text = f.read()
+    with open(server.conf, "w") as f:
+        f.write(text.replace("passive_address = ftp.example.test", "passive_address = other.example.test"))
+    reload(server)
+    server.wait_log("passive-address-unresolved name=other.example.test")
+    assert "name=ftp.example.test ipv4" not in server.log()
 
 
 def test_a_name_of_this_machine(serve):
@@ -149,6 +179,13 @@ def test_check_and_doctor_try_it(tmp_path):
     conf.write_text("[server]\nlisten = 127.0.0.1:1\npassive_address = no-such-host.invalid\n")
     r = subprocess.run([f"{BUILD}/sallyctl", "--config", conf, "check"], capture_output=True, text=True)
     assert r.returncode == 0 and "no-such-host.invalid" in r.stdout, r.stdout + r.stderr
+    assert f'{conf}:3: warning: "passive_address": no-such-host.invalid cannot be looked up' in r.stdout, r.stdout
+    # Two listeners have it from one line.
+    with open(conf, "a") as f:
+        f.write("[listener a]\nlisten = 127.0.0.1:1\n[listener b]\nlisten = 127.0.0.1:2\n")
+    for command in ("check", "doctor"):
+        r = subprocess.run([f"{BUILD}/sallyctl", "--config", conf, command], capture_output=True, text=True)
+        assert r.stdout.count("no-such-host.invalid cannot") == 1, r.stdout
     r = subprocess.run([f"{BUILD}/sallyctl", "--config", conf, "--json", "doctor"], capture_output=True, text=True)
     assert "no-such-host.invalid cannot be looked up" in r.stdout, r.stdout
     conf.write_text("[server]\nlisten = 127.0.0.1:1\npassive_address = localhost\n")

@@ -762,6 +762,9 @@ def test_site_commands(server, raw):
     write(server, "s", b"x")
     assert raw.cmd("SITE CHMOD 640 s")[0] == 200 and os.stat(home(server, "s")).st_mode & 0o777 == 0o640
     assert raw.cmd("SITE CHMOD 999 s")[0] == 501
+    # What came of it is told, not what was asked for.
+    assert raw.cmd("SITE CHMOD 4751 s") == (200, "200 Mode changed to 0751: set-id and sticky bits cannot be changed here.\r\n")
+    assert raw.cmd("SITE CHMOD 640 s") == (200, "200 Mode changed.\r\n")
     assert raw.cmd("SITE CHMOD 4777 s")[0] in (501, 504, 550, 200) and os.stat(home(server, "s")).st_mode & 0o7000 == 0
     assert raw.cmd("SITE UMASK")[0] == 200
     assert raw.cmd("SITE UMASK 077")[0] == 200
@@ -1088,3 +1091,46 @@ def not_in_use(port):
         except OSError:
             return False
     return True
+
+
+def test_a_pipelined_login_as_another_account(server):
+    """Who sends USER and PASS together must not take the second reply for the login of the account that was refused."""
+    raw = server.raw().login()
+    raw.send("USER bob\r\nPASS bob\r\nPWD\r\n")
+    assert [raw.reply()[0] for _ in range(3)] == [530, 503, 257]
+    # For the account itself both go on working.
+    raw.send("USER alice\r\nPASS x\r\nUSER bob\r\nUSER alice\r\nPASS x\r\n")
+    assert [raw.reply()[0] for _ in range(5)] == [331, 230, 530, 331, 230]
+
+
+def test_who_shows_a_transfer_that_stands_still(server):
+    raw = server.raw().login()
+    data = raw.passive()
+    assert raw.cmd("STOR slow")[0] == 150
+    data.sendall(b"x")
+    started = time.monotonic()
+    wait_for(lambda: [w for w in server.ctl("who") if w["user"] == "alice" and w["activity"] == "STOR slow"])
+    # The first note comes after 0.3 s; without it nothing would be known for five.
+    assert time.monotonic() - started < 4
+    data.close()
+    assert raw.reply()[0] == 226
+    wait_for(lambda: [w for w in server.ctl("who") if w["user"] == "alice" and w["activity"] == ""])
+
+
+@pytest.mark.parametrize("setting", ["quota_bytes", "max_file_size"])
+@pytest.mark.parametrize("verb", ["STOR", "APPE", "STOU"])
+def test_552_names_the_limit(serve, tmp_path, setting, verb):
+    server = serve(f"quota_directory = {tmp_path}/q", f"[class limited]\nmembers = alice\n{setting} = 100000\n")
+    raw = server.raw().login()
+    data = raw.passive()
+    assert raw.cmd(f"{verb} big" if verb != "STOU" else verb)[0] == 150
+    with contextlib.suppress(OSError):
+        data.sendall(b"x" * 200000)
+        data.close()
+    assert raw.reply() == (552, f"552 Transfer aborted: the account's limit is reached ({setting}).\r\n")
+    server.wait_log(f"event=transfer .*how=limit-reached limit={setting}")
+    # Announced, it is refused before.
+    raw.cmd("ALLO 200000")
+    raw.passive().close()
+    code, text = raw.cmd("STOR big")
+    assert code == 552 and setting in text, text

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from conftest import PATIENCE, assert_same_time, wait_for
+from conftest import PATIENCE, TOP, assert_same_time, wait_for
 
 PREFIX = f"spit{secrets.token_hex(3)}"
 SERVICE = f"sallyport-it-{PREFIX}"
@@ -166,6 +166,20 @@ def test_pam_account_management(serve, users, service):
         server.ftp(users["plain"], "pass word")
     with pytest.raises(ftplib.error_perm, match="530 Login incorrect"):
         server.ftp(users["plain"], "wrong")
+
+
+def test_the_rules_that_are_shipped_know_nologin(serve, users, service, tmp_path):
+    """Only its path is another one: the machine is not ours alone."""
+    with open(f"{TOP}/etc/sallyport.pam") as f:
+        text = f.read()
+    path = tmp_path / "nologin"
+    service(text.replace("pam_nologin.so", f"pam_nologin.so file={path}"))
+    server = serve(listener=PAM)
+    server.ftp(users["plain"], "pass word").quit()
+    path.write_text("Closed.\n")
+    path.chmod(0o644)
+    with pytest.raises(ftplib.error_perm, match="530"):
+        server.ftp(users["plain"], "pass word")
 
 
 def test_hanging_pam_module(serve, users, service):

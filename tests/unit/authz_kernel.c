@@ -518,7 +518,7 @@ START_TEST(sticky_and_owner_reasons)
 
 	ck_assert_int_eq(kernel_decide(&r, &cred, text, sizeof(text)), -EPERM);
 	ck_assert_str_eq(
-	    text, "/d: sticky folder: only 2 (owner of /d/f) or 1 (owner of the folder) may take the name away");
+	    text, "/d: sticky directory: only 2 (owner of /d/f) or 1 (owner of the directory) may take the name away");
 	r.op = AUTHZ_OP_CHMOD;
 	ck_assert_int_eq(kernel_decide(&r, &cred, text, sizeof(text)), -EPERM);
 	ck_assert_str_eq(text, "/d/f: only its owner 2 may do this");

@@ -315,9 +315,12 @@ START_TEST(setting_single_keys)
 	ck_assert_int_eq(conf_set(c, SC_ACCOUNT, "eve", "home", "/srv", why, sizeof why), 0);
 	ck_assert_ptr_nonnull(conf_section_find(c, SC_ACCOUNT, "eve"));
 	ck_assert_int_eq(conf_set(c, SC_ACCOUNT, "eve", "listen", "*:1", why, sizeof why), SP_EFORMAT);
-	ck_assert_ptr_null(conf_needs_restart(c, d));
+	ck_assert_ptr_null(conf_needs_restart(c, d, NULL));
 	ck_assert_int_eq(conf_set(c, SC_SERVER, NULL, "worker_user", "ftp", why, sizeof why), 0);
-	ck_assert_ptr_eq(conf_needs_restart(c, d), CONF_ROW(K_worker_user));
+	ck_assert_int_eq(conf_set(c, SC_SERVER, NULL, "sandbox", "best_effort", why, sizeof why), 0);
+	ck_assert_ptr_eq(conf_needs_restart(c, d, NULL), CONF_ROW(K_worker_user));
+	ck_assert_ptr_eq(conf_needs_restart(c, d, CONF_ROW(K_worker_user)), CONF_ROW(K_sandbox));
+	ck_assert_ptr_null(conf_needs_restart(c, d, CONF_ROW(K_sandbox)));
 	conf_free(c);
 	conf_free(d);
 }

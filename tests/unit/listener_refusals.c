@@ -53,10 +53,10 @@ START_TEST(one_line_a_minute)
 	for (int64_t now = 1000; now < 61000; now++)
 		refuse("192.0.2.1", "ban", "main", now);
 	ck_assert_uint_eq(lines, 1);
-	ck_assert_str_eq(last, "event=refused peer=192.0.2.1 reason=ban limit=7 listener=main count=1");
+	ck_assert_str_eq(last, "event=refused rhost=192.0.2.1 reason=ban limit=7 listener=main count=1");
 	refuse("192.0.2.1", "ban", "main", 61000);
 	ck_assert_uint_eq(lines, 2);
-	ck_assert_str_eq(last, "event=refused peer=192.0.2.1 reason=ban limit=7 listener=main count=60000");
+	ck_assert_str_eq(last, "event=refused rhost=192.0.2.1 reason=ban limit=7 listener=main count=60000");
 }
 END_TEST
 
@@ -110,7 +110,7 @@ START_TEST(bounded)
 			refuse(text, "max_sessions", "main", 1000 + round);
 		}
 	ck_assert_uint_eq(lines, 1025);
-	ck_assert_ptr_nonnull(strstr(last, "peer=many"));
+	ck_assert_ptr_nonnull(strstr(last, "rhost=many"));
 	refusals_end(x);
 	ck_assert_uint_eq(clients, 60000);
 	ck_assert_uint_le(lines, 2 * 1025);
