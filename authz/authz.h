@@ -131,7 +131,7 @@ enum authz_scope {
 
 /*
  * One layer as its administrator wrote it.  dialect: "pyftpdlib", "sftpplus",
- * "ftpcluster", "ups", or "kernel" (also "posix1e"), which leaves the decision
+ * "ftpcluster", "ups", or "posix1e" (also "kernel"), which leaves the decision
  * to the system's permissions.
  */
 struct authz_source {
@@ -188,6 +188,8 @@ struct authz_tree {
 	    struct authz_identity *found, char *text, size_t *len);
 	/* The ftpcluster number of the owner, AUTHZ_NOBODY when unknown. 0, or -ENOENT. */
 	int (*owner)(void *context, const char *path, uint32_t *owner);
+	/* From now on the questions are about the object of an explained step (its place). NULL: that goes without saying. */
+	void (*turn)(void *context, const void *place);
 };
 
 /* ------------------------------------------------------------------ policy */
@@ -337,6 +339,7 @@ struct authz_step {
 	enum authz_op op;
 	struct authz_object object;
 	struct authz_kernel kernel;
+	const void *place;		/* for turn() of struct authz_tree: both sides of a rename are asked about as alone */
 };
 
 enum authz_outcome { AUTHZ_ALLOW = 0, AUTHZ_DENY = 1, AUTHZ_CANNOT_TELL = 2 };

@@ -238,6 +238,8 @@ gather(struct telling *tell, const struct authz_step *steps, size_t n)
 		const struct authz_object *o = steps[i].object.path ? &steps[i].object : NULL;
 
 		s->step = &steps[i];
+		if (p->tree.turn)
+			p->tree.turn(p->tree.context, steps[i].place);
 		s->layers = calloc(p->layer_count + 1, sizeof(*s->layers));
 		if (!s->layers)
 			return -ENOMEM;

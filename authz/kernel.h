@@ -124,7 +124,8 @@ void kernel_facts_free(struct kernel_facts *);
  * Both in one: would the kernel let this subject, without capabilities, do op
  * on path below root?  other: a rename's other path (RNFR: the target, RNTO:
  * the source), NULL where there is none.  1 yes, 0 no, -errno when it cannot be
- * told; text is filled in every case.
+ * told; text is filled in every case.  A way that ends before the object
+ * (missing folders, files in their place, links in a circle) is a no.
  */
 int kernel_predict(const struct authz_subject *who, const char *root, enum authz_op op, const char *path,
     const char *other, kernel_namer *namer, char *text, size_t size);

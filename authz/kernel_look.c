@@ -327,6 +327,13 @@ kernel_look(const char *root, const char *path, bool on_link, struct kernel_fact
 	return 0;
 }
 
+/* Errors that say where the way to the object ends: answers of the tree, which everybody else gets too. */
+static bool
+way_ends(int error)
+{
+	return error == -ENOENT || error == -ENOTDIR || error == -ELOOP || error == -ENAMETOOLONG;
+}
+
 int
 kernel_predict(const struct authz_subject *who, const char *root, enum authz_op op, const char *path, const char *other,
     kernel_namer *namer, char *text, size_t size)
@@ -338,8 +345,9 @@ kernel_predict(const struct authz_subject *who, const char *root, enum authz_op 
 
 	if (!authz_op_session(op))
 		error = kernel_look(root, path, kernel_op_on_link(op), &facts);
-	if (error == 0 && other != NULL)
-		error = kernel_look(root, other, true, &second);
+	/* A way to the other path that ends early is that path's own refusal: here it is as if it were not known. */
+	if (error == 0 && other != NULL && (error = kernel_look(root, other, true, &second)) != 0 && way_ends(error))
+		error = 0;
 	if (error == 0) {
 		r.path = facts != NULL ? kernel_facts_path(facts) : NULL;
 		r.other = second != NULL ? kernel_facts_path(second) : NULL;
@@ -350,5 +358,5 @@ kernel_predict(const struct authz_subject *who, const char *root, enum authz_op 
 		(void)str_format(text, size, "%s%s: %s", strcmp(root, "/") == 0 ? "" : root, path, sp_strerror(error));
 	kernel_facts_free(facts);
 	kernel_facts_free(second);
-	return error;
+	return error < 0 && way_ends(error) ? 0 : error;
 }

@@ -18,7 +18,7 @@ static const struct dialect *const dialects[] = {
 static const struct dialect *
 find_dialect(const char *name)
 {
-	if (strcmp(name, "posix1e") == 0)
+	if (strcmp(name, "kernel") == 0)
 		return &dialect_kernel;
 	for (size_t i = 0; i < sizeof(dialects) / sizeof(dialects[0]); i++)
 		if (strcmp(dialects[i]->name, name) == 0)

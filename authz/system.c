@@ -1,5 +1,5 @@
 /*
- * The layer "kernel" (or "posix1e"): mode bits and POSIX.1e lists decide
+ * The layer "posix1e": mode bits and POSIX.1e lists decide
  * alone, because the session runs as the user.  It grants everything here; an
  * account with only this layer behaves as under a plain FTP daemon.
  */
@@ -19,7 +19,7 @@ system_compile(struct layer *l, struct compiler *c)
 			char q[QUOTED_MAX];
 
 			if (s.len)
-				complain(c, &l->sources[i], lines.number, 1, false, "nothing after the word kernel",
+				complain(c, &l->sources[i], lines.number, 1, false, "nothing after the word posix1e",
 				    "the system's permissions take no rules: %s", quoted(s, q));
 		}
 	}
@@ -55,7 +55,7 @@ system_cite(
 }
 
 const struct dialect dialect_kernel = {
-	.name = "kernel",
+	.name = "posix1e",
 	.compile = system_compile,
 	.rights = system_rights,
 	.session = system_session,

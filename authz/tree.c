@@ -13,10 +13,9 @@
 #define OWNER_SIZE 16
 
 void
-tree_at(struct tree *t, const struct place *p, const struct place *other)
+tree_at(struct tree *t, const struct place *p)
 {
-	t->at[0] = p;
-	t->at[1] = other;
+	t->at = p;
 	t->changed = false;
 }
 
@@ -84,15 +83,13 @@ spot_below(const struct place *p, const char *base, const char *path, struct spo
 static bool
 find_spot(const struct tree *t, const char *path, struct spot *s)
 {
-	/* What one place's walk went through comes before what may be a member of the other. */
-	for (unsigned members = 0; members < 2; members++)
-		for (size_t i = 0; i < sizeof t->at / sizeof *t->at; i++) {
-			const struct place *p = t->at[i];
+	const struct place *p = t->at;
 
-			if (p != NULL && ((spot_below(p, p->path, path, s) && (s->member != NULL) == members) ||
-			    (spot_below(p, p->typed, path, s) && (s->member != NULL) == members)))
-				return true;
-		}
+	/* What the walk went through comes before what may be a member of its end. */
+	for (unsigned members = 0; p != NULL && members < 2; members++)
+		if ((spot_below(p, p->path, path, s) && (s->member != NULL) == members) ||
+		    (spot_below(p, p->typed, path, s) && (s->member != NULL) == members))
+			return true;
 	return false;
 }
 
@@ -226,7 +223,7 @@ listed_owner(const struct tree *t, const char *path, uint32_t *owner)
 	char value[OWNER_SIZE + 1];
 	struct spot s;
 
-	if (t->list_fd < 0 || !find_spot(t, path, &s) || s.place != t->at[0])
+	if (t->list_fd < 0 || !find_spot(t, path, &s))
 		return false;
 	if (s.member != NULL && t->entry != NULL && strcmp(s.member, t->entry) == 0)
 		*owner = owner_from(t, value, lgetxattr(t->entry, TREE_OWNER, value, OWNER_SIZE), t->entry_uid);
@@ -276,8 +273,14 @@ tree_list_entry(struct tree *t, const char *name, uid_t uid)
 	t->entry_uid = uid;
 }
 
+static void
+tree_turn(void *context, const void *place)
+{
+	tree_at(context, place);
+}
+
 void
 tree_init(struct tree *t, uid_t uid, uint32_t dialect_uid)
 {
-	*t = (struct tree){ .hooks = { t, tree_control, tree_owner }, .uid = uid, .dialect_uid = dialect_uid, .list_fd = -1 };
+	*t = (struct tree){ .hooks = { t, tree_control, tree_owner, tree_turn }, .uid = uid, .dialect_uid = dialect_uid, .list_fd = -1 };
 }

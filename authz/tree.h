@@ -23,10 +23,10 @@ struct tree {
 	struct authz_tree hooks;	/* for authz_compile() */
 	uid_t uid;
 	uint32_t dialect_uid;
-	const struct place *at[2];	/* what is asked about; NULL: nothing */
+	const struct place *at;		/* what is asked about; NULL: nothing */
 	bool changed;			/* an object was no longer the one that was found: find and decide anew */
 
-	/* While a folder is listed, which is the object of at[0]. */
+	/* While a folder is listed, which is the object of at. */
 	int list_fd;			/* -1: none */
 	uint32_t list_owner;
 	const char *entry;		/* the entry in hand, NULL: none */
@@ -36,8 +36,11 @@ struct tree {
 /* uid, dialect_uid: whose policy it is. The structure must stay where it is as long as the policy lives. */
 void tree_init(struct tree *, uid_t uid, uint32_t dialect_uid);
 
-/* From now on questions are about this place, or these two; kept by reference. NULL: about none, and everything is denied. */
-void tree_at(struct tree *, const struct place *, const struct place *other);
+/*
+ * From now on questions are about this place; kept by reference. NULL: about none, and everything is denied.  Never two:
+ * over links, the path of one may be a name for a folder of the other.
+ */
+void tree_at(struct tree *, const struct place *);
 
 /*
  * The members of the folder that tree_at() named last are listed; fd stays the caller's, -1 ends it.  Changes the

@@ -311,6 +311,7 @@ look_at(struct view *v, enum authz_op op, const char *typed, struct asked *a, si
 		r = str_copy(p->path, sizeof(p->path), p->typed);
 	if (r != 0)
 		return r == -ENAMETOOLONG ? "the path is too long" : "no object can have that name";
+	a->steps[i].place = p;
 	a->steps[i].object = tree_object(p, set->link_policy == CONF_LINK_BOTH);
 	return NULL;
 }
@@ -327,7 +328,7 @@ ask_kernel(struct view *v, struct asked *a, size_t i, const char *other)
 	}
 	r = kernel_predict(
 	    &v->subject, v->root, s->op, s->object.path, other, kernel_nss_name, a->kernel[i], sizeof(a->kernel[i]));
-	s->kernel = (struct authz_kernel){ r >= 0, r == 1, r == -ENOENT ? NULL : a->kernel[i] };
+	s->kernel = (struct authz_kernel){ r >= 0, r == 1, a->kernel[i] };
 }
 
 /* Commands that stand for two operations. */
@@ -437,7 +438,7 @@ decide_step(struct view *v, const struct authz_step *s, const struct place *p, c
 	const struct authz_object *o = s->object.path != NULL ? &s->object : NULL;
 	struct authz_verdict verdict;
 
-	tree_at(&v->tree, p, NULL);
+	tree_at(&v->tree, p);
 	if (!authz_decide(v->policy, s->op, o, &verdict)) {
 		authz_reason(v->policy, o, &verdict, why, size);
 		return false;
@@ -482,7 +483,6 @@ view_explain(struct view *v, const struct asked *a, bool json, char **text)
 	int r;
 
 	unix_see_as(&v->account, false);
-	tree_at(&v->tree, &a->place[0], a->n == 2 ? &a->place[1] : NULL);
 	r = authz_explain(v->policy, a->steps, a->n, json, text);
 	unix_see_as(&v->account, true);
 	return r;

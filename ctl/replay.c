@@ -226,7 +226,7 @@ decide(struct replay *r, struct view *v, const struct decision *d)
 	}
 	/* What the rules in the tree say today; nothing else of it is looked at. */
 	tree_at(&v->tree, v->walk.chain && root_find(&v->walk, "/", session ? "/" : d->path,
-	    kernel_op_on_link((enum authz_op)d->op) ? ROOT_NAME : ROOT_FOLLOW, &place) == 0 ? &place : NULL, NULL);
+	    kernel_op_on_link((enum authz_op)d->op) ? ROOT_NAME : ROOT_FOLLOW, &place) == 0 ? &place : NULL);
 	allow = authz_decide(v->policy, (enum authz_op)d->op, session ? NULL : &o, &verdict);
 	root_leave(&place);
 	if (allow == d->allowed)

@@ -47,34 +47,48 @@ look(struct facts *f, const char *path, int dir_fd, const char *leaf, const stru
 	pacl_free(acl);
 }
 
-/* The kernel's part: the folders before the last one were passed already. */
-static void
-ask_kernel(struct agent *a, enum authz_op op, const struct place *p, struct authz_kernel *k, char text[static KERNEL_TEXT])
+/* One path of the question, and what the kernel knows of it. */
+struct side {
+	struct facts folder, object;
+	struct kernel_path path;
+	char text[KERNEL_TEXT];
+};
+
+/* Gathers it: the folders before the last one were passed already, and above the root there is none. False: k has the answer. */
+static bool
+look_around(struct side *x, const struct place *p, struct authz_kernel *k)
 {
-	static struct facts folder, object;
-	struct kernel_path path = { .folder = &folder.node, .folder_count = 1 };
-	struct kernel_request q = { .op = op, .path = &path, .new_uid = (uid_t)-1, .new_gid = (gid_t)-1 };
-	struct kernel_cred cred = { a->uid, a->gid, a->groups, a->group_count, 0 };
 	struct statx st;
 
-	k->text = text;
+	*k = (struct authz_kernel){ .text = x->text };
+	x->path = (struct kernel_path){ .folder = &x->folder.node, .folder_count = strcmp(p->path, "/") != 0 };
 	if (p->error != 0) {
-		(void)str_format(text, KERNEL_TEXT, "the directory cannot be reached: %s", sp_strerror(p->error));
+		(void)str_format(x->text, sizeof x->text, "the directory cannot be reached: %s", sp_strerror(p->error));
 		k->known = true;
-		k->allow = false;
-		return;
+		return false;
 	}
 	if (statx(p->dir_fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) < 0) {
-		(void)str_format(text, KERNEL_TEXT, "%s", sp_strerror(-errno));
-		return;
+		(void)str_format(x->text, sizeof x->text, "%s", sp_strerror(-errno));
+		return false;
 	}
-	look(&folder, "the directory", p->dir_fd, ".", &st);
+	look(&x->folder, "the directory", p->dir_fd, ".", &st);
 	if (p->found) {
-		look(&object, p->path, p->dir_fd, p->leaf, &p->st);
-		path.object = &object.node;
+		look(&x->object, p->path, p->dir_fd, p->leaf, &p->st);
+		x->path.object = &x->object.node;
 	}
-	k->allow = kernel_decide(&q, &cred, text, KERNEL_TEXT) == 0;
-	k->known = true;
+	return true;
+}
+
+/* other: the second path of a rename; NULL: there is none, or it cannot be reached. */
+static void
+ask_kernel(const struct agent *a, struct authz_step *s, struct side *x, const struct side *other)
+{
+	struct kernel_request q = { .op = s->op, .path = &x->path, .other = other == NULL ? NULL : &other->path,
+		.new_uid = (uid_t)-1, .new_gid = (gid_t)-1 };
+	struct kernel_cred cred = { a->uid, a->gid, a->groups, a->group_count, 0 };
+
+	s->kernel.allow = kernel_decide(&q, &cred, x->text, sizeof x->text) == 0;
+	s->kernel.known = true;
 }
 
 /* A pattern means its folder, as in the listing that is asked about. */
@@ -91,41 +105,56 @@ find_pattern(struct agent *a, struct authz_step *s, const char *path, struct pla
 	return subject_find(a, (int)s->op, folder, ROOT_FOLLOW, p);
 }
 
+/* *shown: the account may know what is there. */
 static int
-add_step(struct agent *a, struct authz_step *s, enum authz_op op, const char *command, const char *path, struct place *p,
-    char *text)
+find_step(struct agent *a, struct authz_step *s, enum authz_op op, const char *command, const char *path, struct place *p, bool *shown)
 {
-	static const uint64_t on_name = 1ull << AUTHZ_OP_DELE | 1ull << AUTHZ_OP_RMD | 1ull << AUTHZ_OP_MKD |
-	    1ull << AUTHZ_OP_RNFR | 1ull << AUTHZ_OP_RNTO | 1ull << AUTHZ_OP_SYMLINK | 1ull << AUTHZ_OP_READLINK;
-	int r = subject_find(a, (int)op, path, on_name >> op & 1 ? ROOT_NAME : ROOT_FOLLOW, p);
+	int r = subject_find(a, (int)op, path, kernel_op_on_link(op) ? ROOT_NAME : ROOT_FOLLOW, p);
 
 	s->op = op;
 	if (r == 0 && p->error == 0 && !p->found && authz_command_expands(command))
 		r = find_pattern(a, s, path, p);
 	if (r != 0)
 		return r;
-	if (!hidden_conceal(a, p))
-		ask_kernel(a, op, p, &s->kernel, text);
+	*shown = !hidden_conceal(a, p);
 	s->object = gate_object(a, p);
+	s->place = p;
 	return 0;
+}
+
+/* Each side of a rename knows the other; what is hidden from the account is not asked about. */
+static void
+ask_about(struct agent *a, struct authz_step steps[2], const bool shown[2], size_t n)
+{
+	static struct side sides[2];
+	const struct place *const places[2] = { &a->place, &a->source };
+	bool there[2] = { false, false };
+
+	for (size_t i = 0; i < n; i++)
+		there[i] = shown[i] && look_around(&sides[i], places[i], &steps[i].kernel);
+	for (size_t i = 0; i < n; i++)
+		if (there[i])
+			ask_kernel(a, &steps[i], &sides[i], there[1 - i] ? &sides[1 - i] : NULL);
 }
 
 static int
 explain(struct agent *a, int op, const struct msg_explain *q, char **text)
 {
-	static char kernel[2][KERNEL_TEXT];
 	struct authz_step steps[2] = { { 0 }, { 0 } };
+	bool shown[2] = { false, false };
 	size_t n = 1;
-	int r = add_step(a, &steps[0], (enum authz_op)op, q->command, q->path, &a->place, kernel[0]);
+	int r = find_step(a, &steps[0], (enum authz_op)op, q->command, q->path, &a->place, &shown[0]);
 
 	if (r == 0 && op == AUTHZ_OP_RNFR && q->path2[0] != '\0') {
 		steps[0].role = "source";
 		steps[1].role = "target";
-		r = add_step(a, &steps[1], AUTHZ_OP_RNTO, q->command, q->path2, &a->source, kernel[1]);
+		r = find_step(a, &steps[1], AUTHZ_OP_RNTO, q->command, q->path2, &a->source, &shown[1]);
 		n = 2;
 	}
-	tree_at(&a->tree, &a->place, n == 2 ? &a->source : NULL);
-	return r != 0 ? r : authz_explain(a->policy, steps, n, false, text);
+	if (r != 0)
+		return r;
+	ask_about(a, steps, shown, n);
+	return authz_explain(a->policy, steps, n, false, text);
 }
 
 int

@@ -63,7 +63,7 @@ gate_rights(struct agent *a, const struct place *p)
 {
 	struct authz_object o = { .path = p->path, .kind = gate_kind(p) };
 
-	tree_at(&a->tree, p, NULL);
+	tree_at(&a->tree, p);
 	return authz_rights(a->policy, &o);
 }
 
@@ -175,7 +175,7 @@ decide(struct agent *a, enum authz_op op, const struct place *p)
 
 	if (p != NULL)
 		o = gate_object(a, p);
-	tree_at(&a->tree, p, NULL);
+	tree_at(&a->tree, p);
 	d->op = op;
 	d->by_object = p != NULL;
 	d->source = p == &a->source;

@@ -279,7 +279,7 @@ next_folder(struct agent *a, struct listing *l)
 		free(f);
 		if (r != 0 || p->error != 0 || !root_is_folder(p) || set_typed(l, p) != 0)
 			continue;	/* it has changed in the meantime, or no client can name it */
-		tree_at(&a->tree, p, NULL);
+		tree_at(&a->tree, p);
 		granted = authz_rights(a->policy, &(struct authz_object){ l->typed, p->path, AUTHZ_FOLDER });
 		if ((granted & wanted) != 0) {
 			r = enter(l, p, granted, a->policy);
@@ -323,7 +323,7 @@ put_head(struct agent *a, struct listing *l, char *p, bool parent)
 		o = (struct authz_object){ .path = up->path, .kind = AUTHZ_FOLDER };
 	}
 	if (parent)
-		tree_at(&a->tree, up, NULL);
+		tree_at(&a->tree, up);
 	if (l->format == LIST_FACTS && (l->facts & FACT_PERM) != 0)
 		e.perm = listing_perm(a, &(struct perm_of){ .st = e.st, .rights = authz_rights(a->policy, &o),
 		    .inside = authz_child_rights(a->policy, &o) });
@@ -441,7 +441,7 @@ expect_match(struct agent *a, struct listing *l)
 	if (!found)
 		return r < 0 ? r : -ENOENT;
 	entries_close(&l->entries);
-	tree_at(&a->tree, &a->place, NULL);
+	tree_at(&a->tree, &a->place);
 	return enter(l, &a->place, a->verdict.granted, a->policy);
 }
 

@@ -102,7 +102,7 @@ look_at_name(struct agent *a, struct perm_of *p)
 	if (!S_ISLNK(name->st.stx_mode))
 		return;
 	o = gate_object(a, name);
-	tree_at(&a->tree, name, NULL);
+	tree_at(&a->tree, name);
 	p->name_rights = authz_rights(a->policy, &o);
 	if (S_ISDIR(p->st->stx_mode))	/* RMD removes no link, and the d of a folder is RMD's */
 		p->name_rights &= ~(uint32_t)AUTHZ_DELDIR;

@@ -107,7 +107,7 @@ static struct place listed;
 void
 policy_list_on(struct agent *a)
 {
-	tree_at(&a->tree, listed.chain_count > 0 ? &listed : NULL, NULL);
+	tree_at(&a->tree, listed.chain_count > 0 ? &listed : NULL);
 }
 
 /* Is the folder at the listing's path still the one that is open? */

@@ -26,8 +26,9 @@ LAYERS = {
 }
 UNIX = {"cluster": ALICE}
 COMMANDS = ["RETR", "STOR", "APPE", "DELE", "RMD", "MKD", "CWD", "LIST", "MLSD", "NLST", "MLST", "SIZE", "MDTM", "STAT", "MFMT", "SITE CHMOD",
-            "SITE SYMLINK", "SITE READLINK", "SITE GETFACL", "SITE SETFACL", "STOU", "XMD5", "RNFR"]
+            "SITE SYMLINK", "SITE READLINK", "SITE GETFACL", "SITE SETFACL", "STOU", "XMD5", "RNFR", "RNFR", "RNFR"]
 NAMES = ["a", "b", "s", "f.x", "g", "ln", "out", "dangling", "none", ".permissions", "up", "closed", "..", "*.x"]
+MISSING = ["none", "none/none", "a/none", "ln/none", "dangling", "f.x", "a/g", "b/up"]   # below which nothing is
 
 
 def lay_out(home, uid):
@@ -80,6 +81,8 @@ def offline(tmp_path_factory):
 def questions(rng):
     for _ in range(QUESTIONS):
         path = "/".join(rng.choice(NAMES) for _ in range(rng.randint(1, 4)))
+        if rng.random() < 0.2:
+            path = rng.choice(MISSING) + "/" + rng.choice(NAMES)
         path = rng.choice(("/", "")) + path + rng.choice(("", "", "", "/"))
         command = rng.choice(COMMANDS)
         second = "/" + "/".join(rng.choice(NAMES) for _ in range(rng.randint(1, 3))) if command == "RNFR" else None
@@ -87,17 +90,25 @@ def questions(rng):
 
 
 def live(server, name, asked):
-    """What SITE WHY says: the policy's part."""
+    """What SITE WHY says: the policy's part, and the whole."""
     answers = []
     with server.ftp(name, "alice") as f:
         for command, path, second in asked:
             try:
                 text = f.sendcmd(f'SITE WHY "{command}" {path}{" " + second if second else ""}')
                 deny = re.search(r"^ +layer \d+ \w+ +deny ", text, re.M)
-                answers.append(("DENY" if deny else "ALLOW", text))
+                answers.append(("DENY" if deny else "ALLOW", re.search(r"^[ 0-9-]*(ALLOW|DENY|CANNOT TELL|No right)\b", text, re.M)[1], text))
             except ftplib.error_perm as e:
-                answers.append(("refused", str(e)))
+                answers.append(("refused", "refused", str(e)))
     return answers
+
+
+def expected(server, name, *options):
+    """What sallyctl expect says of that file."""
+    r = subprocess.run([f"{BUILD}/sallyctl", "-c", server.conf, "--json", "expect", *options, f"{server.dir}/expect-{name}"],
+                       capture_output=True, text=True)
+    assert "expectations" in r.stdout, r.stdout + r.stderr
+    return json.loads(r.stdout)["expectations"]
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -108,13 +119,11 @@ def test_offline_answers_are_the_servers(offline, name):
     with open(expectations, "w") as f:
         for command, path, second in asked:
             f.write(f"{name} {command} {path}{' ' + second if second else ''} -> allow\n")
-    r = subprocess.run([f"{BUILD}/sallyctl", "-c", offline.conf, "--json", "expect", expectations], capture_output=True, text=True)
-    assert "expectations" in r.stdout, r.stdout + r.stderr
-    rows = json.loads(r.stdout)["expectations"]
-    assert len(rows) == len(asked), r.stderr
+    rows, whole, answers = expected(offline, name), expected(offline, name, "--kernel"), live(offline, name, asked)
+    assert len(rows) == len(whole) == len(asked)
     allowed = concealed = 0
-    for question, row, answer in zip(asked, rows, live(offline, name, asked)):
-        if "not asked" in answer[1]: # the account may not know what is there (test_dropbox.py); sallyctl does
+    for question, row, answer in zip(asked, rows, answers):
+        if "not asked" in answer[2]: # the account may not know what is there (test_dropbox.py); sallyctl does
             concealed += 1
             continue
         mine = {"met": "ALLOW", "not met": "DENY"}.get(row["state"], row["text"])
@@ -122,6 +131,12 @@ def test_offline_answers_are_the_servers(offline, name):
         allowed += mine == "ALLOW"
     assert concealed < len(asked) / 2, f"seed {SEED}: {concealed}"
     assert 0 < allowed and (allowed < len(asked) or name in ("kernel", "boss")), f"seed {SEED}: {allowed}"
+    # With the kernel's part: what lies below a missing folder, or below a file, is refused on both sides.
+    for question, row, answer in zip(asked, whole, answers):
+        if "not asked" in answer[2]:
+            continue
+        mine = {"met": "ALLOW", "not met": "DENY"}.get(row["state"], row["text"])
+        assert mine == answer[1], f"seed {SEED}, {name}: {question}: offline {mine} ({row['text']}), live {answer}"
     # What was not met names the path.
     assert all(row["state"] == "met" or question[1] in row["text"] for question, row in zip(asked, rows))
 

@@ -603,7 +603,7 @@ END_TEST
 START_TEST(predictions_join_both)
 {
 	struct authz_subject who = { .uid = FIRST_ID, .gid = FIRST_ID };
-	char text[256];
+	char text[256], other[256];
 
 	ck_assert_int_eq(mkdir("d", 0755), 0);
 	ck_assert_int_eq(mknod("d/f", S_IFREG | 0644, 0), 0);
@@ -612,7 +612,14 @@ START_TEST(predictions_join_both)
 	ck_assert_ptr_nonnull(strstr(text, "/d/f: other::r--, wanted w"));
 	ck_assert_int_eq(kernel_predict(&who, base, AUTHZ_OP_RNFR, "/d/f", "/d/g", NULL, text, sizeof(text)), 0);
 	ck_assert_int_eq(kernel_predict(&who, base, AUTHZ_OP_CHOWN, "/d/f", NULL, NULL, text, sizeof(text)), 0);
-	ck_assert_int_eq(kernel_predict(&who, base, AUTHZ_OP_RETR, "/none/f", NULL, NULL, text, sizeof(text)), -ENOENT);
+	ck_assert_int_eq(kernel_predict(&who, base, AUTHZ_OP_RETR, "/none/f", NULL, NULL, text, sizeof(text)), 0);
+	ck_assert_str_eq(strrchr(text, ':'), ": No such file or directory");
+	ck_assert_int_eq(kernel_predict(&who, base, AUTHZ_OP_STOR, "/d/f/x", NULL, NULL, text, sizeof(text)), 0);
+	ck_assert_int_eq(kernel_predict(&who, base, AUTHZ_OP_RNTO, "/none/f", "/d/f", NULL, text, sizeof(text)), 0);
+	/* The source is not to blame for a target that cannot be reached. */
+	ck_assert_int_eq(kernel_predict(&who, base, AUTHZ_OP_RNFR, "/d/f", "/none/f", NULL, text, sizeof(text)),
+	    kernel_predict(&who, base, AUTHZ_OP_RNFR, "/d/f", NULL, NULL, other, sizeof(other)));
+	ck_assert_str_eq(text, other);
 	ck_assert_int_eq(kernel_predict(&who, base, AUTHZ_OP_UMASK, NULL, NULL, NULL, text, sizeof(text)), 1);
 	ck_assert_int_eq(unlink("d/f") | rmdir("d"), 0);
 }

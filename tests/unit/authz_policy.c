@@ -52,7 +52,7 @@ owner(void *context, const char *path, uint32_t *out)
 	return 0;
 }
 
-static const struct authz_tree tree = { NULL, control, owner };
+static const struct authz_tree tree = { NULL, control, owner, NULL };
 static const struct authz_subject who = { .user = "u", .dialect_uid = 1003, .may_change_password = true };
 
 static struct authz_policy *
