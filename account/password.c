@@ -363,6 +363,12 @@ password_mask(char *hash)
 			hash[from] = 'A';
 }
 
+bool
+password_storable(const struct secret *password)
+{
+	return password->len > 0;
+}
+
 int
 password_make(const struct secret *password, char *hash, size_t size)
 {
@@ -371,7 +377,7 @@ password_make(const struct secret *password, char *hash, size_t size)
 	const char *out;
 	int r;
 
-	if (password->len >= CRYPT_MAX_PASSPHRASE_SIZE)
+	if (!password_storable(password) || password->len >= CRYPT_MAX_PASSPHRASE_SIZE)
 		return -EINVAL;
 	r = new_setting(preferred(), setting, sizeof setting);
 	if (r != 0)

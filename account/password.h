@@ -28,6 +28,12 @@ enum password_verdict {
 #define PASSWORD_MEMORY 32768
 void password_lend(void *memory);
 
+/*
+ * Is it a password to store?  An empty one lets everybody in where allow_empty_passwords says so, and its hash looks like
+ * any other: nobody would find it again.  Only {CLEAR} in the configuration says it openly.
+ */
+bool password_storable(const struct secret *);
+
 /* Does the password fit the hash? Compares in constant time. */
 enum password_verdict password_check(const struct secret *, const char *hash);
 

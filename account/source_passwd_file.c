@@ -347,8 +347,8 @@ is_hashed(const struct passwd_file *f, const char *name)
 static int
 password_field(const struct secret *password, bool hash, char *out, size_t size)
 {
-	if (password->len == 1)
-		return -EINVAL;		/* would lock the account */
+	if (password->len == 1 || !password_storable(password))
+		return -EINVAL;		/* one byte would lock the account */
 	if (hash || password_is_hash(password->data) || !cluster_field_ok(password->data))
 		return password_make(password, out, size);
 	return str_copy(out, size, password->data) == 0 ? 0 : -EINVAL;

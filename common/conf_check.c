@@ -11,6 +11,7 @@
 
 #include "common/conf_private.h"
 #include "common/err.h"
+#include "common/secret.h"
 #include "common/str.h"
 
 /* One section and the server's, over the defaults. */
@@ -290,6 +291,10 @@ check_password(const struct view *v)
 		    conf_section_get(v->section, K_password)->line, v->section->label,
 		    "the password is empty: it is refused, or lets everybody in where allow_empty_passwords says so",
 		    "give the account a password, or lock it with a star");
+	else if (password != NULL && *password != NULL && !secret_hash_whole(*password))
+		conf_problem_add(v->conf, CONF_WARNING, v->section->file,
+		    conf_section_get(v->section, K_password)->line, v->section->label,
+		    "the hash is not complete, so no password fits it", "sallyctl passwd-hash prints one; a star locks the account");
 	else if (password != NULL && *password != NULL && strncmp(*password, "{CLEAR}", 7) == 0)
 		conf_problem_add(v->conf, CONF_WARNING, v->section->file,
 		    conf_section_get(v->section, K_password)->line, v->section->label,

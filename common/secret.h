@@ -7,6 +7,7 @@
 #ifndef COMMON_SECRET_H
 #define COMMON_SECRET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define SECRET_MAX 1024
@@ -19,5 +20,11 @@ struct secret {
 /* Takes n bytes.  0, or SP_ERANGE when longer than SECRET_MAX, or SP_EFORMAT for a NUL inside. */
 int secret_set(struct secret *, const char *, size_t n);
 void secret_clear(struct secret *);
+
+/*
+ * Has a stored password the length that a hash of its kind has (crypt(5))?  A template such as "$y$j9T$..." has not, and
+ * fits no password.  True for kinds that are not known here, for {CLEAR}, and for what is locked on purpose.
+ */
+bool secret_hash_whole(const char *);
 
 #endif

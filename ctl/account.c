@@ -284,12 +284,12 @@ read_hash(const struct invocation *inv, char *hash, size_t size, bool *has)
 	if (inv->count[OPT_HASH] == 0)
 		r = password_make(&secret, hash, size);
 	else
-		r = password_is_hash(secret.data) ? str_copy(hash, size, secret.data) : SP_EFORMAT;
+		r = password_is_hash(secret.data) && secret_hash_whole(secret.data) ? str_copy(hash, size, secret.data) : SP_EFORMAT;
 	secret_clear(&secret);
 	password_release();
 	if (r == 0)
 		return CTL_OK;
-	return r == SP_EFORMAT ? ctl_fail(inv, CTL_USAGE, "that is no hash of a kind that this system knows")
+	return r == SP_EFORMAT ? ctl_fail(inv, CTL_USAGE, "that is no complete hash of a kind that this system knows")
 			       : ctl_fail_code(inv, CTL_FAILED, "no hash could be made", r);
 }
 

@@ -74,6 +74,10 @@ say_password(const char *clear)
 	struct secret s;
 	int r = secret_set(&s, clear, strlen(clear));
 
+	if (r == 0 && !password_storable(&s)) {
+		fputs("# The password is empty there; none is right here until sallyctl passwd-hash has made one.\npassword = *\n", out);
+		return 0;
+	}
 	if (r == 0)
 		r = password_make(&s, hash, sizeof(hash));
 	secret_clear(&s);

@@ -11,6 +11,9 @@
 #include "common/str.h"
 #include "ctl/account.h"
 
+/* What is open there stays shut here. */
+#define EMPTY_IMPORTED "its password is empty there; none is right here until sallyctl account passwd sets one"
+
 void
 imported_begin(struct imported *a)
 {
@@ -78,10 +81,14 @@ imported_set(struct imported *a, const char *key, const char *fmt, ...)
 int
 imported_hash(struct imported *a, const char *hash)
 {
+	if (hash[0] == '\0')
+		imported_remark(a, EMPTY_IMPORTED);
 	if (hash[0] == '*' || hash[0] == '!' || strcmp(hash, "x") == 0 || hash[0] == '\0')
 		return 0;
 	if (hash[0] != '$' && hash[0] != '_' && password_kind(hash) == NULL)
 		return imported_wrong(a, "the password field holds no hash");
+	if (!secret_hash_whole(hash))
+		imported_remark(a, "its hash is not complete, so no password fits it");
 	a->verifier = account_keep(&a->a, hash);
 	return a->verifier != NULL ? 0 : imported_wrong(a, "there is not enough memory");
 }
@@ -93,6 +100,10 @@ imported_password(struct imported *a, const char *clear)
 	struct secret secret;
 	int r = secret_set(&secret, clear, strlen(clear));
 
+	if (r == 0 && !password_storable(&secret)) {
+		imported_remark(a, EMPTY_IMPORTED);
+		return 0;
+	}
 	if (r == 0)
 		r = password_make(&secret, hash, sizeof(hash));
 	secret_clear(&secret);

@@ -96,10 +96,10 @@ ctl_read_password(const struct invocation *inv, struct secret *secret)
 		return ctl_fail(inv, CTL_USAGE, "the password contains a zero byte");
 	if (error != 0)
 		return ctl_fail_code(inv, CTL_FAILED, "standard input", error);
-	if (same)
+	if (same && password_storable(secret))
 		return CTL_OK;
 	secret_clear(secret);
-	return ctl_fail(inv, CTL_USAGE, "the two passwords differ");
+	return ctl_fail(inv, CTL_USAGE, same ? "the password is empty" : "the two passwords differ");
 }
 
 int

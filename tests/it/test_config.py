@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from conftest import BUILD, PATIENCE, TOP
+from conftest import BUILD, HASHES, PATIENCE, TOP
 
 SALLYPORTD = f"{BUILD}/sallyportd"
 SALLYCTL = f"{BUILD}/sallyctl"
@@ -72,10 +72,22 @@ def test_examples_can_be_pasted(tmp_path, block):
     text = re.sub(r"^certificate = .*$", f"certificate = {pem}", re.sub(r"^private_key = .*$", f"private_key = {key}", block, flags=re.M), flags=re.M)
     if "implicit_tls" in text and "certificate" not in text:
         text += f"[tls]\ncertificate = {pem}\nprivate_key = {key}\n"
-    path.write_text(text)
+    path.write_text(text.replace("$y$j9T$...", HASHES["alice"]))
     path.chmod(0o640)
     r = run(path, "check-config")
     assert r.returncode == 0 and r.stdout == "ok\n", r.stdout
+
+
+@pytest.mark.parametrize("password, whole", [
+    ("$y$j9T$...", False), ("$6$x", False), ("$6$salt$" + "a" * 85, False), ("$2b$10$" + "a" * 52, False), ("$1$salt$", False),
+    ("$6$rounds=5000$salt$" + "a" * 86, True), ("$2b$10$" + "a" * 53, True), ("$argon2id$v=19$m=65536,t=2,p=1$c2FsdA$aGFzaA", True),
+    ("*", True), ("!$6$x", True), (HASHES["alice"], True)])
+def test_a_template_is_no_password(tmp_path, password, whole):
+    path = tmp_path / "template.conf"
+    path.write_text(f"[account bob]\nhome = /srv/bob\npassword = {password}\n")
+    path.chmod(0o640)
+    r = run(path, "check-config")
+    assert ("template.conf:3: warning: " in r.stdout and "not complete" in r.stdout) != whole, r.stdout
 
 
 def test_effective_values_and_origins(tmp_path):

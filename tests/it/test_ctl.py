@@ -406,7 +406,7 @@ def test_passwd_hash():
     a, b = (ctl("passwd-hash", input="geheim\nrest\n") for _ in range(2))
     assert a.returncode == 0 and a.stdout.startswith("$") and a.stdout != b.stdout and "geheim" not in a.stdout + a.stderr
     assert json.loads(ctl("passwd-hash", "--json", input="x").stdout)["kind"]
-    assert ctl("passwd-hash", input="").returncode == USAGE
+    assert ctl("passwd-hash", input="").returncode == USAGE and ctl("passwd-hash", input="\n").returncode == USAGE
     assert ctl("passwd-hash", input="x" * 2000 + "\n").returncode == USAGE
     assert ctl("passwd-hash", "secret").returncode == USAGE
 
