@@ -201,6 +201,15 @@ show_json(FILE *f, const struct conf_resolved *r)
 	print_document(f, &j);
 }
 
+void
+conf_show_resolved(FILE *f, const struct conf_resolved *r, bool json)
+{
+	if (json)
+		show_json(f, r);
+	else
+		show_text(f, r);
+}
+
 int
 conf_show(FILE *f, const struct conf *c, const struct conf_subject *who, bool json)
 {
@@ -208,10 +217,7 @@ conf_show(FILE *f, const struct conf *c, const struct conf_subject *who, bool js
 
 	if (conf_resolve(c, who, &r) != 0)
 		return SP_EXIT_OS;
-	if (json)
-		show_json(f, &r);
-	else
-		show_text(f, &r);
+	conf_show_resolved(f, &r, json);
 	conf_resolved_free(&r);
 	return SP_EXIT_OK;
 }
@@ -270,9 +276,9 @@ unix_groups(struct arena *a, const char *user, size_t *n)
 	return names;
 }
 
-/* USER,ADDRESS: the address is what stands behind the last comma, if anything does. */
-static int
-parse_subject(const char *text, char *user, size_t size, struct addr *peer, struct conf_subject *who)
+/* The address is what stands behind the last comma, if anything does. */
+int
+conf_subject_parse(const char *text, char *user, size_t size, struct addr *peer, struct conf_subject *who)
 {
 	const char *comma = text == NULL ? NULL : strrchr(text, ',');
 
@@ -298,7 +304,7 @@ conf_show_command(FILE *f, const char *path, const char *subject, const char *li
 	struct conf *c;
 	int exit_code;
 
-	if (parse_subject(subject, user, sizeof user, &peer, &who) != 0) {
+	if (conf_subject_parse(subject, user, sizeof user, &peer, &who) != 0) {
 		fprintf(f, "%s: expected USER, USER,ADDRESS or ,ADDRESS\n", subject);
 		return SP_EXIT_USAGE;
 	}

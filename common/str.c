@@ -129,3 +129,9 @@ str_same(const char *a, const char *b)
 			return true;
 	}
 }
+
+const char *
+str_plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}

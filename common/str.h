@@ -44,4 +44,7 @@ size_t str_escape_some(char *dst, size_t size, const char *src, size_t n, size_t
 /* ASCII-only comparison that ignores case; never the locale's. */
 bool str_same(const char *, const char *);
 
+/* What makes the word behind a number agree with it: "" for 1, else "s". */
+const char *str_plural(uint64_t n);
+
 #endif

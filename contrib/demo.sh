@@ -20,6 +20,6 @@ if [ ! -f "$build/demo.crt" ]; then
 	(umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj /CN=localhost \
 		-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$build/demo.key" -out "$build/demo.crt" 2>/dev/null)
 fi
-printf 'The user is demo, the password demo, the certificate %s.\n' "$build/demo.crt"
+printf 'The user is demo, the password demo, the certificate %s. Another port: ./bootstrap run PORT\n' "$build/demo.crt"
 exec "$build/sallyportd" --libexec "$build" serve "$tree" --address 127.0.0.1 --port "$port" --user demo:demo \
 	--certificate "$build/demo.crt" --private-key "$build/demo.key"

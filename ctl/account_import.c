@@ -275,7 +275,8 @@ take_row(void *context, unsigned long line, size_t n, char **field)
 		return take_heading(j, line, n, field);
 	imported_begin(&a);
 	if (n != j->columns)
-		(void)imported_wrong(&a, "%zu values were expected, as in the heading, and not %zu", j->columns, n);
+		(void)imported_wrong(&a, "%zu value%s expected, as in the heading, and not %zu", j->columns,
+		    j->columns == 1 ? " was" : "s were", n);
 	else if (imported_name(&a, field[j->name_column]) == 0)
 		for (size_t i = 0; i < n && a.why[0] == '\0'; i++)
 			take_value(&a, j->column[i], field[i]);
@@ -417,7 +418,7 @@ print_report(const struct job *j, bool kept)
 	if (j->replaced > 0)
 		printf(", %lu of them made anew", j->replaced);
 	if (j->there > 0)
-		printf("; %lu are there already%s", j->there,
+		printf("; %lu %s there already%s", j->there, j->there == 1 ? "is" : "are",
 		    j->inv->count[OPT_REPLACE] == 0 ? " (--replace makes them anew)" : "");
 	if (j->wrong > 0)
 		printf("; %lu wrong", j->wrong);

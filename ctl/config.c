@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "account/source.h"
 #include "common/conf_show.h"
 #include "common/err.h"
 #include "common/exitcode.h"
@@ -69,7 +70,7 @@ check_command(struct invocation *inv)
 		conf_free(conf);
 		return ctl_fail_code(inv, CTL_FAILED, path, errors);
 	}
-	policies_check(conf);
+	policies_check(conf, true);
 	empty_passwords_check(conf);
 	resolve_check(conf);
 	code = translate(conf_report(stdout, conf, inv->json));
@@ -77,9 +78,60 @@ check_command(struct invocation *inv)
 	return code;
 }
 
+/* An account as its source knows it: what a login would get. */
+static int
+show_account(const struct invocation *inv, struct conf *conf, const struct conf_subject *who)
+{
+	static struct view v;
+	struct account_query q = { .user = who->user, .listener = who->listener, .peer = who->peer,
+		.base = conf_listener(conf, who->listener), .tls = true };
+	enum account_reason why = REASON_NONE;
+	enum account_result r;
+	struct account a;
+	int code = CTL_OK;
+
+	if (!account_name_ok(who->user))
+		return ctl_fail(inv, CTL_USAGE, "%s: no account can have that name", who->user);
+	view_begin(&v, inv, conf);
+	account_init(&a, who->user);
+	r = account_find(&v.sources, &q, &a, &why);
+	if (r != ACCOUNT_UNKNOWN && a.resolved != NULL && a.resolved->error[0] == '\0')
+		conf_show_resolved(stdout, a.resolved, inv->json);
+	else if (r == ACCOUNT_UNKNOWN)
+		code = ctl_fail(inv, CTL_NO, "no source knows the account %s", who->user);
+	else
+		code = ctl_fail(inv, CTL_FAILED, "%s: %s", who->user,
+		    a.resolved != NULL ? a.resolved->error : account_reason_word(why));
+	account_free(&a);
+	view_end(&v);
+	return code;
+}
+
+static int
+show_for(const struct invocation *inv, const struct conf_subject *who)
+{
+	struct conf *conf = conf_new();
+	int errors = conf != NULL ? conf_load(conf, inv->config) : -ENOMEM, code;
+
+	if (errors < 0)
+		code = ctl_fail_code(inv, CTL_FAILED, inv->config, errors);
+	else if (errors > 0)
+		code = translate(conf_report(stdout, conf, inv->json));
+	else
+		code = show_account(inv, conf, who);
+	conf_free(conf);
+	return code;
+}
+
 int
 config_show_command(struct invocation *inv)
 {
+	char user[ACCOUNT_NAME_MAX + 1];
+	struct conf_subject who = { .listener = inv->value[OPT_LISTENER] };
+	struct addr peer;
+
+	if (conf_subject_parse(inv->value[OPT_FOR], user, sizeof(user), &peer, &who) == 0 && who.user != NULL)
+		return show_for(inv, &who);
 	return translate(
 	    conf_show_command(stdout, inv->config, inv->value[OPT_FOR], inv->value[OPT_LISTENER], inv->json));
 }

@@ -100,7 +100,7 @@ doctor_configuration(struct doctor *d)
 	if (d->load_error != 0)
 		doctor_find(d, DOCTOR_ERROR, "write it, or name another one with --config",
 		    "%s: %s; the defaults are examined", d->inv->config, sp_strerror(d->load_error));
-	policies_check(d->conf);
+	policies_check(d->conf, true);
 	for (size_t i = 0; (p = conf_problem_at(d->conf, i)) != NULL && i < conf_problem_count(d->conf); i++)
 		if (conf_problem_text(p, line, sizeof(line)) == 0)
 			doctor_find(d, p->severity == CONF_ERROR ? DOCTOR_ERROR : DOCTOR_WARNING,
@@ -108,7 +108,8 @@ doctor_configuration(struct doctor *d)
 	while ((account = conf_section_next(d->conf, SC_ACCOUNT, account)) != NULL)
 		accounts++;
 	if (d->here == 0)
-		doctor_find(d, DOCTOR_FINE, NULL, "%s: no mistakes, %u account sections", d->inv->config, accounts);
+		doctor_find(d, DOCTOR_FINE, NULL, "%s: no mistakes, %u account section%s", d->inv->config, accounts,
+		    str_plural(accounts));
 }
 
 void
@@ -189,8 +190,9 @@ doctor_command(struct invocation *inv)
 	if (inv->json)
 		result = ctl_print_json(inv, &d.json) == CTL_OK ? result : CTL_FAILED;
 	else
-		printf("\n%u errors, %u warnings, %u notes\n", d.found[DOCTOR_ERROR], d.found[DOCTOR_WARNING],
-		    d.found[DOCTOR_NOTE]);
+		printf("\n%u error%s, %u warning%s, %u note%s\n", d.found[DOCTOR_ERROR], str_plural(d.found[DOCTOR_ERROR]),
+		    d.found[DOCTOR_WARNING], str_plural(d.found[DOCTOR_WARNING]), d.found[DOCTOR_NOTE],
+		    str_plural(d.found[DOCTOR_NOTE]));
 	forget_said(&d);
 	free(d.said);
 	json_free(&d.json);

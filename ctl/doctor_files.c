@@ -80,9 +80,10 @@ check_times(struct doctor *d, const char *path, X509 *cert, uint32_t warning)
 	else if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0)
 		doctor_find(d, DOCTOR_ERROR, "renew it, then sallyctl reload", "%s: expired", path);
 	else if (ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(cert)) == 1 && days < (int)(warning / 86400))
-		doctor_find(d, DOCTOR_WARNING, "renew it, then sallyctl reload", "%s: expires in %d days", path, days);
+		doctor_find(d, DOCTOR_WARNING, "renew it, then sallyctl reload", "%s: expires in %d day%s", path, days,
+		    str_plural((uint64_t)days));
 	else
-		doctor_find(d, DOCTOR_FINE, NULL, "%s: valid for %d days", path, days);
+		doctor_find(d, DOCTOR_FINE, NULL, "%s: valid for %d day%s", path, days, str_plural((uint64_t)days));
 	if (X509_check_issued(cert, cert) == X509_V_OK)
 		doctor_find(d, DOCTOR_NOTE, "clients will ask or refuse; get one from a known issuer",
 		    "%s: signed by itself", path);
@@ -340,7 +341,7 @@ check_folder(struct doctor *d, const char *path, const char *what)
 
 	if (stat(path, &st) < 0)
 		doctor_find(d, errno == ENOENT ? DOCTOR_NOTE : DOCTOR_ERROR,
-		    "mkdir -m 700 as root, or systemd-tmpfiles --create", "%s %s: %s", what, path, strerror(errno));
+		    "systemd-tmpfiles --create, or mkdir as root with the mode that tmpfiles.d/sallyport.conf has", "%s %s: %s", what, path, strerror(errno));
 	else if (!chain_is_safe(path, 0, bad, sizeof(bad)))
 		doctor_find(d, DOCTOR_ERROR, "chown root and chmod o-w", "%s %s: others than root may change %s", what,
 		    path, bad);

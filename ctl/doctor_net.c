@@ -202,7 +202,8 @@ check_passive(struct doctor *d, const struct settings *s)
 	if (high - low + 1 < (uint64_t)s->max_sessions)
 		doctor_find(d, DOCTOR_WARNING,
 		    "widen passive_ports: a session may need one each, and closed ones rest a minute",
-		    "%u passive ports for up to %lld sessions", high - low + 1, (long long)s->max_sessions);
+		    "%u passive port%s for up to %lld session%s", high - low + 1, str_plural(high - low + 1),
+		    (long long)s->max_sessions, str_plural((uint64_t)s->max_sessions));
 	if (read_range("/proc/sys/net/ipv4/ip_local_port_range", &eph_low, &eph_high) && low <= eph_high &&
 	    high >= eph_low && !reserved(low > eph_low ? low : eph_low, high < eph_high ? high : eph_high))
 		doctor_find(d, DOCTOR_NOTE,
@@ -212,9 +213,9 @@ check_passive(struct doctor *d, const struct settings *s)
 	used = count_used("/proc/net/tcp", low, high) + count_used("/proc/net/tcp6", low, high);
 	if (used > 0 && !d->running)
 		doctor_find(d, DOCTOR_WARNING, "ss -ltn shows them; move them or the range",
-		    "%u ports of %u-%u are in use by others", used, low, high);
+		    "%u port%s of %u-%u %s in use by others", used, str_plural(used), low, high, used == 1 ? "is" : "are");
 	if (d->found[DOCTOR_WARNING] + d->found[DOCTOR_NOTE] == before)
-		doctor_find(d, DOCTOR_FINE, NULL, "%u-%u: %u ports", low, high, high - low + 1);
+		doctor_find(d, DOCTOR_FINE, NULL, "%u-%u: %u port%s", low, high, high - low + 1, str_plural(high - low + 1));
 }
 
 void
@@ -351,7 +352,7 @@ doctor_limits(struct doctor *d)
 
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < need)
 		doctor_find(d, DOCTOR_WARNING, "raise LimitNOFILE of the unit, or lower max_sessions",
-		    "%llu sessions need up to %llu descriptors in the listener; the limit here is %llu",
+		    "max_sessions = %llu needs up to %llu descriptors in the listener; the limit here is %llu",
 		    (unsigned long long)d->s->max_sessions, need, (unsigned long long)files.rlim_max);
 	if (read_line("/proc/sys/kernel/pid_max", text, sizeof(text)) && take_number(&p, 10, &most) && most < tasks + 1000)
 		doctor_find(d, DOCTOR_WARNING, "raise kernel.pid_max, or lower max_sessions",

@@ -231,7 +231,8 @@ look_at_folder(void *context, const struct lint_folder *f)
 		    : exact     ? "one covered by the rule"
 				: "none covered by the rule");
 	else if (f->must_exist && fd < 0 && (error == ENOENT || error == ENOTDIR))
-		TELL(NO_FOLDER, f->file, f->line, "%s, for %s", f->path, run.view.subject.user);
+		TELL(NO_FOLDER, f->file, f->line, "%s, for %s: %s", f->path, run.view.subject.user,
+		    error == ENOENT ? "it does not exist" : "it is a file, or lies below one");
 }
 
 /* ----------------------------------------------------------------- control files */
@@ -385,8 +386,9 @@ finish(int code)
 		code = CTL_NO;
 	if (!run.inv->json) {
 		if (!run.inv->quiet)
-			printf("%u errors, %u warnings, %u notes\n", run.count[LINT_ERROR], run.count[LINT_WARNING],
-			    run.count[LINT_NOTE]);
+			printf("%u error%s, %u warning%s, %u note%s\n", run.count[LINT_ERROR], str_plural(run.count[LINT_ERROR]),
+			    run.count[LINT_WARNING], str_plural(run.count[LINT_WARNING]), run.count[LINT_NOTE],
+			    str_plural(run.count[LINT_NOTE]));
 		return code;
 	}
 	json_close(&run.json);

@@ -217,6 +217,16 @@ check_state(struct view *v, const struct account_query *q)
 		    v->why, sizeof(v->why), "the account cannot log in now: %s", account_reason_word(reason));
 }
 
+/* Why there is no such account to be asked about. */
+static void
+explain_absence(struct view *v, enum account_result r, enum account_reason why)
+{
+	if (r == ACCOUNT_UNKNOWN)
+		(void)str_format(v->why, sizeof(v->why), "no source knows the account %s", v->account.name);
+	else
+		(void)str_format(v->why, sizeof(v->why), "the account %s cannot be used: %s", v->account.name, account_reason_word(why));
+}
+
 int
 view_take(struct view *v, const char *user)
 {
@@ -233,8 +243,7 @@ view_take(struct view *v, const char *user)
 	r = account_find(&v->sources, &q, &v->account, &why);
 	v->found = true;	/* to be freed */
 	if (r != ACCOUNT_FOUND) {
-		(void)str_format(v->why, sizeof(v->why), "no source knows the account: %s",
-		    r == ACCOUNT_UNKNOWN ? account_result_word(r) : account_reason_word(why));
+		explain_absence(v, r, why);
 		return CTL_FAILED;
 	}
 	v->subject = (struct authz_subject){ .user = v->account.name,
@@ -522,7 +531,10 @@ add_problems(struct view *v)
 	}
 }
 
-/* pyftpdlib refuses an override of what is no folder. It may be made later, so here that is said and no more. */
+/*
+ * pyftpdlib does not start with an override of what is no folder, so check does not accept it.  The server does not ask:
+ * otherwise whoever may remove a folder of his own could keep it from being started or reloaded.
+ */
 static void
 check_folder(void *context, const struct lint_folder *f)
 {
@@ -533,8 +545,10 @@ check_folder(void *context, const struct lint_folder *f)
 	if (!f->must_exist || str_format(path, sizeof(path), "%s%s", strcmp(v->root, "/") != 0 ? v->root : "", f->path) != 0 ||
 	    (stat(path, &st) == 0 ? S_ISDIR(st.st_mode) : errno != ENOENT && errno != ENOTDIR))
 		return;
-	(void)str_format(what, sizeof(what), "the folder of an override does not exist, or is a file: %.400s", path);
-	conf_problem_add(v->conf, CONF_WARNING, f->file != NULL ? f->file : "", f->line, "layer", what, "");
+	(void)str_format(what, sizeof(what), "the override is for %.400s, which %s", path,
+	    lstat(path, &st) == 0 ? "is no folder" : "does not exist");
+	conf_problem_add(v->conf, CONF_ERROR, f->file != NULL ? f->file : "", f->line, "layer", what,
+	    "make the folder, or take the override out");
 }
 
 /* Where the home is known, which other sources may tell of the same rules' accounts. */
@@ -548,7 +562,7 @@ check_folders(struct view *v)
 }
 
 void
-policies_check(struct conf *conf)
+policies_check(struct conf *conf, bool folders)
 {
 	static const char somebody[] = "some-other-account";
 	static struct view v;
@@ -559,7 +573,8 @@ policies_check(struct conf *conf)
 	for (const struct conf_section *s = NULL; (s = conf_section_next(conf, SC_ACCOUNT, s)) != NULL;)
 		if (view_take_rules(&v, conf_section_name(s), NULL) == CTL_OK) {
 			add_problems(&v);
-			check_folders(&v);
+			if (folders)
+				check_folders(&v);
 		}
 	for (const struct conf_section *s = NULL; (s = conf_section_next(conf, SC_GROUP, s)) != NULL;)
 		if (view_take_rules(&v, somebody, conf_section_name(s)) == CTL_OK)

@@ -47,9 +47,10 @@ void view_end(struct view *);
 /*
  * Compiles the rules of every account and group section, and of an account
  * that has none, and adds what is wrong to the configuration's problems, with
- * columns as the file has them.
+ * columns as the file has them.  folders: compare them with the tree too, as
+ * originals do at their start.
  */
-void policies_check(struct conf *);
+void policies_check(struct conf *, bool folders);
 
 /* What is said of an account with an empty password, behind its name. */
 #define EMPTY_MEANS	": it is refused, or lets everybody in where allow_empty_passwords says so"

@@ -12,6 +12,7 @@
 
 #include "authz/kernel.h"
 #include "common/err.h"
+#include "common/str.h"
 #include "ctl/conf.h"
 #include "ctl/policy.h"
 #include "ctl/progress.h"
@@ -203,7 +204,7 @@ report(struct replay *r, const struct decision *d, const char *now, const char *
 	ctl_print_name(d->user);
 	printf(" %s ", authz_op_name((enum authz_op)d->op));
 	ctl_print_name(d->path);
-	snprintf(line, sizeof(line), "%lu time%s, line %lu", d->count, d->count == 1 ? "" : "s", d->first);
+	snprintf(line, sizeof(line), "%lu time%s, line %lu", d->count, str_plural(d->count), d->first);
 	printf(": %s -> %s (%s): ", d->allowed ? "allow" : "deny", now, line);
 	ctl_print_name(reason);
 	putchar('\n');
@@ -278,8 +279,8 @@ finish(struct replay *r)
 	json_close(&r->json);
 	if (r->inv->json)
 		return ctl_print_json(r->inv, &r->json) == CTL_OK ? result : CTL_FAILED;
-	printf("%lu lines, %lu records, %zu different decisions: %lu would change, %lu cannot be told\n", r->lines,
-	    r->records, r->used, r->changed, r->unknown);
+	printf("%lu line%s, %lu record%s, %zu different decision%s: %lu would change, %lu cannot be told\n", r->lines,
+	    str_plural(r->lines), r->records, str_plural(r->records), r->used, str_plural(r->used), r->changed, r->unknown);
 	return result;
 }
 

@@ -182,7 +182,8 @@ check(struct report *r, struct view *v, const struct expectation *e)
 		    : view_ask(v, &q, r->inv->count[OPT_KERNEL] > 0, &a);
 	if (wrong != NULL) {
 		r->wrong++;
-		tell(r, e, "wrong", wrong);
+		(void)str_format(text, sizeof(text), "%s %s: %s", e->words[0], q.command, wrong);
+		tell(r, e, "wrong", wrong == v->why ? wrong : text);
 		return;
 	}
 	allow = !v->refused && (a.never_gated || view_decide(v, &a, why, sizeof(why)));
@@ -260,7 +261,7 @@ compare(const struct invocation *inv, struct conf *conf, const char *file, FILE 
 static int
 check_rules(struct conf *conf, bool json)
 {
-	policies_check(conf);
+	policies_check(conf, false);
 	for (size_t i = 0; i < conf_problem_count(conf); i++)
 		if (conf_problem_at(conf, i)->severity == CONF_ERROR) {
 			(void)conf_report(stdout, conf, json);

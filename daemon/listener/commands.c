@@ -1,11 +1,15 @@
 #include "config.h"
 
+#include <errno.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/conf_show.h"
 #include "common/exitcode.h"
+#include "common/str.h"
 #include "daemon/listener/commands.h"
 #include "privsep/role.h"
 #include "privsep/sandbox.h"
@@ -45,6 +49,45 @@ command_check_config(const char *conf_path, int argc, char **argv)
 	return conf_check_command(stdout, conf_path, w.json);
 }
 
+/* The program of that name beside this one, or the installed one. */
+static const char *
+find_sallyctl(char *path, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", path, size - sizeof "sallyctl");
+	char *slash;
+
+	if (n > 0) {
+		path[n] = '\0';
+		slash = strrchr(path, '/');
+		if (slash != NULL && str_copy(slash + 1, sizeof "sallyctl", "sallyctl") == 0 && access(path, X_OK) == 0)
+			return path;
+	}
+	return SP_BINDIR "/sallyctl";
+}
+
+/*
+ * What holds for an account is known to its source, a database for instance, and no source is part of this program.
+ * Does not return unless that fails.  sallyctl's exit codes for a wrong command line and a wrong configuration are ours.
+ */
+static int
+ask_sallyctl(const char *conf_path, const struct words *w)
+{
+	const char *argv[12] = { "sallyctl", "--config", conf_path, "config", "show", "--for", w->subject };
+	size_t n = 7;
+	char path[4096];
+	const char *program = find_sallyctl(path, sizeof path);
+
+	if (w->listener != NULL) {
+		argv[n++] = "--listener";
+		argv[n++] = w->listener;
+	}
+	if (w->json)
+		argv[n++] = "--json";
+	execv(program, (char *const *)(uintptr_t)argv);
+	fprintf(stderr, "sallyportd: %s: %s\n", program, strerror(errno));
+	return SP_EXIT_OS;
+}
+
 int
 command_show_config(const char *conf_path, int argc, char **argv)
 {
@@ -54,6 +97,8 @@ command_show_config(const char *conf_path, int argc, char **argv)
 		fprintf(stderr, "Usage: sallyportd show-config [--for USER[,ADDRESS]] [--listener NAME] [--json]\n");
 		return SP_EXIT_USAGE;
 	}
+	if (w.subject != NULL && w.subject[0] != ',')
+		return ask_sallyctl(conf_path, &w);
 	return conf_show_command(stdout, conf_path, w.subject, w.listener, w.json);
 }
 

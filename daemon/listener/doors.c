@@ -242,15 +242,17 @@ open_wildcard_too(struct addr *a)
 
 /* What to do about the usual reasons. */
 static void
-log_cannot_listen(const char *text, int code)
+log_cannot_listen(const struct server *s, const char *text, int code)
 {
 	static const struct {
 		int code;
-		const char *hint;
+		const char *hint, *serve;	/* for a start without a configuration; NULL: the same */
 	} hints[] = {
-		{ -EADDRINUSE, "another server has this port (ss -ltnp shows which): stop it, or set another port in listen" },
-		{ -EACCES, "ports below 1024 need root, or the capability cap_net_bind_service" },
-		{ -EADDRNOTAVAIL, "this machine does not have the address: correct listen, or start after the network" },
+		{ -EADDRINUSE, "another server has this port (ss -ltnp shows which): stop it, or set another port in listen",
+		    "another server has this port (ss -ltnp shows which): stop it, or choose another with --port" },
+		{ -EACCES, "ports below 1024 need root, or the capability cap_net_bind_service", NULL },
+		{ -EADDRNOTAVAIL, "this machine does not have the address: correct listen, or start after the network",
+		    "this machine does not have the address: correct --address" },
 	};
 	struct log_line l;
 
@@ -258,7 +260,7 @@ log_cannot_listen(const char *text, int code)
 	log_str(&l, "about", text);
 	for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++)
 		if (hints[i].code == code)
-			log_str(&l, "hint", hints[i].hint);
+			log_str(&l, "hint", s->options->serve && hints[i].serve != NULL ? hints[i].serve : hints[i].hint);
 	log_code(&l, code);
 	log_end(&l);
 }
@@ -281,7 +283,7 @@ open_one(struct server *s, struct section *n, const char *text)
 		r = -ENOMEM;
 	}
 	if (r != 0)
-		log_cannot_listen(text, r);
+		log_cannot_listen(s, text, r);
 	else
 		d->wanted = wanted;
 	return r;

@@ -90,8 +90,9 @@ status_certificate(void *context, const struct keeper_certificate *c)
 	int64_t days = (c->not_after - (int64_t)time(NULL)) / 86400;
 
 	if (!q->json) {
-		fprintf(q->out, "certificate  %s (%s; %s) %s %" PRId64 " days\n", c->file, c->algorithm, c->names,
-		    days < 0 ? "EXPIRED since" : "expires in", days < 0 ? -days : days);
+		fprintf(q->out, "certificate  %s (%s; %s) %s %" PRId64 " day%s\n", c->file, c->algorithm, c->names,
+		    days < 0 ? "EXPIRED since" : "expires in", days < 0 ? -days : days,
+		    str_plural((uint64_t)(days < 0 ? -days : days)));
 		return;
 	}
 	json_open(&q->doc, NULL, '{');

@@ -62,6 +62,15 @@ take_folder(struct share *x, const char *text)
 	return S_ISDIR(st.st_mode) ? 0 : complain(text, "not a folder");
 }
 
+static bool
+is_port(const char *text)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	return text[0] >= '0' && text[0] <= '9' && *end == '\0' && n >= 1 && n <= 65535;
+}
+
 static int
 parse(struct share *x, int argc, char **argv)
 {
@@ -88,6 +97,8 @@ parse(struct share *x, int argc, char **argv)
 			r = c == 'u' ? take_user(x, optarg) : SP_EXIT_USAGE;
 	if (r == 0 && optind != argc - 1)
 		r = complain("one folder is wanted", NULL);
+	if (r == 0 && !is_port(x->port))
+		r = complain("--port wants a number from 1 to 65535", x->port);
 	return r != 0 ? r : take_folder(x, argv[optind]);
 }
 
@@ -190,8 +201,8 @@ serve_say(const struct conf *c)
 	    s->listen.v[0], user, url);
 	if (s->certificate.n > 0)
 		fprintf(stderr, "    curl %s--ssl-reqd --cacert %s %s\n"
-		    "    lftp %s-e 'set ssl:ca-file %s; set ftp:ssl-force yes; ls' %s\n", user, s->certificate.v[0], url, user,
-		    s->certificate.v[0], url);
+		    "    lftp -e 'set ssl:ca-file %s; set ftp:ssl-force yes; open %s%s; ls'\n", user, s->certificate.v[0], url,
+		    s->certificate.v[0], user, url);	/* open last: lftp connects to an URL of its own before -e */
 	if (geteuid() != 0)
 		fprintf(stderr, "sallyportd: without root every process runs as uid %lu: system call filters and Landlock "
 		    "separate them, users do not\n", (unsigned long)geteuid());

@@ -62,7 +62,7 @@ checksum(struct session *s, unsigned algorithm, struct part *p, char text[DIGEST
 		p->end = size;
 	if (p->first > p->end) {
 		close(fd);
-		reply(s, 501, "The file has %" PRIu64 " bytes only.", size);
+		reply(s, 501, "The file has %" PRIu64 " byte%s only.", size, str_plural(size));
 		return false;
 	}
 	e = digest_start(&d, algorithm, p->first, p->end);

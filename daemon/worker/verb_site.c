@@ -160,12 +160,12 @@ site_idle(struct session *s, char *argument)
 
 	if (*argument != '\0') {
 		if (!words_number(argument, 10, (uint64_t)s->idle_max_ms / 1000, &seconds) || seconds == 0) {
-			reply(s, 501, "From 1 to %" PRId64 " seconds are possible.", s->idle_max_ms / 1000);
+			reply(s, 501, "From 1 to %" PRId64 " s are possible.", s->idle_max_ms / 1000);
 			return;
 		}
 		s->idle_ms = (int64_t)seconds * 1000;
 	}
-	reply(s, 200, "The session may be silent for %" PRId64 " seconds, at most %" PRId64 ".", s->idle_ms / 1000,
+	reply(s, 200, "The session may be silent for %" PRId64 " s, at most %" PRId64 " s.", s->idle_ms / 1000,
 	    s->idle_max_ms / 1000);
 }
 

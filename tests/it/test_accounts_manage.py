@@ -74,6 +74,11 @@ def test_answers_of_the_commands(base):
     ctl(base, "remove", "nobody-here", code=NO)
     ctl(base, "show", "nobody-here", code=NO)
     ctl(base, "add", "fay", password="", code=USAGE)
+    # An empty password would be one hash among others, which nobody could find again.
+    assert "empty" in ctl(base, "add", "fay", password="\n", code=USAGE).stderr
+    assert "empty" in ctl(base, "passwd", "eve", password="\n", code=USAGE).stderr
+    assert "no complete hash" in ctl(base, "add", "fay", "--hash", password="$6$x\n", code=USAGE).stderr
+    assert "fay" not in ctl(base, "list").stdout
     ctl(base, "set", "eve", "layer+=ups -W", "quota_bytes=")
     shown = ctl(base, "show", "eve").stdout
     assert "layer: pyftpdlib elr\nlayer: ups -W\n" in shown and "quota_bytes" not in shown and "password: yescrypt" in shown
@@ -287,6 +292,31 @@ def test_passwords_of_imports(base):
         base.ftp("none", "")
     assert {a["name"]: a["password"] for a in json.loads(ctl(base, "list", "--json").stdout)} == {
         "clear": "yescrypt", "hashed": "yescrypt", "none": "none"}         # the second was made anew at its login
+
+
+@pytest.mark.parametrize("name, text, settings", [
+    ("ftpcluster", "bert::2:/\nann:pw:3:/\n", 1), ("passwd", "bert::64121:64122::/srv/b:/bin/sh\n", 1),
+    ("pure-ftpd", "bert::64121:64122::/srv/b\n", 1), ("proftpd", "bert:$6$x:64121:64122::/srv/b:/bin/sh\n", 1)])
+def test_passwords_that_let_everybody_or_nobody_in(base, tmp_path, name, text, settings):
+    """What stands open there is shut here, and said; and so is a hash that is cut."""
+    (tmp_path / "file").write_text(text)
+    result = done(base, "--format", name, str(tmp_path / "file"))
+    assert [r["account"] for r in result["remarks"]] == ["bert"] and re.search("is empty there|not complete", result["remarks"][0]["what"]), result
+    shown = ctl(base, "show", "bert").stdout
+    assert "yescrypt" not in shown, shown
+
+
+def test_what_holds_for_an_account_of_the_database(base):
+    """show-config knows what the account's source knows, and does not know who is nowhere."""
+    add(base, "eve", "pw", "quota_bytes=10M", "groups=staff")
+    for command in ([f"{BUILD}/sallyportd", "-f", base.conf, "show-config"], [f"{BUILD}/sallyctl", "-c", base.conf, "config", "show"]):
+        r = subprocess.run([*command, "--for", "eve", "--json"], capture_output=True, text=True, timeout=PATIENCE)
+        settings = json.loads(r.stdout)["settings"]
+        assert settings["quota_bytes"]["value"] == "10M" and settings["quota_bytes"]["file"].endswith("accounts.db"), r.stdout + r.stderr
+        assert settings["umask"]["section"] == "group staff", settings["umask"]
+        assert "yescrypt" not in r.stdout and "$y$" not in r.stdout
+        r = subprocess.run([*command, "--for", "nobody-here,127.0.0.1"], capture_output=True, text=True, timeout=PATIENCE)
+        assert r.returncode == NO and r.stdout == "" and "nobody-here" in r.stderr, r.stdout
 
 
 def test_shadow_beside_passwd(base, tmp_path):

@@ -190,6 +190,15 @@ ACCESS = "auth required pam_unix.so\naccount required pam_access.so accessfile=%
 UNIX = "auth required pam_unix.so\naccount required pam_unix.so\n"
 
 
+@pytest.mark.parametrize("name", ["sallyport.pam", "sallyport.pam-rpm"])
+def test_installed_rules_know_nologin(name):
+    """Before what the distribution decides, which may end the stack."""
+    with open(f"{TOP}/etc/{name}") as f:
+        rows = [line.split() for line in f if not line.startswith("#")]
+    account = [row for row in rows if row[0] == "account" or row[-1] == "common-account"]
+    assert account[0] == ["account", "required", "pam_nologin.so"], rows
+
+
 @pytest.mark.parametrize("kind, stack, content, text", [
     ("known", NOLOGIN, 'Back at "noon"\x1b[31m', r'text="Back at \\"noon\\"\\'), ("known", ACCESS, "-:ALL:ALL\n", "text="),
     ("zero", UNIX, "", "text=.*expired")], ids=["nologin", "access", "expired"])

@@ -2,6 +2,7 @@
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -62,6 +63,24 @@ def test_serve_as_root_without_our_users(bare, tmp_path):
     assert [name for name, _ in numbers] == list(ROLES) and len({n for _, n in numbers}) == 3, text
     assert text.index("event=ready") < text.index("Try it from another terminal"), "the promise stands before the deed"
     assert "started=serve" in text
+
+
+def test_serve_says_how_to_go_on(tmp_path):
+    """A port that is taken or is none, and the command that lftp's users are given, as it stands there."""
+    port, log, words = free_port(), tmp_path / "log", [f"{BUILD}/sallyportd", "--libexec", BUILD, *shared(tmp_path)]
+    for wrong in ("99999", "0", "x", "21x", "-1"):
+        r = run(*words, "--port", wrong)
+        assert r.returncode == 64 and b"--port wants a number from 1 to 65535" in r.stderr, r.stderr
+    with started([*words, "--port", str(port)], log):
+        taken = run(*words, "--port", str(port))
+        assert taken.returncode != 0 and b"choose another with --port" in taken.stdout + taken.stderr, taken.stderr
+        if shutil.which("lftp") is None:
+            pytest.skip("no lftp")
+        wait_for(lambda: "    lftp " in log.read_text())
+        line = re.search(r"^    (lftp .*)$", log.read_text(), re.M)[1]
+        line = line.replace("--user me ", "--user me --password secret ").replace("; ls'", "; ls; exit'")
+        r = run("sh", "-c", f"HOME={tmp_path} {line}")
+        assert r.returncode == 0 and b"hello" in r.stdout and r.stderr == b"", r.stderr
 
 
 def test_serve_without_root(bare, open_build, tmp_path):

@@ -161,7 +161,23 @@ def test_overrides_of_no_folder_are_reported(offline, tmp_path):
     other.write_text(text.replace("override b elradf", "override g elradf\n\toverride nowhere elr\n\toverride b elradf"))
     r = subprocess.run([f"{BUILD}/sallyctl", "-c", str(other), "check"], capture_output=True, text=True)
     said = r.stdout + r.stderr
-    assert "letters/g" in said and "letters/nowhere" in said and "letters/b\n" not in said, said
+    assert r.returncode == 78 and re.search("letters/g, which is no folder", said) and re.search("letters/nowhere, which does not exist", said), said
+    assert "letters/b," not in said and "letters/a," not in said, said
+    # lint tells the one from the other too; neither expect nor a reload can be stopped by an account that removes its folder.
+    said = subprocess.run([f"{BUILD}/sallyctl", "-c", str(other), "lint"], capture_output=True, text=True).stdout
+    assert re.search("no-folder: .*/g, for letters: it is a file", said) and re.search("/nowhere, for letters: it does not exist", said), said
+    r = subprocess.run([f"{BUILD}/sallyctl", "-c", str(other), "expect"], capture_output=True, text=True)
+    assert r.returncode == 0, r.stdout + r.stderr
+
+
+def test_wrong_questions_are_named(offline, tmp_path):
+    """A line of many that cannot be asked says what about it is not known."""
+    (tmp_path / "e").write_text("letters RETRR /a -> allow\nno-such-user RETR /a -> allow\nletters SITE NONE /a -> deny\n")
+    r = subprocess.run([f"{BUILD}/sallyctl", "-c", offline.conf, "expect", str(tmp_path / "e")], capture_output=True, text=True)
+    lines = r.stdout.splitlines()
+    assert r.returncode == 2 and "RETRR" in lines[0] and "no-such-user" in lines[1] and "SITE NONE" in lines[2], r.stdout
+    r = subprocess.run([f"{BUILD}/sallyctl", "-c", offline.conf, "why", "kernel", "RETR", "/a/g"], capture_output=True, text=True)
+    assert re.search(r"^ +layer 1 posix1e +allow ", r.stdout, re.M) and re.search(r"^ +kernel +allow ", r.stdout, re.M), r.stdout
 
 
 def test_a_pattern_is_asked_about_as_it_is_listed(serve):

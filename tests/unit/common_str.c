@@ -88,6 +88,15 @@ START_TEST(same)
 }
 END_TEST
 
+START_TEST(plurals)
+{
+	ck_assert_str_eq(str_plural(0), "s");
+	ck_assert_str_eq(str_plural(1), "");
+	ck_assert_str_eq(str_plural(2), "s");
+	ck_assert_str_eq(str_plural(UINT64_MAX), "s");
+}
+END_TEST
+
 START_TEST(numbers)
 {
 	static const struct { uint64_t n; unsigned base; const char *text; } rows[] = {
@@ -104,4 +113,4 @@ START_TEST(numbers)
 }
 END_TEST
 
-COMMON_SUITE(str, copies, numbers, escaping, escaping_bounded, same)
+COMMON_SUITE(str, copies, plurals, numbers, escaping, escaping_bounded, same)
