@@ -189,6 +189,10 @@ START_TEST(long_passwords_are_wrong_not_cut)
 	ck_assert_int_eq(secret_set(&p, text, SECRET_MAX), 0);
 	ck_assert_int_eq(password_check(&p, "$1$saltsalt$" MD5_SECRET), PASSWORD_WRONG);
 	ck_assert_int_lt(password_make(&p, text, sizeof text), 0);
+	/* None at all makes no hash either. */
+	ck_assert_int_eq(secret_set(&p, "", 0), 0);
+	ck_assert(!password_storable(&p));
+	ck_assert_int_lt(password_make(&p, text, sizeof text), 0);
 }
 END_TEST
 
