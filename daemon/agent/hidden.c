@@ -72,7 +72,7 @@ hidden_conceal(struct agent *a, struct place *p)
 	enum authz_kind kind = gate_kind(p);
 	unsigned level, common;
 
-	tree_at(&a->tree, p, NULL);
+	tree_at(&a->tree, p);
 	level = first_hidden(a, p->typed, kind);
 	if (level > 0 && root_by_link(p)) {
 		/* That there is a link is not to be known either. */
@@ -142,7 +142,7 @@ hidden_answer(struct agent *a, const struct msg *m, int r)
 	hidden |= hidden_conceal(a, &a->place);
 	if (!hidden)
 		return r;
-	tree_at(&a->tree, &a->place, NULL);
+	tree_at(&a->tree, &a->place);
 	missing = would_allow(a, op, AUTHZ_MISSING, reason, sizeof reason);
 	file = would_allow(a, op, AUTHZ_FILE, unused, sizeof unused);
 	if (!missing || !file)

@@ -382,7 +382,7 @@ END_TEST
 START_TEST(mistakes_in_the_tree_are_logged)
 {
 	struct one_file f = { .text = "1003 lr\nbob lr\n", .owner = 7 };
-	struct authz_tree tree = { &f, one_control, one_owner };
+	struct authz_tree tree = { &f, one_control, one_owner, NULL };
 	struct authz_source source = { .dialect = "ftpcluster", .text = "" };
 	struct authz_subject who = { .user = "u", .dialect_uid = 1003 };
 	struct authz_policy *p = authz_compile(&source, 1, &who, &tree, NULL);
