@@ -97,7 +97,7 @@ def test_what_may_be_known_is_still_said(serve):
     with open(f"{s.homes['alice']}/f", "w") as f:
         f.write("x")
     r = s.raw().login()
-    assert "Not a folder" in r.cmd("CWD f")[1] and "No such" in r.cmd("CWD none")[1] and "exists already" in r.cmd("MKD d")[1]
+    assert "Not a directory" in r.cmd("CWD f")[1] and "No such" in r.cmd("CWD none")[1] and "exists already" in r.cmd("MKD d")[1]
     assert "Not a plain file" in r.cmd("DELE d")[1]
 
 
