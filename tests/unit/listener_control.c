@@ -239,6 +239,7 @@ START_TEST(every_command_has_both_forms)
 	static const char *const arguments[] = { NULL, "", "\n", "\n\n\n\n\n", "x\nx\nx\nx", "\x1b[2J\"\\\xff" };
 	struct chan c = client();
 	unsigned seen = 0;
+	char *sandbox;
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		if (!rows[i].server || strcmp(rows[i].handler, "server_command") != 0 || strcmp(rows[i].name, "stop") == 0)
@@ -263,7 +264,9 @@ START_TEST(every_command_has_both_forms)
 	ck_assert_uint_ge(seen, 9);
 	/* One that sallyctl has no row for, and one that there is not. */
 	ask(&c, "sandbox", "", true);
-	check_json("sandbox", answer(&c, &(int){ 0 }));
+	sandbox = answer(&c, &(int){ 0 });
+	check_json("sandbox", sandbox);
+	free(sandbox);
 	ask(&c, "nonsense", "", true);
 	expect(&c, 64, "{\"error\":\"The server does not know this command.\"}");
 	chan_close(&c);
