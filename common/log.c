@@ -149,10 +149,13 @@ static size_t
 add_field(struct log_line *l, const char *key, const void *value, size_t len, size_t max)
 {
 	char field[LOG_LINE_MAX];
-	size_t taken = len;
+	size_t taken = len, n;
 
-	if (wanted(l))
-		add(l, field, format_field(field, sizeof field, key, value, len, max, &taken));
+	if (!wanted(l))
+		return taken;
+	n = format_field(field, sizeof field, key, value, len, max, &taken);
+	if (n > 0)
+		add(l, field, n);
 	return taken;
 }
 
