@@ -88,7 +88,7 @@ refuse(struct monitor *s, struct msg *m, int code, const struct ledger *now)
 		return chan_refuse(&s->agent, m, FAIL_BUSY, EAGAIN, NULL);
 	if (code == -ESTALE)
 		return chan_refuse(&s->agent, m, FAIL_SYSTEM, ESTALE, NULL);
-	if (code == -EDQUOT) {
+	if (code == -EDQUOT && now != NULL) {
 		name_limit(s, now, text, sizeof text);
 		return chan_refuse(&s->agent, m, FAIL_QUOTA, EDQUOT, text);
 	}
