@@ -21,6 +21,8 @@
 #include "daemon/agent/ratio.h"
 #include "daemon/agent/upload.h"
 
+#define ERRNO_MAX 4095	/* the kernel's MAX_ERRNO */
+
 static void
 close_fd(int *fd)
 {
@@ -376,6 +378,17 @@ commit(struct agent *a, bool complete, uint64_t size, uint64_t *keep)
 	}
 }
 
+/* The errno of a failure: ours, or the one that the worker met, which is no more than a number in the log. 0: none. */
+static uint32_t
+error_of(const struct agent *a, const struct msg_finish *f, int code)
+{
+	if (code == SP_EDENIED)
+		return (uint32_t)a->refusal_error;
+	if (code != 0)
+		return code > SP_EBASE ? (uint32_t)-code : 0;
+	return f->complete == 0 && f->error <= ERRNO_MAX ? f->error : 0;
+}
+
 /*
  * Tells the monitor of a transfer that has ended, each one and before the worker
  * hears of it: as the worker says (f), but for what only we know: code, and of an
@@ -393,7 +406,7 @@ record(struct agent *a, uint8_t direction, const struct msg_finish *f, uint64_t 
 	m->complete = f->complete != 0 && code == 0;
 	m->ascii = f->ascii;
 	m->how = m->complete ? FINISH_OK : f->complete == 0 ? f->how : code == SP_EDENIED ? FINISH_NO_ROOM : FINISH_NOT_KEPT;
-	m->error = code == SP_EDENIED ? (uint32_t)a->refusal_error : code < 0 && code > SP_EBASE ? (uint32_t)-code : 0;
+	m->error = error_of(a, f, code);
 	m->bytes = bytes;
 	(void)str_copy(m->limit, sizeof m->limit, direction == TRANSFER_IN && m->how == FINISH_NO_ROOM ? t->limit_name : "");
 	m->milliseconds = (uint64_t)(clock_ms() - t->began);

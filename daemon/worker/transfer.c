@@ -337,6 +337,7 @@ static bool
 commit(struct transfer *t)
 {
 	struct msg_finish body = { .complete = t->end == TRANSFER_OK, .how = hows[t->end], .no_room = lacks_room(t),
+	    .error = t->error < 0 && t->error > SP_EBASE ? (uint32_t)-t->error : 0,
 	    .ascii = t->convert || t->s->type == REP_ASCII, .bytes = t->upload ? t->stored : t->moved };
 	int e;
 
@@ -402,7 +403,7 @@ conclude(struct transfer *t, bool told)
 	int e = discards ? 0 : close_data(t);
 
 	if (e < 0 && t->end == TRANSFER_OK && !t->upload)
-		t->end = TRANSFER_BROKEN;
+		transfer_finish(t, TRANSFER_BROKEN, e);
 	if (t->incomplete && t->end == TRANSFER_OK)
 		t->end = TRANSFER_INCOMPLETE;
 	if (t->file_fd >= 0 && close(t->file_fd) < 0 && t->upload && t->end == TRANSFER_OK)

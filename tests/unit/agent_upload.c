@@ -132,6 +132,32 @@ START_TEST(what_was_not_kept_is_not_complete)
 }
 END_TEST
 
+/* The errno that the worker met stands in the record, as far as it is one; of what is complete there is none. */
+START_TEST(the_workers_error_is_recorded)
+{
+	static const struct { uint32_t error; uint8_t complete; uint32_t recorded; } cases[] = {
+		{ ENOSPC, 0, ENOSPC }, { 4095, 0, 4095 }, { 4096, 0, 0 }, { UINT32_MAX, 0, 0 }, { ENOSPC, 1, 0 }
+	};
+	struct msg_finish f = { .complete = cases[_i / 2].complete, .how = FINISH_UNWRITABLE, .error = cases[_i / 2].error };
+
+	agent_test_make();
+	at->flags |= PROFILE_RECORDS;
+	make_file("f", "content");
+	agent_test_start();
+	if (_i % 2 == 0) {
+		expect_path(MSG_STORE, "new", MSG_WRITING);
+		expect(MSG_FINISH, &f, MSG_DONE);
+	} else {
+		expect_path(MSG_RETRIEVE, "f", MSG_READING);
+		tell(MSG_FINISH, &f);
+	}
+	agent_test_end(SP_EXIT_OK);
+	ck_assert_uint_eq(at->records, 1);
+	ck_assert_uint_eq(at->record.error, cases[_i / 2].recorded);
+	ck_assert_uint_eq(at->record.how, f.complete ? FINISH_OK : FINISH_UNWRITABLE);
+}
+END_TEST
+
 START_TEST(broken_off_replacements_keep_the_old_file)
 {
 	agent_test_make();
@@ -609,6 +635,7 @@ agent_upload_suite(void)
 	tcase_add_test(c, broken_off_new_files_vanish_when_so_configured);
 	tcase_add_loop_test(c, transfers_broken_off_are_recorded, 0, 5);
 	tcase_add_test(c, what_was_not_kept_is_not_complete);
+	tcase_add_loop_test(c, the_workers_error_is_recorded, 0, 10);
 	tcase_add_test(c, broken_off_replacements_keep_the_old_file);
 	tcase_add_test(c, a_vanished_worker_ends_the_upload);
 	tcase_add_test(c, a_killed_agent_leaves_no_half_file);
