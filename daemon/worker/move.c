@@ -420,7 +420,7 @@ move_discard(struct transfer *t)
 		return transfer_finish(t, TRANSFER_BROKEN, -ENOMEM);
 	r = stream_read(&t->data, t->buffer, n < HALF ? n : HALF);
 	if (r == -EAGAIN)
-		return -EAGAIN;
+		return t->refused && !queue_empty(&t->s->later) ? transfer_finish(t, TRANSFER_OK, 0) : -EAGAIN;
 	/* The end, of any kind. Who ended TLS in the proper way waits for ours. */
 	if (r <= 0) {
 		t->step = move_shutdown;

@@ -16,6 +16,7 @@
 #include "daemon/worker/digest.h"
 #include "daemon/worker/pulse.h"
 #include "daemon/worker/session.h"
+#include "daemon/worker/transfer.h"
 #include "daemon/worker/verb_tls.h"
 
 #define FACTS_DEFAULT (FACT_TYPE | FACT_SIZE | FACT_MODIFY | FACT_PERM | FACT_UNIQUE | FACT_MODE)
@@ -324,7 +325,7 @@ session_command(struct session *s, char *line, size_t len)
 	if (gates_open(s, v, argument))
 		v->handler(s, argument);
 	if ((v->states & DATA) != 0)
-		data_refuse(&s->data);
+		transfer_refused(s);
 	if (v == &verb_table[VERB_RNTO])
 		s->rename_from = false;
 	s->verb = outer;

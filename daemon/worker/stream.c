@@ -119,6 +119,14 @@ stream_linger(struct stream *st)
 	}
 }
 
+void
+stream_strip(struct stream *st)
+{
+	st->ops->release(st);
+	st->ops = &stream_plain;
+	st->state = NULL;
+}
+
 int
 stream_close(struct stream *st)
 {
@@ -126,12 +134,10 @@ stream_close(struct stream *st)
 
 	if (st->fd < 0)
 		return 0;
-	st->ops->release(st);
+	stream_strip(st);
 	if (close(st->fd) < 0)
 		r = -errno;
 	st->fd = -1;
-	st->ops = &stream_plain;
-	st->state = NULL;
 	return r;
 }
 

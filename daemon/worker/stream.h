@@ -66,6 +66,8 @@ void stream_open(struct stream *, int fd);
  * says why (RFC 1122, 4.2.2.13).
  */
 void stream_linger(struct stream *);
+/* Releases what is above the socket, which stays open as a plain stream: to read on where TLS has failed. */
+void stream_strip(struct stream *);
 /* Releases and closes. 0 or -errno of close(2). */
 int stream_close(struct stream *);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -150,9 +151,9 @@ limit_ms(const struct transfer *t)
 {
 	if (t->step == move_accept || t->step == move_connect || t->step == move_handshake)
 		return (int)t->s->set->data_timeout * 1000;
-	if (t->step == move_discard && !queue_empty(&t->s->later))
+	if (t->step == move_discard && !t->refused && !queue_empty(&t->s->later))
 		return DISCARD_MS;
-	return t->step == move_shutdown || t->said_end ? CLOSE_MS : (int)t->s->stall_ms;
+	return t->step == move_shutdown || t->said_end || t->refused ? CLOSE_MS : (int)t->s->stall_ms;
 }
 
 /* Nothing moved for too long. What that means depends on what was awaited. */
@@ -368,8 +369,8 @@ close_data(struct transfer *t)
 static bool
 discardable(const struct transfer *t)
 {
-	return t->upload && t->data.fd >= 0 &&
-	    (t->end == TRANSFER_UNWRITABLE || t->end == TRANSFER_NO_ROOM || t->end == TRANSFER_ABORTED);
+	return t->upload && t->data.fd >= 0 && (t->end == TRANSFER_UNWRITABLE || t->end == TRANSFER_NO_ROOM ||
+	    t->end == TRANSFER_ABORTED || t->end == TRANSFER_INSECURE);
 }
 
 /*
@@ -383,6 +384,12 @@ discard_rest(struct transfer *t)
 
 	t->step = move_discard;
 	t->progress_at = 0;
+	/* Where TLS has failed there is nothing more to read of it, and nobody waits for its end. */
+	if (t->end == TRANSFER_INSECURE) {
+		stream_strip(&t->data);
+		(void)shutdown(t->data.fd, SHUT_WR);
+		t->refused = true;
+	}
 	/* After ABOR the client may wait for our end before it says its own. */
 	t->said_end = t->end == TRANSFER_ABORTED;
 	if (t->said_end)
@@ -392,6 +399,30 @@ discard_rest(struct transfer *t)
 	close_data(t);
 	if (t->end == TRANSFER_ABORTED)
 		reply(s, 226, "Abort successful.");
+}
+
+void
+transfer_refused(struct session *s)
+{
+	struct transfer t;
+	int fd = s->data.way == DATA_PASSIVE && s->transfer == NULL && !s->ending ? data_accept(s) : -1;
+
+	data_refuse(&s->data);
+	if (fd < 0)
+		return;
+	prepare(&t, s, "", NULL);
+	/* Under PROT P as well: nobody has begun TLS, and whoever waits for it sees the end. */
+	stream_open(&t.data, fd);
+	(void)shutdown(fd, SHUT_WR);
+	t.started = clock_ms();
+	t.upload = t.refused = true;
+	t.step = move_discard;
+	run(&t);
+	move_free(&t);
+	(void)stream_close(&t.data);
+	if (t.end == TRANSFER_ABORTED)
+		reply(s, 226, "Nothing to abort.");
+	s->abort = false;
 }
 
 /* Everything is settled, and mostly closed, before the client hears of it. */
@@ -409,7 +440,9 @@ conclude(struct transfer *t, bool told)
 	if (t->file_fd >= 0 && close(t->file_fd) < 0 && t->upload && t->end == TRANSFER_OK)
 		transfer_finish(t, TRANSFER_UNWRITABLE, -errno);
 	move_free(t);
-	s->data.way = DATA_NONE;
+	/* Where the transfer never began, whoever has connected is still waiting. */
+	if (t->started != 0)
+		s->data.way = DATA_NONE;
 	s->restart = s->allocated = 0;
 	s->range_first = 0;
 	s->range_last = -1;

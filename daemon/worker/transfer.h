@@ -59,6 +59,7 @@ struct transfer {
 	struct ascii ascii;
 	int pipe[2];			/* of a large upload, -1: not needed yet */
 	bool said_end;			/* an upload whose client asked for the end: it has ours already */
+	bool refused;			/* its client knows, and may still send: what comes is dropped */
 	bool no_pipe;			/* it cannot be had, or the file does not take it */
 	bool last;			/* nothing follows what is in the buffer */
 
@@ -84,6 +85,13 @@ void transfer_download(struct session *, const struct download *);
 void transfer_upload(struct session *, const struct upload *);
 /* A listing that the agent has opened. */
 void transfer_listing(struct session *, const char *name);
+
+/*
+ * After a command for a transfer: where that never began the passive socket is given up.  A client that has connected
+ * already would be reset by that, and some who meet a reset never look at the answer; so its connection is told the end,
+ * and what comes all the same is dropped until the client ends it, sends another command, or nothing for a while.
+ */
+void transfer_refused(struct session *);
 
 /*
  * Serves the control connection without waiting.  0: go on; otherwise the end

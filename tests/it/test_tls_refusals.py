@@ -3,6 +3,7 @@ import ftplib
 import io
 import os
 import re
+import socket
 import ssl
 import subprocess
 
@@ -113,4 +114,28 @@ def test_an_upload_that_is_aborted_ends_in_order(tls, version, protect):
     f.getmultiline()
     f.voidcmd("NOOP")
     data.close()
+    f.quit()
+
+
+@pytest.mark.parametrize("begins", [False, True], ids=["waits", "handshakes"])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_refused_before_it_began(tls, version, begins):
+    """Nobody has answered a TLS handshake yet: the client sees the end, no reset, whether it has begun one or sends at once."""
+    f = tls.ftps("guest", context=tls.context(version))
+    f.storbinary("STOR all", io.BytesIO(b"y" * 102_400))
+    for _ in range(2):
+        plain = socket.create_connection(f.makepasv(), f.timeout)
+        data = tls.context(version).wrap_socket(plain, do_handshake_on_connect=False)
+        if begins:
+            data.setblocking(False)
+            with pytest.raises(ssl.SSLWantReadError):
+                data.do_handshake()
+            data.settimeout(f.timeout)
+        with pytest.raises(ftplib.error_perm, match="^552"):
+            f.voidcmd("STOR more")
+        with pytest.raises((ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+            data.do_handshake()
+        data.close()
+        assert f.voidcmd("NOOP").startswith("200")
+    f.delete("all")
     f.quit()
