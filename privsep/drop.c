@@ -307,9 +307,8 @@ in_a_folder_without_name(char *path)
 {
 	if (mkdtemp(path) == NULL)
 		return -errno;
-	if (chdir(path) < 0 || rmdir(path) < 0 || chroot(".") < 0 || chdir("/") < 0)
-		return -errno;
-	return 0;
+	/* As in jail_to(), the working directory is the new root. */
+	return chdir(path) < 0 || rmdir(path) < 0 || chroot(".") < 0 ? -errno : 0;
 }
 
 int

@@ -24,7 +24,7 @@ static struct {
 
 /* Calls that the filter answered with SIGSYS; the handler may interrupt anything. */
 static volatile sig_atomic_t unreported;
-static volatile unsigned char refused_calls[1024];	/* 0 never, 1 to be reported, 2 reported */
+static volatile unsigned char refused_calls[1024];	/* 0 never, 1 to be reported, 2 reported; the last: all numbers beyond */
 
 static const struct {
 	short number;
@@ -43,7 +43,8 @@ on_refused_call(int sig, siginfo_t *info, void *context)
 	unsigned call = (unsigned)info->si_syscall;
 
 	(void)sig;
-	if (call < sizeof refused_calls && refused_calls[call] == 0) {
+	call = call < sizeof refused_calls ? call : sizeof refused_calls - 1;
+	if (refused_calls[call] == 0) {
 		refused_calls[call] = 1;
 		unreported = 1;
 	}
