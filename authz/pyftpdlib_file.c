@@ -126,6 +126,7 @@ read_account(
 	a = pyftpdlib_add_account(f, name);
 	if (!a)
 		return;
+	a->own = true;
 	a->line = line->number;
 	a->pub.password = pyftpdlib_keep(f, password);
 	a->pub.any_password = strcmp(copy, "anonymous") == 0;
@@ -155,6 +156,8 @@ override_folder_exists(struct pyftpdlib_file *f, const struct account *a, struct
 {
 	char path[4096];
 
+	if (a && !a->own)
+		return true;	/* there is no home to look in; it is refused for that */
 	if (*dir.at == '=')
 		return str_format(path, sizeof(path), "%.*s", (int)dir.len - 1, dir.at + 1) == 0 &&
 		       pyftpdlib_folder_exists(f, path);
@@ -197,6 +200,8 @@ line_override(struct pyftpdlib_file *f, const struct lines *line, struct span re
 		WRONG(f, line, "an existing folder", "the folder of an override for %.64s does not exist", user);
 	else if (!a)
 		WRONG(f, line, "a user defined above", "an override for the unknown user %.64s", user);
+	else if (!a->own)
+		WRONG(f, line, NULL, "the authorizers of system users override no folders: %.64s has no user line", user);
 	else if (wrong)
 		WRONG(f, line, "a folder below the home", "%s", wrong);
 	else

@@ -44,6 +44,7 @@ struct pyftpdlib_system {
 	bool windows, valid_shell;
 	const char *letters;		/* global_perm */
 	const char *anonymous_user;	/* NULL: no anonymous clients */
+	const char *login_message, *quit_message;	/* of those that have none of their own; NULL: not given */
 	struct pyftpdlib_names allowed, rejected;
 };
 

@@ -15,7 +15,8 @@
 struct account {
 	struct pyftpdlib_account pub;	/* must be first */
 	bool given;			/* an override with at least one value */
-	unsigned line;			/* of its user or anonymous line; 0: known by overrides only */
+	bool own;			/* it has a line of its own, user or anonymous; otherwise it is known by overrides only */
+	unsigned line;			/* that line, from 0 */
 	struct account *next;
 };
 

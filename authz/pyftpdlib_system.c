@@ -139,10 +139,31 @@ read_setting(struct pyftpdlib_file *f, const struct lines *line, struct span wor
 		f->system.anonymous_user = value.len ? pyftpdlib_keep(f, value) : NULL;
 	else if (span_is(key, "override"))
 		read_override_user(f, line, value);
-	else if (!span_is(key, "msg_login") && !span_is(key, "msg_quit") && !span_is(key, "anonymous_password"))
+	else if (span_is(key, "msg_login") || span_is(key, "msg_quit"))
+		*(span_is(key, "msg_login") ? &f->system.login_message : &f->system.quit_message) = pyftpdlib_keep(f, value);
+	else if (!span_is(key, "anonymous_password"))
 		WRONG(f, line,
-		    "global_perm, allowed_users, rejected_users, require_valid_shell, anonymous_user or override",
+		    "global_perm, allowed_users, rejected_users, require_valid_shell, anonymous_user, msg_login, msg_quit or override",
 		    "unknown setting %s", quoted(word, q));
+}
+
+/* A word up to a blank outside double quotes, without the quotes. */
+static struct span
+setting_word(struct pyftpdlib_file *f, struct span *rest)
+{
+	struct span s = span_trim(*rest);
+	char *word = pyftpdlib_keep(f, s);
+	bool quotes = false;
+	size_t i = 0, n = 0;
+
+	for (; word && i < s.len && (quotes || !blank(s.at[i])); i++) {
+		if (s.at[i] == '"')
+			quotes = !quotes;
+		else
+			word[n++] = s.at[i];
+	}
+	*rest = (struct span){ s.at + i, s.len - i };
+	return (struct span){ word, n };
 }
 
 void
@@ -150,16 +171,20 @@ pyftpdlib_line_system(struct pyftpdlib_file *f, const struct lines *line, struct
 {
 	struct span word;
 
+	if (f->system.used) {
+		WRONG(f, line, NULL, "a second line for the users of the system; a program has one authorizer");
+		return;
+	}
 	f->system.used = true;
 	f->system_line = line->number;
-	while ((word = span_word(&rest)).len)
+	while ((word = setting_word(f, &rest)).len)
 		read_setting(f, line, word);
 }
 
 void
 pyftpdlib_line_windows(struct pyftpdlib_file *f, const struct lines *line, struct span rest)
 {
-	f->system.windows = true;
+	f->system.windows |= !f->system.used;
 	pyftpdlib_line_system(f, line, rest);
 }
 
@@ -206,7 +231,7 @@ pyftpdlib_check_system(struct pyftpdlib_file *f)
 	if (f->system.anonymous_user && !pyftpdlib_user_known(f, "anonymous"))
 		WRONG(f, &line, NULL, "the anonymous_user %.64s does not exist", f->system.anonymous_user);
 	for (struct account *a = f->accounts; a; a = a->next)
-		if (a->line == 0) {
+		if (!a->own) {
 			check_overridden(f, &line, a);
 		} else {
 			struct lines own = { .number = a->line };

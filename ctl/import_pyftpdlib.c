@@ -122,6 +122,8 @@ say_server(const struct pyftpdlib_file *f)
 	say_list("allowed_users", &s->allowed);
 	say_list("rejected_users", &s->rejected);
 	say("anonymous_user", s->anonymous_user);
+	say("login_message", s->login_message);
+	say("goodbye_message", s->quit_message);
 	fprintf(out, "default_layer = pyftpdlib ");
 	put(s->letters != NULL && *s->letters != '\0' ? s->letters : s->letters != NULL ? "-" : "elradfmwMT");
 	fputc('\n', out);
