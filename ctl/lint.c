@@ -19,7 +19,7 @@
 #include "ctl/policy.h"
 #include "ctl/tree.h"
 
-#define CONTROL_FILES_MAX 200000	/* objects looked at for .permissions files */
+#define OBJECTS_MAX 200000	/* looked at for .permissions files in the tree of one account, who could make them without end */
 
 static const char *const severity_words[] = {
 	[LINT_ERROR] = "error", [LINT_WARNING] = "warning", [LINT_NOTE] = "note"
@@ -33,7 +33,8 @@ static struct linting {
 	unsigned count[3];
 	uint64_t *seen;			/* hashes of findings told: accounts share rules */
 	size_t seen_count;
-	unsigned objects;
+	unsigned objects;		/* of this account's tree */
+	int tree_code;			/* what becomes of it when not all of the tree was looked at */
 } run;
 
 static uint64_t
@@ -274,8 +275,11 @@ look_at_object(void *context, const struct tree_entry *e)
 	ssize_t n;
 
 	(void)context;
-	if (++run.objects > CONTROL_FILES_MAX)
+	if (++run.objects > OBJECTS_MAX) {
+		run.tree_code = ctl_fail(run.inv, CTL_FAILED, "%s: %d objects were looked at; this one and what comes after it were not",
+		    e->path, OBJECTS_MAX);
 		return 1;
+	}
 	if (!S_ISREG(e->st.st_mode) || strcmp(strrchr(e->path, '/') + 1, CLUSTER_PERMISSIONS) != 0)
 		return 0;
 	n = read_control(e, text, sizeof(text));
@@ -292,8 +296,10 @@ static int
 look_on(void *context, const char *path, int error)
 {
 	(void)context;
-	(void)path;
-	return error == -ENOMEM ? error : 0;
+	if (error == -ENOMEM || error == -ENOENT)	/* what vanishes meanwhile is not there */
+		return error == -ENOMEM ? error : 0;
+	run.tree_code = ctl_fail_code(run.inv, CTL_FAILED, path, error);
+	return 0;
 }
 
 /* The control files of the tree, which belongs to a tenant: by descriptor, no link followed. */
@@ -303,11 +309,14 @@ look_at_tree(void)
 	const struct tree_walk walk = {
 		.path = run.view.root, .one_device = true, .visit = look_at_object, .trouble = look_on
 	};
-	int r = tree_walk(&walk, run.view.root_fd);
+	int r;
 
+	run.objects = 0;
+	run.tree_code = CTL_OK;
+	r = tree_walk(&walk, run.view.root_fd);
 	if (r == -EAGAIN)
 		return ctl_fail(run.inv, CTL_FAILED, "%s: folders were moved meanwhile, not all was reached", run.view.root);
-	return r < 0 ? ctl_fail_code(run.inv, CTL_FAILED, run.view.root, r) : CTL_OK;
+	return r < 0 ? ctl_fail_code(run.inv, CTL_FAILED, run.view.root, r) : run.tree_code;
 }
 
 /* ---------------------------------------------------------------- other accounts */
