@@ -11,10 +11,10 @@ enum { BEFORE = 1, AFTER = 2, BOTH = BEFORE | AFTER, DATA = 4, NOW = 8, KEEP = 1
 
 #define USES_MAX 8
 #define USES(...) { __VA_ARGS__ }
-#define VERB(NAME, handler, states, argument, messages, syntax, feature, feature_if, doc) \
+#define VERB(NAME, handler, states, argument, messages, syntax, feature, if_, doc) \
 	{ #NAME, states, messages, syntax, feature, doc },
 #define ALIAS(text, NAME)
-#define FEATURE(text, feature_if, doc)
+#define FEATURE(text, doc)
 static const struct verb {
 	const char *name;
 	unsigned states;
@@ -27,9 +27,9 @@ static const struct verb {
 #undef ALIAS
 #undef FEATURE
 
-#define VERB(NAME, handler, states, argument, messages, syntax, feature, feature_if, doc)
+#define VERB(NAME, handler, states, argument, messages, syntax, feature, if_, doc)
 #define ALIAS(text, NAME) { text, #NAME },
-#define FEATURE(text, feature_if, doc)
+#define FEATURE(text, doc)
 static const struct { const char *text, *name; } aliases[] = {
 #include "daemon/worker/verbs.def"
 };
@@ -37,7 +37,7 @@ static const struct { const char *text, *name; } aliases[] = {
 #undef FEATURE
 
 #define ALIAS(text, NAME)
-#define FEATURE(text, feature_if, doc) { text, doc },
+#define FEATURE(text, doc) { text, doc },
 static const struct { const char *text, *doc; } features[] = {
 #include "daemon/worker/verbs.def"
 };
@@ -45,7 +45,7 @@ static const struct { const char *text, *doc; } features[] = {
 #undef ALIAS
 #undef FEATURE
 
-#define SITE(NAME, handler, argument, messages, syntax, doc) { #NAME, BOTH, messages, syntax, "", doc },
+#define SITE(NAME, handler, argument, messages, syntax, if_, doc) { #NAME, BOTH, messages, syntax, "", doc },
 #define SITE_ALIAS(text, NAME)
 static const struct verb sites[] = {
 #include "daemon/worker/sites.def"

@@ -115,7 +115,8 @@ enum login_flag {
 	LOGIN_DENY_550		= 1 << 1,	/* setting denial_code */
 	LOGIN_DENY_553		= 1 << 2,
 	LOGIN_NO_ACTIVE		= 1 << 3,	/* settings active_mode and passive_mode */
-	LOGIN_NO_PASSIVE	= 1 << 4
+	LOGIN_NO_PASSIVE	= 1 << 4,
+	LOGIN_NO_WHY		= 1 << 5	/* setting explain_denials */
 };
 
 /* FINISH_HOW(name, word in the log): how a transfer ended, in FINISH and TRANSFER_RECORD. */

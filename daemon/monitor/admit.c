@@ -101,7 +101,8 @@ login_flags(const struct monitor *s)
 	const struct settings *set = &s->account.resolved->s;
 
 	return (s->account.flags & ACCOUNT_ANONYMOUS ? LOGIN_ANONYMOUS : 0) | denial[set->denial_code] |
-	    (set->active_mode ? 0 : LOGIN_NO_ACTIVE) | (set->passive_mode ? 0 : LOGIN_NO_PASSIVE);
+	    (set->active_mode ? 0 : LOGIN_NO_ACTIVE) | (set->passive_mode ? 0 : LOGIN_NO_PASSIVE) |
+	    (set->explain_denials ? 0 : LOGIN_NO_WHY);
 }
 
 static int

@@ -42,6 +42,18 @@ feat_possible(const struct session *s, const struct verb *v)
 	return !s->live || verb_possible(v, s->rights);
 }
 
+bool
+feat_useful(const struct session *s, const struct verb *v, struct piece *p)
+{
+	return feat_possible(s, v) && (v->useful == NULL || v->useful(s, v, p));
+}
+
+static bool
+possible(const struct session *s, enum verb_id id)
+{
+	return feat_possible(s, &verb_table[id]);
+}
+
 void
 feat_facts(struct piece *p, uint32_t chosen, bool all)
 {
@@ -93,6 +105,49 @@ feat_passive(const struct session *s, const struct verb *v, struct piece *p)
 {
 	(void)v, (void)p;
 	return (s->flags & LOGIN_NO_PASSIVE) == 0;
+}
+
+bool
+feat_rest(const struct session *s, const struct verb *v, struct piece *p)
+{
+	(void)v, (void)p;
+	return possible(s, VERB_RETR) || possible(s, VERB_STOR);
+}
+
+bool
+feat_rang(const struct session *s, const struct verb *v, struct piece *p)
+{
+	(void)v, (void)p;
+	return possible(s, VERB_RETR) || possible(s, VERB_HASH);
+}
+
+bool
+feat_allo(const struct session *s, const struct verb *v, struct piece *p)
+{
+	(void)v, (void)p;
+	return possible(s, VERB_STOR) || possible(s, VERB_STOU) || possible(s, VERB_APPE);
+}
+
+/* Neither half is of use without the other. */
+bool
+feat_rename(const struct session *s, const struct verb *v, struct piece *p)
+{
+	(void)v, (void)p;
+	return possible(s, VERB_RNFR) && possible(s, VERB_RNTO);
+}
+
+bool
+feat_why(const struct session *s, const struct verb *v, struct piece *p)
+{
+	(void)v, (void)p;
+	return (s->flags & LOGIN_NO_WHY) == 0;
+}
+
+bool
+feat_never(const struct session *s, const struct verb *v, struct piece *p)
+{
+	(void)s, (void)v, (void)p;
+	return false;
 }
 
 bool

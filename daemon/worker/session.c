@@ -266,19 +266,14 @@ session_argument_fits(struct session *s, const struct verb *v, const char *argum
 	return true;
 }
 
-/*
- * Blanks that clients send by mistake: nothing but blanks is no argument where none is needed ("LIST "), and those at
- * the end are dropped where the row says so: names may end with them.
- */
+/* Blanks at the end, which clients send by mistake, are dropped where the row says so: names may consist of them. */
 static void
 strip_blanks(const struct verb *v, char *argument)
 {
 	size_t n = strlen(argument);
 
-	while (n > 0 && argument[n - 1] == ' ')
-		n--;
-	if ((v->states & TRIM) != 0 || (n == 0 && v->argument == ARG_OPTIONAL))
-		argument[n] = '\0';
+	while ((v->states & TRIM) != 0 && n > 0 && argument[n - 1] == ' ')
+		argument[--n] = '\0';
 }
 
 /* Everything that the table says must hold before the handler runs. The order tells the client what to do next. */

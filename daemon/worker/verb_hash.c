@@ -127,7 +127,8 @@ parse_tail(char *argument, struct part *p)
 	if (last == NULL || !words_number(last, 10, INT64_MAX, &n))
 		return false;
 	before = strrchr(argument, ' ');
-	if (before != NULL && words_number(before + 1, 10, INT64_MAX, &m)) {
+	/* A name that begins with a blank is not empty. */
+	if (before != NULL && before != argument && words_number(before + 1, 10, INT64_MAX, &m)) {
 		*before = '\0';
 		p->first = m;
 		p->end = n;

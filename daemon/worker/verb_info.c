@@ -29,7 +29,7 @@ verb_feat(struct session *s, char *argument)
 		char tail[256] = "";
 		struct piece p = { sizeof tail, 0, tail };
 
-		if (*v->feature != '\0' && feat_possible(s, v) && (v->feature_if == NULL || v->feature_if(s, v, &p)))
+		if (*v->feature != '\0' && feat_useful(s, v, &p))
 			reply_line(s, " %s%s", v->feature, tail);
 	}
 	for (size_t i = 0; (extra = verb_extra_feature(i, &doc)) != NULL; i++)
@@ -93,7 +93,7 @@ verb_opts(struct session *s, char *argument)
 	reply(s, 501, "There are options of UTF8, MLST and HASH only.");
 }
 
-/* Eight names a line, without those that this account can never use. */
+/* Eight names a line, without those that this session can never use. */
 void
 help_list(struct session *s, const struct verb *table, size_t count)
 {
@@ -101,7 +101,10 @@ help_list(struct session *s, const struct verb *table, size_t count)
 	struct piece p = { sizeof line, 0, line };
 
 	for (size_t i = 0, told = 0; i < count; i++) {
-		if (!feat_possible(s, &table[i]))
+		char tail[256];
+		struct piece unused = { sizeof tail, 0, tail };
+
+		if (!feat_useful(s, &table[i], &unused))
 			continue;
 		piece_add(&p, " %-10s", table[i].name);
 		if (++told % 8 != 0)

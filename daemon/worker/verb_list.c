@@ -80,6 +80,18 @@ take_options(struct session *s, char *argument, uint32_t *options)
 	return at;
 }
 
+/*
+ * What people type has blanks at its end by accident, and some clients put them behind a command without an argument: nothing but
+ * blanks is a name only where there is such a name.  What programs send (MLSD, MLST, AVBL, STOU) is always a name.
+ */
+static char *
+name_or_nothing(struct session *s, char *path)
+{
+	size_t n = strspn(path, " ");
+
+	return n > 0 && path[n] == '\0' && !(s->live && exists(s, path)) ? path + n : path;
+}
+
 static bool
 open_list(struct session *s, const char *path, enum list_format format, uint32_t options)
 {
@@ -96,7 +108,7 @@ void
 verb_list(struct session *s, char *argument)
 {
 	uint32_t options;
-	char *path = take_options(s, argument, &options);
+	char *path = name_or_nothing(s, take_options(s, argument, &options));
 
 	if (!s->ending && open_list(s, path, LIST_LONG, options))
 		transfer_listing(s, path);
@@ -105,9 +117,9 @@ verb_list(struct session *s, char *argument)
 void
 verb_nlst(struct session *s, char *argument)
 {
-	struct msg_names_open *const body = session_request(s);
 	uint32_t options;
-	char *path = take_options(s, argument, &options);
+	char *path = name_or_nothing(s, take_options(s, argument, &options));
+	struct msg_names_open *const body = session_request(s);
 
 	body->options = options;
 	ask_path(body->path, sizeof body->path, path);
@@ -215,7 +227,8 @@ verb_stat(struct session *s, char *argument)
 	uint32_t options;
 	char *path;
 
-	if (*argument == '\0') {
+	path = name_or_nothing(s, argument);
+	if (*path == '\0') {
 		stat_session(s);
 		return;
 	}
@@ -223,7 +236,7 @@ verb_stat(struct session *s, char *argument)
 		reply(s, 530, "Log in first, with USER and PASS.");
 		return;
 	}
-	path = take_options(s, argument, &options);
+	path = name_or_nothing(s, take_options(s, path, &options));
 	if (!s->ending && open_list(s, path, LIST_LONG, options))
 		stat_path(s);
 }

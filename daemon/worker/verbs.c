@@ -7,13 +7,13 @@
 #include "daemon/worker/verbs.h"
 
 #define USES(...)	{ __VA_ARGS__ }
-#define FEAT_ALWAYS	NULL
+#define ALWAYS	NULL
 
 const struct verb verb_table[VERB_COUNT] = {
-#define VERB(NAME, handler, states, argument, messages, syntax, feature, feature_if, doc) \
-	[VERB_##NAME] = { #NAME, verb_##handler, states, argument, messages, syntax, feature, feature_if, doc },
+#define VERB(NAME, handler, states, argument, messages, syntax, feature, if_, doc) \
+	[VERB_##NAME] = { #NAME, verb_##handler, states, argument, messages, syntax, feature, if_, doc },
 #define ALIAS(text, NAME)
-#define FEATURE(text, feature_if, doc)
+#define FEATURE(text, doc)
 #include "daemon/worker/verbs.def"
 #undef VERB
 #undef ALIAS
@@ -21,8 +21,8 @@ const struct verb verb_table[VERB_COUNT] = {
 };
 
 const struct verb site_table[SITE_COUNT] = {
-#define SITE(NAME, handler, argument, messages, syntax, doc) \
-	[SITE_##NAME] = { #NAME, site_##handler, AFTER, argument, messages, syntax, "", NULL, doc },
+#define SITE(NAME, handler, argument, messages, syntax, if_, doc) \
+	[SITE_##NAME] = { #NAME, site_##handler, AFTER, argument, messages, syntax, "", if_, doc },
 #define SITE_ALIAS(text, NAME)
 #include "daemon/worker/sites.def"
 #undef SITE
@@ -33,15 +33,15 @@ static const struct alias {
 	const char *text;
 	unsigned id;
 } verb_aliases[] = {
-#define VERB(NAME, handler, states, argument, messages, syntax, feature, feature_if, doc)
+#define VERB(NAME, handler, states, argument, messages, syntax, feature, if_, doc)
 #define ALIAS(text, NAME) { text, VERB_##NAME },
-#define FEATURE(text, feature_if, doc)
+#define FEATURE(text, doc)
 #include "daemon/worker/verbs.def"
 #undef VERB
 #undef ALIAS
 #undef FEATURE
 }, site_aliases[] = {
-#define SITE(NAME, handler, argument, messages, syntax, doc)
+#define SITE(NAME, handler, argument, messages, syntax, if_, doc)
 #define SITE_ALIAS(text, NAME) { text, SITE_##NAME },
 #include "daemon/worker/sites.def"
 #undef SITE
@@ -51,9 +51,9 @@ static const struct alias {
 static const struct {
 	const char *text, *doc;
 } extra_features[] = {
-#define VERB(NAME, handler, states, argument, messages, syntax, feature, feature_if, doc)
+#define VERB(NAME, handler, states, argument, messages, syntax, feature, if_, doc)
 #define ALIAS(text, NAME)
-#define FEATURE(text, feature_if, doc) { text, doc },
+#define FEATURE(text, doc) { text, doc },
 #include "daemon/worker/verbs.def"
 #undef VERB
 #undef ALIAS

@@ -38,7 +38,7 @@ struct piece {
 	char *text;
 };
 
-/* Whether a feature is there for this session; may add to its line. */
+/* Whether a command is of use in this session; may add to its line of FEAT. */
 typedef bool verb_feature(const struct session *, const struct verb *, struct piece *);
 
 struct verb {
@@ -48,14 +48,14 @@ struct verb {
 	enum verb_argument argument;
 	enum msg_type uses[VERB_MESSAGES];
 	const char *syntax, *feature;
-	verb_feature *feature_if;
+	verb_feature *useful;
 	const char *doc;
 };
 
 enum verb_id {
-#define VERB(NAME, handler, states, argument, messages, syntax, feature, feature_if, doc) VERB_##NAME,
+#define VERB(NAME, handler, states, argument, messages, syntax, feature, if_, doc) VERB_##NAME,
 #define ALIAS(text, NAME)
-#define FEATURE(text, feature_if, doc)
+#define FEATURE(text, doc)
 #include "daemon/worker/verbs.def"
 #undef VERB
 #undef ALIAS
@@ -64,7 +64,7 @@ enum verb_id {
 };
 
 enum site_id {
-#define SITE(NAME, handler, argument, messages, syntax, doc) SITE_##NAME,
+#define SITE(NAME, handler, argument, messages, syntax, if_, doc) SITE_##NAME,
 #define SITE_ALIAS(text, NAME)
 #include "daemon/worker/sites.def"
 #undef SITE

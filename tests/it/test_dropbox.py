@@ -126,3 +126,36 @@ def test_what_is_never_allowed_is_not_offered(serve, language):
         if verb not in ("RNTO",):
             assert probe(r, f"{verb} {{}}", "taken")[0] in (550, 553), verb
     r.close()
+
+
+SETTINGS = {    # account: settings, never offered (commands, features, SITE), still offered
+    "reader": ("layer = pyftpdlib elr", "STOR STOU APPE DELE RMD MKD RNFR RNTO ALLO MFMT MFF", "MFMT MFF", "CHMOD SYMLINK UTIME USERADD CHOWN",
+               "RETR REST RANG HASH MDTM"),
+    "uploads": ("layer = pyftpdlib ew", "RETR RANG HASH XCRC DELE RMD MKD RNFR RNTO LIST MLSD SIZE", "RANG HASH XCRC SIZE MLST", "CHMOD", "STOR ALLO REST"),
+    "nodelete": ("layer = pyftpdlib elrafmwMT", "DELE RMD", "", "", "RETR STOR MKD RNFR RNTO APPE RANG"),
+    "norename": ("layer = ups -n", "RNFR RNTO", "", "", "RETR STOR DELE"),
+    "looker": ("layer = pyftpdlib el", "RETR STOR STOU APPE REST RANG ALLO HASH XCRC", "REST RANG HASH", "", "LIST MLSD SIZE MLST"),
+    "calls": ("active_mode = no", "PORT EPRT", "EPRT", "", "PASV EPSV RETR"),
+    "waits": ("passive_mode = no", "PASV EPSV", "EPSV", "", "PORT EPRT RETR"),
+    "closed": ("explain_denials = no", "", "", "WHY", "RETR"),
+}
+REFUSED_ANYWAY = "SMNT LPRT LPSV MFCT ADAT MIC CONF ENC"
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_what_settings_forbid_is_not_offered(serve, name):
+    """Nor is what belongs to a command that is forbidden, TLS where there is none, and what is always refused."""
+    settings, never, features, site, still = SETTINGS[name]
+    layer = "" if "layer" in settings else "layer = pyftpdlib elradfmwMT\n"
+    s = serve("explain_denials = yes", f"[account {name}]\npassword = {{CLEAR}}{name}\nhome = {{dir}}/h\nrun_as = {UID}:{UID}\n{layer}{settings}\n",
+              accounts=())
+    os.makedirs(f"{s.dir}/h")
+    r = s.raw().login(name)
+    offered = set(re.findall(r"\b[A-Z0-9]+\b", r.cmd("HELP")[1].split("\n", 1)[1]))
+    never = set(never.split()) | set(REFUSED_ANYWAY.split()) | {"AUTH", "PBSZ", "PROT", "CCC"}
+    assert not never & offered and set(still.split()) <= offered, (never & offered, set(still.split()) - offered)
+    lines = {line.split()[0] for line in r.cmd("FEAT")[1].split("\r\n")[1:-2]}
+    assert not (set(features.split()) | {"AUTH", "PBSZ", "PROT"}) & lines and lines <= offered | {"UTF8", "TVFS", "HOST"}, lines
+    offered = set(re.findall(r"\b[A-Z]+\b", r.cmd("SITE HELP")[1].split("\n", 1)[1])) - {"SITE", "END"}
+    assert not set(site.split()) & offered and ("WHY" in offered) == (name != "closed"), offered
+    r.close()

@@ -371,6 +371,37 @@ def test_import_of_pyftpdlib_has_one_authorizer(tmp_path):
     assert r.returncode == 78 and f"{source}:2: bob has a line of its own" in r.stderr and ":1:" not in r.stderr
 
 
+MISTAKES = [    # text, the line that is blamed, what for
+    ("user bob secret /srv/bob elr\nunix global_perm=elr\n", 1, "bob has a line of its own"),
+    ("anonymous /srv elr\nunix anonymous_user=ftp\n", 1, "anonymous has a line of its own"),
+    ("\nunix override=bob:perm:elr\noverride bob sub elrw\n", 3, "override no folders"),
+    ("unix\nunix global_perm=elr\n", 2, "a second line for the users of the system"),
+    ("windows\n\nunix\n", 3, "a second line for the users of the system"),
+    ("# users\nunix override=bob:perm:\n", 2, "the override of bob has no value"),
+    ("unix override=anonymous:perm:elr\n", 1, "the unknown user anonymous"),
+]
+
+
+@pytest.mark.parametrize("text, line, what", MISTAKES)
+def test_import_of_pyftpdlib_blames_the_line(tmp_path, text, line, what):
+    source = tmp_path / "authorizer"
+    source.write_text(text)
+    r = subprocess.run([CTL, "import", "pyftpdlib", str(source)], capture_output=True, text=True, timeout=PATIENCE)
+    said = r.stderr.splitlines()
+    assert r.returncode == 78 and r.stdout == "" and len(said) == 1 and f"{source}:{line}: " in said[0] and what in said[0], r.stderr
+
+
+def test_import_of_pyftpdlib_with_system_users(tmp_path):
+    """What is said on the line of unix becomes that and no more; quotes hold blanks."""
+    source = tmp_path / "authorizer"
+    source.write_text('unix msg_login="Hello you" msg_quit=Bye "override=bob:homedir:/srv/my home" override=eve:msg_login:"so long"\n')
+    r = subprocess.run([CTL, "import", "pyftpdlib", str(source)], capture_output=True, text=True, timeout=PATIENCE)
+    assert r.returncode == 0, r.stderr
+    assert r.stdout.split("[account")[0].endswith("login_message = Hello you\ngoodbye_message = Bye\ndefault_layer = pyftpdlib elradfmwMT\n\n")
+    assert "[account bob]\nhome = /srv/my home\n" in r.stdout and "[account eve]\nlogin_message = so long\n" in r.stdout
+    assert "override" not in r.stdout and r.stdout.count("[account") == 2
+
+
 def test_diff(conf, tmp_path):
     new = tmp_path / "new.conf"
     new.write_text(conf.read_text())
@@ -400,6 +431,29 @@ def test_a_layer_may_be_long(serve):
 
 def exchange(a, b):
     assert libc.renameat2(-100, os.fsencode(a), -100, os.fsencode(b), 2) == 0, os.strerror(ctypes.get_errno())
+
+
+def test_lint_says_where_it_stopped(tmp_path):
+    """One account's tree is looked at up to a limit: not in silence, and without costing another account its own."""
+    conf, homes = tmp_path / "conf", [tmp_path / name for name in ("large", "small")]
+    for home in homes:
+        home.mkdir()
+        (home / "sub").mkdir()
+    (homes[0] / "n").mkdir()
+    at = os.open(homes[0] / "n", os.O_PATH)
+    for i in range(200000):
+        os.mknod(f"{i:06}", dir_fd=at)
+    os.close(at)
+    for path in (homes[0] / "sub" / ".permissions", homes[1] / "sub" / ".permissions"):
+        path.write_text("WRONG\n")
+    conf.write_text("".join(f"[account {home.name}]\npassword = {{CLEAR}}x\nhome = {home}\nrun_as = 64122:64122\nlayer = ftpcluster\n"
+                            for home in homes))
+    os.chmod(conf, 0o600)
+    r = ctl(conf, "lint")
+    assert r.returncode == 2 and f"{homes[0]}/n/199999: 200000 objects were looked at" in r.stderr, r.stdout + r.stderr
+    assert f"{homes[1]}/sub/.permissions" in r.stdout and f"{homes[0]}/sub/.permissions" not in r.stdout, r.stdout
+    r = ctl(conf, "lint", "small")
+    assert r.returncode == 1 and r.stderr == "", r.stderr
 
 
 def test_lint_of_a_hostile_tree(tmp_path):

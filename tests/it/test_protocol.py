@@ -4,6 +4,7 @@ import hashlib
 import contextlib
 import os
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -423,6 +424,77 @@ def test_names_keep_their_blanks(server, raw):
     raw.cmd("MKD trailing ")
     assert {" leading", "trailing "} <= set(os.listdir(home(server)))
     assert raw.cmd("RMD  leading")[0] == 250 and raw.cmd("RMD trailing ")[0] == 250
+
+
+BLANK_NAMES = [" ", "  ", " x", "x ", " x ", "-a "]
+
+
+@pytest.mark.parametrize("name", BLANK_NAMES)
+def test_names_of_blanks_are_names(server, raw, name):
+    """Neither the working directory nor a neighbour stands in for a name of blanks, whether it is there or not."""
+    at = f"{home(server)}/blanks"
+    os.makedirs(f"{at}/sub")
+    os.chown(at, UIDS["alice"], UIDS["alice"])
+    with open(f"{at}/x", "w") as f:
+        f.write("neighbour")
+    raw.cmd("CWD blanks")
+    # Missing: every command of programs says so.
+    for line in ("MLST {}", "SIZE {}", "MDTM {}", "CWD {}", "RMD {}", "DELE {}", "RNFR {}", "MFMT 20200101000000 {}", "XCRC {}", "XCRC {} 0 1",
+                 "HASH {}", "AVBL {}", "MFF Modify=20200101000000; {}", "SITE CHMOD 644 {}", "SITE GETFACL {}", "SITE READLINK {}",
+                 "SITE UTIME 20200101000000 {}", "SITE DELDEFACL {}"):
+        assert raw.cmd(line.format(name))[0] == 550, line
+    for line in ("RETR {}", "MLSD {}"):
+        assert raw.fetch(line.format(name))[1] == 550, line
+    # A file of that name.
+    assert raw.put(f"STOR {name}", b"12345") == 226
+    assert sorted(os.listdir(at)) == sorted(["sub", "x", name])
+    assert raw.cmd(f"SIZE {name}")[1] == "213 5\r\n" and raw.fetch(f"RETR {name}") == (b"12345", 226)
+    code, text = raw.cmd(f"MLST {name}")
+    assert code == 250 and text.split("\r\n")[1].endswith(f"; /blanks/{name}") and "type=file" in text, text
+    assert raw.cmd(f"XCRC {name}") == raw.cmd(f"XCRC {name} 0 5") and raw.cmd(f"XCRC {name}")[0] == 250
+    for line in ("SITE CHMOD 600 {}", "SITE GETFACL {}", "MFMT 20200101000000 {}", "SITE UTIME 20200101000000 {}"):
+        assert raw.cmd(line.format(name))[0] in (200, 213), line
+    options = "" if name[0] != "-" else "-- "     # of people's commands
+    for line in ("LIST {}", "NLST {}"):
+        text, code = raw.fetch(line.format(options + name))
+        assert code == 226 and text.decode().split("\r\n")[0].endswith(name) and text.count(b"\n") == 1, (line, text)
+    code, text = raw.cmd(f"STAT {options}{name}")
+    assert code == 213 and text.split("\r\n")[1].endswith(f" {name}"), text
+    code, text = raw.cmd(f"RNFR {name}")
+    assert code == 350 and raw.cmd(f"RNTO {name}y")[0] == 250 and os.path.exists(f"{at}/{name}y")
+    # A directory of that name.
+    assert raw.cmd(f"MKD {name}")[0] == 257
+    with open(f"{at}/{name}/inner", "w") as f:
+        f.write("x")
+    for line in (f"LIST {options}{name}", f"NLST {options}{name}", f"MLSD {name}"):
+        text, code = raw.fetch(line)
+        assert code == 226 and b"inner" in text and b"sub" not in text, (line, text)
+    assert raw.cmd(f"STAT {options}{name}")[0] == 212
+    assert raw.cmd(f"CWD {name}")[0] == 250 and f'"/blanks/{name}"' in raw.cmd("PWD")[1]
+    assert raw.cmd("DELE inner")[0] == 250 and raw.cmd("CDUP")[0] == 250 and raw.cmd(f"RMD {name}")[0] == 250
+    raw.cmd("CDUP")
+    shutil.rmtree(at)
+
+
+def test_blanks_without_a_name_are_no_argument(server, raw):
+    """LIST, NLST and STAT with nothing but blanks are about the working directory where no such name exists."""
+    os.makedirs(f"{home(server)}/only")
+    for line in ("LIST ", "LIST  ", "NLST   ", "LIST -a ", "LIST -la  ", "NLST -- ", "MLSD "):
+        text, code = raw.fetch(line)
+        assert code == 226 and b"only" in text, line
+    for line in ("STAT ", "STAT  ", "STAT   "):
+        assert raw.cmd(line)[0] == 211, line
+    for line, code in (("MLST ", 250), ("MLST  ", 550), ("AVBL ", 213), ("AVBL  ", 550), ("CWD ", 501), ("SIZE ", 501)):
+        assert raw.cmd(line)[0] == code, line
+    assert raw.fetch("MLSD  ")[1] == 550
+    # STOU takes it for the name that is wanted.
+    with raw.passive() as data:
+        code, text = raw.cmd("STOU  ")
+        assert code == 150, text
+        data.sendall(b"x")
+    assert raw.reply()[0] == 226 and os.path.exists(f"{home(server)}/ ")
+    os.unlink(f"{home(server)}/ ")
+    os.rmdir(f"{home(server)}/only")
 
 
 def test_quotes_are_doubled_and_repeated_mkd_is_refused(raw):
