@@ -299,6 +299,30 @@ def test_help_and_features_are_true(raw):
 
 # -------------------------------------------------------------------------------------------- bad lines
 
+TEXTS = [["one"], ["one", "two"], ["one", "two", "three"], ["230 one", "220 two", "331-three", "220"], ["x" * 600, "y" * 300, "z"],
+         ["one", "", "three words", "-", "220-last"]]
+
+
+@pytest.mark.parametrize("lines", TEXTS)
+def test_messages_of_several_lines(serve, lines):
+    """The server starts with them (its self-test talks to a session first), and no line in the middle looks like the last."""
+    text = "\n\t".join(lines)
+    server = serve(f"banner = {text}\nlogin_message = {text}\ngoodbye_message = {text}\ndirectory_message_file = .message")
+    os.makedirs(home(server, "d"), exist_ok=True)
+    write(server, "d/.message", "\r\n".join(lines).encode())
+    r = server.raw()
+    told = {220: r.reply(), 331: r.cmd("USER alice"), 230: r.cmd("PASS alice"), 250: r.cmd("CWD d"), 221: r.cmd("QUIT")}
+    assert r.reply() == (0, "")
+    for code, (got, reply) in told.items():
+        parts = reply[:-2].split("\r\n")
+        assert got == code and parts[-1].startswith(f"{code} "), reply
+        assert len(parts) == 1 or parts[0].startswith(f"{code}-")
+        assert not any(re.match(r"\d\d\d", p) for p in parts[1:-1]), reply
+        if code not in (331, 250):
+            assert [re.sub(rf"^({code}[ -]| (?=\d))", "", p) for p in parts] == lines, reply
+    r.close()
+
+
 def test_an_over_long_line_is_refused_once_and_no_part_is_executed(server, raw):
     for filler in (b"x", b" ", b"\xc3\xa4", b"/"):
         raw.send(b"MKD " + filler * 9000 + b" MKD sneaky\r\nNOOP\r\n")
@@ -1136,6 +1160,27 @@ def test_globs_and_empty_listings(server, raw):
     assert raw.fetch("NLST none-*.x")[1] in (226, 550)
     assert raw.fetch("LIST missing")[1] in (450, 550)
     assert raw.fetch("MLSD glob-1.c")[1] == 501
+
+
+def test_options_of_listings(server, raw):
+    """What clients write in front of and behind options, options with wild cards, and names that look like options."""
+    os.makedirs(home(server, "opt/sub"), exist_ok=True)
+    os.makedirs(home(server, "opt/ -a"), exist_ok=True)
+    for name in ("opt/1.c", "opt/2.c", "opt/-z", "opt/ -a/in"):
+        write(server, name, b"")
+    assert raw.cmd("CWD opt")[0] == 250
+    every, files = {" -a", "-z", "1.c", "2.c", "sub"}, {"1.c", "2.c"}
+    rows = [
+        ("", every), ("-a", every | {".", ".."}), ("-a ", every | {".", ".."}), ("-a  ", every | {".", ".."}), ("-la   ", every | {".", ".."}),
+        (" -la", every | {".", ".."}), ("  -l  ", every), (" -a", {"in"}), ("-l --", every), ("-- ", every), ("-A", every), ("-1", every),
+        ("-a *.c", files), ("-la *.c", files), ("-d *.c", files), ("-ad *", every), ("-R *.c", files), ("-d", {"."}), ("-d sub", {"sub"}),
+        ("-z", {"-z"}), ("-- -z", {"-z"}), ("./-z", {"-z"}), ("-a sub", {".", ".."}), ("-Xq", every),
+    ]
+    for argument, names in rows:
+        for verb in ("LIST", "NLST"):
+            got, code = raw.fetch(f"{verb} {argument}")
+            lines = [x[56:] if verb == "LIST" else os.path.basename(x) for x in got.decode().split("\r\n") if x]
+            assert code == 226 and sorted(lines) == sorted(names), (verb, argument, got)
 
 
 def test_active_from_a_low_port(serve):
