@@ -73,13 +73,27 @@ put_hex(char *p, uint64_t value)
 	return p;
 }
 
+/*
+ * The name of a user or group, which may be any text ("domain users"), as one word: clients split lines at blanks and
+ * facts at semicolons (RFC 3659, 7.2).
+ */
+static char *
+put_word(char *p, const char *s)
+{
+	if (*s == '\0')
+		*p++ = '_';
+	for (; *s != '\0'; s++)
+		*p++ = (unsigned char)*s <= ' ' || *s == ';' || *s == 0x7f ? '_' : *s;
+	return p;
+}
+
 /* Left-aligned in eight columns, as old clients count on it. */
 static char *
 put_column(char *p, const char *s)
 {
 	char *end = p + 8;
 
-	p = put_str(p, s);
+	p = put_word(p, s);
 	while (p < end)
 		*p++ = ' ';
 	return p;
@@ -286,7 +300,7 @@ type_of(const struct format_entry *e)
 static char *
 put_owner(char *p, uint32_t id, const char *name)
 {
-	p = name == NULL ? put_number(p, id, 1, ' ') : put_str(p, name);
+	p = name == NULL ? put_number(p, id, 1, ' ') : put_word(p, name);
 	*p++ = ';';
 	return p;
 }

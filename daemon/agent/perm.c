@@ -73,9 +73,6 @@ listing_format(const struct agent *a, struct format *f, char owner[static 33])
 	bool numbers = a->set->list_owner == CONF_OWNER_NUMBERS;
 
 	(void)str_copy(owner, 33, a->user);
-	for (char *p = owner; *p != '\0'; p++)
-		if (*p == ' ' || *p == ';')
-			*p = '_';
 	format_init(f, time(NULL), a->unique_key, numbers ? NULL : owner, numbers ? NULL : owner);
 }
 

@@ -49,6 +49,11 @@ static const struct {
 	    "lrwxrwxrwx    1 bob      bob             0 Nov 14 22:13 folder" },
 	{ S_IFLNK | 0777, 3, NOW, "bob", "link", "../x",
 	    "lrwxrwxrwx    1 bob      bob             3 Nov 14 22:13 link -> ../x" },
+	/* A name is one word, whatever is in it: clients count columns by blanks. */
+	{ S_IFREG | 0644, 5, NOW, "domain users", "a b", NULL,
+	    "-rw-r--r--    1 domain_users domain_users        5 Nov 14 22:13 a b" },
+	{ S_IFREG | 0644, 5, NOW, "a\tb;\x1b", "n", NULL, "-rw-r--r--    1 a_b__    a_b__           5 Nov 14 22:13 n" },
+	{ S_IFREG | 0644, 5, NOW, "", "n", NULL, "-rw-r--r--    1 _        _               5 Nov 14 22:13 n" },
 	{ S_IFREG | 0, 1, -1, "bob", "old", NULL,
 	    "----------    1 bob      bob             1 Dec 31  1969 old" },
 	{ S_IFREG | 0444, 1, 951782400, "bob", "leap", NULL,
@@ -93,6 +98,7 @@ static const struct {
 	{ S_IFDIR | 0755, FACT_TYPE, "cdir", "bob", "type=cdir; n" },
 	{ S_IFREG | 0640, FACT_MODE | FACT_OWNER | FACT_GROUP, NULL, "bob", "UNIX.mode=0640;UNIX.owner=bob;UNIX.group=bob; n" },
 	{ S_IFREG | 0640, FACT_OWNER | FACT_GROUP, NULL, NULL, "UNIX.owner=1000;UNIX.group=100; n" },
+	{ S_IFREG | 0640, FACT_OWNER | FACT_GROUP, NULL, "the; staff", "UNIX.owner=the__staff;UNIX.group=the__staff; n" },
 	{ S_IFREG | 0644, 0, NULL, "bob", " n" },
 };
 
