@@ -458,10 +458,12 @@ open_listing(struct agent *a, enum list_format format, unsigned options, uint32_
 	if (l == NULL)
 		return -ENOMEM;
 	(void)str_copy(l->pattern, sizeof l->pattern, wanted_pattern);
+	if (l->pattern[0] != '\0')	/* of names that match: "." is none of them, and -d is what is done anyway */
+		l->head = HEAD_NONE;
 	l->of_folder = root_is_folder(p);
 	if (!root_is_folder(p) && l->pattern[0] != '\0')
 		r = -ENOTDIR;
-	else if (!root_is_folder(p) || (l->options & LIST_SELF) != 0)
+	else if (!root_is_folder(p) || ((l->options & LIST_SELF) != 0 && l->pattern[0] == '\0'))
 		r = open_single(a, l, path);
 	else if ((r = set_prefix(l, path)) == 0 && (r = set_typed(l, p)) == 0)
 		r = enter(l, p, a->verdict.granted, a->policy);

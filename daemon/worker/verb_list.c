@@ -55,14 +55,18 @@ exists(struct session *s, const char *path)
 /*
  * Cuts options off the front.  "--" ends them.  What looks like options but
  * has letters that none has is a name when there is such a name; otherwise
- * unknown letters are ignored.  Returns the path, "" for the working directory.
+ * unknown letters are ignored.  Blanks too many in front of options or behind
+ * them, as some clients send, are no name.  Returns the path, "" for the
+ * working directory.
  */
 static char *
 take_options(struct session *s, char *argument, uint32_t *options)
 {
-	char *at = argument;
+	char *at = argument + strspn(argument, " ");
 
 	*options = 0;
+	if (at != argument && (*at != '-' || exists(s, argument)))
+		return argument;
 	while (*at == '-' && at[1] != '\0') {
 		size_t n = strcspn(at + 1, " ");
 		uint32_t found = 0;
@@ -77,7 +81,7 @@ take_options(struct session *s, char *argument, uint32_t *options)
 		if (end)
 			break;
 	}
-	return at;
+	return at[strspn(at, " ")] == '\0' ? at + strlen(at) : at;
 }
 
 /*
