@@ -103,6 +103,9 @@ handle_change_mode(struct agent *a, const struct msg *m)
 	/* Set-id and sticky bits are nothing that a client sets; a folder keeps those that it has. */
 	if (root_is_folder(p))
 		mode |= p->st.stx_mode & 07000;
+	/* Nobody could undo it over FTP, or log in again. */
+	if (p->path_len == 1 && (mode & 0100) == 0)
+		return agent_refuse(a, FAIL_KIND, "the topmost directory must stay open to its owner");
 	r = change_mode(p, mode);
 	return r != 0 ? r : tell_object(a);
 }

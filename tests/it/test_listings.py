@@ -156,6 +156,17 @@ def test_times_and_modes_are_told_as_they_are_on_the_disk(tls, ftp, seed):
                 assert int(re.search("UNIX.mode=(.*?);", told)[1], 8) == st.st_mode & 0o7777
 
 
+def test_nobody_locks_themselves_out(tls, ftp):
+    """Without the owner's x the start directory serves no session and no login; the mode was changed, and the answer was 550."""
+    mode = os.stat(home(tls)).st_mode
+    for command in ("SITE CHMOD 644 /", "SITE CHMOD 0 .", "MFF UNIX.mode=0600; /"):
+        assert text(ftp, command) == "550 The topmost directory must stay open to its owner."
+        assert os.stat(home(tls)).st_mode == mode
+    assert text(ftp, "SITE CHMOD 500 /").startswith("200") and os.stat(home(tls)).st_mode & 0o777 == 0o500
+    assert text(ftp, "SITE CHMOD 755 /").startswith("200") and text(ftp, "PWD").startswith("257")
+    tls.ftp().quit()
+
+
 # --------------------------------------------------------------------------------------------- "~"
 
 def test_tilde_is_where_the_session_began(serve):
