@@ -19,6 +19,7 @@
 #include "daemon/worker/tls_profile.h"
 #include "daemon/worker/tls_stream.h"
 #include "daemon/worker/verb_tls.h"
+#include "daemon/worker/words.h"
 
 #define STRIP_MS 3000	/* in which the client must answer the closing message after CCC */
 
@@ -159,10 +160,12 @@ verb_auth(struct session *s, char *argument)
 void
 verb_pbsz(struct session *s, char *argument)
 {
+	uint64_t size;
+
 	if (!begun)
 		reply(s, 503, "Send AUTH TLS first.");
-	else if (argument[strspn(argument, "0123456789")] != '\0')
-		reply(s, 501, "A size is a number.");
+	else if (!words_number(argument, 10, UINT32_MAX, &size))	/* RFC 2228, 3 */
+		reply(s, 501, "A size is a number of at most 32 bits.");
 	else {
 		sized = true;
 		reply(s, 200, "PBSZ=0");

@@ -97,7 +97,10 @@ def test_order_of_commands(tls):
     wrap(r, tls.context())
     assert r.cmd("AUTH TLS")[0] == 503
     assert r.cmd("PROT P")[0] == 503
-    assert r.cmd("PBSZ x")[0] == 501
+    for size in ("x", "-1", "4294967296", "99999999999999999999"):
+        assert r.cmd(f"PBSZ {size}")[0] == 501
+    assert r.cmd("PROT P")[0] == 503
+    assert r.cmd("PBSZ 4294967295")[0] == 200
     assert r.cmd("PBSZ 16384") == (200, "200 PBSZ=0\r\n")
     assert r.cmd("PROT S")[0] == 536
     assert r.cmd("PROT X")[0] == 504
