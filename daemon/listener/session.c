@@ -176,7 +176,8 @@ session_serve(struct session *n, int fd, uint64_t number, const char *listener, 
 
 	if (v == NULL)
 		return -ENOMEM;
-	m = (struct msg_client){ .session = number, .agent_pid = (uint32_t)n->process[MEMBER_AGENT].pid };
+	m = (struct msg_client){ .session = number, .agent_pid = (uint32_t)n->process[MEMBER_AGENT].pid,
+	    .worker_pid = (uint32_t)n->process[MEMBER_WORKER].pid };
 	/* A session refuses what comes by a listener that it does not know. */
 	if (strcmp(listener, SELFTEST_LISTENER) != 0)
 		(void)str_copy(m.listener, sizeof m.listener, listener);

@@ -154,6 +154,8 @@ go_live(struct monitor *s, const struct msg *login, enum account_reason *why, bo
 	int r = clerk_start(s);
 
 	turn_close();
+	if (r == 0)
+		r = monitor_limit_worker(s);
 	if (r == 0 && !s->pam_session)
 		r = monitor_system->leave_root(needed_caps(&s->account));
 	if (r != 0) {

@@ -53,7 +53,7 @@ struct monitor {
 	struct addr peer, local;
 	char peer_text[ADDR_TEXT_MAX];
 	char context[ACCOUNT_NAME_MAX * 4 + 64];	/* of log lines */
-	pid_t agent_pid;
+	pid_t agent_pid, worker_pid;	/* reaped by the listener, and not while the session lives */
 	char names[2049];		/* NAME=ADDRESS for passive_address, separated by blanks */
 
 	unsigned attempts;		/* failed ones */
@@ -97,7 +97,7 @@ extern const struct monitor_system *monitor_system;
 struct monitor_prepared {
 	const struct conf *conf;
 	struct account_sources sources;
-	struct role_id id;		/* monitor_user */
+	struct role_id id, worker_id;	/* monitor_user, worker_user */
 	bool lax;
 };
 extern struct monitor_prepared monitor_prepared;
@@ -167,6 +167,8 @@ monitor_handler monitor_quota, monitor_quota_lock, monitor_quota_open, monitor_q
 
 /* The ledger of an account with a quota, while it can be opened. 0 or a negative code. */
 int monitor_open_ledger(struct monitor *);
+/* Before root is left: bounds what the worker can write to a file, by the account's limits. 0 or -errno: our identity is not ours. */
+int monitor_limit_worker(const struct monitor *);
 monitor_handler monitor_bind_low;				/* lowport.c */
 
 /* May the session's account change others? serve.c */

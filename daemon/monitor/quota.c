@@ -5,6 +5,8 @@
 #include "config.h"
 
 #include <errno.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "account/charge.h"
 #include "common/err.h"
@@ -44,6 +46,44 @@ monitor_open_ledger(struct monitor *s)
 	}
 	charge_init(&s->charge, fd);
 	return 0;
+}
+
+/*
+ * The kernel asks for CAP_SYS_RESOURCE, which many containers lack, or for the other process's real ids: those are taken
+ * on for this one call.  Everything else goes by the effective ones, which stay root's.
+ */
+static int
+limit_size(pid_t pid, uint64_t most)
+{
+	const struct role_id *id = &monitor_prepared.worker_id;
+	const struct rlimit l = { .rlim_cur = most, .rlim_max = most };
+	bool root = geteuid() == 0;
+	int r = 0;
+
+	if (root && (setresgid(id->gid, (gid_t)-1, (gid_t)-1) < 0 || setresuid(id->uid, (uid_t)-1, (uid_t)-1) < 0))
+		r = -errno;
+	if (r == 0 && prlimit(pid, RLIMIT_FSIZE, &l, NULL) < 0)
+		r = -errno;
+	if (r != 0)
+		log_problem(LOG_LEVEL_WARNING, "worker-not-limited", NULL, r);
+	if (root && (setresuid(0, (uid_t)-1, (uid_t)-1) < 0 || setresgid(0, (gid_t)-1, (gid_t)-1) < 0))
+		return -errno;
+	return 0;
+}
+
+/*
+ * A worker holds descriptors of files for writing and keeps to the limits by itself; one that was taken over does not.
+ * No file that it writes may become longer than the account's whole quota, or than max_file_size.
+ */
+int
+monitor_limit_worker(const struct monitor *s)
+{
+	const struct settings *set = &s->account.resolved->s;
+	uint64_t most = set->quota_bytes == 0 ? UINT64_MAX : set->quota_bytes;
+
+	if (set->max_file_size != 0 && set->max_file_size < most)
+		most = set->max_file_size;
+	return most == UINT64_MAX || s->worker_pid <= 0 ? 0 : limit_size(s->worker_pid, most);
 }
 
 /* ------------------------------------------------------------------------ answers */

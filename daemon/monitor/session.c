@@ -80,6 +80,7 @@ client(struct monitor *s, struct msg *m)
 		return SP_EFORMAT;
 	s->session = serve.session = c->session;
 	s->agent_pid = (pid_t)c->agent_pid;
+	s->worker_pid = (pid_t)c->worker_pid;
 	if (c->names[0] != '\0')
 		(void)str_copy(s->names, sizeof s->names, c->names);
 	/* The server's settings may ask for less than those of a listener that is not known here. */
@@ -603,6 +604,8 @@ monitor_warm_up(const struct conf *conf)
 	monitor_prepared.lax = server->sandbox == CONF_SANDBOX_BEST_EFFORT;
 	if (r == 0 && geteuid() == 0)
 		r = setgroups(0, NULL) < 0 ? -errno : role_find_user(server->monitor_user, &monitor_prepared.id);
+	if (r == 0 && geteuid() == 0)
+		r = role_find_user(server->worker_user, &monitor_prepared.worker_id);
 	if (r == 0)
 		r = grace_prepare();
 	if (r == 0)

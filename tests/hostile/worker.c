@@ -252,6 +252,22 @@ do_write(char *text, char *unused)
 	say_result(write(kept, text, strlen(text)));
 }
 
+/* Writes so many MiB to the file that came last, or what it takes of them. */
+static void
+do_fill(char *mib, char *unused)
+{
+	static char block[1 << 16];
+	size_t left = (size_t)atol(mib) << 20, done = 0;
+	ssize_t n = 1;
+
+	(void)unused;
+	while (left > 0 && (n = write(kept, block, left < sizeof block ? left : sizeof block)) > 0) {
+		left -= (size_t)n;
+		done += (size_t)n;
+	}
+	say("filled %zu %s", done, n > 0 ? "0" : strerrorname_np(errno));
+}
+
 static void
 do_fastopen(char *port, char *unused)
 {
@@ -331,7 +347,7 @@ static const struct {
 	void (*carry_out)(char *, char *);
 } orders[] = {
 	{ "login", 2, do_login }, { "full", 1, do_full }, { "small", 1, do_small }, { "with", 2, do_with },
-	{ "read", 0, do_read }, { "log", 2, do_log }, { "write", 1, do_write }, { "fastopen", 1, do_fastopen },
+	{ "read", 0, do_read }, { "log", 2, do_log }, { "write", 1, do_write }, { "fill", 1, do_fill }, { "fastopen", 1, do_fastopen },
 	{ "limit", 1, do_limit }, { "trace", 1, do_trace }, { "kill", 1, do_kill }, { "reopen", 0, do_reopen },
 	{ "memory", 1, do_memory }, { "append", 0, do_append }, { "back", 2, do_back },
 };

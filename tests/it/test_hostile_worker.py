@@ -292,6 +292,28 @@ def test_a_transfer_ends_once(host):
     host.check()
 
 
+@pytest.mark.parametrize("limit", ["quota_bytes = 1M", "max_file_size = 1M", "quota_bytes = 1M\nmax_file_size = 2G"])
+def test_no_file_grows_beyond_the_whole_quota(host, tmp_path, limit):
+    """What the worker does not keep, the kernel does: during the upload, at its end, and afterwards."""
+    host = host(f"quota_directory = {tmp_path}/q", f"[class limited]\nmembers = alice\n{limit}")
+    home, megabyte = host.server.homes["alice"], 1 << 20
+    h = host.session("alice")
+    for verb in ("STORE", "STORE_UNIQUE", "APPEND"):
+        assert h.ask(verb, 0, "f") == "WRITING"
+        assert h.do("fill 40") == f"filled {megabyte} EFBIG"
+        assert sum(os.lstat(f"{home}/{n}").st_size for n in os.listdir(home)) == megabyte
+        h.ask("FINISH", 0)
+        for n in os.listdir(home):
+            h.ask("DELETE", 0, n)
+        assert not os.listdir(home)
+    # What the quota has for it is another matter, and settled at the end.
+    assert h.ask("STORE", 0, "g") == "WRITING"
+    assert h.do("write content") == "ok 7" and h.ask("FINISH", 1) == "DONE"
+    assert h.do("fill 40") == f"filled {megabyte - 7} EFBIG"
+    h.close()
+    host.check()
+
+
 @pytest.mark.parametrize("before", ["missing", "existing", "restarted", "linked"])
 def test_what_was_stored_stays_as_it_is(host, before):
     """A descriptor cannot be taken back; but what 226 was said for is not changed through it any more."""

@@ -28,7 +28,7 @@ static const char base[] =
 	"log_level = debug\n"
 	"xferlog = %s.xfer\n"
 	"login_delay = %s\n"
-	"monitor_user = 65534\n"
+	"worker_user = 65534\nmonitor_user = 65534\n"
 	"%s\n"
 	"[class limited]\n"
 	"members = none\n"
