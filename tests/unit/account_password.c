@@ -228,6 +228,22 @@ START_TEST(masked_hash_costs_the_same_and_tells_nothing)
 }
 END_TEST
 
+/* The memory is lent: whoever gets it next finds nothing of the hash in it. */
+START_TEST(nothing_stays_in_the_memory_that_was_lent)
+{
+	static char memory[PASSWORD_MEMORY];
+	struct secret p;
+
+	set(&p, "secret");
+	password_lend(memory);
+	ck_assert_int_eq((int)password_check(&p, "$6$saltsalt$" SHA512_SECRET), (int)PASSWORD_RIGHT);
+	ck_assert_ptr_nonnull(memmem(memory, sizeof memory, SHA512_SECRET, strlen(SHA512_SECRET)));
+	password_release();
+	for (size_t i = 0; i + 6 < sizeof memory; i++)
+		ck_assert(memcmp(memory + i, SHA512_SECRET, 6) != 0 && memcmp(memory + i, "secret", 6) != 0);
+}
+END_TEST
+
 Suite *
 account_password_suite(void)
 {
@@ -242,6 +258,7 @@ account_password_suite(void)
 	tcase_add_test(t, turns_bound_the_memory_of_all);
 	tcase_add_test(t, long_passwords_are_wrong_not_cut);
 	tcase_add_test(t, comparison);
+	tcase_add_test(t, nothing_stays_in_the_memory_that_was_lent);
 	tcase_add_test(t, masked_hash_costs_the_same_and_tells_nothing);
 	suite_add_tcase(s, t);
 	return s;

@@ -381,6 +381,16 @@ START_TEST(a_session_whose_process_has_ended_is_not_whole)
 }
 END_TEST
 
+/* They have dropped nothing: no client may be given to them. */
+START_TEST(a_session_that_has_not_dropped_its_rights_is_not_used)
+{
+	server.self = (struct role_id){ getuid(), getgid() };
+	ck_assert_int_eq(session_verify(n), SP_ENOTDROPPED);
+	server.self.uid++;
+	ck_assert_int_eq(session_verify(n), SP_ENOTDROPPED);
+}
+END_TEST
+
 Suite *
 listener_session_suite(void)
 {
@@ -400,6 +410,7 @@ listener_session_suite(void)
 	tcase_add_test(t, whoever_goes_on_talking_is_not_heard_for_ever);
 	tcase_add_test(t, nobody_is_cut_off_who_was_not_told);
 	tcase_add_loop_test(t, a_session_whose_process_has_ended_is_not_whole, 0, MEMBER_COUNT);
+	tcase_add_test(t, a_session_that_has_not_dropped_its_rights_is_not_used);
 	suite_add_tcase(suite, t);
 	return suite;
 }

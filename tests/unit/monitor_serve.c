@@ -53,6 +53,7 @@ static const struct {
 	{ "free", 4000, 0644, "", "root", 0 },		/* not a member, privileged */
 	{ "free", 4000, 0644, "", "nogroup", 0 },	/* not a member */
 	{ "boss", 4000, 0644, "boss", "", 4009 },	/* an administrator's right */
+	{ "boss", 4000, 0644, "", "root", 0 },		/* privileged, whoever asks */
 	{ "boss", 0, 0644, "boss", "", 0 },
 	{ "boss", 33, 0644, "boss", "", 0 },
 	{ "alice", 4000, 0644, "boss", "", 0 }		/* chown is not switched on */
@@ -105,6 +106,29 @@ START_TEST(kinds_of_descriptors)
 	fd = open("/dev/null", O_RDWR);
 	ck_assert_int_eq(chan_send(&r.agent, MSG_CHOWN_FILE, 3, &c, &fd, 1), 0);
 	rig_expect(&r, &r.agent, MSG_FAILED);
+	/* Be it the account's own. */
+	ck_assert_int_eq(fchown(ends[1], 4000, 4000), 0);
+	ck_assert_int_eq(chan_send(&r.agent, MSG_CHOWN_FILE, 4, &c, &ends[1], 1), 0);
+	rig_expect(&r, &r.agent, MSG_FAILED);
+	rig_end(&r);
+	rig_remove(&r);
+}
+END_TEST
+
+/* Where no number is too low for an account, root's still is. */
+START_TEST(roots_files_are_nobodys_to_give)
+{
+	static const struct msg_chown_file c = { .owner = "boss" };
+	int fd;
+
+	if (needs_root(__func__))
+		return;
+	rig_start(&r, "uid_min = 0");
+	rig_live(&r, "boss", "secret");
+	fd = make_file(0, 0644);
+	ck_assert_int_eq(chan_send(&r.agent, MSG_CHOWN_FILE, 1, &c, &fd, 1), 0);
+	rig_expect(&r, &r.agent, MSG_FAILED);
+	close(fd);
 	rig_end(&r);
 	rig_remove(&r);
 }
@@ -320,6 +344,7 @@ monitor_serve_suite(void)
 
 	tcase_add_loop_test(t, chown_files, 0, (int)(sizeof chowns / sizeof *chowns));
 	tcase_add_test(t, kinds_of_descriptors);
+	tcase_add_test(t, roots_files_are_nobodys_to_give);
 	tcase_add_test(t, low_port_only_where_configured);
 	tcase_add_test(t, low_port_for_the_peer_only);
 	tcase_add_test(t, low_port_serves_nobody_else);
