@@ -260,6 +260,20 @@ START_TEST(layers_are_bounded)
 }
 END_TEST
 
+START_TEST(a_layer_that_is_no_text_is_none)
+{
+	static struct msg_layer layer = { .dialect = "sftpplus", .origin = "x" };
+	/* What stands behind the NUL would be lost, and a right stays that it takes away. */
+	static const char text[] = "allow-full-control\n\0/secret/*, deny-full-control";
+
+	agent_test_make();
+	agent_test_spawn();
+	memcpy(layer.text, text, layer.text_len = sizeof text - 1);
+	ck_assert_int_eq(chan_tell(&at->monitor, MSG_LAYER, &layer), 0);
+	agent_test_end(SP_EXIT_OS);
+}
+END_TEST
+
 START_TEST(root_is_nobody_to_become)
 {
 	static struct msg_profile p;
@@ -306,6 +320,7 @@ agent_hostile_suite(void)
 	tcase_add_test(c, a_spare_gives_its_channel_back);
 	tcase_add_test(c, a_spare_serves_nobody);
 	tcase_add_test(c, layers_are_bounded);
+	tcase_add_test(c, a_layer_that_is_no_text_is_none);
 	tcase_add_test(c, root_is_nobody_to_become);
 	tcase_add_test(c, an_announced_end_reaches_the_worker);
 	suite_add_tcase(s, c);

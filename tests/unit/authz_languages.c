@@ -368,6 +368,9 @@ START_TEST(edits_act_at_once)
 	ck_assert(!can(p, AUTHZ_OP_RETR, "/d/f", AUTHZ_FILE));
 	ck_assert(!can(p, AUTHZ_OP_LIST, "/d/sub", AUTHZ_FOLDER));
 	ck_assert(can(p, AUTHZ_OP_RETR, "/d/mine", AUTHZ_FILE));
+	/* A directory is judged on itself, and its owner has what those of directories have; a file is an entry of one. */
+	ck_assert(can(p, AUTHZ_OP_CWD, "/d/mine", AUTHZ_FOLDER));
+	ck_assert(!can(p, AUTHZ_OP_CWD, "/d/mine", AUTHZ_FILE));
 	ck_assert(!can(p, AUTHZ_OP_RETR, "/d/.permissions", AUTHZ_FILE));
 	f.error = 0;
 	ck_assert(can(p, AUTHZ_OP_RETR, "/d/f", AUTHZ_FILE));
