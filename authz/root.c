@@ -436,7 +436,7 @@ root_find(const struct root *root, const char *cwd, const char *path, enum root_
 			break;
 		r = -ELOOP;
 	}
-	if (names_reserved(p->path)) {
+	if (names_reserved(p->path) || names_reserved(p->typed)) {
 		root_leave(p);
 		p->found = false;
 		return SP_EFORMAT;

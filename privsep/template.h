@@ -18,6 +18,7 @@
 #define TEMPLATE_AGENT_FD	5	/* the monitor's: the filters of an agent that it may have to start, sealed */
 #define TEMPLATE_FILTERS_FD	6	/* sandbox_seal() of its role */
 #define TEMPLATE_LOG_FD		7	/* the monitor's: log_share() of the listener */
+#define TEMPLATE_HOLD_FD	7	/* the agent's: an empty memory file of the listener's, which all agents lock places of */
 
 struct conf;
 

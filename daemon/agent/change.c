@@ -134,6 +134,12 @@ refuse_unsearched(struct agent *a)
 	    "a directory in it cannot be searched for symbolic links that would lead out of the root");
 }
 
+static int
+refuse_outward(struct agent *a)
+{
+	return agent_refuse(a, FAIL_KIND, "a symbolic link would lead out of the root");
+}
+
 /* Nothing that is moved may lead out of the root from where it comes to lie. 1: it is a link that needs another text. */
 static int
 check_links(struct agent *a)
@@ -141,7 +147,7 @@ check_links(struct agent *a)
 	int r = links_escape(&a->source, &a->place);
 
 	if (r > 0)
-		return S_ISLNK(a->source.st.stx_mode) ? 1 : agent_refuse(a, FAIL_KIND, "a symbolic link would lead out of the root");
+		return S_ISLNK(a->source.st.stx_mode) ? 1 : refuse_outward(a);
 	return r == -EACCES || r == -ELOOP ? refuse_unsearched(a) : r;
 }
 
@@ -211,6 +217,8 @@ rename_held(struct agent *a, bool replace)
 	(void)quota_settle(a, false);
 	if (victim >= 0)
 		close(victim);
+	if (r == -EXDEV && link > 0)
+		return refuse_outward(a);
 	return r == 0 ? look_again(a, link > 0) : r;
 }
 

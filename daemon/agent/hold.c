@@ -2,15 +2,68 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/err.h"
 #include "daemon/agent/hold.h"
 
 #define BUSY_MS_MAX	16
+#define NESTED_MS_MAX	5000	/* for sessions with other roots */
+#define ABOVE_MAX	64
+
+/* POSIX locks belong to a process, so that all children of a template lock for themselves in the descriptor that they inherit. */
+static int shared = -1;
+
+/* The bytes of the root and of the directories above it, upwards. */
+static struct {
+	off_t byte[1 + ABOVE_MAX];
+	unsigned count;
+} chain;
+
+void
+hold_share(int fd)
+{
+	shared = fcntl(fd, F_GETFD) < 0 ? -1 : fd;
+}
+
+/* Two directories with the same byte wait for each other in vain, and no more. */
+static off_t
+byte_of(const struct stat *st)
+{
+	uint64_t h = ((uint64_t)st->st_dev * 0x9e3779b97f4a7c15u + (uint64_t)st->st_ino) * 0xff51afd7ed558ccdu;
+
+	return (off_t)((h ^ h >> 29) >> 2);
+}
+
+/* Only numbers are kept: a descriptor of what lies above the root would be a way out of it. */
+static void
+find_chain(int root_fd)
+{
+	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
+	int fd = root_fd, above;
+	struct stat st;
+	ino_t last = 0;
+
+	for (chain.count = 0; chain.count <= ABOVE_MAX && fstat(fd, &st) == 0; fd = above) {
+		if (chain.count > 0 && st.st_ino == last && byte_of(&st) == chain.byte[chain.count - 1])
+			break;	/* "/" is above itself */
+		last = st.st_ino;
+		chain.byte[chain.count++] = byte_of(&st);
+		above = (int)syscall(SYS_openat2, fd, "..", &how, sizeof how);
+		if (fd != root_fd)
+			close(fd);
+		if (above < 0)
+			return;
+	}
+	if (fd != root_fd)
+		close(fd);
+}
 
 bool
 hold_wait_turn(const struct agent *a, unsigned try)
@@ -23,12 +76,38 @@ hold_wait_turn(const struct agent *a, unsigned try)
 void
 hold_begin(struct agent *a)
 {
+	if (shared >= 0 && chain.count == 0)
+		find_chain(a->root.fd);
 	if (a->hold_fd < 0)
 		a->hold_fd = root_open_entry(a->root.fd, ".", O_RDONLY | O_DIRECTORY);
 }
 
-int
-hold_tree(struct agent *a)
+static bool
+lock_byte(short type, off_t at, off_t count)
+{
+	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = count };
+
+	return fcntl(shared, F_SETLK, &l) == 0 || (errno != EAGAIN && errno != EACCES && errno != EINTR);
+}
+
+/* Always upwards, so that nobody waits in a circle. */
+static int
+hold_chain(struct agent *a)
+{
+	int64_t end = clock_ms() + NESTED_MS_MAX;
+
+	for (unsigned i = 0; shared >= 0 && i < chain.count; i++)
+		for (unsigned try = 0; !lock_byte(i == 0 ? F_WRLCK : F_RDLCK, chain.byte[i], 1); try++) {
+			if (!hold_wait_turn(a, try))
+				return SP_ECLOSED;
+			if (clock_ms() > end)
+				break;
+		}
+	return 0;
+}
+
+static int
+hold_root(struct agent *a)
 {
 	for (unsigned try = 0; a->hold_fd >= 0 && flock(a->hold_fd, LOCK_EX | LOCK_NB) < 0; try++) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
@@ -39,9 +118,19 @@ hold_tree(struct agent *a)
 	return 0;
 }
 
+int
+hold_tree(struct agent *a)
+{
+	int r = hold_root(a);
+
+	return r == 0 ? hold_chain(a) : r;
+}
+
 void
 hold_release(struct agent *a)
 {
+	if (shared >= 0)
+		(void)lock_byte(F_UNLCK, 0, 0);
 	if (a->hold_fd >= 0)
 		(void)flock(a->hold_fd, LOCK_UN);
 }

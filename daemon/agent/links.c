@@ -11,6 +11,7 @@
 
 #include "daemon/agent/links.h"
 #include "daemon/agent/listing.h"
+#include "daemon/agent/temporary.h"
 
 #define LEVELS_MAX 250	/* an agent has 1024 descriptors */
 
@@ -36,9 +37,12 @@ leads_out(const char *text, unsigned depth)
 	return false;
 }
 
-/* old, new: how deep the folder of the link lies before and after. */
+/*
+ * new: how deep the folder of the link is to lie.  One that leads out already counts as well: it may stay within the root of
+ * another account, in which ours lies, and upward it leads out of that one too.
+ */
 static int
-look_at_link(struct search *s, int dir_fd, const char *name, unsigned old, unsigned new)
+look_at_link(struct search *s, int dir_fd, const char *name, unsigned new)
 {
 	static char text[ROOT_PATH_MAX + 1];
 	ssize_t n = readlinkat(dir_fd, name, text, sizeof text - 1);
@@ -46,7 +50,7 @@ look_at_link(struct search *s, int dir_fd, const char *name, unsigned old, unsig
 	if (n < 0)
 		return errno == ENOENT || errno == EINVAL ? 0 : -errno;
 	text[n] = '\0';
-	if (text[0] == '/' || !leads_out(text, new) || leads_out(text, old))
+	if (text[0] == '/' || !leads_out(text, new))
 		return 0;
 	if (s->remove && unlinkat(dir_fd, name, 0) < 0)
 		return -errno;
@@ -54,23 +58,23 @@ look_at_link(struct search *s, int dir_fd, const char *name, unsigned old, unsig
 	return 0;
 }
 
-static int look_into(struct search *, int dir_fd, const char *name, unsigned level, unsigned old, unsigned new);
+static int look_into(struct search *, int dir_fd, const char *name, unsigned level, unsigned new);
 
 static int
-look_at_entry(struct search *s, int fd, const struct entry *e, unsigned level, unsigned old, unsigned new)
+look_at_entry(struct search *s, int fd, const struct entry *e, unsigned level, unsigned new)
 {
 	struct statx st = { .stx_mode = DTTOIF(e->type) };
 
 	if (e->type == DT_UNKNOWN && statx(fd, e->name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &st) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (S_ISLNK(st.stx_mode))
-		return look_at_link(s, fd, e->name, old, new);
-	return S_ISDIR(st.stx_mode) ? look_into(s, fd, e->name, level + 1, old, new) : 0;
+		return look_at_link(s, fd, e->name, new);
+	return S_ISDIR(st.stx_mode) ? look_into(s, fd, e->name, level + 1, new) : 0;
 }
 
-/* old, new: how deep the folder itself lies. */
+/* new: how deep the folder itself is to lie. */
 static int
-look_into(struct search *s, int dir_fd, const char *name, unsigned level, unsigned old, unsigned new)
+look_into(struct search *s, int dir_fd, const char *name, unsigned level, unsigned new)
 {
 	struct entries *e;
 	struct entry entry;
@@ -85,7 +89,7 @@ look_into(struct search *s, int dir_fd, const char *name, unsigned level, unsign
 	}
 	r = entries_open(e, fd, NULL, false);
 	while (r == 0 && (s->remove || s->found == 0) && (r = entries_next(e, &entry)) == 1)
-		r = look_at_entry(s, e->fd, &entry, level, old + 1, new + 1);
+		r = look_at_entry(s, e->fd, &entry, level, new + 1);
 	entries_close(e);
 	free(e);
 	return r > 0 ? 0 : r;
@@ -95,16 +99,15 @@ look_into(struct search *s, int dir_fd, const char *name, unsigned level, unsign
 static int
 search(struct search *s, const struct place *at, const struct place *from, const struct place *to)
 {
-	/* Folders above the object, which is not the root. */
-	unsigned old = root_depth(from) - 1, new = root_depth(to) - 1;
+	unsigned new = root_depth(to) - 1;	/* folders above the object, which is not the root */
 	int r = 0;
 
-	if (new >= old)
+	if (root_depth(to) >= root_depth(from))
 		return 0;
 	if (S_ISLNK(from->st.stx_mode))
-		r = look_at_link(s, at->dir_fd, at->leaf, old, new);
+		r = look_at_link(s, at->dir_fd, at->leaf, new);
 	else if (root_is_folder(from))
-		r = look_into(s, at->dir_fd, at->leaf, 0, old, new);
+		r = look_into(s, at->dir_fd, at->leaf, 0, new);
 	return r != 0 ? r : s->found;
 }
 
@@ -125,8 +128,6 @@ links_remove_escaped(const struct place *from, const struct place *to)
 }
 
 /* ------------------------------------------------------------------ moving a link */
-
-#define MOVED ROOT_RESERVED "link"
 
 /* How long the first names of a path are, without the slash in front and with one behind each. */
 static size_t
@@ -166,6 +167,7 @@ int
 links_move(const struct place *from, const struct place *to, unsigned flags)
 {
 	static char old[ROOT_PATH_MAX + 1], text[ROOT_PATH_MAX + 1];
+	char temp[64];
 	ssize_t n = readlinkat(from->dir_fd, from->leaf, old, sizeof old - 1);
 	int r;
 
@@ -175,12 +177,14 @@ links_move(const struct place *from, const struct place *to, unsigned flags)
 	r = text_there(from, root_depth(to) - 1, old, text);
 	if (r != 0 || leads_out(text, root_depth(to) - 1))
 		return r != 0 ? r : -EXDEV;
-	(void)unlinkat(to->dir_fd, MOVED, 0);	/* of one that was killed */
-	if (symlinkat(text, to->dir_fd, MOVED) < 0)
+	/* A name of its own each time: sessions with another root may have the directory, too. */
+	if ((r = temporary_name(to->dir_fd, temp)) != 0)
+		return r;
+	if (symlinkat(text, to->dir_fd, temp) < 0)
 		return -errno;
-	if (renameat2(to->dir_fd, MOVED, to->dir_fd, to->leaf, flags) < 0) {
+	if (renameat2(to->dir_fd, temp, to->dir_fd, to->leaf, flags) < 0) {
 		r = -errno;
-		(void)unlinkat(to->dir_fd, MOVED, 0);
+		(void)unlinkat(to->dir_fd, temp, 0);
 		return r;
 	}
 	if (unlinkat(from->dir_fd, from->leaf, 0) == 0)

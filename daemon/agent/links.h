@@ -8,14 +8,14 @@
 #include "authz/root.h"
 
 /*
- * Does the object of `from`, a link or a folder with links, hold a text that stays inside the root where it is and leads
- * out from the place `to`?  0: no; 1: yes; -errno: it cannot be told.
+ * Does the object of `from`, a link or a folder with links, hold a text that leads out of the root from the place `to`, which is
+ * less deep?  0: no; 1: yes; -errno: it cannot be told.
  */
 int links_escape(const struct place *from, const struct place *to);
 
 /*
  * Moves such a link, which is no folder: a new one with a text that leads to the same object takes its place. flags of
- * renameat2(2). 0 or -errno.
+ * renameat2(2). 0 or -errno; -EXDEV: there is no such text, for it led out before.
  */
 int links_move(const struct place *from, const struct place *to, unsigned flags);
 

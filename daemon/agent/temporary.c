@@ -17,6 +17,7 @@
 #include "daemon/agent/temporary.h"
 
 #define MAKE_TRIES	8
+#define LINK_AGE	60	/* seconds */
 #define FOLDERS		8	/* that were swept last and are not read again */
 #define NAME_SIZE	64
 #define TAG_AT		(sizeof ROOT_RESERVED - 1)
@@ -75,17 +76,24 @@ is_ours(int fd)
 }
 
 int
-temporary_make(int dir_fd, mode_t mode, char name[NAME_SIZE])
+temporary_name(int dir_fd, char name[NAME_SIZE])
 {
 	char tag[TAG_LEN + 1];
 	uint64_t random;
-	int fd, r = tag_of(dir_fd, tag);
+	int r = tag_of(dir_fd, tag);
+
+	if (r == 0 && getrandom(&random, sizeof random, 0) != sizeof random)
+		r = -EIO;
+	return r != 0 ? r : str_format(name, NAME_SIZE, ROOT_RESERVED "%s-%016llx", tag, (unsigned long long)random);
+}
+
+int
+temporary_make(int dir_fd, mode_t mode, char name[NAME_SIZE])
+{
+	int fd, r = 0;
 
 	for (unsigned i = 0; r == 0 && i < MAKE_TRIES; i++) {
-		if (getrandom(&random, sizeof random, 0) != sizeof random)
-			return -EIO;
-		r = str_format(name, NAME_SIZE, ROOT_RESERVED "%s-%016llx", tag, (unsigned long long)random);
-		if (r != 0)
+		if ((r = temporary_name(dir_fd, name)) != 0)
 			return r;
 		fd = root_create_entry(dir_fd, name, mode);
 		if (fd == -EEXIST)
@@ -129,15 +137,21 @@ clock_ahead(int dir_fd, int64_t *seconds)
 	return known;
 }
 
+static bool
+is_older(int dir_fd, const struct stat *st, int64_t age)
+{
+	int64_t ahead;
+
+	return clock_ahead(dir_fd, &ahead) && (int64_t)time(NULL) + ahead - (int64_t)st->st_mtim.tv_sec > age;
+}
+
 /* Older than any upload that still goes on somewhere. */
 static bool
 is_stale(const struct agent *a, int dir_fd, const struct stat *st)
 {
-	int64_t age = a->set->stale_upload_age, stall = 2 * (int64_t)a->set->stall_timeout, ahead;
+	int64_t age = a->set->stale_upload_age, stall = 2 * (int64_t)a->set->stall_timeout;
 
-	if (!clock_ahead(dir_fd, &ahead))
-		return false;
-	return (int64_t)time(NULL) + ahead - (int64_t)st->st_mtim.tv_sec > (age > stall ? age : stall);
+	return is_older(dir_fd, st, age > stall ? age : stall);
 }
 
 static bool
@@ -158,6 +172,18 @@ open_found(int dir_fd, const char *name)
 	return fd == -EACCES ? root_open_entry(dir_fd, name, O_RDONLY) : fd;
 }
 
+/* Nobody can lock a link; it has its name for as long as a rename takes, and who comes back later finds it gone and fails. */
+static void
+sweep_link(const struct agent *a, int dir_fd, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISLNK(st.st_mode) || st.st_uid != geteuid())
+		return;
+	if (is_own(dir_fd, name) ? is_older(dir_fd, &st, LINK_AGE) : is_stale(a, dir_fd, &st))
+		(void)unlinkat(dir_fd, name, 0);
+}
+
 void
 temporary_sweep(struct agent *a, int dir_fd, const char *name)
 {
@@ -166,8 +192,13 @@ temporary_sweep(struct agent *a, int dir_fd, const char *name)
 	int fd;
 
 	/* The own upload: its lock is ours, and would be given. */
-	if (strcmp(name, a->transfer.temp) == 0 || (fd = open_found(dir_fd, name)) < 0)
+	if (strcmp(name, a->transfer.temp) == 0)
 		return;
+	if ((fd = open_found(dir_fd, name)) < 0) {
+		if (fd == -ELOOP)
+			sweep_link(a, dir_fd, name);
+		return;
+	}
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid()) {
 		close(fd);
 		return;

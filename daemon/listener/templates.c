@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/fdutil.h"
 #include "common/exitcode.h"
 #include "common/log.h"
 #include "common/logsink.h"
@@ -56,6 +57,7 @@ struct templates {
 	bool stopped;
 	bool all_due;			/* the retry is for all three */
 	int log_fd;			/* log_share(), -1: none */
+	int hold_fd;			/* the agents' locks, those of older templates too; -1: none */
 	int filters_fd[MEMBER_COUNT];	/* made once: they depend on nothing but the tables */
 };
 
@@ -292,7 +294,7 @@ execute(struct server *s, enum member member, int conf_fd, struct program *p)
 	fds[2] = member == MEMBER_WORKER ? keeper_files_fd(s) :
 	    member == MEMBER_MONITOR ? s->templates->filters_fd[MEMBER_AGENT] : -1;
 	fds[3] = s->templates->filters_fd[member];
-	fds[4] = member == MEMBER_MONITOR ? s->templates->log_fd : -1;
+	fds[4] = member == MEMBER_MONITOR ? s->templates->log_fd : member == MEMBER_AGENT ? s->templates->hold_fd : -1;
 	r = fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 	if (r == 0)
 		r = spawn_program(path, row->program, fds, 5, &p->process);
@@ -368,6 +370,7 @@ templates_start(struct server *s)
 		return -ENOMEM;
 	s->templates->delay = DELAY_FIRST;
 	s->templates->log_fd = log_share();
+	s->templates->hold_fd = fd_sealed("holds", "", 0);
 	evtimer_assign(&s->templates->retry, s->base, on_retry, s);
 	evtimer_assign(&s->templates->collect, s->base, on_collect, s);
 	for (int m = 0; m < MEMBER_COUNT; m++) {

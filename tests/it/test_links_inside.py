@@ -1,6 +1,8 @@
 """Whatever several sessions rename and link at once, no stored text leads out of the root from where its link comes to lie."""
+import fcntl
 import os
 import subprocess
+import time
 
 import pytest
 from conftest import HASHES, UIDS
@@ -31,7 +33,7 @@ def begin(serve, tmp_path):
         subprocess.run(["chown", "-hR", f"{UIDS['alice']}:{UIDS['alice']}", home], check=True)
         accounts = [f"[account {name}]\npassword = {HASHES[name]}\nhome = {path}\nrun_as = {UIDS['alice']}:{UIDS['alice']}\n"
                     f"layer = posix1e\n{settings}" for name, path in (("alice", home), ("bob", f"{home}/{inner or ''}"))]
-        server = serve(f"quota_directory = {tmp_path}/quota" if settings else "", "\n".join(accounts), accounts=[])
+        start.server = server = serve(f"quota_directory = {tmp_path}/quota" if settings else "", "\n".join(accounts), accounts=[])
         return home, server.raw().login(), server.raw().login("bob" if inner else "alice")
 
     return start
@@ -77,3 +79,80 @@ def test_what_is_closed_during_the_search_does_not_come_up(begin, inner):
     # Alone it may go up.
     assert one.cmd("RNFR /a/b/c")[0] == 350
     assert one.cmd("RNTO /c")[0] == 250
+
+
+@pytest.mark.parametrize("quota", QUOTA)
+@pytest.mark.parametrize("inner, swap", [(None, False), ("a", False), ("a", True)])
+def test_a_mover_and_a_maker(begin, quota, inner, swap):
+    """One renames a directory upward and back, the other makes links below it that lead as far up as they may; then the first one closes the
+    directory, so that nobody can tidy up behind them. Their roots are the same, or one lies in the other's."""
+    home, *sessions = begin(["a/b/c/d/e"], quota, inner=inner)
+    tops = ["/a", "/a" if inner is None else ""]
+    (mover, up), (maker, deep) = list(zip(sessions, tops))[::-1 if swap else 1]
+    made = 0
+    for attempt in range(ROUNDS):
+        for name in ("L", "M"):
+            if os.path.lexists(f"{home}/a/b/c/d/e/{name}"):
+                os.unlink(f"{home}/a/b/c/d/e/{name}")
+        assert mover.cmd(f"RNFR {up}/b/c/d")[0] == 350
+        orders = [(mover, f"RNTO {up}/d\r\nSITE CHMOD 555 {up}/d/e\r\n"),
+                  (maker, "NOOP\r\n" * (attempt % 9) + f"SITE SYMLINK / {deep}/b/c/d/e/L\r\nSITE SYMLINK {deep}/b/.. {deep}/b/c/d/e/M\r\n")]
+        for session, lines in orders[::-1 if attempt % 2 else 1]:
+            session.send(lines)
+        replies = [mover.reply(), mover.reply(), *[maker.reply() for _ in range(attempt % 9 + 2)][-2:]]
+        for folder, _, _ in os.walk(home):
+            for name in os.listdir(folder):
+                assert leads_out(home, os.path.relpath(f"{folder}/{name}", home)) is None, (folder, name, replies)
+                assert not name.startswith(".sallyport"), (folder, name)
+        made += replies[2][0] == 200
+        if os.path.isdir(f"{home}/a/d"):
+            os.chmod(f"{home}/a/d/e", 0o755)
+            os.rename(f"{home}/a/d", f"{home}/a/b/c/d")
+        os.chmod(f"{home}/a/b/c/d/e", 0o755)
+    assert made > 0
+
+
+def test_what_a_killed_agent_left_of_a_link(begin):
+    """The name that a moved link has for a moment: hidden, not to be named, and gone after a minute; one in use stays."""
+    home, one, _ = begin(["p/q"])
+    tag = None
+    assert one.put("STOR p/f", b"x") == 226
+    # The tag of this node and boot, as uploads have it.
+    with one.passive() as data:
+        assert one.cmd("STOR p/g")[0] == 150
+        tag = next(name for name in os.listdir(f"{home}/p") if name.startswith(".sallyport-part-")).rsplit("-", 1)[0]
+        data.close()
+    assert one.reply()[0] == 226
+    old, new, foreign = (f"{t}-{i:016x}" for t, i in ((tag, 1), (tag, 2), (".sallyport-part-" + "0" * 16, 3)))
+    for name in (old, new, foreign):
+        os.symlink("../..", f"{home}/p/{name}")
+        os.chown(f"{home}/p/{name}", UIDS["alice"], UIDS["alice"], follow_symlinks=False)
+    for name in (old, foreign):
+        at = os.stat(f"{home}/p/f").st_mtime - 120
+        os.utime(f"{home}/p/{name}", (at, at), follow_symlinks=False)
+    for line in ("SITE READLINK p/{}", "RNFR p/{}", "DELE p/{}", "CWD p/{}", "MLST p/{}", "SITE SYMLINK p/q p/{}"):
+        assert one.cmd(line.format(new))[0] >= 500, line
+    for line in ("LIST -a p", "NLST -a p", "MLSD p"):
+        text, code = one.fetch(line)
+        assert code == 226 and b".sallyport" not in text, text
+    assert sorted(n for n in os.listdir(f"{home}/p") if n.startswith(".")) == sorted([new, foreign])
+
+
+@pytest.mark.parametrize("line", ["SITE SYMLINK / L", "RNTO c"])
+def test_sessions_of_one_server_take_turns(begin, line):
+    """What locks the agents' common file keeps a change waiting, for some seconds; the descriptor leads nowhere, and is no room for bytes."""
+    home, one, _ = begin(["p"])
+    port = one.sock.getsockname()[1]
+    agent = next(w["pids"]["agent"] for w in begin.server.ctl("who") if w["peer"].endswith(f":{port}"))
+    name = next(f"/proc/{agent}/fd/{fd}" for fd in os.listdir(f"/proc/{agent}/fd") if "memfd:holds" in os.readlink(f"/proc/{agent}/fd/{fd}"))
+    with open(name, "r+b", buffering=0) as shared:
+        with pytest.raises(OSError):
+            shared.write(b"x")
+        fcntl.lockf(shared, fcntl.LOCK_EX)
+        assert one.cmd("RNFR p")[0] == 350
+        one.send(f"{line}\r\n")
+        time.sleep(0.5)
+        assert sorted(os.listdir(home)) == ["p"]
+        fcntl.lockf(shared, fcntl.LOCK_UN)
+        assert one.reply()[0] in (200, 250) and sorted(os.listdir(home)) in (["L", "p"], ["c"])
+    one.close()
