@@ -51,6 +51,7 @@ struct session {
 	bool ending;			/* serve no further command */
 	bool interrupted;		/* ending, and the client may still be talking */
 	bool abort;			/* ABOR came during a transfer or computation */
+	unsigned aborts;		/* ABORs that have no reply yet */
 	bool busy;			/* a computation runs */
 	const struct transfer *transfer;	/* that runs; NULL: none */
 	enum sp_exit exit_code;

@@ -317,8 +317,16 @@ tell_end(struct transfer *t)
 		reply(s, ends[t->end].code, "%s %s", ends[t->end].text, t->why);
 	else
 		reply(s, ends[t->end].code, "%s", ends[t->end].text);
-	if (t->end == TRANSFER_ABORTED)
-		reply(s, 226, "Abort successful.");
+}
+
+void
+transfer_answer_aborts(struct session *s, const char *first)
+{
+	s->abort = false;
+	for (; s->aborts > 0; s->aborts--) {
+		reply(s, 226, "%s", first);
+		first = "Nothing to abort.";
+	}
 }
 
 /* Disk or quota are full: nothing of the upload stays in their way. */
@@ -397,8 +405,7 @@ discard_rest(struct transfer *t)
 	run(t);
 	move_free(t);
 	close_data(t);
-	if (t->end == TRANSFER_ABORTED)
-		reply(s, 226, "Abort successful.");
+	transfer_answer_aborts(s, "Abort successful.");
 }
 
 void
@@ -420,9 +427,7 @@ transfer_refused(struct session *s)
 	run(&t);
 	move_free(&t);
 	(void)stream_close(&t.data);
-	if (t.end == TRANSFER_ABORTED)
-		reply(s, 226, "Nothing to abort.");
-	s->abort = false;
+	transfer_answer_aborts(s, "Nothing to abort.");
 }
 
 /* Everything is settled, and mostly closed, before the client hears of it. */
@@ -458,9 +463,9 @@ conclude(struct transfer *t, bool told)
 		note(t, t->noted);
 	if (!told)
 		tell_end(t);
+	transfer_answer_aborts(s, t->end == TRANSFER_ABORTED ? "Abort successful." : "Nothing to abort.");
 	if (discards)
 		discard_rest(t);
-	s->abort = false;
 }
 
 void

@@ -99,6 +99,12 @@ void transfer_refused(struct session *);
  */
 enum transfer_end transfer_look(struct session *);
 
+/*
+ * Every command has a reply: the ABORs that came during a transfer or a computation, which has had its own.  first is
+ * that of the first of them; what others would have aborted is over.
+ */
+void transfer_answer_aborts(struct session *, const char *first);
+
 /* One line of the state of the running transfer, for STAT. */
 void transfer_describe(const struct transfer *, char *dst, size_t size);
 

@@ -74,9 +74,7 @@ checksum(struct session *s, unsigned algorithm, struct part *p, char text[DIGEST
 	close(fd);
 	if (e == -ECANCELED) {
 		reply(s, 451, "The checksum was aborted.");
-		if (s->abort)
-			reply(s, 226, "Abort successful.");
-		s->abort = false;
+		transfer_answer_aborts(s, "Abort successful.");
 	} else if (e < 0)
 		reply(s, 451, "The file could not be read to its end.");
 	return e == 0;

@@ -176,8 +176,9 @@ void
 verb_abor(struct session *s, char *argument)
 {
 	(void)argument;
-	if (s->busy || s->transfer != NULL)
+	if (s->busy || s->transfer != NULL) {
 		s->abort = true;
-	else
+		s->aborts++;
+	} else
 		reply(s, 226, "Nothing to abort.");
 }

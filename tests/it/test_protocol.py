@@ -583,6 +583,25 @@ def test_abort(server, raw, command, form):
     assert raw.fetch("RETR old") == (b"old content", 226)
 
 
+@pytest.mark.parametrize("lines, codes", [
+    ("ABOR ABOR NOOP", [426, 226, 226, 200]), ("ABOR NOOP ABOR", [426, 226, 226, 200]), ("NOOP ABOR ABOR ABOR PWD", [426, 226, 226, 226, 200, 257]),
+    ("STAT ABOR STAT ABOR QUIT", [211, 211, 426, 226, 226, 221])])
+@pytest.mark.parametrize("command, connects", [("RETR big", True), ("STOR new", True), ("RETR big", False), ("STOR new", False), ("LIST", False)])
+def test_each_abor_has_its_reply(server, command, connects, lines, codes):
+    """A client that was impatient twice must not take the reply to its second ABOR for that to the next command."""
+    sparse(server, "big", BIG)
+    raw = server.raw().login()
+    data = raw.passive() if connects else raw.cmd("EPSV")
+    assert raw.cmd(command)[0] == 150
+    raw.send("".join(f"{x}\r\n" for x in lines.split()))
+    assert [raw.reply()[0] for _ in codes] == codes
+    if "QUIT" not in lines:
+        assert raw.cmd("SYST")[0] == 215
+        assert raw.fetch("NLST big")[1] == 226
+    raw.close()
+    del data
+
+
 def test_abort_without_a_transfer(raw):
     assert raw.cmd("ABOR")[0] == 226
     raw.send(IAC_IP_DM + b"ABOR\r\n")
