@@ -182,7 +182,8 @@ is_hidden(struct agent *a, struct listing *l, const struct entry *e)
 	}
 	if (l->pattern[0] != '\0' && !match_name(l->pattern, e->name))
 		return true;
-	return a->set->hide_dot_files && e->name[0] == '.' && (l->options & (LIST_ALL | LIST_ALMOST_ALL)) == 0;
+	/* A pattern that begins with a dot asks for them as -a does. */
+	return a->set->hide_dot_files && e->name[0] == '.' && (l->options & (LIST_ALL | LIST_ALMOST_ALL)) == 0 && l->pattern[0] != '.';
 }
 
 /* The entry's line, when it may be seen. *end moves behind it. 0 or a negative code. */

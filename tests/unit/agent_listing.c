@@ -46,7 +46,7 @@ static const struct {
 	{ "", LIST_REVERSE, "top\r\nd\r\n" }, { "", LIST_ALL, ".\r\n..\r\nd\r\ntop\r\n" },
 	{ "", LIST_CLASSIFY, "d/\r\ntop\r\n" },
 	{ "d/[!s]*", LIST_BY_SIZE, "d/link\r\nd/dangling\r\nd/b\r\nd/a.c\r\n" },
-	{ "d", LIST_SELF, "d\r\n" },
+	{ "d", LIST_SELF, "d\r\n" }, { "t*", LIST_SELF, "top\r\n" }, { "*", LIST_SELF | LIST_ALL, "d\r\ntop\r\n" }, { "t*", LIST_ALL, "top\r\n" },
 	{ "d", LIST_RECURSIVE, "d/.hidden\r\nd/a.c\r\nd/b\r\nd/dangling\r\nd/link\r\nd/sub\r\nd/sub/deep\r\n" },
 };
 
@@ -296,6 +296,10 @@ START_TEST(dot_files_can_be_hidden)
 	ck_assert_ptr_null(strstr(text, "hidden"));
 	ck_assert_int_eq(list(LIST_NAMES, "d", LIST_ALMOST_ALL, 0, text, sizeof text), MSG_LINES);
 	ck_assert_ptr_nonnull(strstr(text, "hidden"));
+	ck_assert_int_eq(list(LIST_NAMES, "d/.h*", 0, 0, text, sizeof text), MSG_LINES);
+	ck_assert_str_eq(text, "d/.hidden\r\n");
+	ck_assert_int_eq(list(LIST_NAMES, "d/*", 0, 0, text, sizeof text), MSG_LINES);
+	ck_assert_ptr_null(strstr(text, "hidden"));
 	agent_test_end(SP_EXIT_OK);
 }
 END_TEST
