@@ -3,6 +3,7 @@ libprivsep_a_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS) $(CAP_CFLAGS)
 libprivsep_a_SOURCES = \
 	privsep/chan.c privsep/chan.h \
 	privsep/drop.c privsep/drop.h \
+	privsep/inflight.c privsep/inflight.h \
 	privsep/landlock.c \
 	privsep/messages.def privsep/messages_rows.h privsep/messages_undef.h \
 	privsep/msg.c privsep/msg.h \

@@ -57,7 +57,7 @@ enum msg_type {
 
 /* Why a request FAILED. The worker turns it, with the verb, into a reply code. */
 /* What a worker says of itself (PULSE). */
-enum pulse_state { PULSE_ANSWERED, PULSE_WAITING, PULSE_HURRIED, PULSE_STATES };
+enum pulse_state { PULSE_ANSWERED, PULSE_WAITING, PULSE_HURRIED, PULSE_BROKEN_OFF, PULSE_STATES };
 
 enum fail_reason {
 	FAIL_POLICY,		/* a policy layer denies; text explains if the account may see it */
@@ -132,7 +132,8 @@ enum login_flag {
 	FINISH_HOW(FINISH_UNREADABLE,	"unreadable")			\
 	FINISH_HOW(FINISH_UNWRITABLE,	"unwritable")			\
 	FINISH_HOW(FINISH_NO_ROOM,	"limit-reached")		\
-	FINISH_HOW(FINISH_NOT_KEPT,	"not-kept")	/* the agent could not give it its name */
+	FINISH_HOW(FINISH_NOT_KEPT,	"not-kept")	/* the agent could not give it its name */ \
+	FINISH_HOW(FINISH_KILLED,	"killed")	/* a process of the session vanished, or is held in a file system */
 
 enum finish_how {
 #define FINISH_HOW(name, word) name,

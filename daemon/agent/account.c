@@ -64,6 +64,7 @@ handle_note(struct agent *a, const struct msg *m)
 	memcpy(n.what, m->note.what, sizeof n.what);
 	n.bytes_in = m->note.bytes_in;
 	n.bytes_out = m->note.bytes_out;
+	n.moved = m->note.moved;
 	r = chan_tell(&a->monitor, MSG_AGENT_NOTE, &n);
 	return r == 0 ? ANSWERED : r;
 }

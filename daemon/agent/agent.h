@@ -28,6 +28,7 @@
 #include "common/addr.h"
 #include "common/conf.h"
 #include "privsep/chan.h"
+#include "privsep/inflight.h"
 
 /* What a handler returns, beside 0 (answer DONE) and negative codes (answer FAILED). */
 #define ANSWERED	1	/* the handler has answered, or there is no answer */
@@ -118,6 +119,7 @@ struct agent {
 	bool quota_locked, quota_opened;	/* see quota.h */
 	int64_t quota_swept;			/* clock_ms() */
 	uint64_t uploaded, downloaded;	/* bytes of this session, for ratio.c */
+	struct inflight *inflight;	/* where the monitor finds what is being transferred; NULL: nowhere */
 	struct transfer transfer;
 	char cwd[ROOT_PATH_MAX + 1];
 	gid_t groups[1024];

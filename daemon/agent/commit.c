@@ -541,13 +541,16 @@ end_download(struct agent *a, const struct msg_finish *f)
 }
 
 void
-transfer_begin_read(struct agent *a)
+transfer_begin_read(struct agent *a, int fd, uint64_t offset)
 {
 	struct transfer *t = &a->transfer;
 
 	t->kind = TRANSFER_READ;
+	t->fd = fd;
+	t->offset = offset;
 	t->began = clock_ms();
 	memcpy(t->path, a->place.path, a->place.path_len + 1);
+	inflight_begin(a->inflight, TRANSFER_OUT, t->path, t->began);
 	a->states = (a->states & ~(unsigned)ST_LIVE) | ST_TRANSFER;
 }
 
@@ -560,15 +563,27 @@ handle_finish(struct agent *a, const struct msg *m)
 	return ANSWERED;
 }
 
+/* Of a file that the worker, who has the same open file, was sending. */
+static uint64_t
+bytes_sent(const struct transfer *t)
+{
+	off_t at = lseek(t->fd, 0, SEEK_CUR);
+
+	return at > 0 && (uint64_t)at > t->offset ? (uint64_t)at - t->offset : 0;
+}
+
+/* A worker that ends in order has said FINISH before. */
 void
 transfer_abandon(struct agent *a)
 {
-	static const struct msg_finish stopped = { .how = FINISH_STOPPED };
+	struct msg_finish killed = { .how = FINISH_KILLED };
 
 	if (a->transfer.kind == TRANSFER_WRITE && quota_is_orphaned(a))
 		transfer_forget(a);
 	else if (a->transfer.kind == TRANSFER_WRITE)
-		(void)end_upload(a, &stopped);
-	else if (a->transfer.kind == TRANSFER_READ)
-		end_download(a, &stopped);
+		(void)end_upload(a, &killed);
+	else if (a->transfer.kind == TRANSFER_READ) {
+		killed.bytes = bytes_sent(&a->transfer);
+		end_download(a, &killed);
+	}
 }

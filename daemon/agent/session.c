@@ -160,6 +160,8 @@ become(struct agent *a, struct msg_profile *p)
 	int r;
 
 	root_init(&a->root, msg_take_fd(&a->in, 0));
+	if (a->in.fd_count > 1)
+		a->inflight = inflight_map(msg_take_fd(&a->in, 1));
 	(void)str_copy(a->cwd, sizeof a->cwd, "/");
 	if ((r = take_identity(a, p)) != 0 || (r = apply_settings(a, p->settings)) != 0)
 		return r;

@@ -167,10 +167,12 @@ handle_retrieve(struct agent *a, const struct msg *m)
 		close(fd);
 		return r;
 	}
+	transfer_begin_read(a, fd, m->retrieve.offset);
 	r = agent_answer(a, MSG_READING, &answer, &fd, 1);
-	close(fd);
-	if (r == ANSWERED)
-		transfer_begin_read(a);
+	if (r != ANSWERED) {
+		inflight_undo(a->inflight);
+		transfer_forget(a);
+	}
 	return r;
 }
 

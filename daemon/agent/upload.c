@@ -329,9 +329,12 @@ hand_over(struct agent *a, uint64_t announced, const char *name)
 	(void)str_copy(w.limit, sizeof w.limit, t->limit_name);
 	if (str_copy(w.name, sizeof w.name, name) != 0)
 		return transfer_give_up(a, -ENAMETOOLONG);
+	inflight_begin(a->inflight, TRANSFER_IN, t->path, t->began);
 	r = agent_answer(a, MSG_WRITING, &w, &t->fd, 1);
-	if (r != ANSWERED)
+	if (r != ANSWERED) {
+		inflight_undo(a->inflight);
 		return transfer_give_up(a, r);
+	}
 	a->states = (a->states & ~(unsigned)ST_LIVE) | ST_TRANSFER;
 	return ANSWERED;
 }

@@ -326,6 +326,8 @@ log_bad_end(const struct session *n, const struct process *p, const siginfo_t *e
 		log_num(&l, "session", (int64_t)n->service->number);
 		log_str(&l, "rhost", addr_host(peer, &n->service->peer));
 		log_str(&l, "user", n->service->user);
+		if (n->service->what[0] != '\0')
+			log_str(&l, "doing", n->service->what);
 	}
 	if (end->si_code == CLD_EXITED) {
 		log_str(&l, "meaning", sp_exit_word(end->si_status));

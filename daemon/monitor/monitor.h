@@ -79,6 +79,9 @@ struct monitor {
 	uint64_t worker_lines_dropped;	/* not yet told of */
 	int64_t agent_rests_until;	/* ms: its channel is not read before */
 	uint64_t transfers, incomplete, bytes_in, bytes_out;
+	int inflight_fd;		/* where the agent notes the transfer that runs (privsep/inflight.h); -1: nowhere */
+	uint64_t recorded;		/* those of its transfers that the agent has told the end of */
+	uint64_t moved, last_moved;	/* bytes of the one that runs, by the last note, and of the one that was broken off */
 	bool broken_off;		/* the session ended in the middle of a transfer */
 	struct chan last_word;		/* the listener's channel once the listener has closed its direction */
 };
@@ -161,6 +164,8 @@ typedef int monitor_handler(struct monitor *, struct msg *);
 monitor_handler monitor_prepare, monitor_login;			/* login.c */
 monitor_handler monitor_worker_log, monitor_agent_log;		/* relay.c */
 monitor_handler monitor_transfer_record;			/* xferlog.c */
+/* At the end: records the transfer that the agent has begun and will not tell the end of, if there is one. */
+void monitor_record_lost(struct monitor *);
 monitor_handler monitor_chown, monitor_admin, monitor_note;	/* serve.c */
 monitor_handler monitor_quota, monitor_quota_lock, monitor_quota_open, monitor_quota_deed, monitor_quota_settle,
     monitor_quota_find, monitor_quota_gone;	/* quota.c */

@@ -13,6 +13,7 @@
 #include "common/str.h"
 #include "daemon/monitor/monitor.h"
 #include "privsep/drop.h"
+#include "privsep/inflight.h"
 #include "privsep/verify.h"
 
 #define LOW_PORTS 1024
@@ -188,7 +189,7 @@ send_profile(struct monitor *s, int root_fd)
 {
 	const struct account *a = &s->account;
 	struct msg_profile *p = &scratch->body.profile;
-	int r;
+	int fds[2] = { root_fd }, r;
 
 	if (a->group_count * sizeof *a->groups > sizeof p->groups)
 		return SP_ERANGE;
@@ -208,7 +209,10 @@ send_profile(struct monitor *s, int root_fd)
 	copy_addr(p->peer, &p->peer_len, &s->peer);
 	copy_addr(p->local, &p->local_len, &s->local);
 	r = list_settings(s, p->settings, sizeof p->settings);
-	return r != 0 ? r : monitor_ask(s, &s->agent, MSG_PROFILE, p, &root_fd, 1);
+	if (r != 0)
+		return r;
+	fds[1] = s->inflight_fd = inflight_make();
+	return monitor_ask(s, &s->agent, MSG_PROFILE, p, fds, fds[1] < 0 ? 1 : 2);
 }
 
 bool

@@ -246,6 +246,7 @@ monitor_note(struct monitor *s, struct msg *m)
 {
 	static struct msg_activity a;
 
+	s->moved = m->agent_note.moved;
 	if (!ration_spend(s, RATION_NOTE))
 		return 0;
 	(void)str_copy(a.what, sizeof a.what, m->agent_note.what);

@@ -166,7 +166,9 @@ worker_pulse(struct monitor *s, struct msg *m)
 
 	if (m->pulse.state >= PULSE_STATES)
 		return SP_ERANGE;
-	if (m->pulse.state != PULSE_HURRIED)
+	if (m->pulse.state == PULSE_BROKEN_OFF)
+		s->last_moved = m->pulse.moved;
+	else if (m->pulse.state != PULSE_HURRIED)
 		tell_blocked(s, m->pulse.state == PULSE_WAITING);
 	else if (s->stopping && ration_spend(s, RATION_NOTE))
 		(void)chan_tell(&s->listener, MSG_STOPPING, &stopping);
@@ -560,7 +562,7 @@ monitor_session(const int *fds, unsigned n)
 
 	if (n != CHANNELS)
 		return SP_EXIT_PROTOCOL;
-	s.rate_fd = -1;
+	s.rate_fd = s.inflight_fd = -1;
 	s.last_word.fd = -1;
 	charge_init(&s.charge, -1);
 	chan_init(&s.listener, fds[0], CH_SESSION, ROLE_MONITOR);
@@ -570,6 +572,7 @@ monitor_session(const int *fds, unsigned n)
 	run(&s);
 	charge_abandon(&s.charge);
 	monitor_report_dropped(&s);
+	monitor_record_lost(&s);
 	log_end_of_session(&s);
 	tell_totals(&s);
 	/* The others see the end before a PAM module takes its time. */

@@ -13,10 +13,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/logsink.h"
 #include "common/str.h"
 #include "daemon/monitor/monitor.h"
+#include "privsep/inflight.h"
 
 #define LINE_MAX_ 6144
 #define PATH_SHOWN 1000		/* bytes of a path in a log line */
@@ -115,18 +117,16 @@ log_transfer(const struct monitor *s, const struct msg_transfer_record *t)
 	log_end(&l);
 }
 
-int
-monitor_transfer_record(struct monitor *s, struct msg *m)
+static void
+keep(struct monitor *s, const struct msg_transfer_record *t)
 {
-	const struct msg_transfer_record *t = &m->transfer_record;
 	char line[LINE_MAX_];
 	size_t n;
 	int r;
 
-	ration_agent(s, RATION_RECORD);
 	s->transfers++;
 	s->incomplete += t->complete ? 0 : 1;
-	s->broken_off |= !t->complete && t->how == FINISH_STOPPED;
+	s->broken_off |= !t->complete && (t->how == FINISH_STOPPED || t->how == FINISH_KILLED);
 	if (t->direction == TRANSFER_IN)
 		s->bytes_in += t->bytes;
 	else if (t->direction == TRANSFER_OUT)
@@ -134,10 +134,38 @@ monitor_transfer_record(struct monitor *s, struct msg *m)
 	log_transfer(s, t);
 	monitor_check_log(s);
 	if (xferlog_fd() < 0)
-		return 0;
+		return;
 	n = xferlog_line(line, sizeof line, time(NULL), s, t);
 	r = n == 0 ? 0 : xferlog_write(line, n);
 	if (r != 0)
 		log_problem(LOG_LEVEL_ERROR, "xferlog-write", NULL, r);
+}
+
+int
+monitor_transfer_record(struct monitor *s, struct msg *m)
+{
+	ration_agent(s, RATION_RECORD);
+	if (m->transfer_record.direction != TRANSFER_DELETED) {
+		s->recorded++;
+		s->moved = 0;
+	}
+	keep(s, &m->transfer_record);
 	return 0;
+}
+
+void
+monitor_record_lost(struct monitor *s)
+{
+	static struct msg_transfer_record t;
+	static struct inflight i;
+	int64_t now = clock_ms();
+
+	if (!inflight_read(s->inflight_fd, &i) || i.begun <= s->recorded)
+		return;
+	t.direction = i.direction == TRANSFER_IN ? TRANSFER_IN : TRANSFER_OUT;
+	t.how = FINISH_KILLED;
+	t.bytes = s->last_moved > s->moved ? s->last_moved : s->moved;
+	t.milliseconds = i.since > 0 && i.since < now ? (uint64_t)(now - i.since) : 0;
+	(void)str_copy(t.path, sizeof t.path, i.path);
+	keep(s, &t);
 }

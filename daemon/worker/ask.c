@@ -244,7 +244,8 @@ ask_flush(struct session *s)
 	if (!s->finish_due)
 		return;
 	s->finish_due = false;
-	ask_tell(s, MSG_FINISH, &s->finish);
+	if (!ask_tell(s, MSG_FINISH, &s->finish))
+		pulse_broken_off(s, s->finish.bytes);
 }
 
 int

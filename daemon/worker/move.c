@@ -143,6 +143,13 @@ send_failed(struct transfer *t, ssize_t e)
 	return transfer_finish(t, e == -EIO ? TRANSFER_UNREADABLE : TRANSFER_BROKEN, (int)e);
 }
 
+/* The agent has the same open file: should this process be killed, the place in it says how much was sent. */
+static void
+show_position(struct transfer *t)
+{
+	(void)lseek(t->file_fd, t->at, SEEK_SET);
+}
+
 int
 move_send_file(struct transfer *t)
 {
@@ -165,6 +172,8 @@ move_send_file(struct transfer *t)
 		return transfer_finish(t, TRANSFER_UNREADABLE, -EIO);
 	if (r == 0 || t->at == t->stop)
 		t->step = move_flush;
+	else
+		show_position(t);
 	return 0;
 }
 
@@ -215,6 +224,8 @@ move_send_ascii(struct transfer *t)
 		r = t->stop - t->at;
 	if (r == 0 && t->counted && t->at < t->stop)	/* it was cut meanwhile: this is not what was promised */
 		return transfer_finish(t, TRANSFER_UNREADABLE, -EIO);
+	if (r > 0)
+		show_position(t);
 	t->at += r;
 	t->last = r == 0;
 	t->have = ascii_encode(&t->ascii, t->buffer, (size_t)r, text);

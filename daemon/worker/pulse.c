@@ -22,6 +22,14 @@ tell(struct session *s, enum pulse_state state)
 	(void)chan_tell(&s->log, MSG_PULSE, &body);
 }
 
+void
+pulse_broken_off(struct session *s, uint64_t bytes)
+{
+	struct msg_pulse body = { .state = PULSE_BROKEN_OFF, .moved = bytes };
+
+	(void)chan_tell(&s->log, MSG_PULSE, &body);
+}
+
 /* The server wants the session to end: a request that is running has this long, from now or from its own beginning. */
 static void
 hurry(struct session *s, const struct msg_hurry *m)

@@ -109,6 +109,13 @@ transfer_look(struct session *s)
 	return s->ending ? TRANSFER_STOPPED : TRANSFER_OK;
 }
 
+/* What a record says of it: of an upload what is in the file. */
+static uint64_t
+bytes_of(const struct transfer *t)
+{
+	return t->upload ? t->stored : t->moved;
+}
+
 static void
 note(struct transfer *t, int64_t now)
 {
@@ -117,8 +124,10 @@ note(struct transfer *t, int64_t now)
 
 	t->noted = now;
 	/* The last note says that nothing runs any more. */
-	if (t->step != NULL)
+	if (t->step != NULL) {
+		body.moved = bytes_of(t);
 		(void)str_format(body.what, sizeof body.what, "%s %.200s", t->verb, t->name);
+	}
 	for (char *p = body.what; *p != '\0'; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = '?';
@@ -347,14 +356,19 @@ commit(struct transfer *t)
 {
 	struct msg_finish body = { .complete = t->end == TRANSFER_OK, .how = hows[t->end], .no_room = lacks_room(t),
 	    .error = t->error < 0 && t->error > SP_EBASE ? (uint32_t)-t->error : 0,
-	    .ascii = t->convert || t->s->type == REP_ASCII, .bytes = t->upload ? t->stored : t->moved };
+	    .ascii = t->convert || t->s->type == REP_ASCII, .bytes = bytes_of(t) };
 	int e;
 
+	/* It may be the agent that is gone; then nobody else can tell how far it came. */
+	if (t->end == TRANSFER_STOPPED)
+		pulse_broken_off(t->s, body.bytes);
 	if (!t->upload) {
 		ask_finish_later(t->s, &body);
 		return true;
 	}
 	e = ask_agent(t->s, MSG_FINISH, &body, MSG_DONE);
+	if (e < 0 && t->end != TRANSFER_STOPPED)
+		pulse_broken_off(t->s, body.bytes);
 	if (e > 0 && t->end == TRANSFER_OK)
 		ask_refused(t->s, &t->s->answer.failed);
 	return e == 0 || (e > 0 && t->end != TRANSFER_OK);

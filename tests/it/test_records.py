@@ -1,5 +1,7 @@
 """Records of transfers that fail: each has one, with what came of it and why."""
 import os
+import re
+import signal
 import subprocess
 
 import pytest
@@ -90,5 +92,90 @@ def test_a_file_that_is_cut_meanwhile(records):
         pass
     assert r.reply()[0] == 451
     records.wait_log(r"event=transfer .*direction=download path=/cut bytes=\d+ .*complete=no how=unreadable errno=5 ")
+    data.close()
+    r.close()
+
+
+# ------------------------------------------------------------------------------- processes that are killed
+
+def processes(server, user="alice"):
+    return next(w["pids"] for w in server.ctl("who") if w["user"] == user)
+
+
+def the_record(server, direction, path):
+    """Of a transfer that was killed: its bytes, once there is a record, and one only."""
+    wanted = f"event=transfer .*direction={direction} path={path} bytes=(\\d+) .*complete=no how=killed"
+    m = server.wait_log(wanted)
+    server.wait_log("event=session-end .*transfers=1 incomplete=1 ")
+    assert len(re.findall(f"event=transfer .*path={path} ", server.log())) == 1
+    with open(server.xferlog) as f:
+        assert re.search(f"{path} b _ {'i' if direction == 'upload' else 'o'} .* i\n", f.read())
+    return int(m[1])
+
+
+@pytest.mark.parametrize("roles", [["agent"], ["worker"], ["agent", "worker"], ["worker", "agent"]])
+@pytest.mark.parametrize("verb", ["STOR", "RETR"])
+def test_killed_in_a_transfer(serve, verb, roles):
+    server = serve()
+    with open(f"{server.homes['alice']}/big", "wb") as f:
+        f.truncate(BIG)
+    r, data = transferring(server, f"{verb} big" if verb == "RETR" else f"{verb} new")
+    if verb == "STOR":
+        data.sendall(b"x" * 1000)
+        wait_for(lambda: any(os.path.getsize(f"{server.homes['alice']}/{x}") == 1000 for x in os.listdir(server.homes["alice"])))
+    else:
+        got = 0
+        while got < 8 << 20:
+            got += len(data.recv(1 << 20))
+    pids = processes(server)
+    for role in roles:
+        os.kill(pids[role], signal.SIGSTOP)
+    for role in roles:
+        os.kill(pids[role], signal.SIGKILL)
+    if verb == "STOR":
+        # Where both are gone nobody knows more than what was told last.
+        assert the_record(server, "upload", "/new") in ([1000] if len(roles) == 1 else [0, 1000])
+    else:
+        sent = the_record(server, "download", "/big")
+        assert sent <= BIG and (sent >= 8 << 20 or len(roles) == 2)
+    data.close()
+    r.close()
+
+
+def test_killed_at_once(serve):
+    """There is no moment between the 150 and the first bytes in which a transfer has no record."""
+    server = serve()
+    r, data = transferring(server, "STOR first")
+    os.kill(processes(server)["agent"], signal.SIGKILL)
+    assert the_record(server, "upload", "/first") == 0
+    data.close()
+    r.close()
+
+
+def test_a_transfer_that_ended_has_no_second_record(serve):
+    server = serve()
+    r = server.raw().login()
+    r.cmd("TYPE I")
+    for name in "ab":
+        assert r.put(f"STOR {name}", b"some") == 226
+    assert r.cmd("DELE a")[0] == 250
+    assert r.fetch("RETR b") == (b"some", 226)
+    assert r.cmd("NOOP")[0] == 200
+    server.wait_log("event=transfer .*direction=download path=/b ")
+    os.kill(processes(server)["agent"], signal.SIGKILL)
+    server.wait_log(r"event=session-end .*transfers=\d+ bytes_in=8 bytes_out=4 ")
+    assert "how=killed" not in server.log()
+    r.close()
+
+
+def test_kicked_in_a_transfer(serve):
+    server = serve()
+    r, data = transferring(server, "STOR new")
+    data.sendall(b"x" * 10)
+    wait_for(lambda: any(os.path.getsize(f"{server.homes['alice']}/{x}") == 10 for x in os.listdir(server.homes["alice"])))
+    for _ in range(2):
+        server.ctl("kick", "alice")
+    server.wait_log("event=transfer .*direction=upload path=/new bytes=10 .*complete=no how=session-ended")
+    server.wait_log("event=session-end .*transfers=1 incomplete=1 ")
     data.close()
     r.close()

@@ -217,7 +217,7 @@ def test_what_a_live_session_holds(server):
     allowed = {
         "worker": r"socket:|/dev/null$",
         "agent": rf"socket:|/dev/null$|/etc/(passwd|group)( \(deleted\))?$|/memfd:holds \(deleted\)$|{re.escape(server.homes['alice'])}$",
-        "monitor": rf"socket:|/dev/null$|{re.escape(server.dir)}/(log|xferlog|stderr)$",
+        "monitor": rf"socket:|/dev/null$|/memfd:inflight \(deleted\)$|{re.escape(server.dir)}/(log|xferlog|stderr)$",
     }
     for role, pattern in allowed.items():
         held = descriptors(pids[role])

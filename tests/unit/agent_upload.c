@@ -86,7 +86,7 @@ END_TEST
 START_TEST(transfers_broken_off_are_recorded)
 {
 	static const struct { enum msg_type type; const char *path, *settings; unsigned direction; uint64_t bytes; } cases[] = {
-		{ MSG_RETRIEVE, "f", "", TRANSFER_OUT, 0 },
+		{ MSG_RETRIEVE, "f", "", TRANSFER_OUT, 4 },
 		{ MSG_STORE, "f", "", TRANSFER_IN, 3 },
 		{ MSG_STORE, "new", "keep_partial=no\n", TRANSFER_IN, 3 },
 		{ MSG_STORE, "new", "keep_partial=no\natomic_uploads=no\n", TRANSFER_IN, 3 },
@@ -102,11 +102,14 @@ START_TEST(transfers_broken_off_are_recorded)
 	if (cases[_i].direction == TRANSFER_IN) {
 		ck_assert_int_eq(write(at->reply.fd[0], "abc", 3), 3);
 		at->kept = 2;		/* the file and its folder */
+	} else {
+		ck_assert_int_eq(lseek(at->reply.fd[0], 4, SEEK_SET), 4);
+		at->kept = 1;
 	}
 	agent_test_end(SP_EXIT_OK);
 	ck_assert_uint_eq(at->records, 1);
 	ck_assert_uint_eq(at->record.complete, 0);
-	ck_assert_uint_eq(at->record.how, FINISH_STOPPED);
+	ck_assert_uint_eq(at->record.how, FINISH_KILLED);
 	ck_assert_uint_eq(at->record.direction, cases[_i].direction);
 	ck_assert_uint_eq(at->record.bytes, cases[_i].bytes);
 }

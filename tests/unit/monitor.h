@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "privsep/chan.h"
+#include "privsep/inflight.h"
 
 /* SUITE(name): one suite a module of daemon/monitor/ */
 #define MONITOR_SUITES(SUITE)	\
@@ -32,6 +33,7 @@ struct rig {
 	char log_path[96];
 	int descriptors;	/* that the monitor had open before it served anybody; -1: not to be seen */
 	bool live;		/* by rig_live() */
+	struct inflight *inflight;	/* of rig_admit(): what its agent notes */
 	int kept;		/* more of them at the end than the test's session needs without it: ledger, clerk */
 };
 

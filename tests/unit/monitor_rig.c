@@ -259,6 +259,8 @@ rig_admit(struct rig *r, struct msg_profile *profile, int *root_fd)
 		*profile = r->m.profile;
 	if (root_fd != NULL)
 		*root_fd = msg_take_fd(&r->m, 0);
+	ck_assert_uint_eq(r->m.fd_count, 2);
+	r->inflight = inflight_map(msg_take_fd(&r->m, 1));
 	(void)str_copy(ok.start, sizeof ok.start, "/in");
 	ok.rights = 0x123;
 	ck_assert_int_eq(chan_answer(&r->agent, &r->m, MSG_PROFILE_OK, &ok, NULL, 0), 0);
@@ -300,8 +302,11 @@ rig_wait(struct rig *r)
 int
 rig_end(struct rig *r)
 {
-	/* What it had as a spare, less the login's channel and the turns of the hashing: all it was sent meanwhile is closed. */
-	int wanted = r->descriptors - 2 + r->kept;
+	/*
+	 * What it had as a spare, less the login's channel and the turns of the hashing, and the memory of what is being
+	 * transferred: all it was sent meanwhile is closed.
+	 */
+	int wanted = r->descriptors - 2 + 1 + r->kept;
 
 	if (r->live && r->descriptors > 0)
 		ck_assert_int_eq(tests_await_descriptors(r->pid, wanted), wanted);

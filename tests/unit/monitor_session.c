@@ -118,6 +118,36 @@ START_TEST(transfers_are_on_record)
 }
 END_TEST
 
+/* Nobody is left to tell of the transfer that ran: the monitor does, once, with what is known. */
+START_TEST(a_transfer_without_an_end_is_on_record)
+{
+	static struct msg_transfer_record t = { .direction = TRANSFER_OUT, .complete = 1, .bytes = 42, .path = "/first" };
+	static const struct msg_pulse p = { .state = PULSE_BROKEN_OFF, .moved = 17 };
+	static const struct msg_agent_note note = { .what = "STOR x", .moved = 5 };
+	bool told = _i % 2 == 1, second = _i >= 2;
+
+	rig_start(&r, "");
+	rig_live(&r, "alice", "secret");
+	inflight_begin(r.inflight, TRANSFER_OUT, "/first", clock_ms());
+	ck_assert_int_eq(chan_tell(&r.agent, MSG_TRANSFER_RECORD, &t), 0);
+	t.direction = TRANSFER_DELETED;		/* none that begins */
+	ck_assert_int_eq(chan_tell(&r.agent, MSG_TRANSFER_RECORD, &t), 0);
+	if (second)
+		inflight_begin(r.inflight, TRANSFER_IN, "/se\ncond", clock_ms());
+	ck_assert_int_eq(chan_tell(&r.agent, MSG_AGENT_NOTE, &note), 0);
+	chan_close(&r.agent);
+	if (told)
+		ck_assert_int_eq(chan_tell(&r.log, MSG_PULSE, &p), 0);
+	chan_close(&r.log);
+	(void)rig_wait(&r);
+	ck_assert_int_eq(rig_logged(&r, "how=killed"), second);
+	ck_assert_int_eq(rig_logged(&r, told ? "direction=upload path=\"/se\\x0acond\" bytes=17 " :
+	    "direction=upload path=\"/se\\x0acond\" bytes=5 "), second);
+	ck_assert_int_eq(rig_logged(&r, "transfers=3 incomplete=1 "), second);
+	rig_remove(&r);
+}
+END_TEST
+
 START_TEST(downloads_are_recorded_as_audit_says)
 {
 	static struct msg_transfer_record t = { .direction = TRANSFER_OUT, .complete = 1, .path = "/read" };
@@ -315,6 +345,7 @@ monitor_session_suite(void)
 	tcase_add_test(t, listener_that_vanishes_ends_the_session);
 	tcase_add_test(t, live_session_ends_when_both_are_gone);
 	tcase_add_test(t, transfers_are_on_record);
+	tcase_add_loop_test(t, a_transfer_without_an_end_is_on_record, 0, 4);
 	tcase_add_test(t, downloads_are_recorded_as_audit_says);
 	tcase_add_test(t, sessions_without_records_end);
 	tcase_add_test(t, sessions_go_on_without_records);
