@@ -112,16 +112,6 @@ pool_end_waiting(struct server *s, int64_t now, const char *text)
 	}
 }
 
-void
-pool_end_gone(struct server *s)
-{
-	struct waiting *w, *next;
-
-	TAILQ_FOREACH_SAFE(w, &s->pool->waiting, link, next)
-		if (section_is_gone(s, w->listener))
-			give_up(s, w, "listener_removed", SECTION_GONE);
-}
-
 /* Clients came faster than sessions: keep more spares for a while. */
 static void
 grow(struct server *s)
@@ -195,6 +185,30 @@ pool_drop(struct server *s, struct crowd_member *m)
 	admission_dropped(s, n->service->listener, &n->service->peer, "gave_way");
 	pool_release(n);
 	session_stop(n, "Others wait, and you have not logged in; try again later.", STOP_NOW);
+}
+
+/*
+ * Nobody logs in by rules that are no longer there.  A login that is being looked at is refused by its claim (got_claim()):
+ * whoever was released gets none.
+ */
+void
+pool_end_gone(struct server *s)
+{
+	struct waiting *w, *next;
+	struct session *n, *after;
+
+	TAILQ_FOREACH_SAFE(w, &s->pool->waiting, link, next)
+		if (section_is_gone(s, w->listener))
+			give_up(s, w, "listener_removed", SECTION_GONE);
+	TAILQ_FOREACH_SAFE(n, &s->pool->list[SESSION_BUSY], link, after) {
+		struct service *v = n->service;
+
+		if (v->claimed || v->released || !section_is_gone(s, v->listener))
+			continue;
+		admission_dropped(s, v->listener, &v->peer, "listener_removed");
+		pool_release(n);
+		session_stop(n, SECTION_GONE, STOP_NOW);
+	}
 }
 
 /* ---------------------------------------------------------------------- the end */

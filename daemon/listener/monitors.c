@@ -36,7 +36,7 @@ got_claim(struct session *n, struct msg *m)
 
 	if (v->claimed)
 		return SP_ESTATE;
-	/* It gave way to another: its place is taken. */
+	/* It gave way to another, or its listener is gone: its place is taken. */
 	if (v->released)
 		return SP_ECLOSED;
 	r = n->server->stopping ? 3 : claim_take(n->server->claims, c->user, c->class, c->max_per_user, c->max_per_class);

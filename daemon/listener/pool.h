@@ -61,7 +61,7 @@ void pool_each(const struct server *, void (*f)(void *, const struct session_fac
  * that were kicked before, at once.  which: a session's number, a user, or an address.  Returns how many.
  */
 unsigned pool_kick(struct server *, const char *which, const char *text);
-/* Refuses the clients that wait and came by a listener that a reload has removed. */
+/* Ends the clients that wait, or have not logged in, and came by a listener that a reload has removed. */
 void pool_end_gone(struct server *);
 /* Ends all spares, and refuses clients that wait. */
 void pool_end_spares(struct server *);

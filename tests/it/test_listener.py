@@ -374,6 +374,36 @@ def test_who_waits_at_a_removed_listener_is_refused(serve):
         os.kill(template, signal.SIGCONT)
 
 
+def test_nobody_logs_in_by_a_listener_that_was_removed(serve):
+    """Its clear-text rules are gone with it, whatever stage a client had come to; who is logged in stays."""
+    port = free_port()
+    other = section("other", port)
+    server = serve("login_grace_time = 10m", other)
+    inside, silent, named, asking = (Raw(port) for _ in range(4))
+    inside.login()
+    for r in (silent, named, asking):
+        assert r.reply()[0] == 220
+    for r in (named, asking):
+        assert r.cmd("USER alice")[0] == 331
+    assert server.raw().login().cmd("NOOP")[0] == 200
+    own = server.raw()
+    assert own.reply()[0] == 220
+    rewrite(server, other, "")
+    asking.send("PASS alice\r\n")
+    assert ctl(server, "reload").stdout.strip() == "The new configuration is in use."
+    for r in (silent, named):
+        code, text = r.reply()
+        assert code == 421 and "no longer served" in text, text
+        assert r.reply() == (0, "")
+    # It may have got in before the reload was through, or not at all.
+    assert asking.reply()[0] in (230, 421)
+    assert inside.cmd("NOOP")[0] == 200
+    # Clients of other listeners log in as if nothing had been.
+    assert own.login_again().cmd("NOOP")[0] == 200
+    server.wait_log("event=refused .*reason=listener_removed")
+    wait_for(lambda: all(s["user"] == "alice" for s in server.ctl("who")))
+
+
 def test_a_renamed_listener_keeps_its_socket_and_gets_its_settings(serve):
     port = free_port()
     server = serve(sections=section("other", port, "banner = old words"))

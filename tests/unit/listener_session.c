@@ -15,9 +15,11 @@
 #include "common/conf.h"
 #include "common/err.h"
 #include "common/str.h"
+#include "daemon/listener/admission.h"
 #include "daemon/listener/doors.h"
 #include "daemon/listener/pool_inside.h"
 #include "daemon/listener/reaper.h"
+#include "daemon/listener/refusals.h"
 #include "daemon/listener/server.h"
 #include "daemon/listener/session.h"
 #include "tests/unit/listener.h"
@@ -373,6 +375,32 @@ START_TEST(nobody_is_cut_off_who_was_not_told)
 END_TEST
 
 /* The event loop need not have heard of it. */
+/* Loops over whether alice has logged in when her listener goes: then it ends her session no more. */
+START_TEST(nobody_logs_in_by_a_listener_that_is_gone)
+{
+	static struct msg_claim claim = { .user = "alice" };
+
+	server.refusals = refusals_new();
+	(void)str_copy(n->service->listener, sizeof n->service->listener, "removed");
+	n->service->claimed = _i != 0;
+	if (!n->service->claimed)
+		claim_release(server.claims, "alice", "");
+	pool_end_gone(&server);
+	if (n->service->claimed) {
+		ck_assert_int_eq((int)recv(monitor.fd, &m, sizeof m, MSG_DONTWAIT), -1);
+		return;
+	}
+	ck_assert_int_eq(chan_receive(&monitor, &m, ST_LOGIN), 0);
+	ck_assert_int_eq((int)m.type, MSG_STOP);
+	ck_assert_str_eq(m.stop.text, SECTION_GONE);
+	ck_assert_uint_eq(pool_clients(&server), 0);
+	/* Its password was being looked at meanwhile. */
+	ck_assert_int_eq(chan_send(&monitor, MSG_CLAIM, 1, &claim, NULL, 0), 0);
+	ck_assert_int_eq(session_hear(n), SP_ECLOSED);
+	ck_assert_uint_eq(claim_users(server.claims, "alice"), 0);
+}
+END_TEST
+
 START_TEST(a_session_whose_process_has_ended_is_not_whole)
 {
 	ck_assert(session_is_whole(n));
@@ -409,6 +437,7 @@ listener_session_suite(void)
 	tcase_add_test(t, what_a_monitor_said_last_is_heard);
 	tcase_add_test(t, whoever_goes_on_talking_is_not_heard_for_ever);
 	tcase_add_test(t, nobody_is_cut_off_who_was_not_told);
+	tcase_add_loop_test(t, nobody_logs_in_by_a_listener_that_is_gone, 0, 2);
 	tcase_add_loop_test(t, a_session_whose_process_has_ended_is_not_whole, 0, MEMBER_COUNT);
 	tcase_add_test(t, a_session_that_has_not_dropped_its_rights_is_not_used);
 	suite_add_tcase(suite, t);

@@ -5,9 +5,12 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/addr.h"
 #include "common/clock.h"
+#include "common/err.h"
 #include "common/exitcode.h"
 #include "common/log.h"
 #include "common/str.h"
@@ -73,6 +76,36 @@ START_TEST(listener_that_vanishes_ends_the_session)
 	rig_live(&r, "alice", "secret");
 	chan_close(&r.listener);
 	ck_assert_int_eq(rig_wait(&r), SP_EXIT_OK);	/* told to end, after some time to say what is left */
+	rig_remove(&r);
+}
+END_TEST
+
+/* The templates were renewed by a reload while the client waited: it is not served by the server's settings instead. */
+START_TEST(a_listener_that_is_not_known_is_refused)
+{
+	static struct msg_client client = { .session = 1, .agent_pid = 1234 };
+	struct addr a;
+	int pair[2];
+
+	rig_start(&r, "[listener known]\nlisten = 127.0.0.1:2121\ntls = off\n");
+	rig_ready(&r);
+	ck_assert_int_eq(addr_parse(&a, "192.0.2.7", 1000), 0);
+	memcpy(client.peer, &a.sa, client.peer_len = addr_len(&a));
+	memcpy(client.local, &a.sa, client.local_len = addr_len(&a));
+	(void)str_copy(client.listener, sizeof client.listener, _i == 0 ? "removed" : "known");
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	ck_assert_int_eq(chan_send(&r.listener, MSG_CLIENT, 1, &client, pair, 1), 0);
+	close(pair[0]);
+	if (_i == 0) {
+		ck_assert_int_eq(rig_wait(&r), SP_EXIT_PROTOCOL);
+		ck_assert_int_eq(chan_receive(&r.login, &r.m, ST_LOGIN), SP_ECLOSED);
+	} else {
+		rig_expect(&r, &r.login, MSG_SERVE);
+		ck_assert_str_eq(r.m.serve.listener, "known");
+		msg_close(&r.m);
+		rig_end(&r);
+	}
+	close(pair[1]);
 	rig_remove(&r);
 }
 END_TEST
@@ -343,6 +376,7 @@ monitor_session_suite(void)
 	tcase_add_test(t, client_that_leaves_has_never_authenticated);
 	tcase_add_test(t, agent_that_vanishes_ends_the_session);
 	tcase_add_test(t, listener_that_vanishes_ends_the_session);
+	tcase_add_loop_test(t, a_listener_that_is_not_known_is_refused, 0, 2);
 	tcase_add_test(t, live_session_ends_when_both_are_gone);
 	tcase_add_test(t, transfers_are_on_record);
 	tcase_add_loop_test(t, a_transfer_without_an_end_is_on_record, 0, 4);
