@@ -18,18 +18,18 @@
 #include "daemon/listener/server.h"
 #include "privsep/spawn.h"
 
-#define NAMES_MAX	16
+#define NAMES_MAX	32	/* of two configurations, while one is taking the place of the other */
 #define AGAIN		300	/* seconds until all are asked for again */
 #define AGAIN_SOON	15	/* when one was not answered; twice as long each time it is not */
 #define WHY_MAX		128
 #define LIMIT		60	/* seconds that the answers may take */
 #define LIMIT_INETD	10	/* while the only client waits for them */
-#define TEXT_MAX	8192
+#define TEXT_MAX	16384
 
 struct name {
 	char text[256];
 	struct addr v4, v6;	/* AF_UNSPEC: not known */
-	bool answered;		/* this time */
+	bool asked, answered;	/* this time */
 	bool named;		/* by the configuration */
 	char why[WHY_MAX];	/* not, "": it was; what is on the log already is not said again */
 };
@@ -54,18 +54,6 @@ find(struct names *x, const char *text)
 	return NULL;
 }
 
-/* A name that a reload has taken out of the configuration is asked for no more. */
-static void
-forget_others(struct names *x)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < x->count; i++)
-		if (x->name[i].named)
-			x->name[kept++] = x->name[i];
-	x->count = kept;
-}
-
 /* Of the configuration. What is known of one stays. */
 static void
 name_all(struct server *s)
@@ -73,7 +61,7 @@ name_all(struct server *s)
 	struct names *x = s->names;
 
 	for (const struct section *n = s->sections; n != NULL; n = n->next)
-		for (size_t i = 0; i < n->resolved.s.passive_address.n; i++) {
+		for (size_t i = 0; !n->gone && i < n->resolved.s.passive_address.n; i++) {
 			const char *target = n->resolved.s.passive_address.v[i].target;
 			struct name *known = find(x, target);
 			struct addr a;
@@ -92,15 +80,23 @@ name_all(struct server *s)
 		}
 }
 
-static void
-collect(struct server *s)
+void
+names_settle(struct server *s)
 {
-	for (size_t i = 0; i < s->names->count; i++) {
-		s->names->name[i].named = false;
-		s->names->name[i].why[0] = '\0';
-	}
+	struct names *x = s->names;
+	size_t kept = 0;
+
+	if (x == NULL)
+		return;
+	for (size_t i = 0; i < x->count; i++)
+		x->name[i].named = false;
 	name_all(s);
-	forget_others(s->names);
+	for (size_t i = 0; i < x->count; i++)
+		if (x->name[i].named)
+			x->name[kept++] = x->name[i];
+	x->count = kept;
+	if (kept == 0)
+		evtimer_del(&x->due);
 }
 
 static void
@@ -127,6 +123,14 @@ not_answered(struct name *n, const char *why)
 	log_end(&l);
 }
 
+static bool
+is_other(const struct addr *now, const struct addr *before)
+{
+	bool known = now->sa.sa_family != AF_UNSPEC, was_known = before->sa.sa_family != AF_UNSPEC;
+
+	return known != was_known || (known && !addr_same_host(now, before));
+}
+
 /* "NAME IPV4 IPV6", a dash for none; "NAME ! REASON". Anything else is for people. */
 static void
 take_line(struct names *x, char *line)
@@ -148,7 +152,7 @@ take_line(struct names *x, char *line)
 		a = (struct addr){ .sa.sa_family = AF_UNSPEC };
 	if (addr_parse(&b, v6, 0) != 0)
 		b = (struct addr){ .sa.sa_family = AF_UNSPEC };
-	if (memcmp(&a, &n->v4, sizeof a) != 0 || memcmp(&b, &n->v6, sizeof b) != 0) {
+	if (is_other(&a, &n->v4) || is_other(&b, &n->v6)) {
 		struct log_line l;
 
 		log_begin(&l, LOG_LEVEL_NOTICE, "passive-address");
@@ -176,7 +180,7 @@ take_answers(struct server *s)
 {
 	struct names *x = s->names;
 	char *rest = x->text, *line;
-	bool all = true;
+	bool all = true, late = false;	/* a reload has named some meanwhile */
 
 	x->text[x->len] = '\0';
 	for (size_t i = 0; i < x->count; i++)
@@ -184,13 +188,16 @@ take_answers(struct server *s)
 	while ((line = strsep(&rest, "\n")) != NULL)
 		take_line(x, line);
 	for (size_t i = 0; i < x->count; i++) {
-		if (!x->name[i].answered)
+		if (!x->name[i].asked)
+			late = true;
+		else if (!x->name[i].answered)
 			not_answered(&x->name[i], "no answer in time");
 		all = all && x->name[i].why[0] == '\0';
 	}
 	/* A name service that starts after us is waited for; one that says no is not asked for ever. */
 	x->pause = all || x->pause * 2 > AGAIN ? AGAIN : x->pause == 0 ? AGAIN_SOON : x->pause * 2;
-	ask_again_in(x, x->pause);
+	if (x->count > 0)
+		ask_again_in(x, late ? 0 : x->pause);
 	server_names_known(s);
 }
 
@@ -247,8 +254,10 @@ on_due(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	if (x->output_fd >= 0)
 		return;
-	for (size_t i = 0; i < x->count; i++)
+	for (size_t i = 0; i < x->count; i++) {
 		argv[n++] = x->name[i].text;
+		x->name[i].asked = true;
+	}
 	x->len = 0;
 	r = spawn_command(server_sallyctl(s, path, sizeof path), argv, &x->output_fd, &x->child);
 	if (r != 0) {
@@ -273,7 +282,9 @@ names_start(struct server *s)
 		s->names->output_fd = -1;
 		evtimer_assign(&s->names->due, s->base, on_due, s);
 	}
-	collect(s);
+	for (size_t i = 0; i < s->names->count; i++)
+		s->names->name[i].why[0] = '\0';
+	name_all(s);
 	s->names->pause = 0;
 	if (s->names->count > 0)
 		on_due(-1, 0, s);

@@ -75,6 +75,7 @@ take_back(struct server *s)
 	s->settings = conf_server(s->conf);
 	if (sections_reload(s) != 0)
 		log_problem(LOG_LEVEL_ERROR, "reload", "limits of listeners", -ENOMEM);
+	names_settle(s);
 	/* Whatever the keeper was told last, these keys are the ones in use. */
 	if (keeper_reload(s) != 0)
 		log_problem(LOG_LEVEL_ERROR, "reload", "the old keys", 0);
@@ -105,6 +106,7 @@ reload_succeeded(struct server *s)
 		return;
 	doors_reload(s, text + used, sizeof text - used);
 	sections_retire(s);
+	names_settle(s);
 	list_restarts(s, text, sizeof text);
 	conf_free(s->reload->previous);
 	forget(s);

@@ -174,6 +174,11 @@ def test_who_asks_owns_nothing():
     assert r.stderr.index("setresuid(65534") < r.stderr.index("socket(") if "socket(" in r.stderr else True
 
 
+def test_resolve_wants_names():
+    r = subprocess.run([f"{BUILD}/sallyctl", "resolve"], capture_output=True, text=True)
+    assert r.returncode == 64 and "resolve NAME..." in r.stderr and r.stdout == "", r
+
+
 def test_check_and_doctor_try_it(tmp_path):
     conf = tmp_path / "conf"
     conf.write_text("[server]\nlisten = 127.0.0.1:1\npassive_address = no-such-host.invalid\n")

@@ -12,6 +12,7 @@
 	SUITE(session)		\
 	SUITE(control)		\
 	SUITE(refusals)		\
+	SUITE(names)		\
 	SUITE(systemd)		\
 	SUITE(serve)
 
