@@ -33,60 +33,115 @@ static const struct {
 
 #define CHECKS (sizeof(checks) / sizeof(checks[0]))
 
-/* Has this check said so already? Without memory it is said again. */
-static bool
-is_repeated(struct doctor *d, const char *text)
-{
-	char **more;
-
-	for (unsigned i = 0; i < d->said_count; i++)
-		if (strcmp(d->said[i], text) == 0)
-			return true;
-	more = reallocarray(d->said, d->said_count + 1, sizeof *more);
-	if (more == NULL)
-		return false;
-	d->said = more;
-	if ((d->said[d->said_count] = strdup(text)) != NULL)
-		d->said_count++;
-	return false;
-}
+/* What one check found, once, however many listeners it is true of. */
+struct finding {
+	enum doctor_level level;
+	const char *remedy;
+	char *text;
+	char listeners[256];		/* their names; "..." for those that find no room */
+	const char *last;
+	unsigned count;
+};
 
 static void
-forget_said(struct doctor *d)
+print_finding(struct doctor *d, const struct finding *f)
 {
-	while (d->said_count > 0)
-		free(d->said[--d->said_count]);
+	/* What is true of all is the server's affair. */
+	bool named = f->count > 0 && f->count < d->listeners;
+
+	d->found[f->level]++;
+	if (d->inv->json) {
+		json_open(&d->json, NULL, '{');
+		json_str(&d->json, "check", d->check);
+		json_str(&d->json, "result", words[f->level]);
+		json_str(&d->json, "text", f->text);
+		json_str(&d->json, "listeners", named ? f->listeners : NULL);
+		json_str(&d->json, "remedy", f->remedy);
+		json_close(&d->json);
+		return;
+	}
+	if (f->level == DOCTOR_FINE && d->inv->quiet)
+		return;
+	printf("%-8s %-14s ", words[f->level], d->check);
+	ctl_print_safe(f->text);
+	if (named) {
+		printf(f->count == 1 ? " (listener " : " (listeners ");
+		ctl_print_safe(f->listeners);
+		putchar(')');
+	}
+	putchar('\n');
+	if (f->remedy != NULL)
+		printf("%-23s remedy: %s\n", "", f->remedy);
+}
+
+/* A listener may have the same thing found twice. */
+static void
+add_listener(struct finding *f, const char *name)
+{
+	size_t used = strlen(f->listeners);
+
+	if (name == NULL || f->last == name)
+		return;
+	f->last = name;
+	f->count++;
+	if (str_format(f->listeners + used, sizeof f->listeners - used, "%s%s", used > 0 ? ", " : "", name) != 0)
+		(void)str_copy(f->listeners + (used < sizeof f->listeners - 4 ? used : sizeof f->listeners - 4), 4, "...");
+}
+
+static struct finding *
+find_same(struct doctor *d, enum doctor_level level, const char *text)
+{
+	for (unsigned i = 0; i < d->finding_count; i++)
+		if (d->findings[i].level == level && strcmp(d->findings[i].text, text) == 0)
+			return &d->findings[i];
+	return NULL;
+}
+
+/* NULL: without memory it is printed at once. */
+static struct finding *
+add_finding(struct doctor *d, const struct finding *new)
+{
+	struct finding *more = reallocarray(d->findings, d->finding_count + 1, sizeof *more);
+	char *text = strdup(new->text);
+
+	if (more != NULL)
+		d->findings = more;
+	if (more == NULL || text == NULL) {
+		free(text);
+		print_finding(d, new);
+		return NULL;
+	}
+	more[d->finding_count] = *new;
+	more[d->finding_count].text = text;
+	return &more[d->finding_count++];
 }
 
 void
 doctor_find(struct doctor *d, enum doctor_level level, const char *remedy, const char *fmt, ...)
 {
 	char text[1024];
+	struct finding *f;
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (is_repeated(d, text))
-		return;
-	d->found[level]++;
 	d->here++;
-	if (d->inv->json) {
-		json_open(&d->json, NULL, '{');
-		json_str(&d->json, "check", d->check);
-		json_str(&d->json, "result", words[level]);
-		json_str(&d->json, "text", text);
-		json_str(&d->json, "remedy", remedy);
-		json_close(&d->json);
-		return;
+	f = find_same(d, level, text);
+	if (f == NULL)
+		f = add_finding(d, &(struct finding){ .level = level, .remedy = remedy, .text = text });
+	if (f != NULL)
+		add_listener(f, d->listener);
+}
+
+static void
+print_findings(struct doctor *d)
+{
+	for (unsigned i = 0; i < d->finding_count; i++) {
+		print_finding(d, &d->findings[i]);
+		free(d->findings[i].text);
 	}
-	if (level == DOCTOR_FINE && d->inv->quiet)
-		return;
-	printf("%-8s %-14s ", words[level], d->check);
-	ctl_print_safe(text);
-	putchar('\n');
-	if (remedy != NULL)
-		printf("%-23s remedy: %s\n", "", remedy);
+	d->finding_count = 0;
 }
 
 void
@@ -163,11 +218,11 @@ run_checks(struct doctor *d)
 {
 	for (size_t i = 0; i < CHECKS; i++) {
 		d->check = checks[i].name;
-		d->here = 0;
-		forget_said(d);
+		d->here = d->listeners = 0;
 		checks[i].run(d);
 		if (d->here == 0)
 			doctor_find(d, DOCTOR_FINE, NULL, "%s yes", checks[i].title);
+		print_findings(d);
 	}
 }
 
@@ -193,8 +248,7 @@ doctor_command(struct invocation *inv)
 		printf("\n%u error%s, %u warning%s, %u note%s\n", d.found[DOCTOR_ERROR], str_plural(d.found[DOCTOR_ERROR]),
 		    d.found[DOCTOR_WARNING], str_plural(d.found[DOCTOR_WARNING]), d.found[DOCTOR_NOTE],
 		    str_plural(d.found[DOCTOR_NOTE]));
-	forget_said(&d);
-	free(d.said);
+	free(d.findings);
 	json_free(&d.json);
 	conf_free(d.conf);
 	return result;

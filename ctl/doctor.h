@@ -30,13 +30,19 @@ struct doctor {
 	bool running;			/* the server answers on its control socket */
 	const char *check;		/* the one at work */
 	unsigned found[DOCTOR_LEVEL_COUNT];
-	unsigned here;			/* findings of this check */
-	char **said;			/* their texts: what is true of several listeners is said once */
-	unsigned said_count;
+	unsigned here;			/* findings of this check, those included that were found before for another listener */
+	struct finding *findings;	/* printed when it is over: by then it is known which listeners have it in common */
+	unsigned finding_count;
+	const char *listener;		/* that is looked at now, or NULL */
+	unsigned listeners;		/* that this check has looked at */
 	struct json json;
 };
 
-/* Reports one finding. remedy: NULL where nothing is to be done. */
+/*
+ * Reports one finding.  remedy: NULL where nothing is to be done; it must last as long as
+ * the configuration.  Where it is not true of all listeners
+ * their names are told with it.
+ */
 void doctor_find(struct doctor *, enum doctor_level, const char *remedy, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 

@@ -38,9 +38,12 @@ doctor_each_listener(struct doctor *d, void (*each)(struct doctor *, const struc
 
 		if (conf_resolve(d->conf, &subject, &r) != 0)
 			continue;
+		d->listener = conf_section_name(section);
+		d->listeners++;
 		each(d, &r.s);
 		conf_resolved_free(&r);
 	}
+	d->listener = NULL;
 }
 
 static void
@@ -191,7 +194,7 @@ static void
 check_passive(struct doctor *d, const struct settings *s)
 {
 	unsigned low = s->passive_ports.low, high = s->passive_ports.high, eph_low = 0, eph_high = 0, used;
-	unsigned before = d->found[DOCTOR_WARNING] + d->found[DOCTOR_NOTE];
+	unsigned before = d->here;
 
 	if (low == 0) {
 		doctor_find(d, DOCTOR_WARNING,
@@ -214,7 +217,7 @@ check_passive(struct doctor *d, const struct settings *s)
 	if (used > 0 && !d->running)
 		doctor_find(d, DOCTOR_WARNING, "ss -ltn shows them; move them or the range",
 		    "%u port%s of %u-%u %s in use by others", used, str_plural(used), low, high, used == 1 ? "is" : "are");
-	if (d->found[DOCTOR_WARNING] + d->found[DOCTOR_NOTE] == before)
+	if (d->here == before)
 		doctor_find(d, DOCTOR_FINE, NULL, "%u-%u: %u port%s", low, high, high - low + 1, str_plural(high - low + 1));
 }
 

@@ -378,6 +378,35 @@ def test_doctor(tmp_path):
     assert "remedy: " in text and re.search(r"^\d+ errors, ", text, re.M)
 
 
+def test_doctor_names_listeners(tmp_path):
+    """What is true of some of them only is told with their names; what all have in common is said once, without."""
+    conf = tmp_path / "s.conf"
+    conf.write_text("[server]\npassive_ports = 50000-50009\n"
+                    "[listener plain]\nlisten = 127.0.0.1:1\ntls = off\npassive_address = 192.168.1.1\n"
+                    "[listener front door]\nlisten = 127.0.0.1:2\ntls = off\npassive_address = 192.168.1.1\n"
+                    "[listener safe]\nlisten = 127.0.0.1:3\ntls = control\npassive_ports = 0\n")
+    found = json.loads(ctl("-c", str(conf), "doctor", "--json").stdout)
+
+    def listeners(word):
+        of = [x["listeners"] for x in found if word in x["text"] and x["check"] != "configuration"]
+        assert len(of) == 1, (word, found)
+        return of[0]
+
+    assert listeners("TLS is off") == "plain, front door"
+    assert listeners("there is no certificate") == "safe"
+    assert listeners("192.168.1.1 is private") == "plain, front door"
+    assert listeners("10 passive ports") == "plain, front door"
+    assert listeners("the kernel's choice") == "safe"
+    assert listeners("127.0.0.1:2:") == "front door"
+    # Found for the first of two, it is no less wrong for the second.
+    assert not any(x["check"] == "passive" and x["result"] == "ok" for x in found)
+    text = ctl("-c", str(conf), "doctor").stdout
+    assert "there is no certificate (listener safe)\n" in text and "in clear (listeners plain, front door)\n" in text, text
+    conf.write_text(conf.read_text().replace("tls = control", "tls = off"))
+    found = json.loads(ctl("-c", str(conf), "doctor", "--json").stdout)
+    assert listeners("TLS is off") is None
+
+
 def test_doctor_certificates(tmp_path):
     run = lambda *a: subprocess.run(["openssl", *a], cwd=tmp_path, check=True, capture_output=True)
     for name, days in (("soon", 3), ("fine", 300)):
