@@ -64,6 +64,7 @@ look_at(int fd, struct look *l)
 {
 	struct statx st;
 
+	*l = (struct look){ .names = 0 };
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
 		return -errno;
 	l->id = table_id(&st);

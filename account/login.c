@@ -450,11 +450,9 @@ account_login(const struct account_sources *s, const struct account_query *q, st
 
 	if (r == ACCOUNT_FOUND && effort.compared)
 		upgrade(s, q, a);
-	else if (r == ACCOUNT_UNAVAILABLE)
-		a->told = REASON_UNAVAILABLE;
-	else if (r != ACCOUNT_FOUND && a->proven)
+	else if (r != ACCOUNT_FOUND && r != ACCOUNT_UNAVAILABLE && a->proven)
 		a->told = *why;
-	else if (r != ACCOUNT_FOUND && refusal_even_out(s, q, a, &effort))
+	else if (r == ACCOUNT_UNAVAILABLE || (r != ACCOUNT_FOUND && refusal_even_out(s, q, a, &effort)))
 		a->told = REASON_UNAVAILABLE;
 	password_release();
 	account_forget_password(a);

@@ -22,6 +22,13 @@
 static struct name_file shells = { .path = "/etc/shells" };
 static struct name_file ftpusers;
 
+/* The name service may know several spellings of a user; one of them is the name that rules are written for. */
+static const char *
+system_name(const struct account *a)
+{
+	return a->unix_name != NULL ? a->unix_name : a->name;
+}
+
 /* Is the user named in the list by that name, or one of their groups as @GROUP? */
 static bool
 is_listed(const struct conf_list *list, const struct account *a, const char *name)
@@ -40,7 +47,7 @@ is_listed(const struct conf_list *list, const struct account *a, const char *nam
 		if (gr->gr_gid == a->gid)
 			return true;
 		for (char **m = gr->gr_mem; *m != NULL; m++)
-			if (strcmp(*m, a->unix_name) == 0)
+			if (strcmp(*m, system_name(a)) == 0)
 				return true;
 	}
 	return false;
@@ -59,8 +66,7 @@ enum account_reason
 source_system_rules(const struct account_query *q, const struct account *a)
 {
 	const struct settings *s = q->base;
-	/* The name service may know several spellings of a user; one of them is the name that rules are written for. */
-	const char *name = a->unix_name != NULL ? a->unix_name : a->name;
+	const char *name = system_name(a);
 
 	ftpusers.path = s->ftpusers_file;
 	if (name_file_has(&ftpusers, name) || name_file_has(&ftpusers, a->name) || name_file_has(&ftpusers, q->user))

@@ -105,7 +105,7 @@ authz_reason(
 		asked = &r;
 	}
 	text_add(&t, "%s: ", p->layers[v->layer].dialect->name);
-	if (v->moved) {
+	if (v->moved && asked != NULL) {
 		r.brief = true;
 		cite(&p->layers[v->layer], &r, &v->hit, 0, &t);
 		text_add(&t, " speaks of what lies below this directory, and would not under its new name");

@@ -499,7 +499,7 @@ static bool
 renames_nothing(const struct kernel_request *r)
 {
 	return (r->op == AUTHZ_OP_RNFR || r->op == AUTHZ_OP_RNTO) && r->other != NULL && r->other->object != NULL &&
-	    r->path->object != NULL && same_node(r->path->object, r->other->object);
+	    same_node(r->path->object, r->other->object);
 }
 
 int
@@ -518,7 +518,7 @@ kernel_decide(const struct kernel_request *request, const struct kernel_cred *cr
 	need = needs[request->op][kind];
 	if ((error = check_way(&q, p)) != 0)
 		return error;
-	if (renames_nothing(request)) {
+	if (p->object != NULL && renames_nothing(request)) {
 		say(&q, "%s: source and target are the same", p->object->path);
 		return 0;
 	}

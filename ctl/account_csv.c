@@ -155,7 +155,7 @@ csv_read(FILE *in, csv_record *record, void *context, unsigned long *line)
 	while (more && (*line = c.line, r = take_record(&c)) == 1) {
 		for (size_t i = 0; i < c.n; i++)
 			field[i] = c.text + c.at[i];
-		if (c.n > 1 || field[0][0] != '\0') /* else an empty line */
+		if (c.n > 1 || (c.n == 1 && field[0][0] != '\0')) /* else an empty line */
 			more = record(context, *line, c.n, field);
 	}
 	if (c.text != NULL)

@@ -53,16 +53,15 @@ struct identity {
 	unsigned nanoseconds;
 };
 
-#define IDENTITY_FORMAT "%llu %lld.%u"
-
 static int
 identify(int fd, struct identity *id)
 {
 	struct statx st;
 
+	*id = (struct identity){ .inode = 0 };
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &st) < 0)
 		return -errno;
-	*id = (struct identity){ .inode = st.stx_ino };
+	id->inode = st.stx_ino;
 	if ((st.stx_mask & STATX_BTIME) != 0) {
 		id->born = st.stx_btime.tv_sec;
 		id->nanoseconds = st.stx_btime.tv_nsec;
@@ -80,13 +79,13 @@ same_identity(const struct identity *a, const struct identity *b)
 static int
 print_identity(struct pacl_place at)
 {
-	struct identity id;
+	struct identity id = { .inode = 0 };
 	int fd = open(at.name, O_PATH | O_CLOEXEC), error = fd < 0 ? -errno : identify(fd, &id);
 
 	if (fd >= 0)
 		close(fd);
 	if (error == 0)
-		printf("# id: " IDENTITY_FORMAT "\n", id.inode, id.born, id.nanoseconds);
+		printf("# id: %llu %lld.%u\n", id.inode, id.born, id.nanoseconds);
 	return error;
 }
 
@@ -292,6 +291,23 @@ begin_block(const struct invocation *inv, struct block *b, const char *name, uns
 	return result;
 }
 
+/* As print_identity() writes it. */
+static bool
+read_identity(const char *text, struct identity *id)
+{
+	char *end;
+
+	errno = 0;
+	id->inode = strtoull(text, &end, 10);
+	if (*end != ' ')
+		return false;
+	id->born = strtoll(end + 1, &end, 10);
+	if (*end != '.')
+		return false;
+	id->nanoseconds = (unsigned)strtoul(end + 1, &end, 10);
+	return errno == 0 && *end == '\0';
+}
+
 /* "# owner: 7" and its like; other comments mean nothing. A line that cannot be read is none. */
 static void
 take_comment(struct block *b, const char *line)
@@ -301,7 +317,7 @@ take_comment(struct block *b, const char *line)
 	else if (strncmp(line, "# group: ", 9) == 0)
 		b->has_group = read_id(line + 9, PACL_GROUP, &b->group);
 	else if (strncmp(line, "# id: ", 6) == 0)
-		b->has_id = sscanf(line + 6, IDENTITY_FORMAT, &b->id.inode, &b->id.born, &b->id.nanoseconds) == 3;
+		b->has_id = read_identity(line + 6, &b->id);
 }
 
 static int

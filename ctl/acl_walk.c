@@ -100,9 +100,11 @@ begin(struct acl_job *job, const char *path)
 	int error = acl_find(&o, path);
 
 	job->below = false;
-	if (error != 0) {
+	if (error != 0)
 		(void)report(job, path, error);
-	} else if ((error = handle(job, &o, path)), job->inv->count[OPT_RECURSIVE] > 0 && S_ISDIR(o.st.st_mode)) {
+	else
+		(void)handle(job, &o, path);
+	if (error == 0 && job->inv->count[OPT_RECURSIVE] > 0 && S_ISDIR(o.st.st_mode)) {
 		job->below = true;
 		job->owner = o.st.st_uid;
 		error = tree_walk(&walk, o.fd);

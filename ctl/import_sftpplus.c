@@ -51,7 +51,25 @@ find(struct sftpplus *f, const char *id)
 	}
 	f->v = more;
 	f->v[f->n] = (struct section){ .id = strdup(id) };
+	if (f->v[f->n].id == NULL) {
+		f->no_memory = true;
+		return NULL;
+	}
 	return &f->v[f->n++];
+}
+
+static void
+add_pair(struct sftpplus *f, struct section *s, const char *key, const char *value, unsigned line)
+{
+	struct pair p = { strdup(key), strdup(value), line };
+
+	if (p.key != NULL && p.value != NULL) {
+		s->pair[s->n++] = p;
+		return;
+	}
+	f->no_memory = true;
+	free(p.key);
+	free(p.value);
 }
 
 static void
@@ -70,16 +88,17 @@ take(struct convert *c, void *context, const char *section, unsigned line, const
 	}
 	s = find(f, section);
 	if (s != NULL && s->n < KEYS_MAX)
-		s->pair[s->n++] = (struct pair){ strdup(key), strdup(value), line };
+		add_pair(f, s, key, value, line);
 }
 
+/* "" when the section does not have the key. */
 static const char *
 value_of(const struct section *s, const char *key)
 {
 	for (size_t i = 0; i < s->n; i++)
 		if (strcmp(s->pair[i].key, key) == 0)
 			return s->pair[i].value;
-	return NULL;
+	return "";
 }
 
 /* ------------------------------------------------------------------------- values */
@@ -159,7 +178,7 @@ say_groups(struct convert *c, const struct sftpplus *f, const struct pair *p, co
 			const char *name = value_of(&f->v[i], "name");
 			size_t n = strlen(names);
 
-			if (strncmp(f->v[i].id, "groups/", 7) == 0 && strcmp(f->v[i].id + 7, id) == 0 && name != NULL)
+			if (strncmp(f->v[i].id, "groups/", 7) == 0 && strcmp(f->v[i].id + 7, id) == 0 && *name != '\0')
 				(void)str_format(names + n, sizeof(names) - n, "%s%s", n > 0 ? ", " : "", name);
 		}
 	convert_say(c, ours, names);
@@ -197,13 +216,13 @@ say_section(struct convert *c, const struct sftpplus *f, const struct section *s
 	bool account = strncmp(s->id, "accounts/", 9) == 0;
 	const char *name = value_of(s, "name"), *type = value_of(s, "type");
 
-	if (name == NULL || *name == '\0')
+	if (*name == '\0')
 		name = s->id + (account ? 9 : 7);
 	convert_section(c, account ? "account" : "group", name);
 	for (size_t i = 0; i < s->n; i++)
 		if (strcmp(s->pair[i].value, "inherit") != 0 || strcmp(s->pair[i].key, "permissions") == 0)
 			say_pair(c, f, &s->pair[i]);
-	if (account && (type == NULL || strcmp(type, "os") != 0))
+	if (account && strcmp(type, "os") != 0)
 		fputs("# SFTPPlus served such accounts as its own user: name the one this account shall be.\nrun_as = "
 		      "ftp\n",
 		    c->out);
@@ -214,11 +233,8 @@ say_all(struct convert *c, const struct sftpplus *f)
 {
 	bool system = false;
 
-	for (size_t i = 0; i < f->n; i++) {
-		const char *type = value_of(&f->v[i], "type");
-
-		system |= type != NULL && strcmp(type, "os") == 0;
-	}
+	for (size_t i = 0; i < f->n; i++)
+		system |= strcmp(value_of(&f->v[i], "type"), "os") == 0;
 	convert_section(c, "server", NULL);
 	convert_say(c, "accounts", system ? "config, pam" : "config");
 	convert_say(c, "denial_code", "553");

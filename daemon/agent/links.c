@@ -147,6 +147,7 @@ first_names(const char *path, unsigned count)
 static int
 text_there(const struct place *from, unsigned new, const char *text, char out[static ROOT_PATH_MAX + 1])
 {
+	static const char up[] = { '.', '.', '/' };
 	unsigned depth = root_depth(from) - 1;
 	size_t len = 0, n;
 
@@ -154,10 +155,10 @@ text_there(const struct place *from, unsigned new, const char *text, char out[st
 		if (depth-- == 0)
 			return -EXDEV;
 	n = first_names(from->path, depth);
-	if (3 * (size_t)new + n + strlen(text) + 1 > ROOT_PATH_MAX)
+	if (sizeof up * new + n + strlen(text) + 1 > ROOT_PATH_MAX)
 		return -ENAMETOOLONG;
-	for (; new > 0; new--, len += 3)
-		memcpy(out + len, "../", 3);
+	for (; new > 0; new--, len += sizeof up)
+		memcpy(out + len, up, sizeof up);
 	memcpy(out + len, from->path + 1, n);
 	memcpy(out + len + n, text, strlen(text) + 1);
 	return 0;

@@ -152,10 +152,11 @@ refusals_flush(struct refusals *x, int64_t now)
 void
 refusals_end(struct refusals *x)
 {
-	struct line *n;
+	struct line *n = TAILQ_FIRST(&x->list), *next;
 
-	for (unsigned left = x->lines; left > 0; left--) {
-		n = TAILQ_FIRST(&x->list);
+	/* What has been said comes to the end of the list. */
+	for (unsigned left = x->lines; left > 0; left--, n = next) {
+		next = TAILQ_NEXT(n, link);
 		if (n->count > 0)
 			say(x, n, 0);
 		else

@@ -122,13 +122,11 @@ read_value(const struct token *t, char *out)
 	size_t n = 0;
 
 	for (const char *s = t->value + (quoted ? 1 : 0); s < end; s++) {
-		if (*s != '\\')
-			out[n++] = *s;
-		else if (*++s != 'x')
-			out[n++] = *s;
-		else {
+		if (*s == '\\' && *++s == 'x') {
 			out[n++] = (char)(nibble(s[1]) << 4 | nibble(s[2]));
 			s += 2;
+		} else {
+			out[n++] = *s;
 		}
 	}
 	return n;
