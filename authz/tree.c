@@ -27,6 +27,37 @@ tree_object(const struct place *p, bool resolved)
 		.kind = !p->found ? AUTHZ_MISSING : root_is_folder(p) ? AUTHZ_FOLDER : AUTHZ_FILE };
 }
 
+/* ------------------------------------------------------------ what a client names */
+
+/* "~" alone is a name like any other for these, so that there can be such a one. */
+static bool
+makes_names(int op)
+{
+	return op == AUTHZ_OP_STOR || op == AUTHZ_OP_RESUME || op == AUTHZ_OP_STOU || op == AUTHZ_OP_APPE || op == AUTHZ_OP_MKD ||
+	    op == AUTHZ_OP_RNTO || op == AUTHZ_OP_SYMLINK;
+}
+
+static bool
+is_there(const struct root *root, const char *cwd, const char *name, struct place *p)
+{
+	bool found = root_find(root, cwd, name, ROOT_NAME, p) == 0 && p->found;
+
+	root_leave(p);
+	return found;
+}
+
+int
+tree_find(const struct root *root, const char *cwd, const char *start, int op, const char *path, enum root_last last,
+    struct place *p)
+{
+	const char *rest;
+
+	if (path[0] != '~' || (path[1] != '/' && (path[1] != '\0' || makes_names(op))) || is_there(root, cwd, "~", p))
+		return root_find(root, cwd, path, last, p);
+	rest = path + 1 + strspn(path + 1, "/");
+	return root_find(root, start, *rest == '\0' ? "." : rest, last, p);
+}
+
 /* ------------------------------------------------------- which folder is meant */
 
 /* Where a path of a question lies: a level of a place, or a member of its folder. */

@@ -50,6 +50,12 @@ void tree_list(struct tree *, int fd);
 /* The member in hand and its Unix owner; NULL: none. */
 void tree_list_entry(struct tree *, const char *name, uid_t uid);
 
+/*
+ * Finds a path of a client's for an operation (enum authz_op, or negative), as root_find() does from the working directory cwd.  "~" and what
+ * begins with "~/" mean the directory start, in which the session began, where the working directory has no such name.
+ */
+int tree_find(const struct root *, const char *cwd, const char *start, int op, const char *path, enum root_last, struct place *);
+
 /* The object of a place as the engine wants it. resolved: links count, so that both paths are judged. */
 struct authz_object tree_object(const struct place *, bool resolved);
 

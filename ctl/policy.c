@@ -315,7 +315,7 @@ look_at(struct view *v, enum authz_op op, const char *typed, struct asked *a, si
 	int r;
 
 	if (v->root_fd >= 0)
-		r = root_find(&v->walk, v->start, typed, kernel_op_on_link(op) ? ROOT_NAME : ROOT_FOLLOW, p);
+		r = tree_find(&v->walk, v->start, v->start, (int)op, typed, kernel_op_on_link(op) ? ROOT_NAME : ROOT_FOLLOW, p);
 	else if ((r = root_normal(v->start, typed, p->typed)) > 0)
 		r = str_copy(p->path, sizeof(p->path), p->typed);
 	if (r != 0)

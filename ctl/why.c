@@ -57,14 +57,17 @@ explain(const struct invocation *inv, struct view *v, const struct question *q)
 	return exits[r];
 }
 
-/* "SITE CHMOD" may come as one argument or as two. */
+/* Commands of two words ("SITE CHMOD", "MFF modify") may come as one argument or as two. */
 static void
 take_command(struct question *q, int argc, char **argv, char joined[64])
 {
 	int next = 1;
 
+	bool site = str_same(argv[0], "SITE");
+
 	q->command = argv[0];
-	if (str_same(argv[0], "SITE") && argc > 1 && str_format(joined, 64, "SITE %s", argv[1]) == 0) {
+	if (argc > 2 - site && str_format(joined, 64, "%s %s", argv[0], argv[1]) == 0 &&
+	    (site || authz_command(joined) != AUTHZ_UNKNOWN_COMMAND)) {
 		q->command = joined;
 		next = 2;
 	}

@@ -211,10 +211,7 @@ HANDLER(connect); HANDLER(note);
 /* ---- subjects: what a request is about, found before it is decided ---------- */
 
 typedef int subject_fn(struct agent *, const struct msg *, const char *path);
-/*
- * Finds a path of the client's for an operation, as root_find() does.  "~" and what begins with "~/" mean the
- * directory that the session began in, where the working directory has no such name.
- */
+/* tree_find() for the session. */
 int subject_find(struct agent *, int op, const char *path, enum root_last, struct place *);
 subject_fn subject_object, subject_name, subject_session, subject_unique, subject_listing, subject_rename_to;
 

@@ -84,7 +84,8 @@ static void
 ask_kernel(const struct agent *a, struct authz_step *s, struct side *x, const struct side *other)
 {
 	struct kernel_request q = { .op = s->op, .path = &x->path, .other = other == NULL ? NULL : &other->path,
-		.new_uid = (uid_t)-1, .new_gid = (gid_t)-1 };
+		/* Who is to get it is not known: its owner may at least give it to the group that has it. */
+		.new_uid = (uid_t)-1, .new_gid = s->op == AUTHZ_OP_CHOWN && x->path.object != NULL ? x->object.node.gid : (gid_t)-1 };
 	struct kernel_cred cred = { a->uid, a->gid, a->groups, a->group_count, 0 };
 
 	s->kernel.allow = kernel_decide(&q, &cred, x->text, sizeof x->text) == 0;

@@ -90,32 +90,10 @@ subject_session(struct agent *a, const struct msg *m, const char *path)
 	return 0;
 }
 
-/* "~" alone is a name like any other for these, so that there can be such a one. */
-static bool
-makes_names(int op)
-{
-	return op == AUTHZ_OP_STOR || op == AUTHZ_OP_STOU || op == AUTHZ_OP_APPE || op == AUTHZ_OP_MKD || op == AUTHZ_OP_RNTO ||
-	    op == AUTHZ_OP_SYMLINK;
-}
-
-static bool
-is_there(struct agent *a, const char *name, struct place *p)
-{
-	bool found = root_find(&a->root, a->cwd, name, ROOT_NAME, p) == 0 && p->found;
-
-	root_leave(p);
-	return found;
-}
-
 int
 subject_find(struct agent *a, int op, const char *path, enum root_last last, struct place *p)
 {
-	const char *rest;
-
-	if (path[0] != '~' || (path[1] != '/' && (path[1] != '\0' || makes_names(op))) || is_there(a, "~", p))
-		return root_find(&a->root, a->cwd, path, last, p);
-	rest = path + 1 + strspn(path + 1, "/");
-	return root_find(&a->root, a->start == NULL ? "/" : a->start, *rest == '\0' ? "." : rest, last, p);
+	return tree_find(&a->root, a->cwd, a->start == NULL ? "/" : a->start, op, path, last, p);
 }
 
 int

@@ -10,8 +10,8 @@ import pytest
 
 from conftest import BUILD, HASHES, UIDS, Server
 
-QUESTIONS = 1500       # for each account
-SEED = random.randrange(1 << 32)
+QUESTIONS = int(os.environ.get("QUESTIONS", "1500"))       # for each account
+SEED = int(os.environ.get("SEED", random.randrange(1 << 32)))
 ALICE = UIDS["alice"]
 
 LAYERS = {
@@ -26,8 +26,9 @@ LAYERS = {
 }
 UNIX = {"cluster": ALICE}
 COMMANDS = ["RETR", "STOR", "APPE", "DELE", "RMD", "MKD", "CWD", "LIST", "MLSD", "NLST", "MLST", "SIZE", "MDTM", "STAT", "MFMT", "SITE CHMOD",
-            "SITE SYMLINK", "SITE READLINK", "SITE GETFACL", "SITE SETFACL", "STOU", "XMD5", "RNFR", "RNFR", "RNFR"]
-NAMES = ["a", "b", "s", "f.x", "g", "ln", "out", "dangling", "none", ".permissions", "up", "closed", "..", "*.x"]
+            "SITE SYMLINK", "SITE READLINK", "SITE GETFACL", "SITE SETFACL", "STOU", "XMD5", "MFF UNIX.mode", "MFF modify", "REST+STOR", "SITE UTIME", "SITE CHOWN", "SITE CHGRP",
+            "SITE DELDEFACL", "HASH", "AVBL", "XCRC", "RNTO", "RNFR", "RNFR", "RNFR", "RNFR"]
+NAMES = ["a", "b", "s", "f.x", "g", "ln", "out", "dangling", "none", ".permissions", "up", "closed", "..", "*.x", "~", ".", "loop", "through"]
 MISSING = ["none", "none/none", "a/none", "ln/none", "dangling", "f.x", "a/g", "b/up"]   # below which nothing is
 
 
@@ -43,7 +44,7 @@ def lay_out(home, uid):
         with open(f"{home}/{path}.permissions", "w") as f:
             f.write(text)
     for path, target in (("ln", "a"), ("a/ln", "../b"), ("out", "/../../etc"), ("dangling", "none/none"), ("b/up", "../a/g"), ("a/b/up", "/b"),
-                         ("s/ln", "ln")):
+                         ("s/ln", "ln"), ("loop", "a/loop"), ("a/loop", "/loop"), ("through", "closed/a"), ("b/through", "../g/x")):
         os.symlink(target, f"{home}/{path}")
     for folder, _, files in os.walk(home):
         for path in (folder, *(f"{folder}/{f}" for f in files)):
@@ -83,7 +84,9 @@ def questions(rng):
         path = "/".join(rng.choice(NAMES) for _ in range(rng.randint(1, 4)))
         if rng.random() < 0.2:
             path = rng.choice(MISSING) + "/" + rng.choice(NAMES)
-        path = rng.choice(("/", "")) + path + rng.choice(("", "", "", "/"))
+        path = rng.choice(("/", "", "", "~/")) + path + rng.choice(("", "", "", "/", "//", "/."))
+        if rng.random() < 0.02:
+            path = rng.choice(("~", "~/", "/", ".", "..", "~a", "./~"))
         command = rng.choice(COMMANDS)
         second = "/" + "/".join(rng.choice(NAMES) for _ in range(rng.randint(1, 3))) if command == "RNFR" else None
         yield command, path, second
