@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import BUILD, PATIENCE, TOP, UIDS
+from swapper import swapping
 
 CTL = f"{BUILD}/sallyctl"
 USAGE, NO_SERVER, CONFIG = 64, 69, 78
@@ -253,6 +254,36 @@ def test_acl_recursive_leaves_planted_names_alone(tenant):
     for command in (("modify", "u:7:r"), ("copy", "f"), ("set", "--mode", "644"), ("get",)):
         assert acl(tree, *command, "d/way/h").returncode == 2, command
     assert text_of(tree, "etc/h") == "user::rw-,group::---,other::---"
+
+
+def test_acl_of_a_tree_that_changes_all_the_time(tenant):
+    """A tenant exchanges folders, files and links while root's commands walk over their tree: nothing outside is told or changed."""
+    tree, saved = tenant
+    outside = [tree / "etc", tree / "etc/h", tree / "etc/shadow", tree / "etc/sub", tree / "out"]
+    for folder in ("d/p/q/r", "d/x", "etc/sub"):
+        (tree / folder).mkdir(parents=True)
+    (tree / "d/p/q/r/f").write_text("x")
+    (tree / "d/way").symlink_to("../etc")
+    (tree / "d/wayfile").symlink_to("../etc/shadow")
+    (tree / "d/file").write_text("x")
+    for p in (tree / "d").rglob("*"):
+        os.chown(p, TENANT, TENANT, follow_symlinks=False)
+    for p in outside:
+        acl(tree, "modify", "u:4242:r", str(p))
+    before = [text_of(tree, str(p)) for p in outside]
+    saved = acl(tree, "save", "-R", "d").stdout
+    commands = [("modify", "-R", "u:7:rwx", "d"), ("remove", "-R", "u:7", "d"), ("set", "-R", "u::rwx,u:8:r,g::r,m::rwx,o::-", "d"), ("get", "-R", "-n", "d"),
+                ("save", "-R", "d"), ("modify", "u:9:rwx", "d/e/h", "d/way/h", "d/wayfile", "d/file", "d/p/q/r/f"),
+                ("copy", "f", "d/e/h", "d/way/h", "d/file"), ("modify", "-R", "-d", "u:7:rwx", "d")]
+    with swapping(tree / "d", ("e", "way"), ("file", "wayfile"), ("p/q", "x"), ("p/q/r", "e")) as swaps:
+        for _ in range(15):
+            for words in commands:
+                r = acl(tree, *words)
+                assert r.returncode in (0, 2) and "4242" not in r.stdout, (words, r.stdout, r.stderr)
+            r = ctl("acl", "restore", "-", cwd=tree, input=saved)
+            assert r.returncode in (0, 2), r.stderr
+        assert swaps() > 5000
+    assert [text_of(tree, str(p)) for p in outside] == before
 
 
 def test_acl_names_longer_than_a_path(tenant):
