@@ -192,10 +192,15 @@ struct account_source {
 	    enum account_reason *why);
 
 	/*
-	 * The dearest hash that accounts of this source have, masked (password_mask()), for the work that every
-	 * refusal costs; NULL: it has none now.  The function NULL: its accounts have no hashes that we know.
+	 * Calls back for the hash of every account that the source has, as it is stored, for the work that every refusal
+	 * costs; 0 or a negative code.  stamp() tells cheaply whether it must be asked again: another number for other
+	 * accounts, never 0.  NULL, both: its accounts have no hashes that we see.
 	 */
-	const char *(*typical_hash)(void *state);
+	int (*hashes)(void *state, const struct account_query *, void (*each)(const char *hash));
+	uint64_t (*stamp)(void *state, const struct account_query *);
+
+	/* Where verify() has others compute a hash: which one, or NULL; until the next call. NULL: they have none of ours. */
+	const char *(*hash_of)(void *state, const struct account *);
 
 	/*
 	 * Where verify() asks others: asks them about a name that nobody has, so that a refusal without verify() takes
@@ -245,8 +250,6 @@ struct account_sources {
 		const struct account_source *source;
 		void *state;
 	} entry[ACCOUNT_SOURCES_MAX];
-	char reference[512];			/* a hash, masked: the work that every refusal costs; "": none */
-	int64_t reference_us;			/* processor time of it, where a source needs the comparison */
 };
 
 /*
@@ -260,6 +263,11 @@ const struct account_source *account_source_named(const char *name);
  * template, before any client.  0 or a negative code (logged).
  */
 int account_sources_open(struct account_sources *, const struct conf *);
+/*
+ * For a template whose children decide about logins, after account_sources_open(): looks at the hashes of all accounts,
+ * whose work every refusal is going to cost. 0 or a negative code.
+ */
+int account_sources_warm_up(struct account_sources *);
 void account_sources_close(struct account_sources *);
 
 /*

@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include "account/account.h"
+#include "account/hashes.h"
 #include "account/password.h"
 #include "account/refusal.h"
 #include "account/source.h"
 #include "account/unix.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/str.h"
@@ -248,11 +250,11 @@ check_hash(const struct account_query *q, const struct account *a)
 static enum account_reason
 ask_source_for(const struct account_sources *s, const struct account_query *q, struct account *a, struct effort *e)
 {
-	int64_t began = refusal_cpu_us();
+	int64_t began = clock_cpu_us();
 	enum account_reason why = ask_source(s, q, a);
 
 	e->verified = true;
-	e->cpu_us = refusal_cpu_us() - began;
+	e->cpu_us = clock_cpu_us() - began;
 	return why;
 }
 
@@ -448,6 +450,8 @@ account_login(const struct account_sources *s, const struct account_query *q, st
 	struct effort effort = { .hashed = NULL };
 	enum account_result r = try_login(s, q, a, why, &effort);
 
+	if (r == ACCOUNT_FOUND && effort.hashed != NULL)
+		hashes_meet(effort.hashed);
 	if (r == ACCOUNT_FOUND && effort.compared)
 		upgrade(s, q, a);
 	else if (r != ACCOUNT_FOUND && r != ACCOUNT_UNAVAILABLE && a->proven)

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/secret.h"
 
@@ -40,12 +41,22 @@ enum password_verdict password_check(const struct secret *, const char *hash);
 /* Constant-time comparison of two texts; how long they are may show, what they are not. */
 bool password_same(const char *, size_t, const char *, size_t);
 
-/* The same work as password_check(), for nothing. */
-void password_waste(const struct secret *, const char *hash);
+/*
+ * Work is counted for each kind of hash in a measure of its own: rounds, or bytes of memory filled.  Kinds of the same
+ * measure have the same place, 0 to PASSWORD_WORKS - 1; -1: of no known kind.
+ */
+#define PASSWORD_WORKS 32
+int password_place(const char *hash);
+uint64_t password_work(const char *hash);
 
-/* Does computing the hash take more work than the other, or, of the same kind and parameters, as much? */
-bool password_is_dearer(const char *hash, const char *than);
-bool password_same_work(const char *hash, const char *other);
+/* Can it be computed within the budget of memory and some seconds? One that cannot is nothing to burden others with. */
+bool password_affordable(const char *hash);
+
+/*
+ * Does so much work as hashes of that kind do, for nothing: as the whole hash, once or several times, and what is left by
+ * hashes of the same kind that ask for less.  Where the work of a kind cannot be divided, a rest costs a whole one.
+ */
+void password_waste(const struct secret *, const char *hash, uint64_t work);
 
 /* The beginning of a new hash of the kind that password_make() makes: checking a password against it costs as much. 0 or -errno. */
 int password_setting(char *setting, size_t size);

@@ -1,8 +1,8 @@
 #include "config.h"
 
 #include <string.h>
-#include <time.h>
 
+#include "account/hashes.h"
 #include "account/password.h"
 #include "account/refusal.h"
 #include "common/log.h"
@@ -10,56 +10,19 @@
 
 #define HASHES_OF_PAM 2		/* pam_unix looks whether an empty password would do before it looks at the one given */
 
-int64_t
-refusal_cpu_us(void)
-{
-	struct timespec t;
-
-	return clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) < 0 ? 0 : (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-/* ------------------------------------------------------------------ in the template */
-
-static void
-take_if_dearer(struct account_sources *s, const char *hash)
-{
-	if (hash != NULL && password_kind(hash) != NULL && (s->reference[0] == '\0' ||
-	    password_is_dearer(hash, s->reference)))
-		(void)str_copy(s->reference, sizeof s->reference, hash);
-}
-
-/* How long the hash takes here: only a source that hashes out of our sight has to be compared with that. */
-static void
-measure(struct account_sources *s)
-{
-	static const struct secret any = { .len = 0 };
-	int64_t began = refusal_cpu_us();
-
-	password_waste(&any, s->reference);
-	s->reference_us = refusal_cpu_us() - began;
-}
-
 void
-refusal_prepare(struct account_sources *s)
+refusal_prepare(const struct account_sources *s)
 {
-	bool makes_hashes = false, hides = false;
+	bool makes_hashes = false, any = false;
 	char own[PASSWORD_HASH_MAX];
 
-	s->reference[0] = '\0';
-	s->reference_us = 0;
-	for (unsigned i = 0; i < s->count; i++) {
-		const struct account_source *source = s->entry[i].source;
-
-		if (source->typical_hash != NULL)
-			take_if_dearer(s, source->typical_hash(s->entry[i].state));
-		makes_hashes |= source->typical_hash != NULL && source->set_password != NULL;
-		hides |= source->decoy != NULL;
-	}
+	for (unsigned i = 0; i < s->count; i++)
+		makes_hashes |= s->entry[i].source->hashes != NULL && s->entry[i].source->set_password != NULL;
+	for (int place = 0; place < PASSWORD_WORKS; place++)
+		any |= hashes_at(place) != NULL;
 	/* The next account that is made, or whose password is upgraded, has a hash of this kind. */
-	if ((makes_hashes || s->reference[0] == '\0') && password_setting(own, sizeof own) == 0)
-		take_if_dearer(s, own);
-	if (hides && s->reference[0] != '\0')
-		measure(s);
+	if ((makes_hashes || !any) && password_setting(own, sizeof own) == 0)
+		hashes_meet(own);
 }
 
 /* ----------------------------------------------------------------------- at a refusal */
@@ -89,15 +52,39 @@ look_up(const struct account_opened *e, const struct account_query *q)
 	return r != ACCOUNT_UNAVAILABLE;
 }
 
-/* How many such hashes have been computed: by us, or in the modules that were asked. */
-static int64_t
-hashes_done(const struct account_sources *s, const struct effort *e)
+/* What PAM's modules have computed: how many hashes, by the time that it took; never more than they do of one name. */
+static uint64_t
+work_of_others(const struct hash_known *k, const char *hash, int64_t us)
 {
-	if (e->hashed != NULL)
-		return password_same_work(e->hashed, s->reference);
-	if (!e->verified)
-		return 0;
-	return s->reference_us <= 0 ? HASHES_OF_PAM : (e->cpu_us + s->reference_us / 2) / s->reference_us;
+	uint64_t work = password_work(hash);
+	double each = k->work == 0 ? 0 : (double)k->us * (double)work / (double)k->work;
+	int64_t n = each <= 0 ? HASHES_OF_PAM : (int64_t)((double)us / each + 0.5);
+
+	return work * (uint64_t)(n > HASHES_OF_PAM ? HASHES_OF_PAM : n);
+}
+
+/* One hash of each kind that the accounts have, the dearest of it, less what was computed already; a cheaper one counts in part. */
+static void
+do_the_rest(const struct account_sources *s, const struct account_query *q, const char *hash, const struct effort *e,
+    unsigned times)
+{
+	int own;
+
+	hashes_update(s, q);
+	if (hash != NULL)
+		hashes_meet(hash);
+	own = hash == NULL ? -1 : password_place(hash);
+	for (int place = 0; place < PASSWORD_WORKS; place++) {
+		const struct hash_known *k = hashes_at(place);
+		uint64_t done = 0;
+
+		if (k == NULL)
+			continue;
+		if (place == own)
+			done = e->verified ? work_of_others(k, hash, e->cpu_us) : password_work(hash);
+		if (done < k->work * times)
+			password_waste(q->password, k->hash, k->work * times - done);
+	}
 }
 
 bool
@@ -105,7 +92,8 @@ refusal_even_out(const struct account_sources *s, const struct account_query *q,
     const struct effort *e)
 {
 	const struct conf_list *order = &q->base->accounts;
-	int64_t needed = 1;
+	const char *hash = e->hashed;
+	unsigned times = 1;
 	bool works = true;
 
 	if (q->password == NULL)
@@ -116,12 +104,12 @@ refusal_even_out(const struct account_sources *s, const struct account_query *q,
 		if (o != NULL && i >= e->asked)
 			works &= look_up(o, q);
 		if (o != NULL && o->source->decoy != NULL)
-			needed = HASHES_OF_PAM;
+			times = HASHES_OF_PAM;
 		if (o != NULL && o->source->decoy != NULL && !(e->verified && a->source == o->source))
 			works &= o->source->decoy(o->state, q) != ACCOUNT_UNAVAILABLE;
 	}
-	if (s->reference[0] != '\0')
-		for (int64_t done = hashes_done(s, e); done < needed; done++)
-			password_waste(q->password, s->reference);
+	if (e->verified && a->source->hash_of != NULL)
+		hash = a->source->hash_of(a->source_state, a);
+	do_the_rest(s, q, hash, e, times);
 	return !works;
 }

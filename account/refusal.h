@@ -1,7 +1,7 @@
 /*
  * What a refused login costs, and how much of the reason its client may learn.
  * Whoever knows no password must not find out by text, code or time which names
- * exist: each refusal asks every source that could know the name, and does the work of one and the same hash.
+ * exist: each refusal asks every source that could know the name, and does the same work at hashes.
  * Used by account/login.c only.
  */
 #ifndef ACCOUNT_REFUSAL_H
@@ -18,8 +18,8 @@ struct effort {
 	int64_t cpu_us;		/* and took so much processor time */
 };
 
-/* Chooses the hash that every refusal costs, once all sources are open. */
-void refusal_prepare(struct account_sources *);
+/* Adds the hash that new accounts get to those that every refusal costs, once all sources were looked at. */
+void refusal_prepare(const struct account_sources *);
 
 /*
  * Makes the refusal cost what any other one does.  True: a source that had no part in it does not work, so
@@ -27,8 +27,5 @@ void refusal_prepare(struct account_sources *);
  */
 bool refusal_even_out(const struct account_sources *, const struct account_query *, const struct account *,
     const struct effort *);
-
-/* Processor time of this process, in microseconds. */
-int64_t refusal_cpu_us(void);
 
 #endif

@@ -30,8 +30,9 @@ extern const struct account_source *const account_sources_linked[] __attribute__
  */
 enum account_reason source_system_rules(const struct account_query *, const struct account *);
 
-/* The dearest hash of shadow(5), masked, or NULL: typical_hash() of every source of system users. */
-const char *source_shadow_hash(void *state);
+/* The hashes of shadow(5): hashes() and stamp() of every source of system users. */
+int source_shadow_hashes(void *state, const struct account_query *, void (*each)(const char *hash));
+uint64_t source_shadow_stamp(void *state, const struct account_query *);
 
 /*
  * Looks the name up in the name service; flags, origin and home of a system user.  The account's name

@@ -5,7 +5,6 @@
  */
 #include "config.h"
 
-#include "account/password.h"
 #include "account/source.h"
 #include "common/log.h"
 #include "common/str.h"
@@ -49,28 +48,29 @@ find_config(void *state, const struct account_query *q, struct account *a, enum 
 	return ACCOUNT_FOUND;
 }
 
-static const char *
-config_typical_hash(void *state)
+static int
+config_hashes(void *state, const struct account_query *q, void (*each)(const char *))
 {
-	static char hash[PASSWORD_HASH_MAX];
-
-	hash[0] = '\0';
-
+	(void)q;
 	for (const struct conf_section *s = NULL; (s = conf_section_next(state, SC_ACCOUNT, s)) != NULL;) {
 		struct conf_subject subject = { .user = conf_section_name(s) };
 		struct conf_resolved r;
 
-		if (!conf_section_sets(s, K_password) || conf_resolve(state, &subject, &r) != 0)
+		if (!is_account(s) || conf_resolve(state, &subject, &r) != 0)
 			continue;
-		if (r.s.password != NULL && password_kind(r.s.password) != NULL &&
-		    (hash[0] == '\0' || password_is_dearer(r.s.password, hash)))
-			(void)str_copy(hash, sizeof hash, r.s.password);
+		if (r.s.password != NULL)
+			each(r.s.password);
 		conf_resolved_free(&r);
 	}
-	if (hash[0] == '\0')
-		return NULL;
-	password_mask(hash);
-	return hash;
+	return 0;
+}
+
+/* A template has one configuration. */
+static uint64_t
+config_stamp(void *state, const struct account_query *q)
+{
+	(void)q;
+	return (uintptr_t)state;
 }
 
 static int
@@ -98,6 +98,6 @@ const struct account_source source_config = {
 	.doc = "Account sections of the configuration file.",
 	.open = open_config,
 	.find = find_config,
-	.typical_hash = config_typical_hash,
+	.hashes = config_hashes, .stamp = config_stamp,
 	.list = list_config
 };

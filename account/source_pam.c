@@ -10,11 +10,13 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <shadow.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <security/pam_appl.h>
 
+#include "account/password.h"
 #include "account/source.h"
 #include "account/unix.h"
 #include "common/err.h"
@@ -380,13 +382,28 @@ find_pam(void *state, const struct account_query *q, struct account *a, enum acc
 	return r;
 }
 
+/* pam_unix looks there; where another module knows the password, it is not in shadow(5). */
+static const char *
+hash_of_pam(void *state, const struct account *a)
+{
+	static char hash[PASSWORD_HASH_MAX];
+	struct spwd *sp = a->unix_name == NULL ? NULL : getspnam(a->unix_name);
+
+	(void)state;
+	if (sp == NULL || str_copy(hash, sizeof hash, sp->sp_pwdp) != 0)
+		return NULL;
+	password_mask(hash);
+	explicit_bzero(sp->sp_pwdp, strlen(sp->sp_pwdp));
+	return hash;
+}
+
 const struct account_source source_pam = {
 	.name = "pam",
 	.doc = "System users, authenticated by PAM modules.",
 	.open = open_pam,
 	.find = find_pam,
 	.verify = verify_pam,
-	.typical_hash = source_shadow_hash,
+	.hashes = source_shadow_hashes, .stamp = source_shadow_stamp, .hash_of = hash_of_pam,
 	.decoy = decoy_pam,
 	.session_open = open_session,
 	.session_close = close_session

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "account/cluster.h"
+#include "account/hashes.h"
 #include "account/password.h"
 #include "account/source.h"
 #include "common/err.h"
@@ -187,28 +188,31 @@ list_passwd(void *state, int (*each)(void *, const struct account *), void *cont
 	return r;
 }
 
-static const char *
-passwd_typical_hash(void *state)
+static int
+passwd_hashes(void *state, const struct account_query *q, void (*each)(const char *))
 {
-	static char hash[PASSWORD_HASH_MAX];
+	const struct passwd_file f = { .path = q->base->passwd_file };
 	char text[PASSWORD_HASH_MAX], *content = NULL;
 	struct cluster_row row;
 	unsigned line = 0;
 	size_t len;
-	bool readable = read_file(state, &content, &len) == 0;
+	int r = read_file(&f, &content, &len);
 
-	hash[0] = '\0';
-	for (const char *at = content; readable && cluster_next(&at, &line, &row, NULL);)
-		if (row.password_len < sizeof text &&
-		    str_format(text, sizeof text, "%.*s", (int)row.password_len, row.password) == 0 &&
-		    password_is_hash(text) && (hash[0] == '\0' || password_is_dearer(text, hash)))
-			(void)str_copy(hash, sizeof hash, text);
+	(void)state;
+	for (const char *at = content; r == 0 && cluster_next(&at, &line, &row, NULL);)
+		if (str_format(text, sizeof text, "%.*s", (int)row.password_len, row.password) == 0 &&
+		    password_is_hash(text))
+			each(text);
 	explicit_bzero(text, sizeof text);
 	forget(content);
-	if (hash[0] == '\0')
-		return NULL;
-	password_mask(hash);
-	return hash;
+	return r;
+}
+
+static uint64_t
+passwd_stamp(void *state, const struct account_query *q)
+{
+	(void)state;
+	return q->base->passwd_file == NULL ? 0 : hashes_stamp(0, q->base->passwd_file);
 }
 
 /* ---------------------------------------------------------------------- changes */
@@ -415,7 +419,7 @@ const struct account_source source_passwd_file = {
 	.name = "passwd_file",
 	.doc = "A file in the format of ftpcluster's .passwd.",
 	.open = open_passwd,
-	.find = find_passwd, .typical_hash = passwd_typical_hash,
+	.find = find_passwd, .hashes = passwd_hashes, .stamp = passwd_stamp,
 	.add = add_passwd, .set_password = set_passwd,
 	.create = create_passwd, .set_verifier = set_verifier_passwd, .remove = remove_passwd,
 	.list = list_passwd,

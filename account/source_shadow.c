@@ -11,13 +11,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "account/password.h"
+#include "account/hashes.h"
 #include "account/source.h"
 #include "account/unix.h"
 #include "common/log.h"
 #include "common/str.h"
 
 #define DAY 86400
+#define ENTRIES_MAX 100000	/* of a name service that lists them; a file has fewer */
 
 static struct name_file shells = { .path = "/etc/shells" };
 static struct name_file ftpusers;
@@ -147,25 +148,28 @@ find_shadow(void *state, const struct account_query *q, struct account *a, enum 
 	return a->verifier == NULL ? ACCOUNT_UNAVAILABLE : ACCOUNT_FOUND;
 }
 
-const char *
-source_shadow_hash(void *state)
+int
+source_shadow_hashes(void *state, const struct account_query *q, void (*each)(const char *))
 {
-	static char hash[PASSWORD_HASH_MAX];
 	const struct spwd *sp;
-	int tries = 2000;
 
 	(void)state;
+	(void)q;
 	if (geteuid() != 0)
-		return NULL;
+		return -EPERM;
 	setspent();
-	hash[0] = '\0';
-	while (tries-- > 0 && (sp = getspent()) != NULL)
-		if (sp->sp_pwdp[0] == '$' && password_kind(sp->sp_pwdp) != NULL &&
-		    (hash[0] == '\0' || password_is_dearer(sp->sp_pwdp, hash)))
-			(void)str_copy(hash, sizeof hash, sp->sp_pwdp);
+	for (unsigned n = 0; n < ENTRIES_MAX && (sp = getspent()) != NULL; n++)
+		each(sp->sp_pwdp);
 	endspent();
-	password_mask(hash);
-	return hash[0] == '\0' ? NULL : hash;
+	return 0;
+}
+
+uint64_t
+source_shadow_stamp(void *state, const struct account_query *q)
+{
+	(void)state;
+	(void)q;
+	return hashes_stamp(0, "/etc/shadow");
 }
 
 /* Reads the lists now, so that sessions only look whether they changed. */
@@ -184,5 +188,5 @@ const struct account_source source_shadow = {
 	.doc = "System users with the passwords of shadow(5).",
 	.open = open_shadow,
 	.find = find_shadow,
-	.typical_hash = source_shadow_hash
+	.hashes = source_shadow_hashes, .stamp = source_shadow_stamp
 };

@@ -8,21 +8,6 @@
 #include "common/log.h"
 #include "common/str.h"
 
-/* Looks once. Whatever is wrong may be right at the first login, and other sources work: it is logged only. */
-static void
-look(struct tables *d)
-{
-	struct db *db;
-	int r = d->open(d->where, false, &db);
-
-	if (r == 0) {
-		r = store_typical_hash(db, d->hash, sizeof d->hash);
-		db->kind->close(db);
-	}
-	if (r != 0 && !(r == -ENOENT && d->may_be_missing))
-		log_problem(LOG_LEVEL_WARNING, "accounts-database-not-usable-yet", d->origin, r);
-}
-
 int
 tables_open(struct tables model, void **state)
 {
@@ -31,7 +16,6 @@ tables_open(struct tables model, void **state)
 	if (d == NULL)
 		return -ENOMEM;
 	*d = model;
-	look(d);
 	*state = d;
 	return 0;
 }
@@ -60,12 +44,33 @@ tables_find(void *state, const struct account_query *q, struct account *a, enum 
 	return ACCOUNT_UNAVAILABLE;
 }
 
-const char *
-tables_typical_hash(void *state)
+/* Whatever is wrong may be right at the next login, and other sources work: it is logged only. */
+int
+tables_hashes(void *state, const struct account_query *q, void (*each)(const char *))
 {
 	struct tables *d = state;
+	struct db *db;
+	int r = d->open(d->where, false, &db);
 
-	return d->hash[0] == '\0' ? NULL : d->hash;
+	(void)q;
+	if (r == 0) {
+		r = store_hashes(db, each);
+		db->kind->close(db);
+	}
+	if (r == -ENOENT && d->may_be_missing)
+		return 0;
+	if (r != 0)
+		log_problem(LOG_LEVEL_WARNING, "accounts-database-not-usable-yet", d->origin, r);
+	return r;
+}
+
+uint64_t
+tables_stamp(void *state, const struct account_query *q)
+{
+	const struct tables *d = state;
+
+	(void)q;
+	return d->stamp(d->where);
 }
 
 void

@@ -17,9 +17,9 @@ struct tables {
 	const char *where;	/* path or parameters; the configuration's */
 	const char *origin;
 	db_opener *open;
+	uint64_t (*stamp)(const char *where);
 	bool may_be_missing;	/* no tables yet: no accounts, but no breakage */
 	struct db *changing;	/* the connection for changes; NULL: none yet */
-	char hash[PASSWORD_HASH_MAX];
 };
 
 /* Makes the state, a copy of model, and looks once. 0 or -ENOMEM. */
@@ -27,7 +27,8 @@ int tables_open(struct tables model, void **state);
 
 /* Everything else of struct account_source; open, name and doc are the source's own. */
 enum account_result tables_find(void *, const struct account_query *, struct account *, enum account_reason *why);
-const char *tables_typical_hash(void *);
+int tables_hashes(void *, const struct account_query *, void (*each)(const char *hash));
+uint64_t tables_stamp(void *, const struct account_query *);
 int tables_begin(void *);
 int tables_end(void *, bool commit);
 int tables_create(void *, const char *name, const char *verifier);
@@ -41,7 +42,7 @@ int tables_set_password(void *, const char *name, const struct secret *);
 void tables_close(void *);
 
 #define TABLES_FUNCTIONS								\
-	.find = tables_find, .typical_hash = tables_typical_hash, .close = tables_close,	\
+	.find = tables_find, .hashes = tables_hashes, .stamp = tables_stamp, .close = tables_close,	\
 	.add = tables_add, .set_password = tables_set_password,				\
 	.begin = tables_begin, .end = tables_end, .create = tables_create,		\
 	.set_verifier = tables_set_verifier, .set = tables_set, .append = tables_append, \

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "account/account.h"
+#include "account/hashes.h"
 #include "account/password.h"
 #include "account/refusal.h"
 #include "account/source.h"
@@ -143,9 +144,37 @@ account_sources_open(struct account_sources *s, const struct conf *conf)
 			conf_resolved_free(&resolved);
 		}
 	}
-	if (r == 0)
-		refusal_prepare(s);
 	return r;
+}
+
+/* A listener may have accounts of its own. */
+static void
+look_at_hashes(const struct account_sources *s, const char *listener, const struct settings *base)
+{
+	const struct account_query q = { .user = "", .listener = listener, .base = base, .host = "" };
+
+	hashes_update(s, &q);
+}
+
+int
+account_sources_warm_up(struct account_sources *s)
+{
+	int r = hashes_open();
+
+	if (r != 0)
+		return r;
+	look_at_hashes(s, "", conf_server(s->conf));
+	for (const struct conf_section *l = NULL; (l = conf_section_next(s->conf, SC_LISTENER, l)) != NULL;) {
+		struct conf_subject subject = { .listener = conf_section_name(l) };
+		struct conf_resolved resolved;
+
+		if (conf_resolve(s->conf, &subject, &resolved) != 0)
+			continue;
+		look_at_hashes(s, subject.listener, &resolved.s);
+		conf_resolved_free(&resolved);
+	}
+	refusal_prepare(s);
+	return 0;
 }
 
 void

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "account/password.h"
 #include "account/store.h"
 #include "common/err.h"
 #include "common/str.h"
@@ -209,34 +208,39 @@ store_count(struct db *db, unsigned long *n)
 	return r;
 }
 
-struct text {
-	char *out;
-	size_t size;
+struct page {
+	char last[ACCOUNT_NAME_MAX + 1];
+	unsigned rows;
+	void (*each)(const char *);
 };
 
+/* name, password */
 static int
-take_dearest(void *context, const char *const *columns)
+take_hash(void *context, const char *const *columns)
 {
-	struct text *t = context;
+	struct page *p = context;
 
-	if (columns[0] != NULL && password_kind(columns[0]) != NULL &&
-	    (t->out[0] == '\0' || password_is_dearer(columns[0], t->out)))
-		(void)str_copy(t->out, t->size, columns[0]);
-	return 0;
+	p->rows++;
+	p->each(columns[1] == NULL ? "" : columns[1]);
+	return str_copy(p->last, sizeof p->last, columns[0]);
 }
 
 int
-store_typical_hash(struct db *db, char *hash, size_t size)
+store_hashes(struct db *db, void (*each)(const char *))
 {
-	struct text t = { hash, size };
+	/* By pages, since a library may keep the whole of an answer in memory. */
+	static const char sql[] = "SELECT name, password FROM sallyport_accounts WHERE name > $1 ORDER BY name LIMIT 1000";
+	struct page p = { .each = each };
 	int r;
 
-	hash[0] = '\0';
-	r = db->kind->run(db, "SELECT password FROM sallyport_accounts WHERE password LIKE '$%' LIMIT 100", NULL, 0,
-	    take_dearest, &t);
-	if (r != 0)
-		hash[0] = '\0';
-	password_mask(hash);
+	do {
+		char from[sizeof p.last];
+		const char *parameter = from;
+
+		(void)str_copy(from, sizeof from, p.last);
+		p.rows = 0;
+		r = db->kind->run(db, sql, &parameter, 1, take_hash, &p);
+	} while (r == 0 && p.rows == 1000);
 	return r;
 }
 

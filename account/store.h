@@ -44,7 +44,7 @@ int store_append(struct db *, const char *name, const char *key, const char *val
 int store_list(struct db *, int (*each)(void *context, const struct account *), void *context);
 /* How many there are. */
 int store_count(struct db *, unsigned long *n);
-/* Any hash of the tables, masked; "" when there is none. */
-int store_typical_hash(struct db *, char *hash, size_t size);
+/* What is stored as the password of every account, "" for none. */
+int store_hashes(struct db *, void (*each)(const char *hash));
 
 #endif

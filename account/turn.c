@@ -42,10 +42,22 @@ lock(int how, short type, uint64_t from, uint64_t count)
 	return 0;
 }
 
+static uint64_t
+units_of(uint64_t memory)
+{
+	return memory <= UNIT ? 1 : (memory - 1) / UNIT + 1;
+}
+
+bool
+turn_fits(uint64_t memory)
+{
+	return file < 0 || units_of(memory) <= units;
+}
+
 int
 turn_take(uint64_t memory)
 {
-	uint64_t need = memory <= UNIT ? 1 : (memory + UNIT - 1) / UNIT, places, first;
+	uint64_t need = units_of(memory), places, first;
 
 	if (file < 0)
 		return 0;

@@ -25,6 +25,8 @@ int turn_open(uint64_t memory);
  * turn at a time.  -E2BIG: the whole budget is smaller; or -errno.
  */
 int turn_take(uint64_t memory);
+/* Is the whole budget large enough for that? */
+bool turn_fits(uint64_t memory);
 /* For a process that hashes no more: in its hands the locks would only keep others waiting. */
 void turn_close(void);
 /* Gives back what turn_take() took. */

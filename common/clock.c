@@ -13,6 +13,14 @@ clock_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+int64_t
+clock_cpu_us(void)
+{
+	struct timespec t;
+
+	return clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) < 0 ? 0 : (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 /* Days are counted in years that begin in March, so that a leap day is the last of its year. */
 void
 clock_utc(time_t t, struct tm *tm)

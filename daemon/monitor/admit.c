@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "account/hashes.h"
 #include "account/turn.h"
 #include "common/clock.h"
 #include "common/err.h"
@@ -151,8 +152,10 @@ static bool
 go_live(struct monitor *s, const struct msg *login, enum account_reason *why, bool *final)
 {
 	const struct settings *set = &s->account.resolved->s;
-	int r = clerk_start(s);
+	int r;
 
+	hashes_close();
+	r = clerk_start(s);
 	turn_close();
 	if (r == 0)
 		r = monitor_limit_worker(s);

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 
@@ -19,6 +20,14 @@ IDENTITY = 64170
 PREFIX = f"sprf{secrets.token_hex(3)}"
 SERVICE = f"sallyport-it-{PREFIX}"
 HASH = "$y$j9T$abcdefghijklmnopqrstu.$mW8yosgsynIQkjYFBtQmiqG8Hq5/A4MUXpbTIF4EjT."  # "pass word"
+
+
+# Of other kinds, about as dear as that one, dearer and cheaper: each alone would tell its names.
+OTHERS = {"rounds": "$6$rounds=40000$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1",
+          "sha": "$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1",
+          "blow": "$2b$10$abcdefghijklmnopqrstuuqflPDzB6gcMhKa1rZqKiun2YGL5sa2u",
+          "weak": "$y$j75$saltsaltsaltsalt$DsMjm5uqUiFBUYLB9CLnX8E/M0k0mOVJBUWdpCrUik9",
+          "md": "$1$saltsalt$9xy1btjgzLYfb7hivXtC//"}
 
 
 def run(*command, **options):
@@ -41,11 +50,11 @@ def users():
     """Users of the system in every state that keeps one out; all have the same password."""
     folder = run("mktemp", "-d", "/tmp/sallyport-refusal-XXXXXX").stdout.strip()
     os.chmod(folder, 0o755)
-    kinds = {"known": [], "noshell": ["-s", "/usr/sbin/nologin"], "zero": [], "crypted": [], "lost": [], "locked": [], "hollow": []}
+    kinds = {"known": [], "noshell": ["-s", "/usr/sbin/nologin"], "zero": [], "crypted": [], "lost": [], "locked": [], "hollow": [], **dict.fromkeys(OTHERS, [])}
     names = {}
     for kind, options in kinds.items():
         names[kind] = f"{PREFIX}{kind}"
-        secret = {"locked": "!" + HASH, "hollow": ""}.get(kind, HASH)
+        secret = {"locked": "!" + HASH, "hollow": "", **OTHERS}.get(kind, HASH)
         run("useradd", "-M", "-d", folder, "-p", secret, *([] if options else ["-s", "/bin/sh"]), *options, names[kind])
     run("chage", "-E", "0", names["zero"])
     names["nobody"] = f"{PREFIX}nobody"
@@ -84,7 +93,7 @@ def by_config(serve, *_):
              "crypted": account("crypted", HASH, "tls = control\n"), "off": account("off", HASH, "enabled = no\n"),
              "hollow": account("hollow", "{CLEAR}"), "clear": account("clear", "{CLEAR}pass word"),
              "lost": f"[account lost]\npassword = {HASH}\nhome = /srv\nrun_as = {PREFIX}none\n",
-             "old": account("old", "$1$saltsalt$9xy1btjgzLYfb7hivXtC//")}
+             **{name: account(name, OTHERS[name]) for name in OTHERS}}
     return with_certificate(serve, "accounts = config", "".join(names.values())), [*names, "nobody"]
 
 
@@ -112,9 +121,18 @@ def fill_database(server, *more):
     return ["known", "locked", "crypted", "lost", "nobody"]
 
 
+def mix_hashes(query):
+    """Behind the server's back, and after its start."""
+    for name, password in OTHERS.items():
+        query(f"INSERT INTO sallyport_accounts (name, password, changed) VALUES ('{name}', '{password}', 1)")
+    return list(OTHERS)
+
+
 def by_database(serve, *_):
     s = with_certificate(serve, f"accounts = database\nvirtual_user = {IDENTITY}:{IDENTITY}")
-    return s, fill_database(s)
+    names = fill_database(s)
+    with contextlib.closing(sqlite3.connect(f"{s.dir}/state/accounts.db")) as db, db:
+        return s, names + mix_hashes(db.execute)
 
 
 def by_postgresql(serve, users, service, request, _):
@@ -123,7 +141,10 @@ def by_postgresql(serve, users, service, request, _):
     db = test_accounts_postgresql.Database()
     request.addfinalizer(lambda: (db.stop(), shutil.rmtree(db.dir)))
     s = with_certificate(serve, f"accounts = postgresql\npostgresql = {db.parameters}\nvirtual_user = {IDENTITY}:{IDENTITY}")
-    return s, fill_database(s, "--source", "postgresql")
+    names = fill_database(s, "--source", "postgresql")
+    names += mix_hashes(lambda sql: db.run(f"{test_accounts_postgresql.BIN}/psql", "-h", db.dir, "-U", "sallyport", "postgres", "-c", sql))
+    s.ctl("reload")     # otherwise seen within a minute
+    return s, names
 
 
 def by_external(serve, users, service, request, tmp_path):
@@ -137,9 +158,10 @@ def by_external(serve, users, service, request, tmp_path):
 
 
 def by_passwd_file(serve, users, service, request, tmp_path):
-    (tmp_path / ".passwd").write_text(f"known:{HASH}:1000:/\nclear:pass word:1001:/\nlocked:x:1002:/\nhollow::1003:/\n")
+    (tmp_path / ".passwd").write_text(f"known:{HASH}:1000:/\nclear:pass word:1001:/\nlocked:x:1002:/\nhollow::1003:/\n"
+                                     + "".join(f"{name}:{OTHERS[name]}:{number}:/\n" for number, name in enumerate(OTHERS, 1010)))
     s = with_certificate(serve, f"accounts = passwd_file\npasswd_file = {tmp_path}/.passwd\nvirtual_user = {IDENTITY}:{IDENTITY}")
-    return s, ["known", "clear", "locked", "hollow", "nobody"]
+    return s, ["known", "clear", "locked", "hollow", "nobody", *OTHERS]
 
 
 def monitors_cpu(server):

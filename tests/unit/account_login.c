@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "account/hashes.h"
 #include "account/password.h"
 #include "common/str.h"
 #include "tests/unit/account.h"
@@ -44,6 +45,7 @@ test_sources(const char *config)
 		ck_abort_msg("%s", text);
 	}
 	ck_assert_int_eq(account_sources_open(&sources, conf), 0);
+	ck_assert_int_eq(account_sources_warm_up(&sources), 0);
 	return &sources;
 }
 
@@ -416,7 +418,7 @@ START_TEST(unknown_names_cost_the_same)
 	int64_t known = INT64_MAX, unknown = INT64_MAX;
 	bool same = false;
 
-	ck_assert_int_eq(strncmp(s->reference, "$6$saltsalt$AAAA", 16), 0);
+	ck_assert_int_eq(strncmp(hashes_at(password_place("$6$"))->hash, "$6$saltsalt$AAAA", 16), 0);
 	/* The shortest of several rounds; a busy machine gets more of them. */
 	for (int round = 0; round < 100 && !same; round++) {
 		int64_t k = cpu_of_login(s, "pat"), u = cpu_of_login(s, "patricia");

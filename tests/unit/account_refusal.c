@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "account/hashes.h"
 #include "account/password.h"
 #include "account/store.h"
 #include "common/str.h"
@@ -24,19 +25,61 @@
 #define MD5 "$1$saltsalt$9xy1btjgzLYfb7hivXtC//"		/* secret */
 #define SHA "$5$saltsalt$0IyaXrmV7.sGNS6tirgqHLqX/G.FBvgkYA.lpPdS5sA"	/* secret */
 
-static struct { unsigned all, dear; const char *reference; } made;
+/* What was computed: how many hashes, and how much work of each measure. */
+static struct { unsigned all; uint64_t work[PASSWORD_WORKS]; } made;
 
-/* In libcrypt's place: counts, and says whether it was the work that every refusal should cost. */
+static void
+count(const char *setting)
+{
+	int place = password_place(setting);
+
+	made.all++;
+	if (place >= 0)
+		made.work[place] += password_work(setting);
+}
+
+/* In the places of the libraries, by --wrap or the order of linking. */
+#ifdef HAVE_SODIUM
+enum password_verdict __real_password_check_argon2(const struct secret *, const char *);
+enum password_verdict __wrap_password_check_argon2(const struct secret *, const char *);
+
+enum password_verdict
+__wrap_password_check_argon2(const struct secret *password, const char *hash)
+{
+	enum password_verdict v = __real_password_check_argon2(password, hash);
+
+	if (v != PASSWORD_UNSUPPORTED)
+		count(hash);
+	return v;
+}
+#endif
+
+enum password_verdict __real_password_check_pbkdf2(const struct secret *, const char *);
+enum password_verdict __wrap_password_check_pbkdf2(const struct secret *, const char *);
+
+enum password_verdict
+__wrap_password_check_pbkdf2(const struct secret *password, const char *hash)
+{
+	enum password_verdict v = __real_password_check_pbkdf2(password, hash);
+
+	if (v != PASSWORD_UNSUPPORTED)
+		count(hash);
+	return v;
+}
+
 char *
 crypt_rn(const char *phrase, const char *setting, void *data, int size)
 {
 	static __typeof__(crypt_rn) *real;
+	char *out;
 
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "crypt_rn");
-	made.all++;
-	made.dear += made.reference != NULL && password_same_work(setting, made.reference);
-	return real(phrase, setting, data, size);
+	out = real(phrase, setting, data, size);
+
+	if (out != NULL && out[0] != '*')	/* not refused before any work */
+		count(setting);
+	return out;
 }
 
 /* ------------------------------------------------------------------------ sources */
@@ -255,10 +298,33 @@ end_program(void)
 	program = 0;
 }
 
-static struct account_sources *
-sources_for_tests(const struct account_sources *s)
+/* Sets how long all hashes take here, for this process. */
+static void
+claim_time(int64_t us)
 {
-	return (struct account_sources *)(uintptr_t)s;
+	hashes_close();
+	for (int i = 0; i < PASSWORD_WORKS; i++)
+		if (hashes_at(i) != NULL)
+			((struct hash_known *)(uintptr_t)hashes_at(i))->us = us;
+}
+
+/* Was exactly that done which every refusal costs: of each kind the dearest, so many times? */
+static bool
+all_was_done(unsigned times, const char *user)
+{
+	unsigned kinds = 0;
+
+	for (int i = 0; i < PASSWORD_WORKS; i++) {
+		uint64_t wanted = hashes_at(i) == NULL ? 0 : times * hashes_at(i)->work, slack = wanted / 32;
+
+		kinds += wanted > 0;
+		if (made.work[i] + slack < wanted || made.work[i] > wanted + slack) {
+			fprintf(stderr, "%s: %llu of %llu at %d\n", user, (unsigned long long)made.work[i],
+			    (unsigned long long)wanted, i);
+			return false;
+		}
+	}
+	return kinds > 0;
 }
 
 START_TEST(nobody_is_told_why)
@@ -272,10 +338,8 @@ START_TEST(nobody_is_told_why)
 	if (needs_root(__func__) || (t->source == PAM && needs_plain_build(__func__)))
 		return;
 	s = open_source(t->source);
-	ck_assert_str_ne(s->reference, "");
-	sources_for_tests(s)->reference_us = INT64_MAX / 4;	/* whatever PAM has done, it was not this hash */
-	made.all = made.dear = 0;
-	made.reference = s->reference;
+	claim_time(INT64_MAX / 4);	/* whatever PAM has done, it was no hash */
+	memset(&made, 0, sizeof made);
 	r = test_login(s, t->user, t->password, &a, &why);
 	end_program();
 	ck_assert_msg(r != ACCOUNT_FOUND && r != ACCOUNT_UNAVAILABLE && why == t->why, "%s/%s: %s, %s", t->user, t->password,
@@ -283,7 +347,8 @@ START_TEST(nobody_is_told_why)
 	ck_assert_msg(a.proven == t->proven && a.told == t->told, "%s/%s: proven %d, told %s", t->user, t->password, a.proven,
 	    account_reason_word(a.told));
 	/* Whoever has the right password knows that the name exists. */
-	ck_assert_msg(made.dear == (t->source == PAM ? 2 : 1) || t->proven, "%s/%s: %u hashes, %u of them dear", t->user, t->password, made.all, made.dear);
+	ck_assert_msg(t->proven || all_was_done(t->source == PAM ? 2 : 1, t->user), "%s/%s: %u hashes", t->user, t->password,
+	    made.all);
 	account_free(&a);
 }
 END_TEST
@@ -300,8 +365,8 @@ START_TEST(pam_hashes_count)
 	for (size_t i = 0; i < 2; i++) {
 		const struct account_sources *s = open_source(PAM);
 
-		sources_for_tests(s)->reference_us = 0;
-		made.all = 0;
+		claim_time(0);
+		memset(&made, 0, sizeof made);
 		(void)test_login(s, users[i].user, "wrong", &a, &why);
 		ck_assert_uint_eq(made.all, users[i].hashes);
 		account_free(&a);
@@ -368,20 +433,140 @@ START_TEST(empty_passwords)
 }
 END_TEST
 
-/* hash, other, does it cost more, does it cost the same */
+/* Of each measure a cheap and a dear one, and what has none. "secret", or nothing that a password would fit. */
+static const char *const mixed[] = {
+	"$1$saltsalt$9xy1btjgzLYfb7hivXtC//", "saHW9GdxihkGQ", "_J9..rasmBYk8r9AiWNc", "{CLEAR}other", "*", "$99$x$y",
+	"$5$rounds=1000$saltsalt$x", "$5$saltsalt$x", "$6$saltsalt$x", "$6$rounds=9001$saltsalt$x", "$6$rounds=999999999$salt$x",
+	"$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW",
+	"$2y$07$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW", "$y$j75$saltsaltsaltsalt$x", "$y$j8T$saltsaltsaltsalt$x",
+	"$7$86..../....saltsalt$x", "$7$A6..../....saltsalt$x", "$y$zzzz$x$y", "$6", "$2b$", "$sha1$900$saltsalt$x",
+	"$pbkdf2-sha256$1000$c2FsdHNhbHRzYWx0c2FsdA$dClvKSmj66n6MdMWNv3Go4mvH1Ym2WIGiJvquqa.mfE",
+	"$pbkdf2-sha256$2900$c2FsdHNhbHRzYWx0c2FsdA$dClvKSmj66n6MdMWNv3Go4mvH1Ym2WIGiJvquqa.mfE",
+	"$pbkdf2-b64salt-sha256$1500$c2FsdHNhbHRzYWx0c2FsdA==$dClvKSmj66n6MdMWNv3Go4mvH1Ym2WIGiJvquqa+mfE=",
+	"$pbkdf2$1000$c2FsdHNhbHRzYWx0c2FsdA$Gl3hdYiKRqzegI7vLGvFG.A89N0", "$pbkdf2-md5$9$c2FsdA$dClv",
+#ifdef HAVE_SODIUM
+	"$argon2id$v=19$m=8,t=1,p=1$6x8EyMSD+YFy6dbBIur8NA$3QL/qDBqrdMigsV4rCk8j50/UhOTQGlUvyjw5VXeF94",
+	"$argon2id$v=19$m=4096,t=3,p=1$6x8EyMSD+YFy6dbBIur8NA$3QL/qDBqrdMigsV4rCk8j50/UhOTQGlUvyjw5VXeF94",
+	"$argon2id$v=19$m=3000,t=1,p=1$6x8EyMSD+YFy6dbBIur8NA$3QL/qDBqrdMigsV4rCk8j50/UhOTQGlUvyjw5VXeF94",
+#endif
+};
+
+#define MIXED ((int)(sizeof mixed / sizeof *mixed))
+
+/* A refusal of that name costs what that of any other costs. */
+static void
+refuse_evenly(const struct account_sources *s, const char *user)
+{
+	enum account_reason why;
+	struct account a;
+
+	memset(&made, 0, sizeof made);
+	ck_assert_int_ne(test_login(s, user, "wrong", &a, &why), ACCOUNT_FOUND);
+	account_free(&a);
+	ck_assert(all_was_done(1, user));
+}
+
+START_TEST(kinds_of_hashes_are_not_told_apart)
+{
+	char text[16384] = "[server]\naccounts = config\npassword_cost = 1\n", user[24];
+	const struct account_sources *s;
+
+	if (needs_root(__func__))
+		return;
+	for (int i = 0; i < MIXED; i++)
+		(void)str_format(text + strlen(text), sizeof text - strlen(text), "[account u%d]\npassword = %s\n" RUN, i, mixed[i]);
+	s = test_sources(text);
+	refuse_evenly(s, "nobody-here");
+	ck_assert_uint_ge(made.all, 8);
+	for (int i = 0; i < MIXED; i++) {
+		if (strstr(mixed[i], "999999999") != NULL)
+			continue;	/* nothing that others should pay for, or this test */
+		(void)str_format(user, sizeof user, "u%d", i);
+		refuse_evenly(s, user);
+	}
+}
+END_TEST
+
+/* What was not there when the template looked is seen at the next refusal, whoever it refuses. */
+START_TEST(later_accounts_are_counted_in)
+{
+	static const char *const names[] = { "nobody-here", "ann", "bob" };
+	char path[600], user[24];
+	const struct account_sources *s;
+	struct db *db;
+
+	if (needs_root(__func__))
+		return;
+	make_passwd_file();
+	s = open_source(_i == 0 ? DATABASE : PASSWD_FILE);
+	refuse_evenly(s, "nobody-here");
+	ck_assert_ptr_null(hashes_at(password_place("$2b$05$")));
+	if (_i == 0) {
+		(void)str_format(path, sizeof path, "%s/refusal.db", test_dir);
+		ck_assert_int_eq(db_open_sqlite(path, true, &db), 0);
+		for (int i = 0; i < 1200; i++) {	/* more than are read at once */
+			(void)str_format(user, sizeof user, "%04d", i);
+			ck_assert_int_eq(store_add(db, i < 1199 ? user : "zoe", i < 1199 ? "*" : mixed[12]), 0);
+		}
+		db->kind->close(db);
+	} else {
+		(void)str_format(path, sizeof path, "%szoe:%s:1008:/\n", passwd_file, mixed[12]);
+		test_write(".passwd", path);
+	}
+	for (int i = 0; i < 4; i++) {
+		struct account a;
+		enum account_reason why;
+
+		memset(&made, 0, sizeof made);
+		(void)test_login(s, i < 3 ? names[i] : "zoe", "wrong", &a, &why);
+		account_free(&a);
+		ck_assert_ptr_nonnull(hashes_at(password_place("$2b$05$")));
+		/* The first has tried it out besides. */
+		ck_assert(i == 0 || all_was_done(1, names[i % 3]));
+	}
+}
+END_TEST
+
+/* What one session has met, the others know. */
+START_TEST(sessions_learn_from_each_other)
+{
+	const struct account_sources *s = test_sources("[server]\naccounts = config\npassword_cost = 1\n");
+	int status;
+	pid_t pid;
+
+	if (needs_root(__func__))
+		return;
+	pid = fork();
+	if (pid == 0) {
+		hashes_meet(mixed[12]);
+		hashes_meet(mixed[11]);		/* cheaper: nothing new */
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	ck_assert_ptr_null(hashes_at(password_place("$2b$05$")));
+	refuse_evenly(s, "nobody-here");
+	ck_assert_uint_eq(made.work[password_place("$2b$05$")], 1 << 7);
+	ck_assert_ptr_null(strstr(hashes_at(password_place("$2b$05$"))->hash, "2r9OfJ"));	/* it is no secret */
+}
+END_TEST
+
+/* hash, other of the same measure, does it cost more, does it cost the same */
 static const struct { const char *hash, *other; bool dearer, same; } costs[] = {
-	{ SHA, MD5, true, false }, { MD5, SHA, false, false }, { MD5, MD5, false, true },
+	{ SHA, SHA, false, true }, { MD5, MD5, false, true },
 	{ "$6$rounds=9000$a$b", "$6$a$b", true, false }, { "$6$rounds=5000$a$b", "$6$a$b", false, true },
 	{ "$y$j9T$salt$x", "$y$j75$salt$x", true, false }, { "$y$j9T$salt$x", "$y$j9T$other$y", false, true },
-	{ "$y$j75$salt$x", "$6$a$b", true, false }, { "$2b$10$a", "$2b$12$a", false, false },
+	{ "$2b$10$a", "$2b$12$a", false, false }, { "$2a$12$a", "$2y$10$a", true, false },
 	{ "$pbkdf2-sha256$9$a$b", "$pbkdf2-sha256$8$a$b", true, false }, { "$pbkdf2-sha256$9$a$b", "$pbkdf2-sha256$9$c$d", false, true },
-	{ "saHW9GdxihkGQ", "$1$a$b", false, false }, { "*", MD5, false, false }, { MD5, "*", true, false }
+	{ "$pbkdf2-sha256$9$a$b", "$pbkdf2-b64salt-sha256$8$a$b", true, false }, { "$7$96..../....a$b", "$7$86..../....a$b", true, false }, { "$7$86....0....a$b", "$7$86..../....a$b", true, false },
+	{ "_J9..aaaa", "_I9..aaaa", true, false }, { "*", "!", false, true }
 };
 
 START_TEST(what_hashes_cost)
 {
-	ck_assert_int_eq(password_is_dearer(costs[_i].hash, costs[_i].other), costs[_i].dearer);
-	ck_assert_int_eq(password_same_work(costs[_i].hash, costs[_i].other), costs[_i].same);
+	ck_assert_int_eq(password_place(costs[_i].hash), password_place(costs[_i].other));
+	ck_assert_int_eq(password_work(costs[_i].hash) > password_work(costs[_i].other), costs[_i].dearer);
+	ck_assert_int_eq(password_work(costs[_i].hash) == password_work(costs[_i].other), costs[_i].same);
 }
 END_TEST
 
@@ -395,6 +580,9 @@ account_refusal_suite(void)
 	tcase_add_test(t, pam_hashes_count);
 	tcase_add_test(t, a_broken_source_is_broken_for_all);
 	tcase_add_loop_test(t, empty_passwords, 0, (int)(sizeof empties / sizeof *empties));
+	tcase_add_test(t, kinds_of_hashes_are_not_told_apart);
+	tcase_add_loop_test(t, later_accounts_are_counted_in, 0, 2);
+	tcase_add_test(t, sessions_learn_from_each_other);
 	tcase_add_loop_test(t, what_hashes_cost, 0, (int)(sizeof costs / sizeof *costs));
 	suite_add_tcase(s, t);
 	return s;

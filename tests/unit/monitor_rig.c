@@ -303,10 +303,10 @@ int
 rig_end(struct rig *r)
 {
 	/*
-	 * What it had as a spare, less the login's channel and the turns of the hashing, and the memory of what is being
-	 * transferred: all it was sent meanwhile is closed.
+	 * What it had as a spare, less the login's channel, the turns of the hashing and the hashes that are known, and the
+	 * memory of what is being transferred: all it was sent meanwhile is closed.
 	 */
-	int wanted = r->descriptors - 2 + 1 + r->kept;
+	int wanted = r->descriptors - 3 + 1 + r->kept;
 
 	if (r->live && r->descriptors > 0)
 		ck_assert_int_eq(tests_await_descriptors(r->pid, wanted), wanted);
