@@ -176,6 +176,7 @@ session_hear(struct session *n)
 {
 	static struct msg m;
 	unsigned states = n->service != NULL ? ST_LOGIN | ST_LIVE : ST_START;
+	char id[STR_NUMBER_MAX];
 	struct log_line l;
 	int r = chan_receive(&n->channel, &m, states);
 
@@ -186,7 +187,8 @@ session_hear(struct session *n)
 	if (r == 0 || r == -EAGAIN || r == -EINTR || r == SP_ECLOSED)
 		return r == -EINTR ? -EAGAIN : r;
 	log_begin(&l, LOG_LEVEL_WARNING, "monitor-channel");
-	log_num(&l, "session", n->service != NULL ? (int64_t)n->service->number : 0);
+	if (n->service != NULL)
+		log_str(&l, "session", session_id(id, n->service->number));
 	log_str(&l, "message", msg_name(n->channel.bad_type));
 	log_code(&l, r);
 	log_end(&l);

@@ -15,6 +15,9 @@
 struct server;
 
 /* What is known of a session with a client, for sallyctl. */
+/* How a session is called everywhere, in the log and by sallyctl: its number in hexadecimal, in id[STR_NUMBER_MAX]. Returns id. */
+const char *session_id(char *id, uint64_t number);
+
 struct session_facts {
 	uint64_t number;
 	const char *user, *class;	/* "" before login */

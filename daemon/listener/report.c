@@ -163,10 +163,10 @@ state_of(const struct session_facts *f)
 static void
 who_json(struct request *q, const struct session_facts *f)
 {
-	char peer[ADDR_TEXT_MAX];
+	char peer[ADDR_TEXT_MAX], id[STR_NUMBER_MAX];
 
 	json_open(&q->doc, NULL, '{');
-	json_unsigned(&q->doc, "session", f->number);
+	json_str(&q->doc, "session", session_id(id, f->number));
 	json_str(&q->doc, "user", f->user);
 	json_str(&q->doc, "peer", addr_text(peer, f->peer));
 	json_str(&q->doc, "listener", f->listener);
@@ -188,7 +188,7 @@ static void
 who_line(void *context, const struct session_facts *f)
 {
 	struct request *q = context;
-	char peer[ADDR_TEXT_MAX], user[400], what[400];
+	char peer[ADDR_TEXT_MAX], user[400], what[400], id[STR_NUMBER_MAX];
 
 	if (q->json) {
 		who_json(q, f);
@@ -196,7 +196,7 @@ who_line(void *context, const struct session_facts *f)
 	}
 	str_escape(user, sizeof user, *f->user == '\0' ? "-" : f->user, strlen(*f->user == '\0' ? "-" : f->user));
 	str_escape(what, sizeof what, f->what, strlen(f->what));
-	fprintf(q->out, "%-12" PRIu64 " %-16s %-24s %-8s %6" PRId64 "s %12" PRIu64 " %12" PRIu64 " %s\n", f->number, user,
+	fprintf(q->out, "%-12s %-16s %-24s %-8s %6" PRId64 "s %12" PRIu64 " %12" PRIu64 " %s\n", session_id(id, f->number), user,
 	    addr_text(peer, f->peer), state_of(f), f->idle_ms / 1000, f->bytes_in, f->bytes_out, what);
 }
 
@@ -266,12 +266,13 @@ static void
 ban_line(void *context, const struct srclimit_ban *b)
 {
 	struct request *q = context;
-	char net[ADDR_TEXT_MAX];
-	int64_t until = b->until == 0 ? 0 : time(NULL) + (b->until - clock_ms()) / 1000;
+	char net[ADDR_TEXT_MAX], left[24] = "permanent";
+	int64_t seconds = (b->until - clock_ms()) / 1000, until = time(NULL) + seconds;
 
 	if (!q->json) {
-		fprintf(q->out, "%-44s %10" PRId64 "s %s\n", addr_net_text(net, &b->net),
-		    b->until == 0 ? 0 : (b->until - clock_ms()) / 1000, b->reason);
+		if (b->until != 0)
+			(void)str_format(left, sizeof left, "%" PRId64 "s", seconds);
+		fprintf(q->out, "%-44s %11s %s\n", addr_net_text(net, &b->net), left, b->reason);
 		return;
 	}
 	json_open(&q->doc, NULL, '{');

@@ -46,7 +46,7 @@ is_meant(const struct session *n, const char *which)
 
 	if (strcmp(v->user, which) == 0 || strcmp(addr_host(text, &v->peer), which) == 0)
 		return true;
-	return str_format(text, sizeof text, "%llu", (unsigned long long)v->number) == 0 && strcmp(text, which) == 0;
+	return strcmp(session_id(text, v->number), which) == 0;
 }
 
 unsigned

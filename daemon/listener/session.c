@@ -166,6 +166,13 @@ session_socket_number(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &number, &len) == 0 ? number : 0;
 }
 
+const char *
+session_id(char *id, uint64_t number)
+{
+	str_number(id, number, 16);
+	return id;
+}
+
 int
 session_serve(struct session *n, int fd, uint64_t number, const char *listener, const struct addr *peer,
     const struct addr *local)
@@ -211,7 +218,7 @@ static const struct {
 } stops[] = {
 	[STOP_IN_ORDER] = { 5000, false, 10000 },
 	[STOP_SOON] = { 1000, false, 3000 },
-	[STOP_NOW] = { 0, true, 2000 },
+	[STOP_NOW] = { 1000, true, 3000 },
 };
 
 void
@@ -321,9 +328,9 @@ log_bad_end(const struct session *n, const struct process *p, const siginfo_t *e
 	log_str(&l, "role", role_row(templates_role((enum member)(p - n->process)))->name);
 	log_num(&l, "pid", p->pid);
 	if (n->service != NULL) {
-		char peer[ADDR_TEXT_MAX];
+		char peer[ADDR_TEXT_MAX], id[STR_NUMBER_MAX];
 
-		log_num(&l, "session", (int64_t)n->service->number);
+		log_str(&l, "session", session_id(id, n->service->number));
 		log_str(&l, "rhost", addr_host(peer, &n->service->peer));
 		log_str(&l, "user", n->service->user);
 		if (n->service->what[0] != '\0')

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -553,6 +554,30 @@ def test_kick(server, by):
         assert str(e.value).startswith("421")
     f.close()
     assert ask(server, "kick", "nobody-here").returncode == 1
+
+
+def test_a_session_has_one_name_everywhere(server):
+    """Log, who, its JSON, kick, and what the log says of a killed process."""
+    with server.ftp("bob") as f:
+        session = next(s for s in asked(server, "who") if s["user"] == "bob")
+        name, pid = session["session"], session["pids"]["worker"]
+        server.wait_log(f"event=login session={name} user=bob ")
+        assert re.search(f"^{name} +bob ", ask(server, "who").stdout, re.M)
+        assert ask(server, "kick", str(int(name, 16))).returncode == 1, "another way to write it names nothing"
+        os.kill(pid, signal.SIGKILL)
+        server.wait_log(f"event=process-killed role=worker pid={pid} session={name} ")
+    f = server.ftp("bob")
+    name = next(s["session"] for s in asked(server, "who") if s["user"] == "bob")
+    assert ask(server, "kick", name).returncode == 0
+    server.wait_log(f"event=session-end session={name} ")
+    f.close()
+
+
+def test_a_ban_without_an_end(server):
+    assert ask(server, "ban", "192.0.2.99").returncode == 0
+    assert re.search(r"^192\.0\.2\.99 +permanent ", ask(server, "bans").stdout, re.M)
+    assert [b["until"] for b in asked(server, "bans") if b["net"].startswith("192.0.2.99")] == [None]
+    assert ask(server, "unban", "192.0.2.99").returncode == 0
 
 
 def test_bans(server):

@@ -169,13 +169,15 @@ def test_a_transfer_that_ended_has_no_second_record(serve):
 
 
 def test_kicked_in_a_transfer(serve):
-    server = serve()
+    server = serve("keep_partial = no")
     r, data = transferring(server, "STOR new")
     data.sendall(b"x" * 10)
     wait_for(lambda: any(os.path.getsize(f"{server.homes['alice']}/{x}") == 10 for x in os.listdir(server.homes["alice"])))
     for _ in range(2):
         server.ctl("kick", "alice")
+    assert r.reply()[0] == 426 and r.reply()[0] == 421
     server.wait_log("event=transfer .*direction=upload path=/new bytes=10 .*complete=no how=session-ended")
     server.wait_log("event=session-end .*transfers=1 incomplete=1 ")
+    assert "agent-blocked" not in server.log() and os.listdir(server.homes["alice"]) == []
     data.close()
     r.close()
