@@ -289,6 +289,20 @@ START_TEST(moved_folders_are_noticed)
 }
 END_TEST
 
+/* Helper programs are run elsewhere, but no descriptor of a tenant's tree may ever reach one. */
+START_TEST(descriptors_do_not_outlive_exec)
+{
+	int fd;
+
+	ck_assert_int_eq(root_find(&root, "/", "/a/b/f", ROOT_FOLLOW, &place), 0);
+	fd = root_open(&place, O_RDONLY, 0);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	ck_assert_int_eq(fcntl(place.dir_fd, F_GETFD), FD_CLOEXEC);
+	close(fd);
+}
+END_TEST
+
 Suite *
 agent_root_suite(void)
 {
@@ -304,6 +318,7 @@ agent_root_suite(void)
 	tcase_add_test(d, late_links_are_not_followed);
 	tcase_add_test(d, moved_folders_are_noticed);
 	tcase_add_test(d, fifos_do_not_block);
+	tcase_add_test(d, descriptors_do_not_outlive_exec);
 	tcase_add_test(d, races_do_not_lead_out);
 	suite_add_tcase(s, d);
 	return s;
