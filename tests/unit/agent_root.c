@@ -11,12 +11,15 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "authz/root.h"
+#include "authz/tree.h"
 #include "common/err.h"
 #include "daemon/agent/hold.h"
 #include "tests/unit/agent.h"
+#include "tests/unit/run.h"
 
 static struct root root;
 static struct place place;
@@ -177,12 +180,18 @@ END_TEST
 
 START_TEST(uploads_in_progress_have_no_name)
 {
+	int open_now;
+
 	make_file("a/" ROOT_RESERVED "0123", "half");
 	make_link("door", "a/" ROOT_RESERVED "0123");
 	ck_assert_int_eq(root_find(&root, "/", "/a/" ROOT_RESERVED "0123", ROOT_FOLLOW, &place), SP_EFORMAT);
 	ck_assert_int_eq(root_find(&root, "/a", ROOT_RESERVED "0123", ROOT_NAME, &place), SP_EFORMAT);
 	ck_assert_int_eq(root_find(&root, "/", "door", ROOT_FOLLOW, &place), SP_EFORMAT);
 	ck_assert_int_eq(root_find(&root, "/", ROOT_RESERVED "x/y", ROOT_FOLLOW, &place), SP_EFORMAT);
+	open_now = tests_descriptors(getpid());
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(root_find(&root, "/", "door", ROOT_FOLLOW, &place), SP_EFORMAT);
+	ck_assert_int_eq(tests_descriptors(getpid()), open_now);
 }
 END_TEST
 
@@ -289,6 +298,87 @@ START_TEST(moved_folders_are_noticed)
 }
 END_TEST
 
+/* A short path of links that are long: it ends before the client's turn takes for ever. */
+START_TEST(steps_are_bounded)
+{
+	char text[4000];
+	size_t n = 0;
+
+	for (int i = 0; i < 390; i++)
+		n += (size_t)snprintf(text + n, sizeof text - n, "a/b/../../");
+	snprintf(text + n, sizeof text - n, "top");
+	make_link("long", text);
+	ck_assert_int_eq(root_find(&root, "/", "/long", ROOT_FOLLOW, &place), 0);
+	ck_assert_int_eq(place.error, -ELOOP);
+}
+END_TEST
+
+static uint32_t
+owner_of(struct tree *t, const char *path)
+{
+	uint32_t owner = 0;
+
+	ck_assert_int_eq(t->hooks.owner(t->hooks.context, path, &owner), 0);
+	return owner;
+}
+
+static int
+control_of(struct tree *t, const char *folder)
+{
+	static char text[AUTHZ_CONTROL_MAX + 1];
+	struct authz_identity found;
+	size_t len;
+
+	return t->hooks.control(t->hooks.context, folder, ".permissions", NULL, &found, text, &len);
+}
+
+/* What rules ask about the tree is answered by what the walk holds, and what is no answer is no right. */
+START_TEST(questions_are_about_what_was_found)
+{
+	uint32_t own;
+	int open_now;
+	struct tree t;
+	char path[96], aside[96];
+
+	root.chain = true;
+	ck_assert_int_eq(root_find(&root, "/", "/a/b/f", ROOT_FOLLOW, &place), 0);
+	own = place.st.stx_uid;
+	tree_init(&t, own, own);
+	tree_at(&t, &place);
+	make_file("a/.permissions", "1003 lr\n");
+	snprintf(path, sizeof path, "%s/.permissions", at->dir);
+	ck_assert_int_eq(mkfifo(path, 0644), 0);
+	open_now = tests_descriptors(getpid());
+	ck_assert_uint_eq(owner_of(&t, "/a/b/f"), own);
+	ck_assert_int_eq(control_of(&t, "/a/b"), -ENOENT);
+	ck_assert_int_eq(control_of(&t, "/a"), 0);
+	ck_assert_int_eq(control_of(&t, "/"), -EFBIG);	/* that of a FIFO would be empty */
+	ck_assert_int_eq(tests_descriptors(getpid()), open_now);
+	/* Virtual accounts share a Unix user. */
+	t.dialect_uid = own + 7;
+	ck_assert_uint_eq(owner_of(&t, "/a/b/f"), AUTHZ_NOBODY);
+	t.dialect_uid = own;
+	ck_assert(!t.changed);
+	/* A mark that is no number is nobody's; where there are no marks, this says nothing. */
+	snprintf(path, sizeof path, "%s/a/b/f", at->dir);
+	if (setxattr(path, TREE_OWNER, "12x", 3, 0) == 0)
+		ck_assert_uint_eq(owner_of(&t, "/a/b/f"), AUTHZ_NOBODY);
+	snprintf(aside, sizeof aside, "%s/a/b/g", at->dir);
+	ck_assert_int_eq(rename(path, aside), 0);
+	make_file("a/b/f", "another");
+	ck_assert_uint_eq(owner_of(&t, "/a/b/f"), AUTHZ_NOBODY);
+	ck_assert(t.changed);
+	root_leave(&place);
+	/* Of a directory its members are known, and nothing that lies deeper. */
+	ck_assert_int_eq(root_find(&root, "/", "/a", ROOT_FOLLOW, &place), 0);
+	tree_at(&t, &place);
+	open_now = tests_descriptors(getpid());
+	ck_assert_uint_eq(owner_of(&t, "/a/b"), own);
+	ck_assert_uint_eq(owner_of(&t, "/a/b/f"), AUTHZ_NOBODY);
+	ck_assert_int_eq(tests_descriptors(getpid()), open_now);
+}
+END_TEST
+
 /* Helper programs are run elsewhere, but no descriptor of a tenant's tree may ever reach one. */
 START_TEST(descriptors_do_not_outlive_exec)
 {
@@ -319,6 +409,8 @@ agent_root_suite(void)
 	tcase_add_test(d, moved_folders_are_noticed);
 	tcase_add_test(d, fifos_do_not_block);
 	tcase_add_test(d, descriptors_do_not_outlive_exec);
+	tcase_add_test(d, steps_are_bounded);
+	tcase_add_test(d, questions_are_about_what_was_found);
 	tcase_add_test(d, races_do_not_lead_out);
 	suite_add_tcase(s, d);
 	return s;

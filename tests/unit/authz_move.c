@@ -44,6 +44,7 @@ static const struct {
 	{ SP, ALLOW "*/top/secret*, deny-full-control", NULL, "/x", "/y", NULL },
 	{ SP, ALLOW "/t[o]p/s?cret|/q*, deny-full-control", NULL, "/top", "/zop", "rule 1" },
 	{ SP, ALLOW "/?op/s*, deny-full-control", NULL, "/top", "/zop", NULL },
+	{ SP, ALLOW "/top/s*|/zop/*, deny-full-control", NULL, "/top", "/zop", NULL },	/* all of /zop is the rule's */
 	{ SP, ALLOW "!/top*, deny-full-control", NULL, "/a", "/b", NULL },
 	{ SP, ALLOW "!/pub/*, deny-write", NULL, "/top", "/pub/top", NULL },	/* it decides about /top itself */
 	{ SP, ALLOW "!/pub/*|/t?p, deny-write", NULL, "/top", "/pub/top", "rule 1" },
@@ -51,6 +52,7 @@ static const struct {
 	{ SP, ALLOW "m/^\\/top\\/secret/, deny-full-control", NULL, "/a", "/b", NULL },
 	{ SP, ALLOW "m/^\\/(top|zop)\\/secret/, deny-full-control", NULL, "/top", "/zop", NULL },
 	{ SP, ALLOW "m/^\\/(top\\/secret|zop\\/other)/, deny-full-control", NULL, "/top", "/zop", "rule 1" },
+	{ SP, ALLOW "m/^\\/(top|zop)\\/[s]ecret/, deny-full-control", NULL, "/top", "/zop", "rule 1" },	/* does it stay? */
 	{ SP, ALLOW "m/\\.pdf$/, allow-read", NULL, "/a", "/b", NULL },
 	{ SP, ALLOW "m/^.*\\.exe$/i, deny-full-control", NULL, "/a", "/b", NULL },
 	{ SP, ALLOW "m/secret/, deny-full-control", NULL, "/top", "/zop", NULL },
