@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "account/charge.h"
+#include "account/charge_record.h"
 #include "account/charge_table.h"
 #include "account/ledger_private.h"
 
@@ -87,18 +88,39 @@ charge_identify(int fd, struct charge_id *id)
 
 /* ----------------------------------------------------------- the total and the table */
 
+static uint64_t
+more(uint64_t from, uint64_t to)
+{
+	return to > from ? to - from : 0;
+}
+
+/* What a file that does not stand in the table is charged with, and what of it is not: others put that there. */
+static void
+find_charge(const struct charge *c, const struct ledger_entry *e, const struct look *l, struct ledger *charged,
+    struct ledger *uncharged)
+{
+	*charged = l->costs;
+	*uncharged = (struct ledger){ 0, 0 };
+	if (e->number == 0)
+		*charged = *uncharged;	/* nobody has been charged with anything yet */
+	else
+		(void)record_find(c->fd, e, &l->id, charged);
+	uncharged->bytes = more(charged->bytes, l->costs.bytes);
+	uncharged->files = more(charged->files, l->costs.files);
+}
+
+static struct ledger
+without(const struct ledger *costs, const struct ledger *uncharged)
+{
+	return (struct ledger){ more(uncharged->bytes, costs->bytes), more(uncharged->files, costs->files) };
+}
+
 /* What a file is going to be charged with, before and after. */
 struct step {
 	struct charge_id id;
 	struct ledger before, after;
 	bool named;
 };
-
-static uint64_t
-more(uint64_t from, uint64_t to)
-{
-	return to > from ? to - from : 0;
-}
 
 static int
 add_steps(struct ledger_entry *e, const struct step *s, unsigned n, const struct ledger *limit)
@@ -153,11 +175,14 @@ write_steps(struct charge *c, const struct step *s, unsigned n, const struct led
 	struct ledger_entry e;
 	int older, r = ledger_lock_total(c->fd, F_WRLCK);
 
-	if (r == 0 && (r = ledger_read_entry(c->fd, &e, &older)) == 0) {
+	if (r == 0 && (r = ledger_read_entry(c->fd, &e, &older)) == 0 && e.number == 0)
+		(void)record_begin(c->fd, &e);	/* on a full disk there are none before a recount */
+	if (r == 0) {
 		r = add_steps(&e, s, n, limit);
 		*now = (struct ledger){ e.bytes, e.files };
 		for (unsigned i = 0; r == 0 && i < n; i++)
-			r = note_step(c, &e, &s[i]);
+			if ((r = note_step(c, &e, &s[i])) == 0)
+				r = record_put(c->fd, &e, &s[i].id, &s[i].before, &s[i].after);
 		if (r == 0 && changes(s, n))
 			r = ledger_write_entry(c->fd, &e, older);
 	}
@@ -172,6 +197,7 @@ charge_open(struct charge *c, int fd, enum charge_kind kind, int folder_fd, cons
     const struct ledger *limit, struct ledger *now)
 {
 	struct ledger_entry e = { 0 };
+	struct ledger uncharged = { 0, 0 };
 	struct look l, folder;
 	struct step s;
 	int older, at, r;
@@ -183,13 +209,13 @@ charge_open(struct charge *c, int fd, enum charge_kind kind, int folder_fd, cons
 	    (r = ledger_read_entry(c->fd, &e, &older)) != 0)
 		return r;
 	s = (struct step){ .id = l.id };
-	listed = table_find(c->fd, &l.id, e.number, &s.before);
+	listed = table_find(c->fd, &l.id, e.number, &s.before, &uncharged);
 	if (!listed && kind == CHARGE_EXISTING)
-		s.before = l.costs;
+		find_charge(c, &e, &l, &s.before, &uncharged);
 	s.after = s.before;
 	if (kind == CHARGE_NEW)
 		s.after.files = 1;
-	if ((at = table_take(c->fd, kind, &l.id, &folder.id, &s.before, e.number, path)) < 0)
+	if ((at = table_take(c->fd, kind, &l.id, &folder.id, &s.before, &uncharged, e.number, path)) < 0)
 		return at;
 	c->slot = at;
 	if (s.after.files != s.before.files && (r = write_steps(c, &s, 1, limit, now)) != 0) {
@@ -204,7 +230,7 @@ charge_open(struct charge *c, int fd, enum charge_kind kind, int folder_fd, cons
 }
 
 static int
-add_file(struct charge *c, int fd, bool leftover, uint64_t number, struct look *l)
+add_file(struct charge *c, int fd, bool leftover, const struct ledger_entry *e, struct look *l)
 {
 	struct charge_file *f = &c->files[c->count];
 	int r = look_at(fd, l);
@@ -214,8 +240,12 @@ add_file(struct charge *c, int fd, bool leftover, uint64_t number, struct look *
 	f->fd = fd;
 	f->id = l->id;
 	f->named = false;
-	f->before = leftover ? (struct ledger){ 0, 0 } : l->costs;
-	(void)table_find(c->fd, &l->id, number, &f->before);
+	find_charge(c, e, l, &f->before, &f->uncharged);
+	if (leftover) {
+		f->before = (struct ledger){ 0, 0 };
+		f->uncharged = l->costs;
+	}
+	(void)table_find(c->fd, &l->id, e->number, &f->before, &f->uncharged);
 	c->count++;
 	return 0;
 }
@@ -224,8 +254,10 @@ add_file(struct charge *c, int fd, bool leftover, uint64_t number, struct look *
 static struct ledger
 foresee(const struct charge_file *f, const struct look *l, unsigned parts, uint64_t size)
 {
+	const struct ledger then = { size, 1 };
+
 	if ((parts & CHARGE_GROWS) != 0)
-		return (struct ledger){ size, 1 };
+		return without(&then, &f->uncharged);
 	return l->names == 1 ? (struct ledger){ 0, 0 } : f->before;
 }
 
@@ -241,7 +273,8 @@ end_deed(struct charge *c)
 
 /* The files of the deed, and what each is going to cost. */
 static int
-gather(struct charge *c, unsigned parts, int other, uint64_t size, uint64_t number, struct step s[2])
+gather(struct charge *c, unsigned parts, int other, uint64_t size, const struct ledger_entry *e,
+    struct step s[2])
 {
 	struct look l;
 	unsigned i;
@@ -249,14 +282,14 @@ gather(struct charge *c, unsigned parts, int other, uint64_t size, uint64_t numb
 
 	c->count = 0;
 	if ((parts & CHARGE_OWN) != 0) {
-		if ((r = add_file(c, c->own_fd, false, number, &l)) != 0)
+		if ((r = add_file(c, c->own_fd, false, e, &l)) != 0)
 			return r;
-		s[0] = (struct step){ l.id, c->files[0].before, l.costs, false };
+		s[0] = (struct step){ l.id, c->files[0].before, without(&l.costs, &c->files[0].uncharged), false };
 	}
 	if (other < 0)
 		return 0;
 	i = c->count;
-	if ((r = add_file(c, other, (parts & CHARGE_LEFTOVER) != 0, number, &l)) != 0)
+	if ((r = add_file(c, other, (parts & CHARGE_LEFTOVER) != 0, e, &l)) != 0)
 		return r;
 	c->files[i].named = (parts & CHARGE_GROWS) != 0;
 	s[i] = (struct step){ l.id, c->files[i].before, foresee(&c->files[i], &l, parts, size), false };
@@ -281,7 +314,7 @@ charge_begin(struct charge *c, unsigned parts, int other, uint64_t size, const s
 	if (!c->locked || ((parts & CHARGE_OWN) != 0 && c->slot < 0))
 		r = -EPERM;
 	if (r == 0 && (r = ledger_read_entry(c->fd, &e, &older)) == 0)
-		r = gather(c, parts, other, size, e.number, s);
+		r = gather(c, parts, other, size, &e, s);
 	if (r != 0) {
 		if (other >= 0)
 			close(other);
@@ -289,7 +322,7 @@ charge_begin(struct charge *c, unsigned parts, int other, uint64_t size, const s
 	}
 	c->deed = true;
 	if ((parts & CHARGE_OWN) != 0)
-		*keep = s[0].before.bytes;
+		*keep = s[0].before.bytes + c->files[0].uncharged.bytes;
 	r = add_steps(&e, s, c->count, limit);
 	*now = (struct ledger){ e.bytes, e.files };
 	return r;
@@ -306,7 +339,8 @@ measure(struct charge *c, struct ledger *now)
 	for (unsigned i = 0; i < c->count; i++) {
 		if ((r = look_at(c->files[i].fd, &l)) != 0)
 			return r;
-		s[i] = (struct step){ c->files[i].id, c->files[i].before, l.costs, c->files[i].named };
+		s[i] = (struct step){ c->files[i].id, c->files[i].before, without(&l.costs, &c->files[i].uncharged),
+		    c->files[i].named };
 	}
 	return write_steps(c, s, c->count, &unlimited, now);
 }

@@ -1,8 +1,9 @@
 /*
  * What an account is charged with for its files, and when.
  *
- * A file counts as what it was charged with last, and that is what it had on
- * the disk then.  Whoever changes what lies there takes the account's lock, has
+ * A file counts as what it was charged with last (charge_record.c), and that is what it had on the
+ * disk then, but for what nobody charged this account with: such files cost nothing, only what is added to them.
+ * Whoever changes what lies there takes the account's lock, has
  * the file looked at before the deed and after it, by descriptor, and the
  * difference goes into the ledger: nobody's word counts, nothing is given back
  * that was not charged, and two sessions cannot meet at one file.
@@ -56,6 +57,7 @@ struct charge_file {
 	int fd;
 	struct charge_id id;
 	struct ledger before;	/* what it was charged with */
+	struct ledger uncharged;	/* what it has besides, which costs nothing */
 	bool named;		/* it has its own name, whatever the table says */
 };
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "account/charge_record.h"
 #include "account/charge_table.h"
 #include "account/ledger_private.h"
 #include "common/reserved.h"
@@ -28,6 +29,8 @@ struct charge_census {
 	struct ledger sum;
 	struct listed *listed;
 	size_t listed_count;
+	struct record_found *found;
+	size_t found_count;
 	struct lost *lost;	/* temporary files of nobody */
 	size_t lost_count;
 	uint64_t *linked;	/* files with several names that were counted: inode, device */
@@ -122,6 +125,21 @@ add_lost(struct charge_census *c, const struct statx *st)
 	return 0;
 }
 
+static int
+add_found(struct charge_census *c, const struct statx *st, const struct ledger *costs)
+{
+	struct record_found *more;
+
+	if ((c->found_count & (c->found_count - 1)) == 0) {
+		more = realloc(c->found, (c->found_count == 0 ? 1 : 2 * c->found_count) * sizeof *more);
+		if (more == NULL)
+			return -ENOMEM;
+		c->found = more;
+	}
+	c->found[c->found_count++] = (struct record_found){ table_id(st), *costs };
+	return 0;
+}
+
 int
 charge_census_file(struct charge_census *c, const struct statx *st, const char *name)
 {
@@ -137,8 +155,14 @@ charge_census_file(struct charge_census *c, const struct statx *st, const char *
 		l->met = true;
 		if (l->dead)
 			l->costs = costs;
+		/* Whatever was there before its upload is counted now like everything else. */
+		l->costs.bytes += l->dead ? 0 : l->slot.uncharged.bytes;
+		l->costs.files += l->dead ? 0 : l->slot.uncharged.files;
+		l->slot.uncharged = (struct ledger){ 0, 0 };
 		costs = l->costs;
 	}
+	if ((r = add_found(c, st, &costs)) != 0)
+		return r;
 	c->sum.bytes += costs.bytes;
 	c->sum.files += costs.files;
 	return 0;
@@ -168,8 +192,11 @@ correct_table(const struct charge_census *c)
 	for (size_t i = 0; r == 0 && i < c->listed_count; i++) {
 		const struct listed *l = &c->listed[i];
 
-		if (!l->dead)
+		if (!l->dead) {
+			if (l->met)
+				r = table_charge(c->owner.fd, l->at, &l->slot, c->number, &l->costs);
 			continue;
+		}
 		r = l->met && l->slot.kind == CHARGE_TEMPORARY
 		    ? table_charge(c->owner.fd, l->at, &l->slot, c->number, &l->costs) : table_free(c->owner.fd, l->at);
 	}
@@ -181,10 +208,11 @@ static int
 list_lost(const struct charge_census *c)
 {
 	static const struct charge_id nowhere;
+	static const struct ledger nothing;
 	int at, r = 0;
 
 	for (size_t i = 0; r == 0 && i < c->lost_count; i++) {
-		at = table_take(c->owner.fd, CHARGE_TEMPORARY, &c->lost[i].id, &nowhere, &c->lost[i].costs, c->number, "");
+		at = table_take(c->owner.fd, CHARGE_TEMPORARY, &c->lost[i].id, &nowhere, &c->lost[i].costs, &nothing, c->number, "");
 		if (at < 0)
 			r = at;
 		else
@@ -203,7 +231,8 @@ charge_census_end(struct charge_census *c, struct ledger *now)
 		r = ledger_lock_total(c->owner.fd, F_WRLCK);
 	if (r == 0 && (r = ledger_read_entry(c->owner.fd, &e, &older)) == 0 && !is_as_before(c, &e))
 		r = -EAGAIN;
-	if (r == 0 && (r = correct_table(c)) == 0 && (r = list_lost(c)) == 0) {
+	if (r == 0 && (r = correct_table(c)) == 0 && (r = list_lost(c)) == 0 &&
+	    (r = record_replace(c->owner.fd, &e, c->found, c->found_count)) == 0) {
 		e.bytes = c->sum.bytes;
 		e.files = c->sum.files;
 		r = ledger_write_entry(c->owner.fd, &e, older);
@@ -222,6 +251,7 @@ charge_census_free(struct charge_census *c)
 	charge_unlock(&c->owner);
 	free(c->listed);
 	free(c->lost);
+	free(c->found);
 	free(c->linked);
 	free(c);
 }

@@ -32,6 +32,8 @@ sum_of(const struct table_slot *s)
 	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
 		h = ledger_mix(h, fields[i]);
 	/* Places of versions that did not know the folder stay good. */
+	if (s->uncharged.bytes != 0 || s->uncharged.files != 0)
+		h = ledger_mix(ledger_mix(h, s->uncharged.bytes), s->uncharged.files);
 	for (size_t i = 0; s->folder.inode != 0 && i < sizeof folder / sizeof *folder; i++)
 		h = ledger_mix(h, folder[i]);
 	return h;
@@ -97,7 +99,7 @@ table_charged(const struct table_slot *s, uint64_t number)
 }
 
 bool
-table_find(int fd, const struct charge_id *id, uint64_t number, struct ledger *charged)
+table_find(int fd, const struct charge_id *id, uint64_t number, struct ledger *charged, struct ledger *uncharged)
 {
 	struct table_walk w;
 	struct table_slot *s;
@@ -106,6 +108,7 @@ table_find(int fd, const struct charge_id *id, uint64_t number, struct ledger *c
 	while ((s = table_next(&w)) != NULL)
 		if (s->kind != CHARGE_NONE && table_same(&s->id, id)) {
 			*charged = table_charged(s, number);
+			*uncharged = s->uncharged;
 			return true;
 		}
 	return false;
@@ -161,10 +164,11 @@ find_free(int fd)
 
 int
 table_take(int fd, enum charge_kind kind, const struct charge_id *id, const struct charge_id *folder,
-    const struct ledger *charged, uint64_t number, const char *path)
+    const struct ledger *charged, const struct ledger *uncharged, uint64_t number, const char *path)
 {
 	struct table_slot s = {
-		.kind = kind, .id = *id, .folder = *folder, .was = *charged, .is = *charged, .number = number
+		.kind = kind, .id = *id, .folder = *folder, .was = *charged, .is = *charged, .number = number,
+		.uncharged = *uncharged
 	};
 	size_t n = strlen(path) + 1;
 	int at = find_free(fd), r;

@@ -19,7 +19,7 @@ struct table_slot {
 	struct ledger was, is;		/* its charge: is, once the total has reached the number, and was before that */
 	uint64_t number;
 	uint64_t sum;
-	uint64_t unused[2];
+	struct ledger uncharged;	/* what of the file is not this account's: it was there, without a charge */
 };
 
 /* Goes through the places: table_walk(), then table_next() until NULL. at is the place of what it gave. */
@@ -36,12 +36,12 @@ bool table_same(const struct charge_id *, const struct charge_id *);
 
 /* What the slot says at that number of the total. */
 struct ledger table_charged(const struct table_slot *, uint64_t number);
-/* The charge of a file that stands in the table; false: none does, and *charged is left. */
-bool table_find(int fd, const struct charge_id *, uint64_t number, struct ledger *charged);
+/* The charge of a file that stands in the table, and what of it is not charged; false: none does, and both are left. */
+bool table_find(int fd, const struct charge_id *, uint64_t number, struct ledger *charged, struct ledger *uncharged);
 
 /* Takes a place and locks it. It, -EBUSY when all are taken, -ENAMETOOLONG or -errno. */
 int table_take(int fd, enum charge_kind, const struct charge_id *, const struct charge_id *folder,
-    const struct ledger *, uint64_t number, const char *path);
+    const struct ledger *charged, const struct ledger *uncharged, uint64_t number, const char *path);
 /* The new charge of a place, from that number on. 0 or -errno. */
 int table_charge(int fd, uint32_t at, const struct table_slot *, uint64_t number_now, const struct ledger *);
 int table_free(int fd, uint32_t at);

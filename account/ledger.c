@@ -28,7 +28,9 @@ ledger_mix(uint64_t h, uint64_t value)
 static uint64_t
 sum_of(const struct ledger_entry *e)
 {
-	return ledger_mix(ledger_mix(ledger_mix(ledger_mix(LEDGER_SEED, e->magic), e->number), e->bytes), e->files);
+	uint64_t h = ledger_mix(ledger_mix(ledger_mix(ledger_mix(LEDGER_SEED, e->magic), e->number), e->bytes), e->files);
+
+	return e->records == 0 ? h : ledger_mix(ledger_mix(h, e->records), e->record_count);
 }
 
 /* A name as a file name: what is not plain becomes %HH; what is too long is told apart by a hash. */

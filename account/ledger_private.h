@@ -12,6 +12,7 @@
 /* One of the two places. Each change has the next number; what is said to count from a number on counts with it. */
 struct ledger_entry {
 	uint64_t magic, number, bytes, files, sum;
+	uint64_t records, record_count;	/* charge_record.c; 0 in ledgers of versions without them */
 };
 
 /* Goes on with a check sum (FNV-1a): against torn writes, not against people. */

@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from conftest import BUILD, PATIENCE
+from conftest import ALL, BUILD, PATIENCE, password_hash
 from swapper import swapping
 
 
@@ -237,3 +237,52 @@ def test_a_full_disk_is_told_and_left_as_it_was(serve, verb):
         x.close()
     finally:
         subprocess.run(["umount", "-l", top], check=True)
+
+
+@pytest.mark.parametrize("uids", [(64111, 64111), (64111, 64112)], ids=["one uid", "two uids"])
+def test_two_accounts_share_a_tree(serve, tmp_path, uids):
+    """Nothing is given back that an account was not charged with; a recount charges each with all that lies there."""
+    shared = tempfile.mkdtemp(prefix="sallyport-shared-")
+    atexit.register(shutil.rmtree, shared, ignore_errors=True)
+    os.chmod(shared, 0o777)
+    accounts = "".join(f"[account {n}]\npassword = {password_hash(n)}\nhome = {shared}\nrun_as = {uid}:{uid}\nquota_bytes = 1000\n"
+                       f"file_mode = 0666\numask = 000\nlayer = pyftpdlib {ALL}\n" for n, uid in zip(("one", "two"), uids))
+    s = serve(f"quota_directory = {tmp_path}/q", accounts)
+
+    def used(name):
+        now = ctl(s, "show", name)
+        return now["bytes"], now["files"]
+
+    with s.ftp("one") as one, s.ftp("two") as two:
+        put(one, "a", 600)
+        put(two, "b", 600)
+        one.delete("b")
+        assert used("one") == (600, 1) and used("two") == (600, 1)
+        with pytest.raises(ftplib.error_perm, match="552"):
+            put(one, "c", 401)
+        # What is added to the other's file is one's own, and no more than that comes back.
+        two.storbinary("APPE a", io.BytesIO(b"x" * 100))
+        assert used("one") == (600, 1) and used("two") == (700, 1)
+        two.delete("a")
+        assert used("one") == (600, 1) and used("two") == (600, 1)
+        # Replaced, and renamed over. Of different users the file stays one's, and only its content is replaced.
+        put(one, "mine", 100)
+        put(two, "mine", 50)
+        same = uids[0] == uids[1]
+        assert used("one") == (700, 2) and used("two") == ((650, 2) if same else (600, 1))
+        put(one, "new", 10)
+        one.rename("new", "mine")
+        left = (710, 3) if same else (610, 2)
+        assert used("one") == left and used("two") == ((650, 2) if same else (600, 1))
+        with open(f"{shared}/shell", "wb") as f:
+            f.write(b"x" * 300)
+        os.chmod(shared, 0o777)
+        os.chown(f"{shared}/shell", uids[0], uids[0])
+        one.delete("shell")
+        assert used("one") == left
+        for name in ("one", "two"):
+            now = ctl(s, "recount", name)
+            assert (now["bytes"], now["files"]) == used(name) == (10, 1)
+        # From the recount on it is charged to both.
+        one.delete("mine")
+        assert used("one") == (0, 0) and used("two") == (10, 1)

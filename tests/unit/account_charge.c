@@ -382,6 +382,45 @@ START_TEST(a_census_agrees_with_the_table)
 }
 END_TEST
 
+/* Nothing is given back that this account was not charged with, be it one file or more than the first table takes. */
+START_TEST(what_others_paid_costs_nothing)
+{
+	struct charge a, b;
+	char name[40];
+	int fd, fb;
+
+	begin("others");
+	open_session(&a);
+	open_session(&b);
+	for (int i = 0; i < 700; i++) {
+		(void)str_format(name, sizeof name, "f%d", i);
+		fd = upload(&a, CHARGE_NEW, name, O_WRONLY | O_CREAT, &unlimited);
+		ck_assert_int_eq(ftruncate(fd, 10 + i), 0);
+		ck_assert_int_eq(end(&a, &unlimited), 0);
+	}
+	expect_total(&b, 7000 + 699 * 350, 700);
+	/* Somebody else's, to which something is added by two sessions; it may be cut to what it had and that. */
+	close(file_of("g", O_RDWR | O_CREAT, 5000));
+	fd = upload(&a, CHARGE_EXISTING, "g", O_WRONLY, &unlimited);
+	fb = upload(&b, CHARGE_EXISTING, "g", O_WRONLY, &unlimited);
+	ck_assert_int_eq(ftruncate(fd, 5003), 0);
+	ck_assert_int_eq(end(&a, &unlimited), 0);
+	expect_total(&b, 7003 + 699 * 350, 700);
+	ck_assert_int_eq(ftruncate(fb, 90000), 0);
+	ck_assert_int_eq(end(&b, &(struct ledger){ 300000, 0 }), -EDQUOT);
+	ck_assert_uint_eq(keep, 5003);
+	expect_total(&b, 7003 + 699 * 350, 700);
+	for (int i = 0; i < 701; i++) {
+		(void)str_format(name, sizeof name, i == 700 ? "g" : "f%d", i);
+		ck_assert_int_eq(charge_lock(&b), 0);
+		ck_assert_int_eq(charge_begin(&b, 0, file_of(name, O_PATH, -1), 0, &unlimited, &keep, &now), 0);
+		drop(name);
+		ck_assert_int_eq(charge_settle(&b, false, &now), 0);
+	}
+	expect_total(&a, 0, 0);
+}
+END_TEST
+
 Suite *
 account_charge_suite(void)
 {
@@ -390,6 +429,7 @@ account_charge_suite(void)
 
 	tcase_add_test(t, one_file_of_two_sessions);
 	tcase_add_test(t, new_files_count_at_once);
+	tcase_add_test(t, what_others_paid_costs_nothing);
 	tcase_add_test(t, what_the_dead_leave_is_found);
 	tcase_add_test(t, a_dead_monitor_charges_nothing);
 	tcase_add_test(t, replacing_is_one_sum);
