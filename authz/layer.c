@@ -258,8 +258,13 @@ cite_place(struct text *t, const struct source *s, unsigned line)
 {
 	if (s->section && s->section[0])
 		text_add(t, "%s%s", s->section, s->file ? ", " : "");
-	if (s->file)
+	/* What comes from a database has no line but within itself. */
+	if (s->file && s->line > 0)
 		text_add(t, "%s:%u", s->file, s->line + line);
+	else if (s->file && line > 0)
+		text_add(t, "%s, line %u", s->file, line + 1);
+	else if (s->file)
+		text_add(t, "%s", s->file);
 	else if (!s->section || !s->section[0])
 		text_add(t, "line %u", s->line + line);
 }

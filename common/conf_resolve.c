@@ -165,12 +165,19 @@ append_layers(struct conf_layers *to, struct conf_layer *dst, const struct conf_
 	}
 }
 
+/* What the account's source stores, parsed, and the section that it would be. */
+struct own_pairs {
+	const struct conf_value *v;
+	size_t count;
+	const char *label;
+};
+
 /* An array of all layers under a key in these sections and values. */
 static int
-gather(struct arena *a, const struct chain *chain, const struct conf_value *pairs, size_t pair_count,
-    enum conf_key_id key, struct conf_layers *out)
+gather(struct arena *a, const struct chain *chain, const struct own_pairs *own, enum conf_key_id key,
+    struct conf_layers *out)
 {
-	size_t most = pair_count;
+	size_t most = own->count;
 	struct conf_layer *v;
 
 	for (size_t i = 0; i < chain->n; i++)
@@ -182,8 +189,8 @@ gather(struct arena *a, const struct chain *chain, const struct conf_value *pair
 	for (size_t i = 0; i < chain->n; i++)
 		for (size_t j = 0; j < chain->v[i]->n; j++)
 			append_layers(out, v, &chain->v[i]->v[j], key, chain->v[i]->kind, chain->v[i]->label);
-	for (size_t i = 0; i < pair_count; i++)
-		append_layers(out, v, &pairs[i], key, SC_ACCOUNT, "account");
+	for (size_t i = 0; i < own->count; i++)
+		append_layers(out, v, &own->v[i], key, SC_ACCOUNT, own->label);
 	return 0;
 }
 
@@ -195,18 +202,18 @@ default_layers(struct arena *a, const struct chain *chain, struct conf_layers *o
 		if (conf_section_sets(chain->v[i], K_default_layer)) {
 			struct chain one = { .v = { chain->v[i] }, .n = 1 };
 
-			return gather(a, &one, NULL, 0, K_default_layer, out);
+			return gather(a, &one, &(const struct own_pairs){ .count = 0 }, K_default_layer, out);
 		}
 	return 0;
 }
 
 static int
-apply_layers(struct conf_resolved *r, const struct chain *chain, const struct conf_value *pairs, size_t pair_count)
+apply_layers(struct conf_resolved *r, const struct chain *chain, const struct own_pairs *own)
 {
 	struct conf_layers restricted = r->s.layer;	/* from restrict_mode, if any */
 	int e;
 
-	e = gather(r->arena, chain, pairs, pair_count, K_layer, &r->s.layer);
+	e = gather(r->arena, chain, own, K_layer, &r->s.layer);
 	if (e != 0 || (e = default_layers(r->arena, chain, &r->s.default_layer)) != 0)
 		return e;
 	if (restricted.n > 0) {
@@ -348,6 +355,7 @@ resolve(const struct conf *c, const struct conf_subject *who, struct conf_resolv
 	    who->listener == NULL ? NULL : conf_section_find(c, SC_LISTENER, who->listener);
 	struct chain chain = { .n = 0 }, groups;
 	const void *class_name;
+	const char *label;
 	int e;
 
 	if (pairs == NULL)
@@ -377,7 +385,10 @@ resolve(const struct conf *c, const struct conf_subject *who, struct conf_resolv
 	for (size_t i = 0; i < who->pair_count; i++)
 		apply_value(r, &pairs[i], "");
 	apply_strictest(c, r, listener, &groups);
-	return apply_layers(r, &chain, pairs, who->pair_count);
+	label = who->user == NULL ? "account" : arena_format(r->arena, "account %s", who->user);
+	if (label == NULL)
+		return -ENOMEM;
+	return apply_layers(r, &chain, &(const struct own_pairs){ pairs, who->pair_count, label });
 }
 
 int

@@ -183,6 +183,7 @@ START_TEST(databases)
 	ck_assert_str_eq(r.origin[K_umask].file, "accounts.db");
 	ck_assert_str_eq(r.s.layer.v[r.s.layer.n - 1].text, "-D");
 	ck_assert_str_eq(r.s.layer.v[r.s.layer.n - 1].file, "accounts.db");
+	ck_assert_str_eq(r.s.layer.v[r.s.layer.n - 1].section, "account alice");
 	conf_resolved_free(&r);
 	who.pairs = wrong, who.pair_count = 1;
 	ck_assert_int_eq(conf_resolve(c, &who, &r), SP_EFORMAT);
