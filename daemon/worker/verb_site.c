@@ -355,10 +355,15 @@ void
 site_pswd(struct session *s, char *argument)
 {
 	char *old = words_next(&argument), *new = words_next(&argument);
+	static const uint8_t none[sizeof s->password_mark];
 	uint8_t mark[sizeof s->password_mark];
 
 	if (old == NULL || new == NULL || *argument != '\0') {
 		usage(s);
+		return;
+	}
+	if (memcmp(s->password_mark, none, sizeof none) == 0) {
+		reply(s, 550, "This account may not change its password.");
 		return;
 	}
 	auth_mark(mark, old, strlen(old));

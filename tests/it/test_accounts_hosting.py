@@ -187,6 +187,8 @@ def test_own_password(hosting, tenant):
     with hosting.ftp(locked, "pw") as f:
         with pytest.raises(ftplib.error_perm):
             f.sendcmd("SITE PASSWD other")
+        with pytest.raises(ftplib.error_perm, match="^550 (?!.*wrong)"):
+            f.sendcmd("SITE PSWD pw other")
     assert code(hosting, locked) == 230
 
 
