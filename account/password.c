@@ -132,11 +132,23 @@ password_check(const struct secret *password, const char *hash)
 	if (hash[0] == '\0' || hash[0] == '!' || hash[0] == '*')
 		return PASSWORD_LOCKED;
 	k = password_kind_of(hash);
-	if (k == NULL || !begin_turn(k, hash))
+	if (k == NULL || k->check == NULL || !begin_turn(k, hash))
 		return PASSWORD_UNSUPPORTED;
 	verdict = k->check(password, hash);
 	turn_end();
 	return verdict;
+}
+
+bool
+password_computable(const char *hash)
+{
+	const struct password_kind *k = password_kind_of(hash);
+	int salt;
+
+	if (k == NULL || k->check != password_check_crypt)
+		return k != NULL && k->check != NULL;
+	salt = crypt_checksalt(hash);
+	return salt != CRYPT_SALT_INVALID && salt != CRYPT_SALT_METHOD_DISABLED;
 }
 
 bool

@@ -49,6 +49,9 @@ bool password_same(const char *, size_t, const char *, size_t);
 int password_place(const char *hash);
 uint64_t password_work(const char *hash);
 
+/* Is it of a kind that this machine's libraries compute? */
+bool password_computable(const char *hash);
+
 /* Can it be computed within the budget of memory and some seconds? One that cannot is nothing to burden others with. */
 bool password_affordable(const char *hash);
 

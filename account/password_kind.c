@@ -293,6 +293,8 @@ static const struct password_kind kinds[] = {
 	/* RFC 9106, 4: 64 MiB are the least, and two passes over them what libsodium asks of a login. */
 	{ "$argon2id$", "argon2id", password_check_argon2, argon2_demand, divide_argon2, 2 * MIB(64), MEMORY_MOST },
 	{ "$argon2i$", "argon2i", password_check_argon2, argon2_demand, divide_argon2, KIND_NEVER, MEMORY_MOST },
+#else
+	{ "$argon2", "argon2", NULL, fixed_demand, NULL, KIND_NEVER, MEMORY_MOST },
 #endif
 	{ "$pbkdf2-sha512$", "pbkdf2-sha512", pbkdf2_check, second_field_demand, divide_second_field, KIND_NEVER, ROUNDS_MOST },
 	{ "$pbkdf2-sha256$", "pbkdf2-sha256", pbkdf2_check, second_field_demand, divide_second_field, KIND_NEVER, ROUNDS_MOST },
@@ -300,7 +302,7 @@ static const struct password_kind kinds[] = {
 	    ROUNDS_MOST },
 	{ "$pbkdf2-sha1$", "pbkdf2-sha1", pbkdf2_check, second_field_demand, divide_second_field, KIND_NEVER, ROUNDS_MOST },
 	{ "$pbkdf2$", "pbkdf2-sha1", pbkdf2_check, second_field_demand, divide_second_field, KIND_NEVER, ROUNDS_MOST },
-	{ "$pbkdf2", "pbkdf2", pbkdf2_check, fixed_demand, NULL, KIND_NEVER, ROUNDS_MOST },	/* of no digest that we know */
+	{ "$pbkdf2", "pbkdf2", NULL, fixed_demand, NULL, KIND_NEVER, ROUNDS_MOST },	/* of no digest that we know */
 	{ "$2b$", "bcrypt", crypt_check, bcrypt_demand, divide_bcrypt, 1 << 10, 1 << 16 },
 	{ "$2y$", "bcrypt", crypt_check, bcrypt_demand, divide_bcrypt, 1 << 10, 1 << 16 },
 	{ "$2a$", "bcrypt", crypt_check, bcrypt_demand, divide_bcrypt, KIND_NEVER, 1 << 16 },

@@ -17,6 +17,7 @@ struct demand {
 
 struct password_kind {
 	const char *prefix, *name;
+	/* NULL: a hash, and not a password in clear, that cannot be computed here. */
 	enum password_verdict (*check)(const struct secret *, const char *hash);
 	struct demand (*demand)(const char *hash);
 	/*

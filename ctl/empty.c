@@ -1,4 +1,4 @@
-/* Accounts whose password is empty, in those sources of the configuration that can be listed: for check and lint. */
+/* Accounts whose password is empty, or a hash that nothing here can compute, in those sources of the configuration that can be listed: for check and lint. */
 #include "config.h"
 
 #include <fcntl.h>
@@ -8,6 +8,7 @@
 
 #include "account/account.h"
 #include "account/cluster.h"
+#include "account/password.h"
 #include "common/fdutil.h"
 #include "common/str.h"
 #include "ctl/policy.h"
@@ -36,7 +37,31 @@ empty_password(const struct account *a)
 	return false;
 }
 
+/* Of the text of a key password: a hash, or in clear behind {CLEAR}; a star or an exclamation mark locks. */
+static enum password_fault
+fault_of(const char *password)
+{
+	if (strcmp(password, clear) == 0)
+		return FAULT_EMPTY;
+	if (password[0] == '\0' || password[0] == '!' || password[0] == '*' || strncmp(password, clear, strlen(clear)) == 0)
+		return FAULT_NONE;
+	return password_computable(password) ? FAULT_NONE : FAULT_UNUSABLE;
+}
+
 /* ------------------------------------------------------------------- ftpcluster's files */
+
+/* There everything else is a password in clear. */
+static enum password_fault
+fault_of_row(const struct cluster_row *row)
+{
+	char text[PASSWORD_HASH_MAX];
+	bool hash = str_format(text, sizeof text, "%.*s", (int)row->password_len, row->password) == 0 &&
+	    password_is_hash(text);
+	enum password_fault fault = row->password_len == 0 ? FAULT_EMPTY : hash ? fault_of(text) : FAULT_NONE;
+
+	explicit_bzero(text, sizeof text);
+	return fault;
+}
 
 static void
 look_at_text(const struct search *s, const char *path, const char *text)
@@ -46,8 +71,8 @@ look_at_text(const struct search *s, const char *path, const char *text)
 	char name[ACCOUNT_NAME_MAX + 1];
 
 	while (cluster_next(&text, &line, &row, NULL))
-		if (row.password_len == 0 && str_format(name, sizeof name, "%.*s", (int)row.name_len, row.name) == 0)
-			s->found(s->context, path, row.line, name);
+		if (fault_of_row(&row) != FAULT_NONE && str_format(name, sizeof name, "%.*s", (int)row.name_len, row.name) == 0)
+			s->found(s->context, path, row.line, name, fault_of_row(&row));
 }
 
 /* A file that cannot be read is no business of ours: the server's start tells of it. */
@@ -84,8 +109,10 @@ look_at_account(void *context, const struct account *a)
 {
 	const struct search *s = context;
 
-	if (empty_password(a))
-		s->found(s->context, s->database, 0, a->name);
+	enum password_fault fault = empty_password(a) ? FAULT_EMPTY : a->verifier == NULL ? FAULT_NONE : fault_of(a->verifier);
+
+	if (fault != FAULT_NONE)
+		s->found(s->context, s->database, 0, a->name, fault);
 	return 0;
 }
 
@@ -100,6 +127,22 @@ look_at_database(struct search *s, const struct conf *conf)
 		return;
 	(void)source->list(state, look_at_account, s);
 	source->close(state);
+}
+
+/* Sections: empty passwords there are found with the configuration's other mistakes. */
+static void
+look_at_sections(const struct search *s, const struct conf *conf)
+{
+	for (const struct conf_section *a = NULL; (a = conf_section_next(conf, SC_ACCOUNT, a)) != NULL;) {
+		const struct conf_subject subject = { .user = conf_section_name(a) };
+		struct conf_resolved r;
+
+		if (!conf_section_sets(a, K_password) || conf_resolve(conf, &subject, &r) != 0)
+			continue;
+		if (r.s.password != NULL && fault_of(r.s.password) == FAULT_UNUSABLE)
+			s->found(s->context, r.origin[K_password].file, r.origin[K_password].line, subject.user, FAULT_UNUSABLE);
+		conf_resolved_free(&r);
+	}
 }
 
 static bool
@@ -135,6 +178,7 @@ empty_passwords(const struct conf *conf, empty_found *found, void *context)
 		look_at_settings(&s, &r.s, &database);
 		conf_resolved_free(&r);
 	}
+	look_at_sections(&s, conf);
 	if (database)
 		look_at_database(&s, conf);
 	while (s.file_count > 0)
@@ -142,12 +186,15 @@ empty_passwords(const struct conf *conf, empty_found *found, void *context)
 }
 
 static void
-add_problem(void *context, const char *file, unsigned line, const char *name)
+add_problem(void *context, const char *file, unsigned line, const char *name, enum password_fault fault)
 {
+	bool empty = fault == FAULT_EMPTY;
 	char what[600];
 
-	(void)str_format(what, sizeof what, "%.400s has an empty password" EMPTY_MEANS, name);
-	conf_problem_add(context, CONF_WARNING, file == NULL ? "" : file, line, "account", what, EMPTY_REMEDY);
+	(void)str_format(what, sizeof what, "%.400s has %s", name, empty ? "an empty password" EMPTY_MEANS
+	    : "a hash of no kind that can be computed here: no password fits");
+	conf_problem_add(context, CONF_WARNING, file == NULL ? "" : file, line, "account", what,
+	    empty ? EMPTY_REMEDY : "sallyctl passwd-hash makes one; a star locks the account");
 }
 
 void

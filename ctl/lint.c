@@ -341,10 +341,11 @@ look_at_names(void)
 /* -------------------------------------------------------------------- accounts */
 
 static void
-tell_empty(void *context, const char *file, unsigned line, const char *name)
+tell_empty(void *context, const char *file, unsigned line, const char *name, enum password_fault fault)
 {
 	(void)context;
-	TELL(EMPTY_PASSWORD, file, line, "%s", name);
+	if (fault == FAULT_EMPTY)	/* check has the others */
+		TELL(EMPTY_PASSWORD, file, line, "%s", name);
 }
 
 static int
@@ -358,7 +359,7 @@ lint_user(const char *user)
 	if (!run.view.found)
 		return CTL_OK;
 	if (empty_password(&run.view.account))
-		tell_empty(NULL, run.view.account.origin, 0, user);
+		tell_empty(NULL, run.view.account.origin, 0, user, FAULT_EMPTY);
 	look_at_owners();
 	if (run.view.root_fd < 0)
 		return CTL_OK;

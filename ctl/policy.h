@@ -58,7 +58,8 @@ void policies_check(struct conf *, bool folders);
 
 /* Is its stored password empty? It need not be resolved. ctl/empty.c */
 bool empty_password(const struct account *);
-typedef void empty_found(void *context, const char *file, unsigned line, const char *name);
+enum password_fault { FAULT_NONE, FAULT_EMPTY, FAULT_UNUSABLE };	/* unusable: a hash that nothing here can compute */
+typedef void empty_found(void *context, const char *file, unsigned line, const char *name, enum password_fault);
 /* Finds such accounts in password files and the database; sections of the configuration are checked with it. */
 void empty_passwords(const struct conf *, empty_found *, void *context);
 /* Adds them to the configuration's problems. */

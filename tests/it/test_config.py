@@ -1,4 +1,5 @@
 """check-config and show-config, reload with a wrong file, and what is installed beside the programs."""
+import contextlib
 import ftplib
 import json
 import os
@@ -160,6 +161,28 @@ def test_units_are_valid(tmp_path):
     r = subprocess.run(["systemd-analyze", "verify", *(str(tmp_path / n) for n in ("sallyport.service", "sallyport@.service", "sallyport.socket"))],
                        capture_output=True, text=True, timeout=PATIENCE)
     assert r.returncode == 0, r.stderr
+
+
+def test_unusable_hashes_are_reported(tmp_path):
+    """A hash that no library here computes lets nobody in: check names the account, wherever it stands."""
+    conf, passwd, database = tmp_path / "conf", tmp_path / ".passwd", tmp_path / "accounts.db"
+    good = "$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1"
+    passwd.write_text(f"ann:secret:1000:/\nbert:$pbkdf2-md5$9$c2FsdA$dClv:1001:/\ngood:{good}:1002:/\n")
+    conf.write_text(f"[server]\naccounts = config, passwd_file, database\npasswd_file = {passwd}\naccounts_database = {database}\n"
+                    "virtual_user = 4000:4000\n[account sect]\nrun_as = 4000\nhome = /srv\npassword = $99$what$ever0123456789\n"
+                    f"[account fine]\npassword = {good}\nrun_as = 4000\nhome = /srv\n")
+    conf.chmod(0o640)
+    stored = {"dora": "{SSHA}c2FsdHNhbHRzYWx0", "emil": "$argon9$v=19$m=8,t=1,p=1$c2FsdA$abcd", "fred": good, "gina": "!" + good, "hank": "*",
+              "ina": "{CLEAR}pw"}
+    for name, setting in stored.items():
+        r = subprocess.run([SALLYCTL, "--config", str(conf), "account", "add", name, "home=/srv"], input="pw\n", text=True, capture_output=True)
+        assert r.returncode == 0, r.stderr
+        with contextlib.closing(sqlite3.connect(database)) as db, db:
+            db.execute("UPDATE sallyport_accounts SET password = ? WHERE name = ?", (setting, name))
+    out = subprocess.run([SALLYCTL, "--config", str(conf), "check"], text=True, capture_output=True, timeout=PATIENCE).stdout
+    found = {line.split(" has a hash of no kind")[0].split()[-1]: line for line in out.splitlines() if "has a hash of no kind" in line}
+    assert set(found) == {"sect", "bert", "dora", "emil"}, out
+    assert found["sect"].startswith(f"{conf}:9:") and found["bert"].startswith(f"{passwd}:2:") and found["dora"].startswith(f"{database}"), out
 
 
 def test_empty_passwords_are_reported(tmp_path):
