@@ -124,6 +124,32 @@ hold_port(void)
 	return fd;
 }
 
+/* While it was shut, somebody else took the port: there is a new socket then, and the old one is closed. */
+START_TEST(a_port_that_was_taken_is_given_up)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct msg_listen m = { .family = 4 };
+	int thief = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+	in_port_t first;
+
+	agent_test_make();
+	at->settings = "passive_ports=" RANGE "\n";
+	agent_test_start();
+	expect(MSG_LISTEN, &m, MSG_LISTENING);
+	first = at->reply.listening.port;
+	ck_assert_int_eq(shutdown(at->reply.fd[0], SHUT_RDWR), 0);
+	in.sin_port = htons(first);
+	ck_assert_int_eq(setsockopt(thief, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
+	ck_assert_int_eq(bind(thief, (struct sockaddr *)&in, sizeof in), 0);
+	ck_assert_int_eq(listen(thief, 1), 0);
+	expect(MSG_LISTEN, &m, MSG_LISTENING);
+	ck_assert_uint_ne(at->reply.listening.port, first);
+	at->kept = 1;		/* the passive socket */
+	agent_test_end(SP_EXIT_OK);
+	close(thief);
+}
+END_TEST
+
 #define FEW 4
 
 /* So many free ports in a row, with somebody listening at each; the first one. */
@@ -322,6 +348,7 @@ agent_data_suite(void)
 	tcase_add_test(c, passive_sockets_are_in_the_range_and_used_again);
 	tcase_add_test(c, clients_are_told_the_address_of_their_network);
 	tcase_add_test(c, unreachable_addresses_are_warned_of);
+	tcase_add_test(c, a_port_that_was_taken_is_given_up);
 	tcase_add_test(c, exhausted_ranges_are_said_so);
 	tcase_add_test(c, active_connections_go_to_the_peer);
 	tcase_add_test(c, low_ports_come_from_the_monitor);

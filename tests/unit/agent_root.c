@@ -376,6 +376,11 @@ START_TEST(questions_are_about_what_was_found)
 	ck_assert_uint_eq(owner_of(&t, "/a/b"), own);
 	ck_assert_uint_eq(owner_of(&t, "/a/b/f"), AUTHZ_NOBODY);
 	ck_assert_int_eq(tests_descriptors(getpid()), open_now);
+	root_leave(&place);
+	/* What the walk went through comes first: this is the directory that the link leads to, not the link in it. */
+	make_link("a/self", ".");
+	ck_assert_int_eq(root_find(&root, "/", "/a/self", ROOT_FOLLOW, &place), 0);
+	ck_assert_uint_eq(owner_of(&t, "/a/self"), own);
 }
 END_TEST
 
