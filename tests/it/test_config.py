@@ -163,6 +163,23 @@ def test_units_are_valid(tmp_path):
     assert r.returncode == 0, r.stderr
 
 
+def test_accounts_of_a_database_are_shown(tmp_path):
+    """Settings that a source stores belong to what holds for its account, whichever program is asked."""
+    conf = tmp_path / "conf"
+    conf.write_text(f"[server]\naccounts = config, database\naccounts_database = {tmp_path}/accounts.db\nvirtual_user = 4000:4000\n")
+    conf.chmod(0o640)
+
+    def ask(program, *words):
+        return subprocess.run([f"{BUILD}/{program}", "--config", str(conf), *words], input="pw\n", text=True, capture_output=True,
+                              timeout=PATIENCE)
+
+    assert ask("sallyctl", "account", "add", "dora", "home=/srv/dora").returncode == 0
+    for command in (("sallyctl", "config", "show"), ("sallyportd", "show-config")):
+        assert "home = /srv/dora" in ask(*command, "--for", "dora").stdout
+        unknown = ask(*command, "--for", "nobody-here")
+        assert unknown.returncode == 1 and "no source knows" in unknown.stderr and unknown.stdout == ""
+
+
 def test_unusable_hashes_are_reported(tmp_path):
     """A hash that no library here computes lets nobody in: check names the account, wherever it stands."""
     conf, passwd, database = tmp_path / "conf", tmp_path / ".passwd", tmp_path / "accounts.db"
