@@ -421,6 +421,55 @@ START_TEST(what_others_paid_costs_nothing)
 }
 END_TEST
 
+/* Replacing a file that has another name frees nothing, and there must be room for both. */
+START_TEST(what_has_another_name_frees_nothing)
+{
+	const struct ledger limit = { 100, 9 };
+	char from[260], to[260];
+	struct charge a;
+	int fd;
+
+	begin("names");
+	open_session(&a);
+	ck_assert_int_eq(ftruncate(upload(&a, CHARGE_NEW, "f", O_WRONLY | O_CREAT, &limit), 60), 0);
+	ck_assert_int_eq(end(&a, &limit), 0);
+	(void)str_format(from, sizeof from, "%s/f", folder);
+	(void)str_format(to, sizeof to, "%s/g", folder);
+	ck_assert_int_eq(link(from, to), 0);
+	expect_total(&a, 60, 1);
+	fd = upload(&a, CHARGE_TEMPORARY, "t", O_WRONLY | O_CREAT, &limit);
+	ck_assert_int_eq(ftruncate(fd, 60), 0);
+	/* A deed is one of whoever holds the lock. */
+	ck_assert_int_eq(charge_begin(&a, CHARGE_OWN, file_of("f", O_PATH, -1), 0, &limit, &keep, &now), -EPERM);
+	ck_assert_int_eq(charge_lock(&a), 0);
+	ck_assert_int_eq(charge_begin(&a, CHARGE_OWN, file_of("f", O_PATH, -1), 0, &limit, &keep, &now), -EDQUOT);
+	drop("g");
+	ck_assert_int_eq(charge_begin(&a, CHARGE_OWN, file_of("f", O_PATH, -1), 0, &limit, &keep, &now), 0);
+	ck_assert_uint_eq(now.bytes, 60);
+	drop("f");
+	ck_assert_int_eq(charge_settle(&a, true, &now), 0);
+	expect_total(&a, 60, 1);
+}
+END_TEST
+
+/* A file that takes its own place costs what it costs. */
+START_TEST(one_file_in_both_roles_counts_once)
+{
+	struct charge a;
+
+	begin("both");
+	open_session(&a);
+	ck_assert_int_eq(ftruncate(upload(&a, CHARGE_NEW, "f", O_WRONLY | O_CREAT, &unlimited), 60), 0);
+	ck_assert_int_eq(end(&a, &unlimited), 0);
+	ck_assert_int_ge(upload(&a, CHARGE_EXISTING, "f", O_WRONLY, &unlimited), 0);
+	ck_assert_int_eq(charge_lock(&a), 0);
+	ck_assert_int_eq(charge_begin(&a, CHARGE_OWN, file_of("f", O_PATH, -1), 0, &unlimited, &keep, &now), 0);
+	ck_assert_uint_eq(now.bytes, 60);
+	ck_assert_int_eq(charge_settle(&a, true, &now), 0);
+	expect_total(&a, 60, 1);
+}
+END_TEST
+
 Suite *
 account_charge_suite(void)
 {
@@ -436,6 +485,8 @@ account_charge_suite(void)
 	tcase_add_test(t, a_census_agrees_with_the_table);
 	tcase_add_test(t, gone_is_proven_by_the_directory);
 	tcase_add_test(t, in_place_nothing_is_forgotten);
+	tcase_add_test(t, what_has_another_name_frees_nothing);
+	tcase_add_test(t, one_file_in_both_roles_counts_once);
 	suite_add_tcase(s, t);
 	return s;
 }
