@@ -79,6 +79,27 @@ change_mode(const struct place *p, mode_t mode)
 	return r;
 }
 
+/*
+ * The object that the policy was asked about, not the next one of its name: where rules ask about objects, an ACL is that of an open
+ * file, and of one that cannot be opened as much as a name can tell.  *fd: the caller's to close, or -1. 0, AGAIN or -errno.
+ */
+static int
+acl_place(const struct place *p, int *fd, struct pacl_place *at)
+{
+	*fd = p->chain_count > 0 ? open_any(p) : -EACCES;
+	if (*fd < 0 && *fd != -EACCES)
+		return *fd == -EAGAIN ? AGAIN : *fd;
+	*at = *fd >= 0 ? pacl_at_fd(*fd) : pacl_at_leaf(p->dir_fd, p->leaf);
+	return *fd < 0 && !root_is_same(p) ? AGAIN : 0;
+}
+
+static void
+acl_leave(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
 /* File systems round times and have bits and years of their own: what they made of a change is what is told. */
 static int
 tell_object(struct agent *a)
@@ -114,13 +135,15 @@ int
 handle_set_time(struct agent *a, const struct msg *m)
 {
 	struct timespec t[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = (time_t)(int64_t)m->set_time.mtime } };
-	int r = must_exist(a);
+	int r = must_exist(a), fd;
 
 	if (r != 0)
 		return r;
-	if (utimensat(a->place.dir_fd, a->place.leaf, t, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	return tell_object(a);
+	if ((fd = root_open(&a->place, O_PATH, 0)) < 0)
+		return fd == -EAGAIN ? AGAIN : fd;
+	r = utimensat(fd, "", t, AT_EMPTY_PATH) < 0 ? -errno : 0;
+	close(fd);
+	return r != 0 ? r : tell_object(a);
 }
 
 /* -------------------------------------------------------------- owner and group */
@@ -144,10 +167,15 @@ static int
 change_own_group(struct agent *a, const char *group)
 {
 	uint32_t gid = group_of(group);
+	int fd, r;
 
 	if (gid == NO_ID)
 		return agent_refuse(a, FAIL_ARGUMENT, "there is no such group");
-	return fchownat(a->place.dir_fd, a->place.leaf, (uid_t)-1, gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	if ((fd = root_open(&a->place, O_PATH, 0)) < 0)
+		return fd == -EAGAIN ? AGAIN : fd;
+	r = fchownat(fd, "", (uid_t)-1, gid, AT_EMPTY_PATH) < 0 ? -errno : 0;
+	close(fd);
+	return r;
 }
 
 /* The monitor knows accounts, and may have the privilege. */
@@ -238,14 +266,17 @@ handle_acl_get(struct agent *a, const struct msg *m)
 	const struct msg_acl_get *q = &m->acl_get;
 	struct msg_text *t = &a->out.text;
 	struct pacl *acl;
+	struct pacl_place at;
 	char *text;
-	int r = must_exist(a);
+	int r = must_exist(a), fd;
 
 	if (r != 0)
 		return r;
 	if (q->kind > 1 || (q->kind == 1 && !root_is_folder(&a->place)))
 		return agent_refuse(a, FAIL_KIND, "only directories have a default ACL");
-	r = pacl_get(pacl_at_leaf(a->place.dir_fd, a->place.leaf), type_of(q->kind), &acl);
+	if ((r = acl_place(&a->place, &fd, &at)) == 0)
+		r = pacl_get(at, type_of(q->kind), &acl);
+	acl_leave(fd);
 	if (r != 0)
 		return r;
 	r = pacl_text_as(acl, NULL, '\n', PACL_NUMERIC_IDS | (q->effective != 0 ? PACL_SOME_EFFECTIVE : 0u), &text);
@@ -299,8 +330,9 @@ int
 handle_acl_set(struct agent *a, const struct msg *m)
 {
 	const struct msg_acl_set *q = &m->acl_set;
+	struct pacl_place at;
 	struct pacl *acl;
-	int r = must_exist(a);
+	int r = must_exist(a), fd;
 
 	if (r != 0)
 		return r;
@@ -308,7 +340,9 @@ handle_acl_set(struct agent *a, const struct msg *m)
 		return agent_refuse(a, FAIL_KIND, "only directories have a default ACL");
 	if ((r = read_acl(a, q->acl, q->kind == 0, &acl)) != 0)
 		return r;
-	r = pacl_apply(pacl_at_leaf(a->place.dir_fd, a->place.leaf), type_of(q->kind), acl);
+	if ((r = acl_place(&a->place, &fd, &at)) == 0)
+		r = pacl_apply(at, type_of(q->kind), acl);
+	acl_leave(fd);
 	pacl_free(acl);
 	return r;
 }

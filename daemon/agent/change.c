@@ -328,13 +328,20 @@ handle_read_link(struct agent *a, const struct msg *m)
 	struct msg_text *t = &a->out.text;
 	struct place *p = &a->place;
 	ssize_t n;
+	int fd, r;
 
 	(void)m;
 	if (p->error != 0)
 		return p->error;
-	n = readlinkat(p->dir_fd, p->leaf, t->text, sizeof t->text - 1);
-	if (n < 0)
-		return errno == EINVAL ? agent_refuse(a, FAIL_KIND, "not a symbolic link") : -errno;
+	if (p->found && !S_ISLNK(p->st.stx_mode))
+		return agent_refuse(a, FAIL_KIND, "not a symbolic link");
+	if ((fd = root_open(p, O_PATH, 0)) < 0)
+		return fd == -EAGAIN ? AGAIN : fd;
+	n = readlinkat(fd, "", t->text, sizeof t->text - 1);
+	r = n < 0 ? -errno : 0;
+	close(fd);
+	if (r != 0)
+		return r;
 	for (ssize_t i = 0; i < n; i++)
 		if ((unsigned char)t->text[i] < 0x20 || t->text[i] == 0x7f)
 			t->text[i] = '?';

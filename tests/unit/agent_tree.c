@@ -186,6 +186,66 @@ START_TEST(owners_are_those_of_the_object_that_is_read)
 }
 END_TEST
 
+static const enum msg_type changing[] = { MSG_SET_TIME, MSG_CHANGE_MODE, MSG_ACL_SET, MSG_ACL_GET };
+
+static enum msg_type
+change_mine(enum msg_type type)
+{
+	struct msg_set_time time = { .path = "mine", .mtime = 86400 };
+	struct msg_change_mode mode = { .path = "mine", .mode = 0604 };
+	struct msg_acl_set set = { .path = "mine", .acl = "u::rw,g::-,o::r" };
+	struct msg_acl_get get = { .path = "mine" };
+
+	switch (type) {
+	case MSG_SET_TIME:
+		return ask(type, &time);
+	case MSG_CHANGE_MODE:
+		return ask(type, &mode);
+	case MSG_ACL_SET:
+		return ask(type, &set);
+	default:
+		return ask(type, &get);
+	}
+}
+
+START_TEST(owners_are_those_of_the_object_that_is_changed)
+{
+	char path[200];
+	struct stat before, now;
+	unsigned done = 0;
+	enum msg_type r;
+
+	begin_cluster();
+	if (agent_test_lacks(__func__, USER_ATTRIBUTE))
+		return;
+	make_file(".permissions", "*\n");
+	make_file("mine", "mine");
+	make_file("foreign", "foreign");
+	set_owner("mine", "1005");
+	set_owner("foreign", "1006");
+	snprintf(path, sizeof path, "%s/mine", at->dir);
+	ck_assert_int_eq(chmod(path, 0600), 0);
+	snprintf(path, sizeof path, "%s/foreign", at->dir);
+	ck_assert_int_eq(chmod(path, 0640), 0);
+	ck_assert_int_eq(stat(path, &before), 0);
+	agent_test_start();
+	exchange_for_ever("mine", "foreign");
+	for (unsigned i = 0; i < ROUNDS || done == 0; i++) {
+		r = change_mine(changing[_i]);
+		ck_assert(r != MSG_TEXT || strstr(at->reply.text.text, "group::r--") == NULL);
+		done += r != MSG_FAILED;
+		at->log_count = 0;
+	}
+	stop_exchanging();
+	if (stat(path, &now) == 0 && now.st_ino != before.st_ino) {
+		snprintf(path, sizeof path, "%s/mine", at->dir);
+		ck_assert_int_eq(stat(path, &now), 0);
+	}
+	ck_assert(now.st_ino == before.st_ino && now.st_mode == before.st_mode && now.st_mtime == before.st_mtime);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
 /* A link is no folder: what it leads to has rules, and those above that. */
 START_TEST(links_lead_to_the_rules_of_folders)
 {
@@ -247,6 +307,7 @@ agent_tree_suite(void)
 	tcase_add_test(c, rules_are_those_of_the_folder_that_is_changed);
 	tcase_add_test(c, rules_are_those_of_the_folder_that_is_listed);
 	tcase_add_test(c, owners_are_those_of_the_object_that_is_read);
+	tcase_add_loop_test(c, owners_are_those_of_the_object_that_is_changed, 0, sizeof changing / sizeof *changing);
 	tcase_add_test(c, links_lead_to_the_rules_of_folders);
 	tcase_add_test(c, depth_is_bounded);
 	suite_add_tcase(s, c);
