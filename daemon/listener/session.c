@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -203,6 +204,7 @@ session_serve(struct session *n, int fd, uint64_t number, const char *listener, 
 	v->peer = *peer;
 	v->local = *local;
 	v->socket = session_socket_number(fd);
+	v->client_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	v->back_fd = -1;
 	v->since = time(NULL);
 	v->last_report = clock_ms();
@@ -252,6 +254,24 @@ is_running(const struct process *p)
 	return p->pid_fd >= 0;
 }
 
+static void
+forget_client(struct session *n)
+{
+	if (n->service != NULL && n->service->client_fd >= 0) {
+		close(n->service->client_fd);
+		n->service->client_fd = -1;
+	}
+}
+
+/* The client sees the end, though the kernel may hold the killed worker, and with it the connection. */
+static void
+hang_up(struct session *n)
+{
+	if (n->service != NULL && n->service->client_fd >= 0 && n->service->back_fd < 0)
+		(void)shutdown(n->service->client_fd, SHUT_RDWR);
+	forget_client(n);
+}
+
 void
 session_end(struct session *n)
 {
@@ -275,6 +295,7 @@ session_kill(struct session *n, bool all)
 		if (is_running(&n->process[m]) && !(spare && m != MEMBER_WORKER))
 			(void)syscall(SYS_pidfd_send_signal, n->process[m].pid_fd, SIGKILL, NULL, 0);
 	n->killed = true;
+	hang_up(n);
 	n->deadline = clock_ms() + KILL_REST_AFTER;
 	if (!spare)
 		n->given_up = clock_ms() + GIVEN_UP_AFTER;
@@ -313,6 +334,7 @@ void
 session_free(struct session *n)
 {
 	forget_channel(n);
+	forget_client(n);
 	if (n->service != NULL && n->service->back_fd >= 0)
 		close(n->service->back_fd);
 	free(n->service);
@@ -439,7 +461,9 @@ session_process_gone(void *context)
 		return;
 	session_end(n);
 	/* Nobody is served any more, however long the others take. */
-	if (!is_running(&n->process[MEMBER_WORKER]))
+	if (!is_running(&n->process[MEMBER_WORKER])) {
+		forget_client(n);
 		pool_release(n);
+	}
 	pool_session_changed(n);
 }

@@ -35,6 +35,7 @@ struct service {
 	char listener[65];
 	struct addr peer, local;
 	uint64_t socket;		/* the kernel's number of the client's; 0: unknown */
+	int client_fd;			/* the same, to end the connection of a worker that cannot be; never read; -1 */
 	int back_fd;			/* the client's socket, given back for another session; -1 */
 	char user[321], class[65];
 	struct crowd_member member;	/* until it has logged in */

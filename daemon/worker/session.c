@@ -499,8 +499,11 @@ session_serve(struct session *s)
 	ask_flush(s);
 	queue_clear(&s->later);
 	data_close(&s->data);
-	if (s->control.fd >= 0)
+	/* The listener has a copy, for the case that this process cannot end: closing ours would not tell the client. */
+	if (s->control.fd >= 0) {
 		(void)stream_shutdown(&s->control);
+		(void)shutdown(s->control.fd, SHUT_WR);
+	}
 	/* Nobody else waits for what a client says to the wind. */
 	chan_close(&s->files);
 	chan_close(&s->login);
