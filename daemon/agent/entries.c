@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "common/err.h"
-#include "daemon/agent/listing.h"
+#include "daemon/agent/entries.h"
 
 #define BLOCK_SIZE	65536
 #define KEY_FLAGS	(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT)

@@ -6,7 +6,7 @@ libagent_a_SOURCES = \
 	daemon/agent/change.c \
 	daemon/agent/commit.c \
 	daemon/agent/data.c \
-	daemon/agent/entries.c \
+	daemon/agent/entries.c daemon/agent/entries.h \
 	daemon/agent/explain.c \
 	daemon/agent/format.c daemon/agent/format.h \
 	daemon/agent/gate.c daemon/agent/gate.h \

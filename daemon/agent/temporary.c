@@ -12,7 +12,7 @@
 
 #include "common/err.h"
 #include "common/str.h"
-#include "daemon/agent/listing.h"
+#include "daemon/agent/entries.h"
 #include "daemon/agent/quota.h"
 #include "daemon/agent/temporary.h"
 

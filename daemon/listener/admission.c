@@ -10,8 +10,6 @@
 #include "common/clock.h"
 #include "common/str.h"
 #include "daemon/listener/admission.h"
-#include "daemon/listener/doors.h"
-#include "daemon/listener/names.h"
 #include "daemon/listener/pool.h"
 #include "daemon/listener/refusals.h"
 #include "daemon/listener/server.h"
@@ -21,8 +19,8 @@
 
 /* -------------------------------------------------------------------- sections */
 
-static struct section *
-find_section(const struct server *s, const char *name)
+struct section *
+section_find(const struct server *s, const char *name)
 {
 	for (struct section *n = s->sections; n != NULL; n = n->next)
 		if (strcmp(n->name, name) == 0)
@@ -64,7 +62,7 @@ read_section(struct server *s, struct section *n)
 int
 section_add(struct server *s, const char *name, struct section **made)
 {
-	struct section *n = find_section(s, name);
+	struct section *n = section_find(s, name);
 	int r;
 
 	*made = n;
@@ -87,22 +85,12 @@ section_add(struct server *s, const char *name, struct section **made)
 	return 0;
 }
 
-void
-section_names(const struct server *s, const char *name, sa_family_t family, char *out, size_t size)
-{
-	const struct section *n = find_section(s, name);
-
-	*out = '\0';
-	if (n != NULL)
-		names_known(s, &n->resolved.s.passive_address, family, out, size);
-}
-
 /* Is it in the configuration? The unnamed one is where no other is. */
 static bool
 is_configured(const struct server *s, const struct section *n)
 {
 	if (n->name[0] == '\0')
-		return s->options->inetd || doors_use(s, n) || conf_section_next(s->conf, SC_LISTENER, NULL) == NULL;
+		return s->options->inetd || n->doors > 0 || conf_section_next(s->conf, SC_LISTENER, NULL) == NULL;
 	return conf_section_find(s->conf, SC_LISTENER, n->name) != NULL;
 }
 
@@ -149,7 +137,7 @@ sections_retire(struct server *s)
 bool
 section_is_gone(const struct server *s, const char *name)
 {
-	const struct section *n = find_section(s, name);
+	const struct section *n = section_find(s, name);
 
 	return n == NULL || n->gone;
 }
@@ -158,9 +146,19 @@ struct srclimit_rules
 server_rules(const struct server *s, const char *listener)
 {
 	static const struct srclimit_rules none;
-	const struct section *n = find_section(s, listener);
+	const struct section *n = section_find(s, listener);
 
 	return n == NULL ? none : n->rules;
+}
+
+struct srclimit_rules
+server_ban_rules(const struct server *s)
+{
+	struct srclimit_rules rules = server_rules(s, "");
+
+	if (rules.penalty_threshold == 0)
+		rules.penalty_threshold = (int64_t)s->settings->penalty_threshold * 1000;
+	return rules;
 }
 
 /* -------------------------------------------------------------------- refusing */
@@ -205,7 +203,7 @@ admission_refuse(struct server *s, int fd, const char *listener, const struct ad
 {
 	note(s, peer, &(struct refusal){ .reason = reason, .listener = listener });
 	s->sessions_refused++;
-	close_with(fd, find_section(s, listener), text);
+	close_with(fd, section_find(s, listener), text);
 }
 
 void
@@ -291,7 +289,7 @@ make_room(struct server *s, struct section *n, const struct addr *peer)
 void
 admission_unknown(struct server *s, struct crowd_member *m, const char *listener, const struct addr *peer)
 {
-	struct section *n = find_section(s, listener);
+	struct section *n = section_find(s, listener);
 
 	/* Without memory the client is only counted with all. */
 	if (n != NULL)
@@ -331,7 +329,7 @@ admission_client(struct server *s, struct section *n, int fd, const struct addr 
 void
 admission_left(struct server *s, const char *listener, const struct addr *peer)
 {
-	struct section *n = find_section(s, listener);
+	struct section *n = section_find(s, listener);
 
 	srclimit_leave(s->sources, peer);
 	if (n != NULL && n->now > 0)

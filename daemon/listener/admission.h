@@ -25,6 +25,7 @@ struct section {
 	bool gone;				/* removed by a reload: what still comes by it is refused */
 	unsigned max_sessions, before_login;	/* the limit, and the share of those who have not logged in */
 	unsigned now;				/* clients, those who wait included */
+	unsigned doors;				/* its sockets */
 	struct crowd *crowd;			/* those of them who have not logged in */
 	struct srclimit_rules rules;
 	struct conf_resolved resolved;
@@ -32,8 +33,8 @@ struct section {
 
 /* The section of that name, made from the configuration if need be. 0 or a negative code. */
 int section_add(struct server *, const char *name, struct section **);
-/* Addresses of that family for the host names in its passive_address, as MSG_CLIENT carries them. */
-void section_names(const struct server *, const char *name, sa_family_t, char *out, size_t size);
+/* NULL: there is none of that name. */
+struct section *section_find(const struct server *, const char *name);
 /*
  * Limits may have changed, and sections may have been added.  Those that were removed keep theirs, which may live in the
  * previous configuration, until sections_retire().  0 or -ENOMEM.

@@ -167,6 +167,17 @@ on_client(evutil_socket_t listen_fd, short what, void *arg)
 
 /* --------------------------------------------------------------------- opening */
 
+/* The door is that section's from now on; NULL: nobody's. */
+static void
+belong_to(struct door *d, struct section *n)
+{
+	if (d->section != NULL)
+		d->section->doors--;
+	d->section = n;
+	if (n != NULL)
+		n->doors++;
+}
+
 /* Takes over fd when that succeeds. NULL: no memory. */
 static struct door *
 add_door(struct server *s, struct section *n, int fd, const struct addr *address)
@@ -176,7 +187,7 @@ add_door(struct server *s, struct section *n, int fd, const struct addr *address
 	if (d == NULL)
 		return NULL;
 	d->server = s;
-	d->section = n;
+	belong_to(d, n);
 	d->fd = fd;
 	d->wanted = d->address = *address;
 	d->kept = true;
@@ -196,6 +207,7 @@ remove_door(struct server *s, struct door *d)
 	while (*p != d)
 		p = &(*p)->next;
 	*p = d->next;
+	belong_to(d, NULL);
 	event_del(&d->ready);
 	close(d->fd);
 	free(d);
@@ -388,7 +400,7 @@ keep_listed(struct server *s, struct section *n, const char *text, void *context
 
 	(void)context;
 	if (d != NULL) {
-		d->section = n;
+		belong_to(d, n);
 		d->kept = true;
 	}
 	return 0;
@@ -424,7 +436,7 @@ name_inherited(struct server *s)
 
 	for (struct door *d = s->doors->door; d != NULL; d = d->next)
 		if (d->inherited && conf_section_find(s->conf, SC_LISTENER, d->name) != NULL && section_add(s, d->name, &n) == 0)
-			d->section = n;
+			belong_to(d, n);
 }
 
 void
@@ -450,15 +462,6 @@ doors_reload(struct server *s, char *text, size_t size)
 			remove_door(s, d);
 	}
 	(void)each_listed(s, open_missing, &to);
-}
-
-bool
-doors_use(const struct server *s, const struct section *n)
-{
-	for (const struct door *d = s->doors->door; d != NULL; d = d->next)
-		if (d->section == n)
-			return true;
-	return false;
 }
 
 void

@@ -11,7 +11,6 @@
 #include "common/addr.h"
 
 struct json;
-struct section;
 struct server;
 
 /*
@@ -26,8 +25,6 @@ int doors_open(struct server *);
  * Sockets of systemd stay; those whose section is gone only refuse.
  */
 void doors_reload(struct server *, char *text, size_t size);
-/* Does a socket of ours belong to that section? */
-bool doors_use(const struct server *, const struct section *);
 /* Begins to accept. */
 void doors_begin(struct server *);
 /* Accepts no more; the sockets are closed. */

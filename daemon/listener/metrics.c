@@ -10,7 +10,6 @@
 #include "daemon/listener/keeper.h"
 #include "daemon/listener/metrics.h"
 #include "daemon/listener/pool.h"
-#include "daemon/listener/report.h"
 #include "daemon/listener/server.h"
 
 /* One answer: what is counted for it, and where it goes. */
@@ -47,7 +46,7 @@ static void
 count(struct metrics *m)
 {
 	const struct server *s = m->server;
-	struct srclimit_rules rules = report_ban_rules(s);
+	struct srclimit_rules rules = server_ban_rules(s);
 
 	m->now = time(NULL);
 	pool_each(s, count_session, m);

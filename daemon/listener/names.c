@@ -14,7 +14,6 @@
 #include "common/str.h"
 #include "daemon/listener/admission.h"
 #include "daemon/listener/names.h"
-#include "daemon/listener/reload.h"
 #include "daemon/listener/server.h"
 #include "privsep/spawn.h"
 
@@ -328,4 +327,14 @@ names_known(const struct server *s, const struct addr_map *map, sa_family_t fami
 			continue;
 		used += strlen(out + used);
 	}
+}
+
+void
+names_of_section(const struct server *s, const char *section, sa_family_t family, char *out, size_t size)
+{
+	const struct section *n = section_find(s, section);
+
+	*out = '\0';
+	if (n != NULL)
+		names_known(s, &n->resolved.s.passive_address, family, out, size);
 }

@@ -26,6 +26,8 @@ void names_settle(struct server *);
 bool names_awaited(const struct server *);
 /* No more. */
 void names_stop(struct server *);
+/* The same for the section of that name, as MSG_CLIENT carries them. */
+void names_of_section(const struct server *, const char *section, sa_family_t, char *out, size_t size);
 /*
  * Writes "name=address" lines for those of the map whose address of that family is known; what does not fit is left
  * out.

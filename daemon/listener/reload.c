@@ -194,14 +194,6 @@ on_tested(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-const char *
-server_sallyctl(const struct server *s, char *path, size_t size)
-{
-	if (str_format(path, size, "%s/sallyctl", s->options->libexec) == 0 && access(path, X_OK) == 0)
-		return path;
-	return SP_BINDIR "/sallyctl";
-}
-
 /* Rules can only be compiled where the engine is: not in this program. file: expectations, or NULL. */
 static int
 test_policies(struct server *s, const char *file)

@@ -23,10 +23,4 @@ int server_reload(struct server *, char *why, size_t size);
 void reload_succeeded(struct server *);
 void reload_failed(struct server *);
 
-/*
- * The path of sallyctl, which is executed for what the listener cannot do itself: it stands beside the programs of the
- * roles in a build, and in its own directory when installed.  path is where it may be written.
- */
-const char *server_sallyctl(const struct server *, char *path, size_t size);
-
 #endif

@@ -285,20 +285,10 @@ ban_line(void *context, const struct srclimit_ban *b)
 	json_close(&q->doc);
 }
 
-struct srclimit_rules
-report_ban_rules(const struct server *s)
-{
-	struct srclimit_rules rules = server_rules(s, "");
-
-	if (rules.penalty_threshold == 0)
-		rules.penalty_threshold = (int64_t)s->settings->penalty_threshold * 1000;
-	return rules;
-}
-
 static int
 do_bans(struct request *q)
 {
-	struct srclimit_rules rules = report_ban_rules(q->server);
+	struct srclimit_rules rules = server_ban_rules(q->server);
 
 	if (q->json)
 		json_open(&q->doc, NULL, '[');

@@ -8,8 +8,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "daemon/listener/srclimit.h"
-
 struct server;
 
 struct answer {
@@ -32,7 +30,5 @@ struct order {
 void report_answer(struct server *, const struct order *, struct answer *);
 /* An answer that is nothing but a sentence, in the form that was asked for. */
 void report_result(bool json, int status, const char *text, struct answer *);
-/* The rules by which an address counts as refused, for lists of bans. */
-struct srclimit_rules report_ban_rules(const struct server *);
 
 #endif

@@ -258,3 +258,11 @@ server_check_stopped(struct server *s)
 	if (s->stopping && pool_lasting(s) == 0)
 		event_active(&s->over, EV_TIMEOUT, 0);
 }
+
+const char *
+server_sallyctl(const struct server *s, char *path, size_t size)
+{
+	if (str_format(path, size, "%s/sallyctl", s->options->libexec) == 0 && access(path, X_OK) == 0)
+		return path;
+	return SP_BINDIR "/sallyctl";
+}

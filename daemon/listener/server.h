@@ -79,6 +79,8 @@ struct server {
 
 /* The rules of srclimit for one listener section ("" : the server's). */
 struct srclimit_rules server_rules(const struct server *, const char *listener);
+/* Those by which an address counts as refused, for lists of bans. */
+struct srclimit_rules server_ban_rules(const struct server *);
 
 /* Begins an orderly stop: no new clients, sessions may finish until stop_timeout, then ends the loop. */
 void server_stop(struct server *, const char *why);
@@ -106,6 +108,12 @@ void server_names_known(struct server *);
 
 /* The self-test is over; failure: what went wrong, NULL: nothing. */
 void server_selftest_done(struct server *, const char *failure);
+
+/*
+ * The path of sallyctl, which is executed for what the listener cannot do itself: it stands beside the programs of the
+ * roles in a build, and in its own directory when installed.  path is where it may be written.
+ */
+const char *server_sallyctl(const struct server *, char *path, size_t size);
 
 /* Timers and the like; once. 0 or -ENOMEM. */
 int server_init(struct server *);

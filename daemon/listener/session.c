@@ -15,8 +15,8 @@
 #include "common/exitcode.h"
 #include "common/log.h"
 #include "common/str.h"
-#include "daemon/listener/admission.h"
 #include "daemon/listener/keeper.h"
+#include "daemon/listener/names.h"
 #include "daemon/listener/reaper.h"
 #include "daemon/listener/selftest.h"
 #include "daemon/listener/server.h"
@@ -193,7 +193,7 @@ session_serve(struct session *n, int fd, uint64_t number, const char *listener, 
 	memcpy(m.peer, &peer->sa, m.peer_len);
 	m.local_len = addr_len(local);
 	memcpy(m.local, &local->sa, m.local_len);
-	section_names(n->server, listener, local->sa.sa_family, m.names, sizeof m.names);
+	names_of_section(n->server, listener, local->sa.sa_family, m.names, sizeof m.names);
 	r = chan_send(&n->channel, MSG_CLIENT, ++n->channel.last_id, &m, &fd, 1);
 	if (r != 0) {
 		free(v);
