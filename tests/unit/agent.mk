@@ -8,4 +8,5 @@ unit_agent_SOURCES = tests/unit/agent_main.c tests/unit/agent.h tests/unit/agent
 	tests/unit/agent_data.c tests/unit/agent_gate.c tests/unit/agent_tree.c tests/unit/agent_hostile.c
 unit_agent_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 unit_agent_LDADD = libagent.a libaccount.a $(AUTHZ_LIBS) $(PRIVSEP_LIBS) $(INIH_LIBS) $(CHECK_LIBS)
-unit_agent_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fsync -Wl,--wrap=close -Wl,--wrap=renameat2 -Wl,--wrap=fchmod
+unit_agent_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fsync -Wl,--wrap=close -Wl,--wrap=renameat2 -Wl,--wrap=fchmod \
+	-Wl,--wrap=authz_decide

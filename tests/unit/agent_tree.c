@@ -14,6 +14,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "authz/authz.h"
 #include "common/exitcode.h"
 #include "common/str.h"
 #include "tests/unit/agent.h"
@@ -21,6 +22,39 @@
 #define ROUNDS 3000
 
 static pid_t other;	/* the session that renames */
+
+/*
+ * Another session's rename at the one moment that counts: right before the policy is asked about an object, or right after.
+ * The agent makes it itself, in the linker's wrapper (--wrap) that it shares with the test which forked it.
+ */
+static struct { const char *path, *with; bool early; } moment;
+
+bool __real_authz_decide(struct authz_policy *, enum authz_op, const struct authz_object *, struct authz_verdict *);
+bool __wrap_authz_decide(struct authz_policy *, enum authz_op, const struct authz_object *, struct authz_verdict *);
+
+static void
+exchange_now(void)
+{
+	int fd = 3;
+
+	/* One of its descriptors is the root's. */
+	while (fd < 64 && renameat2(fd, moment.path, fd, moment.with, RENAME_EXCHANGE) < 0)
+		fd++;
+	moment.path = NULL;
+}
+
+bool
+__wrap_authz_decide(struct authz_policy *p, enum authz_op op, const struct authz_object *o, struct authz_verdict *v)
+{
+	bool due = moment.path != NULL && o != NULL && strcmp(o->path + 1, moment.path) == 0, allow;
+
+	if (due && moment.early)
+		exchange_now();
+	allow = __real_authz_decide(p, op, o, v);
+	if (due && !moment.early)
+		exchange_now();
+	return allow;
+}
 
 /* Exchanges two names below the root until it is killed. */
 static void
@@ -246,6 +280,56 @@ START_TEST(owners_are_those_of_the_object_that_is_changed)
 }
 END_TEST
 
+/* Two files, of which only owners may do anything. */
+static bool
+lay_out_owned(const char *owner, const char *other_owner)
+{
+	begin_cluster();
+	if (agent_test_lacks(__func__, USER_ATTRIBUTE))
+		return false;
+	make_file(".permissions", "*\n");
+	make_file("one", "1");
+	make_file("two", "2");
+	set_owner("one", owner);
+	set_owner("two", other_owner);
+	return true;
+}
+
+static void
+begin_with_exchange(bool early)
+{
+	moment.path = "one";
+	moment.with = "two";
+	moment.early = early;
+	agent_test_start();
+	moment.path = NULL;	/* of the test, which other agents may come from */
+}
+
+/* The name is another object's by the time of the deed: that one is judged, and was not allowed. */
+START_TEST(what_comes_after_the_decision_is_decided_on)
+{
+	if (!lay_out_owned("1005", "1006"))
+		return;
+	begin_with_exchange(false);
+	expect_path_failed(MSG_DELETE, "one", FAIL_POLICY, 0);
+	expect_file("one", "2");
+	expect_path(MSG_DELETE, "two", MSG_DONE);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* The name is another object's when its owner is asked for: there is no answer about the first, but one about that. */
+START_TEST(what_comes_before_the_decision_is_decided_on)
+{
+	if (!lay_out_owned("1005", "1005"))
+		return;
+	begin_with_exchange(true);
+	ck_assert_str_eq(read_answer(ask_path(MSG_DIGEST, "one")), "2");
+	expect_file("two", "1");
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
 /* A link is no folder: what it leads to has rules, and those above that. */
 START_TEST(links_lead_to_the_rules_of_folders)
 {
@@ -308,6 +392,8 @@ agent_tree_suite(void)
 	tcase_add_test(c, rules_are_those_of_the_folder_that_is_listed);
 	tcase_add_test(c, owners_are_those_of_the_object_that_is_read);
 	tcase_add_loop_test(c, owners_are_those_of_the_object_that_is_changed, 0, sizeof changing / sizeof *changing);
+	tcase_add_test(c, what_comes_after_the_decision_is_decided_on);
+	tcase_add_test(c, what_comes_before_the_decision_is_decided_on);
 	tcase_add_test(c, links_lead_to_the_rules_of_folders);
 	tcase_add_test(c, depth_is_bounded);
 	suite_add_tcase(s, c);
