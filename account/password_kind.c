@@ -216,20 +216,30 @@ divide_bcrypt(const char *hash, uint64_t work, char *out, size_t size)
 	return UINT64_C(1) << log;
 }
 
+/* The number behind "rounds=", where that stands first behind the prefix; in a salt it means nothing. NULL: there is none. */
+static const char *
+rounds_of(const char *hash, const char *prefix)
+{
+	static const char word[] = "rounds=";
+	const char *at = hash + strlen(prefix);
+
+	return strncmp(at, word, sizeof word - 1) == 0 ? at + sizeof word - 1 : NULL;
+}
+
 static struct demand
 sha_demand(const char *hash)
 {
-	const char *rounds = strstr(hash, "rounds=");
+	const char *rounds = rounds_of(hash, "$6$");
 
-	return (struct demand){ 0, rounds == NULL ? SHA_DEFAULT : strtoull(rounds + strlen("rounds="), NULL, 10) };
+	return (struct demand){ 0, rounds == NULL ? SHA_DEFAULT : strtoull(rounds, NULL, 10) };
 }
 
 static uint64_t
 divide_sha(const char *hash, uint64_t work, char *out, size_t size)
 {
 	const size_t at = strlen("$6$");
-	const char *rounds = strstr(hash, "rounds=");
-	bool ok = rounds != NULL ? with_number(hash, (size_t)(rounds - hash) + strlen("rounds="), work, out, size)
+	const char *rounds = rounds_of(hash, "$6$");
+	bool ok = rounds != NULL ? with_number(hash, (size_t)(rounds - hash), work, out, size)
 	    : str_format(out, size, "%.*srounds=%llu$%s", (int)at, hash, (unsigned long long)work, hash + at) == 0;
 
 	return ok && work >= SHA_MIN ? work : 0;
@@ -256,9 +266,9 @@ divide_second_field(const char *hash, uint64_t work, char *out, size_t size)
 static struct demand
 sunmd5_demand(const char *hash)
 {
-	const char *rounds = strstr(hash, "rounds=");
+	const char *rounds = strncmp(hash, "$md5,", strlen("$md5,")) != 0 ? NULL : rounds_of(hash, "$md5,");
 
-	return (struct demand){ 0, 4096 + (rounds == NULL ? 0 : strtoull(rounds + strlen("rounds="), NULL, 10)) };
+	return (struct demand){ 0, 4096 + (rounds == NULL ? 0 : strtoull(rounds, NULL, 10)) };
 }
 
 /* _CCCC: four characters, the lowest six bits first */

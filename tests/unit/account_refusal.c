@@ -487,6 +487,54 @@ START_TEST(kinds_of_hashes_are_not_told_apart)
 }
 END_TEST
 
+/*
+ * A hash that can be computed, and one that asks for more work of the same measure and cannot: by a character, a length or
+ * a number that is wrong.
+ */
+static const struct { const char *sound, *broken; } unsound[] = {
+	{ "$1$saltsalt$9xy1btjgzLYfb7hivXtC//", "$md5,rounds=9000saltsalt$x" }, { "_J9..rasmBYk8r9AiWNc", "_JC..ra:mBYk8r9AiWNc" },
+	{ "$5$rounds=1000$saltsalt$x", "$5$rounds=20000x$saltsalt$x" }, { "$5$rounds=1000$saltsalt$x", "$5$rounds=020000$saltsalt$x" },
+	{ "$6$rounds=1000$saltsalt$x", "$6$rounds=20000$sa:t$x" },
+	{ "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW", "$2b$09$short" },
+	{ "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW", "$2b$9$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW" },
+	{ "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW", "$2y$09$abcdefghij:lmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW" },
+	{ "$y$j75$saltsaltsaltsalt$x", "$y$jA5$sa:t$x" },
+	{ "$7$86..../....saltsalt$x", "$7$A6..../...:saltsalt$x" }, { "$sha1$900$saltsalt$x", "$sha1$20000x$saltsalt$x" },
+	{ "$pbkdf2-sha256$1000$c2FsdHNhbHRzYWx0c2FsdA$dClvKSmj66n6MdMWNv3Go4mvH1Ym2WIGiJvquqa.mfE",
+	  "$pbkdf2-sha256$20000$c2FsdHNhbHRz:Wx0c2FsdA$dClvKSmj66n6MdMWNv3Go4mvH1Ym2WIGiJvquqa.mfE" },
+	{ "$pbkdf2-sha256$1000$c2FsdHNhbHRzYWx0c2FsdA$dClvKSmj66n6MdMWNv3Go4mvH1Ym2WIGiJvquqa.mfE", "$pbkdf2-sha256$20000$c2FsdHNhbHRz" },
+#ifdef HAVE_SODIUM
+	{ "$argon2id$v=19$m=8,t=1,p=1$6x8EyMSD+YFy6dbBIur8NA$3QL/qDBqrdMigsV4rCk8j50/UhOTQGlUvyjw5VXeF94",
+	  "$argon2id$v=19$m=4096,t=3,p=1$6x8EyMSD:YFy6dbBIur8NA$3QL/qDBqrdMigsV4rCk8j50/UhOTQGlUvyjw5VXeF94" },
+	{ "$argon2i$v=19$m=8,t=3,p=1$6x8EyMSD+YFy6dbBIur8NA$3QL/qDBqrdMigsV4rCk8j50/UhOTQGlUvyjw5VXeF94",
+	  "$argon2i$v=19$m=4096,t=3,p=1,keyid=aa$6x8EyMSD+YFy6dbBIur8NA$3QL/qDBqrdMigsV4rCk8j50/UhOTQGlUvyjw5VXeF94" },
+	{ "$argon2id$v=19$m=8,t=1,p=1$6x8EyMSD+YFy6dbBIur8NA$3QL/qDBqrdMigsV4rCk8j50/UhOTQGlUvyjw5VXeF94",
+	  "$argon2id$v=19$m=4096,t=3$6x8EyMSD+YFy6dbBIur8NA$3QL/qDBqrdMigsV4rCk8j50/UhOTQGlUvyjw5VXeF94" },
+#endif
+};
+
+/* The sound one stays what refusals cost, whichever is read first. */
+START_TEST(broken_hashes_cost_nothing_and_save_nothing)
+{
+	const char *sound = unsound[_i / 2].sound, *broken = unsound[_i / 2].broken;
+	int place = password_place(sound);
+	const struct account_sources *s;
+	char text[2048];
+
+	if (needs_root(__func__))
+		return;
+	(void)str_format(text, sizeof text, "[server]\naccounts = config\npassword_cost = 1\n[account u0]\npassword = %s\n" RUN
+	    "[account u1]\npassword = %s\n" RUN, _i % 2 == 0 ? sound : broken, _i % 2 == 0 ? broken : sound);
+	s = test_sources(text);
+	ck_assert_ptr_nonnull(hashes_at(place));
+	ck_assert_uint_eq(hashes_at(place)->work, password_work(sound));
+	refuse_evenly(s, "nobody-here");
+	refuse_evenly(s, "u0");
+	refuse_evenly(s, "u1");
+	ck_assert_uint_eq(hashes_at(place)->work, password_work(sound));
+}
+END_TEST
+
 /* What was not there when the template looked is seen at the next refusal, whoever it refuses. */
 START_TEST(later_accounts_are_counted_in)
 {
@@ -559,7 +607,8 @@ static const struct { const char *hash, *other; bool dearer, same; } costs[] = {
 	{ "$2b$10$a", "$2b$12$a", false, false }, { "$2a$12$a", "$2y$10$a", true, false },
 	{ "$pbkdf2-sha256$9$a$b", "$pbkdf2-sha256$8$a$b", true, false }, { "$pbkdf2-sha256$9$a$b", "$pbkdf2-sha256$9$c$d", false, true },
 	{ "$pbkdf2-sha256$9$a$b", "$pbkdf2-b64salt-sha256$8$a$b", true, false }, { "$7$96..../....a$b", "$7$86..../....a$b", true, false }, { "$7$86....0....a$b", "$7$86..../....a$b", true, false },
-	{ "_J9..aaaa", "_I9..aaaa", true, false }, { "*", "!", false, true }
+	{ "$6$saltrounds=9000$x", "$6$a$b", false, true }, { "$md5$rounds=9000$x", "$md5$a$x", false, true },
+	{ "$md5,rounds=9$a$x", "$md5$a$x", true, false }, { "_J9..aaaa", "_I9..aaaa", true, false }, { "*", "!", false, true }
 };
 
 START_TEST(what_hashes_cost)
@@ -581,6 +630,7 @@ account_refusal_suite(void)
 	tcase_add_test(t, a_broken_source_is_broken_for_all);
 	tcase_add_loop_test(t, empty_passwords, 0, (int)(sizeof empties / sizeof *empties));
 	tcase_add_test(t, kinds_of_hashes_are_not_told_apart);
+	tcase_add_loop_test(t, broken_hashes_cost_nothing_and_save_nothing, 0, (int)(2 * sizeof unsound / sizeof *unsound));
 	tcase_add_loop_test(t, later_accounts_are_counted_in, 0, 2);
 	tcase_add_test(t, sessions_learn_from_each_other);
 	tcase_add_loop_test(t, what_hashes_cost, 0, (int)(sizeof costs / sizeof *costs));
