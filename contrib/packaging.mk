@@ -1,4 +1,4 @@
-# Samples and packaging.  To build Debian packages: ln -s contrib/debian debian, then dpkg-buildpackage.
+# Samples and packaging.  "./bootstrap package" makes the archive and the Debian packages; "rpmbuild -tb" the other one.
 EXTRA_DIST += \
 	contrib/apparmor/usr.sbin.sallyportd \
 	contrib/debian/README.Debian \
@@ -9,7 +9,9 @@ EXTRA_DIST += \
 	contrib/debian/sallyport.docs \
 	contrib/debian/sallyport.examples \
 	contrib/debian/sallyport.lintian-overrides \
+	contrib/debian/sallyport.postinst \
 	contrib/debian/sallyport.postrm \
+	contrib/debian/sallyport.prerm \
 	contrib/debian/source/format \
 	contrib/debian/tests/control \
 	contrib/debian/tests/login \
