@@ -17,62 +17,24 @@ import subprocess
 import time
 
 import pytest
+from pristine import CACHE, PATIENCE, TOP, base, copied, inside, run
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-CACHE = f"{os.environ.get('SALLYPORT_BUILD', f'{TOP}/build')}/newcomer"
-SUITE = "bookworm"
-PATIENCE = 1800		# seconds for packages to arrive and for the build, on a slow machine
 HERE = "/srv/sallyport"	# the checkout, in the root
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a root directory")
 
 
-def run(*command, **options):
-    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=PATIENCE, check=False, **options)
-
-
 # ------------------------------------------------------------------------------------------- the root
-
-def apt_sources():
-    """The (address, suite) pairs of Debian itself among the sources of this machine, the suite's own first."""
-    out = run("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages").stdout
-    pairs = {tuple(line.split()[:2]) for line in out.splitlines() if line.endswith(" main")}
-    return sorted((p for p in pairs if p[1].startswith(SUITE)), key=lambda p: (p[1] != SUITE, p))
-
-
-def make_base(base):
-    """debootstrap into a directory, with the apt sources of this machine."""
-    sources = apt_sources()
-    if not sources or sources[0][1] != SUITE:
-        pytest.skip(f"this machine has no apt source of {SUITE}")
-    if shutil.which("debootstrap") is None:
-        pytest.skip("debootstrap is missing; install it with: apt-get install debootstrap")
-    shutil.rmtree(f"{base}.part", ignore_errors=True)
-    r = run("debootstrap", "--variant=minbase", "--include=git,ca-certificates", SUITE, f"{base}.part", sources[0][0])
-    if r.returncode != 0:
-        pytest.skip(f"debootstrap fails here: {r.stdout[-300:]}{r.stderr[-300:]}")
-    with open(f"{base}.part/etc/apt/sources.list", "w") as f:
-        f.writelines(f"deb {address} {suite} main\n" for address, suite in sources)
-    with open(f"{base}.part/etc/apt/apt.conf.d/proxy", "w") as f:
-        f.writelines(line + "\n" for line in run("apt-config", "dump").stdout.splitlines() if "proxy" in line.lower())
-    os.rename(f"{base}.part", base)
-
 
 class Root:
     """A copy of the base with the committed tree in it."""
 
     def __init__(self, base):
-        self.top = f"{CACHE}/root"
-        shutil.rmtree(self.top, ignore_errors=True)
-        subprocess.run(["cp", "-a", "--reflink=auto", base, self.top], check=True)
-        shutil.copy("/etc/resolv.conf", f"{self.top}/etc/resolv.conf")
+        self.top = copied(base, "root")
         subprocess.run(["git", "-c", "safe.directory=*", "clone", "-q", TOP, self.top + HERE], check=True)
 
     def command(self, *words):
-        """A command line for use inside, as root, with a clean environment; everything ends with its first process."""
-        prepare = f"mount --rbind /dev {self.top}/dev && mount -t proc none {self.top}/proc && exec chroot {self.top} " \
-                  f'env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin sh -c \'cd {HERE} && exec "$@"\' sh "$@"'
-        return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", prepare, "sh", *words]
+        return inside(self.top, HERE, *words)
 
     def run(self, *words):
         return run(*self.command(*words))
@@ -98,14 +60,9 @@ class Root:
 
 @pytest.fixture(scope="module")
 def root():
-    os.makedirs(CACHE, exist_ok=True)
     if run("git", "-c", "safe.directory=*", "rev-parse", "HEAD", cwd=TOP).returncode != 0:
         pytest.skip("this is no git checkout")
-    if run("unshare", "--mount", "--pid", "--fork", "true").returncode != 0:
-        pytest.skip("no namespaces can be made here")
-    if not os.path.isdir(f"{CACHE}/base"):
-        make_base(f"{CACHE}/base")
-    r = Root(f"{CACHE}/base")
+    r = Root(base())
     yield r
     shutil.rmtree(r.top, ignore_errors=True)
 
