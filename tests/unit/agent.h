@@ -52,6 +52,7 @@ struct agent_test {
 	struct ledger used;	/* what the ledger says at the beginning */
 	struct charge charge;	/* the monitor's side of it */
 	unsigned busy;		/* so many times the account's lock is somebody else's */
+	unsigned broken;	/* so many deeds the ledger cannot take down */
 	char log[16][2100];			/* the last lines */
 	unsigned log_count;
 	uint8_t log_level;	/* of the last one */

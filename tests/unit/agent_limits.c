@@ -4,9 +4,11 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/exitcode.h"
@@ -88,6 +90,78 @@ START_TEST(the_lock_is_waited_for)
 	ck_assert_int_eq(put_file("f", 0, "12345", true), MSG_DONE);
 	ck_assert_uint_eq(at->busy, 0);
 	expect_charged(5, 1);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* What cannot be charged is not done. */
+START_TEST(a_deed_without_its_charge_is_none)
+{
+	agent_test_make();
+	at->flags |= PROFILE_QUOTA;
+	at->used = (struct ledger){ 8, 2 };
+	make_file("f", "12345");
+	make_file("g", "123");
+	agent_test_start();
+	expect_path(MSG_FACTS, "f", MSG_OBJECT);
+	at->broken = 1;
+	expect_path_failed(MSG_DELETE, "f", FAIL_SYSTEM, EIO);
+	expect_path(MSG_RENAME_FROM, "g", MSG_DONE);
+	at->broken = 1;
+	expect_path_failed(MSG_RENAME_TO, "f", FAIL_SYSTEM, EIO);
+	ck_assert_uint_eq(at->broken, 0);
+	expect_file("f", "12345");
+	expect_file("g", "123");
+	expect_charged(8, 2);
+	expect_path(MSG_DELETE, "f", MSG_DONE);
+	expect_charged(3, 1);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
+/* A session that is killed while it uploads to a temporary file of that name. */
+static void
+die_uploading(const char *name)
+{
+	char path[200], ledger[64];
+	const struct ledger limit = { 0, 0 };
+	struct ledger now;
+	struct charge c;
+	int status;
+	pid_t pid;
+
+	make_file(name, "part");
+	(void)str_format(path, sizeof path, "%s/%s", at->dir, name);
+	(void)str_format(ledger, sizeof ledger, "/proc/self/fd/%d", at->charge.fd);
+	pid = fork();
+	if (pid == 0) {
+		int dir_fd = open(at->dir, O_PATH | O_DIRECTORY), fd = open(path, O_WRONLY);
+
+		charge_init(&c, open(ledger, O_RDWR));	/* its own locks */
+		(void)str_format(path, sizeof path, "/%s", name);
+		_exit(charge_lock(&c) == 0 && charge_open(&c, fd, CHARGE_TEMPORARY, dir_fd, path, &limit, &now) == 0 ? 0 : 1);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* What a dead session left is removed; what has its name by now is another's. */
+START_TEST(leftovers_are_known_by_more_than_their_names)
+{
+	char from[200], to[200];
+
+	agent_test_make();
+	at->flags |= PROFILE_QUOTA;
+	agent_test_start();
+	die_uploading("left");
+	die_uploading("replaced");
+	make_file("other", "theirs");
+	(void)str_format(from, sizeof from, "%s/other", at->dir);
+	(void)str_format(to, sizeof to, "%s/replaced", at->dir);
+	ck_assert_int_eq(rename(from, to), 0);
+	(void)ask_path(MSG_FACTS, "replaced");
+	ck_assert(!exists("left"));
+	expect_file("replaced", "theirs");
 	agent_test_end(SP_EXIT_OK);
 }
 END_TEST
@@ -214,6 +288,8 @@ agent_limits_suite(void)
 	tcase_add_test(c, quota_is_asked_before_and_charged_after);
 	tcase_add_test(c, excess_in_place_is_cut_off);
 	tcase_add_test(c, the_lock_is_waited_for);
+	tcase_add_test(c, a_deed_without_its_charge_is_none);
+	tcase_add_test(c, leftovers_are_known_by_more_than_their_names);
 	tcase_add_test(c, a_file_costs_until_its_last_name_goes);
 	tcase_add_test(c, want_of_room_leaves_nothing);
 	tcase_add_test(c, large_files_are_refused);

@@ -211,6 +211,11 @@ answer_quota(struct msg *m)
 		answer_left(m, &now);
 		return;
 	case MSG_QUOTA_DEED:
+		if (at->broken > 0) {
+			at->broken--;
+			answer_code(m, -EIO);
+			return;
+		}
 		r = charge_begin(&at->charge, m->quota_deed.parts, m->fd_count > 0 ? msg_take_fd(m, 0) : -1,
 		    m->quota_deed.size, &at->limit, &verdict.keep, &now);
 		ck_assert(r == 0 || r == -EDQUOT);

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <check.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -111,6 +112,41 @@ START_TEST(refused_connections_gain_nothing)
 	SSL_shutdown(l.client);
 	tls_line_close(&l);
 	ck_assert_int_eq(data_connection(&v, ctx, &loot), SP_EDENIED);
+	ck_assert_int_eq(data_connection(&v, ctx, &s), 0);
+	SSL_SESSION_free(s);
+	SSL_SESSION_free(loot);
+	tls_line_close(&control);
+	SSL_CTX_free(ctx);
+	tls_server_free(&v);
+}
+END_TEST
+
+/* Who has shown no certificate gets a ticket all the same; it does not stand for the certificate the next time. */
+START_TEST(refused_connections_prove_no_certificate)
+{
+	static const uint8_t shown[] = "what the client showed on the control connection";
+	struct tls_server v;
+	struct tls_line control, l;
+	SSL_CTX *ctx;
+	SSL_SESSION *s, *loot;
+	char byte;
+
+	tls_server_simple(&v);
+	v.session.reuse.mode = CONF_REUSE_ADAPTIVE;
+	ctx = tls_client_context(&v, tls_versions[_i]);
+	s = control_session(&v, ctx, &control);
+	ck_assert_ptr_nonnull(v.session.certificate = malloc(sizeof shown));
+	memcpy(v.session.certificate, shown, v.session.certificate_len = sizeof shown);
+	tls_line_open(&l, &v, ctx, TLS_SENDING);
+	ck_assert_int_eq(tls_shake(&l, NULL), SP_EDENIED);
+	(void)SSL_read(l.client, &byte, 1);
+	loot = SSL_get1_session(l.client);
+	SSL_set_quiet_shutdown(l.client, 1);
+	SSL_shutdown(l.client);
+	tls_line_close(&l);
+	ck_assert_int_eq(data_connection(&v, ctx, &loot), SP_EDENIED);
+	ck_assert_str_eq(v.session.refusal, "data connection without the client certificate of the control connection");
+	v.session.refusal = NULL;
 	ck_assert_int_eq(data_connection(&v, ctx, &s), 0);
 	SSL_SESSION_free(s);
 	SSL_SESSION_free(loot);
@@ -263,6 +299,7 @@ worker_tls_session_suite(void)
 	tcase_add_loop_test(t, data_resumes_control, 0, 2);
 	tcase_add_loop_test(t, one_ticket_many_times, 0, 2);
 	tcase_add_loop_test(t, refused_connections_gain_nothing, 0, 4);
+	tcase_add_loop_test(t, refused_connections_prove_no_certificate, 0, 2);
 	tcase_add_test(t, single_use_tickets);
 	tcase_add_test(t, uploads_get_no_tickets);
 	tcase_add_test(t, uploads_end_chains);
