@@ -78,12 +78,43 @@ def password_hash(password):
 HASHES = {name: password_hash(name) for name in UIDS}
 
 
-def alive(pid):
+def process_stat(pid):
+    """The fields of /proc/PID/stat behind the name: the state, the parent ... None: there is no such process."""
     try:
         with open(f"/proc/{pid}/stat") as f:
-            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+            return f.read().rsplit(")", 1)[1].split()
+    # One that ends while its file is read is ESRCH.
     except OSError:
-        return False
+        return None
+
+
+def start_of(stat):
+    """When it was started, in clock ticks since boot; None: it is not there."""
+    return int(stat[19]) if stat else None
+
+
+class Process(int):
+    """The number of a process that remembers which process it means: numbers are used again, and soon where there are few."""
+
+    def __new__(cls, pid, stat=None):
+        p = super().__new__(cls, pid)
+        p.started = start_of(stat or process_stat(pid))
+        return p
+
+    def stat(self):
+        """Of this very process, as process_stat(). None: it has ended and was reaped."""
+        stat = process_stat(self)
+        return stat if self.started is not None and start_of(stat) == self.started else None
+
+
+def exists(process):
+    """Is it there still, be it a zombie? process: what Server.pids(), Server.ctl("who") or Process() said."""
+    return process.stat() is not None
+
+
+def alive(process):
+    stat = process.stat()
+    return stat is not None and stat[0] != "Z"
 
 
 def assert_same_time(known, unknown, ratio):
@@ -95,6 +126,12 @@ def assert_same_time(known, unknown, ratio):
         if rounds >= 10 and ratio < least[0] / least[1] < 1 / ratio:
             return
     pytest.fail(f"{least[0]:.6f} s for a known name, {least[1]:.6f} s for an unknown one")
+
+
+def with_processes(answer):
+    if "pids" in answer:
+        answer["pids"] = {role: Process(pid) for role, pid in answer["pids"].items()}
+    return answer
 
 
 class Server:
@@ -158,7 +195,7 @@ class Server:
         r = subprocess.run([f"{BUILD}/sallyctl", "--socket", control, "--json", *words], capture_output=True, text=True,
                            timeout=PATIENCE)
         assert r.returncode == 0, r.stdout + r.stderr
-        return json.loads(r.stdout)
+        return json.loads(r.stdout, object_hook=with_processes)
 
     def wait_quiet(self):
         """Until no session is left, neither the one before the test nor that which asked whether the server is there."""
@@ -205,13 +242,14 @@ class Server:
         return f"ftp://{user}:{user}@127.0.0.1:{self.port}{path}"
 
     def pids(self):
-        """All processes of this server: pid -> program name."""
+        """All processes of this server: Process -> program name."""
         found, todo = {}, [self.process.pid]
         children = {}
         for p in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError), open(f"/proc/{p}/stat") as f:
                 name, rest = f.read().split("(", 1)[1].rsplit(")", 1)
-                children.setdefault(int(rest.split()[1]), []).append((int(p), name))
+                stat = rest.split()
+                children.setdefault(int(stat[1]), []).append((Process(int(p), stat), name))
         while todo:
             for pid, name in children.get(todo.pop(), []):
                 found[pid] = name

@@ -228,21 +228,10 @@ def test_a_killed_process_takes_its_session_along_and_nothing_else(clean, role, 
         assert f.nlst("old") == ["old"], "the tester was locked out"
 
 
-def started(pid):
-    """When a process was started, in clock ticks since boot. Numbers of processes begin again at the bottom; time does not."""
-    with open(f"/proc/{pid}/stat") as f:
-        return int(f.read().rsplit(")", 1)[1].split()[19])
-
-
 def test_killed_templates_are_started_again(clean):
     for name in ("sallyport-worker", "sallyport-monitor", "sallyport-agent"):
         held = clean.ftp("bob")
-        children = [int(p) for p in open(f"/proc/{clean.process.pid}/task/{clean.process.pid}/children").read().split()]
-        names = {}
-        for p in children:
-            with contextlib.suppress(OSError), open(f"/proc/{p}/comm") as f:
-                names[p] = f.read().strip()
-        template = min((p for p, n in names.items() if n == name[:15]), key=started)
+        template = min((p for p, n in clean.pids().items() if n == name[:15]), key=lambda p: p.started)
         # Not while it forks: of a child that it dies before telling of, nobody can know.
         wait_for(lambda: clean.ctl("status")["spares"] >= SPARES)
         os.kill(template, signal.SIGKILL)

@@ -8,5 +8,5 @@ blackbox = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(blackbox)
 
 BUILD, Server, ROLE_USERS, UIDS = blackbox.BUILD, blackbox.Server, blackbox.ROLE_USERS, blackbox.UIDS
-server, serve, wait_for = blackbox.server, blackbox.serve, blackbox.wait_for
+server, serve, wait_for, exists = blackbox.server, blackbox.serve, blackbox.wait_for, blackbox.exists
 collect_ignore_glob = getattr(blackbox, "collect_ignore_glob", [])
