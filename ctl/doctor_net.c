@@ -22,6 +22,7 @@
 #include "common/str.h"
 #include "ctl/doctor.h"
 #include "ctl/resolve.h"
+#include "privsep/role.h"
 
 #define LISTENING 0x0a		/* TCP_LISTEN, as /proc/net/tcp has it */
 
@@ -341,13 +342,13 @@ doctor_kernel(struct doctor *d)
 		close(fd);
 }
 
+#define LISTENER_FDS	128	/* without sessions: its sockets, templates, logs, sallyctl's connections */
+
 void
 doctor_limits(struct doctor *d)
 {
-	unsigned long long need =
-	    64 + 12ULL * ((unsigned long long)d->s->max_sessions + (unsigned long long)d->s->spare_sessions_max);
-	unsigned long long tasks =
-	    3ULL * ((unsigned long long)d->s->max_sessions + (unsigned long long)d->s->spare_sessions_max) + 16;
+	unsigned long long sessions = (unsigned long long)d->s->max_sessions + (unsigned long long)d->s->spare_sessions_max;
+	unsigned long long need = LISTENER_FDS + ROLE_SESSION_FDS * sessions, tasks = 3 * sessions + 16;
 	unsigned most = 0;
 	char text[32];
 	const char *p = text;

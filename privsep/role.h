@@ -47,6 +47,12 @@ enum role_filter {
 	FILTER_BROAD		/* everything but the forbidden calls: PAM's modules and exec'ed programs */
 };
 
+/*
+ * Descriptors that a session costs the listener: a channel, its three processes, the client's socket.  One more while the
+ * client comes back by REIN and the old processes are ending; that is what limits are reckoned with.
+ */
+#define ROLE_SESSION_FDS	6
+
 struct role_row {
 	enum msg_role role;
 	const char *name;	/* "worker" */

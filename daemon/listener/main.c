@@ -210,7 +210,7 @@ take_signals(struct server *s)
 
 /* --------------------------------------------------------------------------- start */
 
-/* As many descriptors as may be had: a session costs the listener four. */
+/* As many descriptors as may be had: each session costs some (ROLE_SESSION_FDS). */
 static void
 raise_limits(void)
 {

@@ -12,6 +12,7 @@
 #include "daemon/listener/crowd.h"
 #include "daemon/listener/pool.h"
 #include "privsep/chan.h"
+#include "privsep/role.h"
 
 enum session_state { SESSION_STARTING, SESSION_SPARE, SESSION_BUSY, SESSION_ENDING, SESSION_STATES };
 
@@ -66,6 +67,8 @@ struct session {
 	struct process process[MEMBER_COUNT];
 	struct service *service;	/* NULL: spare */
 };
+
+_Static_assert(ROLE_SESSION_FDS == 1 + MEMBER_COUNT + 2, "the channel, pid_fd of each, client_fd, back_fd");
 
 TAILQ_HEAD(session_list, session);
 

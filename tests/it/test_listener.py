@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from conftest import BUILD, PATIENCE, Raw, UIDS, alive, free_port, wait_for
+from conftest import BUILD, PATIENCE, Raw, TOP, UIDS, alive, exists, free_port, wait_for
 
 
 def ctl(server, *words, check=True):
@@ -356,11 +356,7 @@ def test_who_waits_at_a_removed_listener_is_refused(serve):
     wait_for(lambda: server.ctl("status")["spares"] == 1)
     monitors = [p for p, name in server.pids().items() if name == "sallyport-monit"]
 
-    def age(pid):
-        with open(f"/proc/{pid}/stat") as f:
-            return int(f.read().rsplit(")", 1)[1].split()[19])
-
-    template = min(monitors, key=age)
+    template = min(monitors, key=lambda p: p.started)
     os.kill(template, signal.SIGSTOP)
     try:
         held = server.raw()
@@ -606,12 +602,8 @@ def test_spares_that_die_together_are_one_event(serve):
     wait_for(lambda: server.ctl("status")["spares"] == 6)
     agents = [p for p, name in server.pids().items() if name == "sallyport-agent"]
 
-    def age(pid):
-        with open(f"/proc/{pid}/stat") as f:
-            return int(f.read().rsplit(")", 1)[1].split()[19])
-
     # All but the template, which is the oldest.
-    killed = sorted(agents, key=age)[1:]
+    killed = sorted(agents, key=lambda p: p.started)[1:]
     for pid in killed:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -640,6 +632,41 @@ def test_no_descriptors_left(serve):
         r.close()
 
 
+def test_what_a_session_costs_the_listener(serve):
+    """What the limit in the unit and sallyctl doctor reckon with is what it is, for clients of every kind."""
+    with open(f"{TOP}/privsep/role.h") as f:
+        each = int(re.search(r"#define ROLE_SESSION_FDS\s+(\d+)", f.read())[1])
+    server = serve("spare_sessions_min = 2\nspare_sessions_max = 2")
+
+    def held():
+        assert server.ctl("status")["spares"] == 2
+        return len(os.listdir(f"/proc/{server.process.pid}/fd"))
+
+    wait_for(lambda: server.ctl("status")["spares"] == 2)
+    before = held()
+    clients = [server.raw().login() for _ in range(10)] + [server.raw() for _ in range(10)]
+    assert all(r.reply()[0] == 220 for r in clients[10:])
+    wait_for(lambda: server.ctl("status")["spares"] == 2)
+    # One is kept free for REIN.
+    assert before + 20 <= held() <= before + 20 * (each - 1)
+    for r in clients:
+        r.close()
+    server.wait_quiet()
+    wait_for(lambda: server.ctl("status")["spares"] == 2 and held() <= before)
+
+
+def test_doctor_reckons_with_descriptors(serve):
+    server = serve("max_sessions = 1000\nspare_sessions_max = 20")
+
+    def findings(limit):
+        r = subprocess.run(["prlimit", f"--nofile={limit}:{limit}", f"{BUILD}/sallyctl", "-c", server.conf, "--json", "doctor"],
+                           capture_output=True, text=True)
+        return [f["text"] for f in json.loads(r.stdout) if "descriptors in the listener" in f["text"]]
+
+    assert findings(1020 * 6 + 128) == []
+    assert "needs up to 6248 descriptors" in findings(1020 * 6 + 127)[0]
+
+
 def test_who_does_not_read_is_ended_by_the_grace_time(serve):
     server = serve("login_grace_time = 2s")
     r = server.raw()
@@ -653,7 +680,7 @@ def test_who_does_not_read_is_ended_by_the_grace_time(serve):
     wait_for(server.idle)
     # The rest of the grace time, two seconds for the last words, and one for the machine.
     assert time.monotonic() - started < 8
-    assert not any(os.path.exists(f"/proc/{p}") for p in session[0]["pids"].values())
+    assert not any(exists(p) for p in session[0]["pids"].values())
     r.close()
 
 

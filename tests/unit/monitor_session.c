@@ -181,6 +181,22 @@ START_TEST(a_transfer_without_an_end_is_on_record)
 }
 END_TEST
 
+/* The agent may write there what it likes: it is one record, escaped, of a known direction. */
+START_TEST(what_an_agent_notes_is_a_claim)
+{
+	rig_start(&r, "");
+	rig_live(&r, "alice", "secret");
+	memset(r.inflight, 0xff, sizeof *r.inflight);
+	chan_close(&r.agent);
+	chan_close(&r.log);
+	(void)rig_wait(&r);
+	ck_assert(rig_logged(&r, "direction=download path=\"\\xff\\xff"));
+	ck_assert(rig_logged(&r, "transfers=1 incomplete=1 "));
+	ck_assert(!rig_logged(&r, "\xff"));
+	rig_remove(&r);
+}
+END_TEST
+
 START_TEST(downloads_are_recorded_as_audit_says)
 {
 	static struct msg_transfer_record t = { .direction = TRANSFER_OUT, .complete = 1, .path = "/read" };
@@ -380,6 +396,7 @@ monitor_session_suite(void)
 	tcase_add_test(t, live_session_ends_when_both_are_gone);
 	tcase_add_test(t, transfers_are_on_record);
 	tcase_add_loop_test(t, a_transfer_without_an_end_is_on_record, 0, 4);
+	tcase_add_test(t, what_an_agent_notes_is_a_claim);
 	tcase_add_test(t, downloads_are_recorded_as_audit_says);
 	tcase_add_test(t, sessions_without_records_end);
 	tcase_add_test(t, sessions_go_on_without_records);
