@@ -263,31 +263,44 @@ enter(struct listing *l, const struct place *p, uint32_t granted, struct authz_p
 	return entries_open(&l->entries, fd, key, (l->options & LIST_REVERSE) != 0);
 }
 
+/* A folder below the first one. 1: it has begun; 0: it is left out; or a negative code. */
+static int
+enter_below(struct agent *a, struct listing *l, const struct place *p)
+{
+	uint32_t wanted = l->format == LIST_NAMES ? AUTHZ_LIST : AUTHZ_LIST | AUTHZ_TRAVERSE, granted;
+	int r;
+
+	/* It has changed in the meantime. */
+	if (p->error != 0 || !root_is_folder(p) || set_typed(l, p) != 0)
+		return 0;
+	tree_at(&a->tree, p);
+	granted = authz_rights(a->policy, &(struct authz_object){ l->typed, p->path, AUTHZ_FOLDER });
+	if ((granted & wanted) == 0)
+		return 0;
+	r = enter(l, p, granted, a->policy);
+	policy_list(a, l->typed, l->path, l->entries.fd);
+	return r == 0 ? 1 : r == -EACCES || r == -ENOENT || r == -ENOTDIR || r == -ELOOP ? 0 : r;
+}
+
 /* The next folder of a recursive one. 1: there is one; 0: none; or a negative code. */
 static int
 next_folder(struct agent *a, struct listing *l)
 {
-	struct place *p = &a->place;
-	uint32_t wanted = l->format == LIST_NAMES ? AUTHZ_LIST : AUTHZ_LIST | AUTHZ_TRAVERSE, granted;
 	struct pending *f;
+	bool named;
 	int r = 0;
 
 	entries_close(&l->entries);
 	while (r == 0 && (f = l->pending) != NULL) {
 		l->pending = f->next;
 		l->depth = f->depth;
-		r = root_find(&a->root, "/", f->path, ROOT_NAME, p);
+		named = root_find(&a->root, "/", f->path, ROOT_NAME, &a->place) == 0;
 		free(f);
-		if (r != 0 || p->error != 0 || !root_is_folder(p) || set_typed(l, p) != 0)
-			continue;	/* it has changed in the meantime, or no client can name it */
-		tree_at(&a->tree, p);
-		granted = authz_rights(a->policy, &(struct authz_object){ l->typed, p->path, AUTHZ_FOLDER });
-		if ((granted & wanted) != 0) {
-			r = enter(l, p, granted, a->policy);
-			policy_list(a, l->typed, l->path, l->entries.fd);
-			r = r == 0 ? 1 : r == -EACCES || r == -ENOENT || r == -ENOTDIR || r == -ELOOP ? 0 : r;
-		}
-		root_leave(p);
+		/* What no client could name, for a line end in it or its length, is an entry, and does not end the others. */
+		if (!named)
+			continue;
+		r = enter_below(a, l, &a->place);
+		root_leave(&a->place);
 	}
 	return r;
 }

@@ -11,12 +11,25 @@
 #define REPLY_TAIL 512		/* kept free for the last line */
 #define REPLY_TIMEOUT_MS 30000	/* a client that does not read its replies is gone after this */
 
-/* No control bytes on the wire but CR LF and TAB: RFC 959 text is printable. */
+/* What a line is made of. */
+enum content {
+	WORDS,		/* for people: no control bytes but TAB, RFC 959 text is printable */
+	NAMES		/* for programs, which use the names in it: whatever does not end a line (RFC 3659, 2.2) */
+};
+
+static bool
+must_not_be_sent(unsigned char c, enum content content)
+{
+	if (content == NAMES)
+		return c == '\r' || c == '\n' || c == '\0';
+	return (c < 0x20 && c != '\t') || c == 0x7f;
+}
+
 static void
-clean(char *text, size_t n)
+clean(char *text, size_t n, enum content content)
 {
 	for (size_t i = 0; i < n; i++)
-		if (((unsigned char)text[i] < 0x20 && text[i] != '\t') || text[i] == 0x7f)
+		if (must_not_be_sent((unsigned char)text[i], content))
 			text[i] = '?';
 }
 
@@ -49,16 +62,16 @@ format_text(char *dst, size_t room, const char *fmt, va_list ap)
 	return (int)n;
 }
 
-/* Appends what fits below limit; false and nothing when it does not. */
+/* Appends what fits below REPLY_TAIL; false and nothing when it does not. */
 static bool __attribute__((format(printf, 3, 0)))
-put_line(struct reply *r, size_t limit, const char *fmt, va_list ap)
+put_line(struct reply *r, enum content content, const char *fmt, va_list ap)
 {
-	size_t room = limit - r->len;
+	size_t room = sizeof r->text - REPLY_TAIL - r->len;
 	int n = format_text(r->text + r->len, room, fmt, ap);
 
 	if (n < 0 || (size_t)n + 2 >= room)
 		return false;
-	clean(r->text + r->len, (size_t)n);
+	clean(r->text + r->len, (size_t)n, content);
 	r->len += (size_t)n;
 	r->text[r->len++] = '\r';
 	r->text[r->len++] = '\n';
@@ -106,8 +119,8 @@ send_out(struct session *s)
 }
 
 /* The last line, or the only one; cut rather than lost. */
-static void __attribute__((format(printf, 3, 0)))
-put_last(struct session *s, unsigned code, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 4, 0)))
+put_last(struct session *s, unsigned code, enum content content, const char *fmt, va_list ap)
 {
 	struct reply *r = &s->out;
 	size_t room;
@@ -119,7 +132,7 @@ put_last(struct session *s, unsigned code, const char *fmt, va_list ap)
 	if (n > 0) {
 		size_t k = (size_t)n < room ? (size_t)n : room - 1;
 
-		clean(r->text + r->len, k);
+		clean(r->text + r->len, k, content);
 		r->len += k;
 	}
 	r->text[r->len++] = '\r';
@@ -135,7 +148,19 @@ reply(struct session *s, unsigned code, const char *fmt, ...)
 	s->out.len = 0;
 	s->out.code = code;
 	va_start(ap, fmt);
-	put_last(s, code, fmt, ap);
+	put_last(s, code, WORDS, fmt, ap);
+	va_end(ap);
+}
+
+void
+reply_named(struct session *s, unsigned code, const char *fmt, ...)
+{
+	va_list ap;
+
+	s->out.len = 0;
+	s->out.code = code;
+	va_start(ap, fmt);
+	put_last(s, code, NAMES, fmt, ap);
 	va_end(ap);
 }
 
@@ -149,7 +174,7 @@ reply_begin(struct session *s, unsigned code, const char *fmt, ...)
 	r->code = code;
 	put_code(r, code, '-');
 	va_start(ap, fmt);
-	if (!put_line(r, sizeof r->text - REPLY_TAIL, fmt, ap)) {
+	if (!put_line(r, WORDS, fmt, ap)) {
 		r->text[r->len++] = '\r';
 		r->text[r->len++] = '\n';
 	}
@@ -165,26 +190,46 @@ begins_with_code(const char *text)
 	return true;
 }
 
-void
-reply_line(struct session *s, const char *fmt, ...)
+static void __attribute__((format(printf, 3, 0)))
+add_line(struct reply *r, enum content content, const char *fmt, va_list ap)
 {
-	struct reply *r = &s->out;
 	size_t start = r->len;
-	va_list ap;
 
 	if (start + 8 > sizeof r->text - REPLY_TAIL)
 		return;
-	va_start(ap, fmt);
-	if (put_line(r, sizeof r->text - REPLY_TAIL, fmt, ap) && begins_with_code(r->text + start)) {
+	if (put_line(r, content, fmt, ap) && begins_with_code(r->text + start)) {
 		memmove(r->text + start + 1, r->text + start, r->len - start);
 		r->text[start] = ' ';
 		r->len++;
 	}
-	va_end(ap);
 }
 
 void
-reply_lines(struct session *s, const char *before, const char *text, size_t len)
+reply_line(struct session *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	add_line(&s->out, WORDS, fmt, ap);
+	va_end(ap);
+}
+
+static void
+name_line(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void
+name_line(struct session *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	add_line(&s->out, NAMES, fmt, ap);
+	va_end(ap);
+}
+
+/* Each line of the text, by that function. */
+static void
+add_lines(struct session *s, void (*add)(struct session *, const char *, ...), const char *before, const char *text, size_t len)
 {
 	const char *end = text + len;
 
@@ -193,11 +238,23 @@ reply_lines(struct session *s, const char *before, const char *text, size_t len)
 		size_t n = (size_t)((lf == NULL ? end : lf) - text);
 
 		if (n > 0 && text[n - 1] == '\r')
-			reply_line(s, "%s%.*s", before, (int)n - 1, text);
+			add(s, "%s%.*s", before, (int)n - 1, text);
 		else
-			reply_line(s, "%s%.*s", before, (int)n, text);
+			add(s, "%s%.*s", before, (int)n, text);
 		text += n + 1;
 	}
+}
+
+void
+reply_lines(struct session *s, const char *before, const char *text, size_t len)
+{
+	add_lines(s, reply_line, before, text, len);
+}
+
+void
+reply_name_lines(struct session *s, const char *before, const char *text, size_t len)
+{
+	add_lines(s, name_line, before, text, len);
 }
 
 void
@@ -218,7 +275,7 @@ reply_end(struct session *s, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	put_last(s, s->out.code, fmt, ap);
+	put_last(s, s->out.code, WORDS, fmt, ap);
 	va_end(ap);
 }
 

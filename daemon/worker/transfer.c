@@ -525,7 +525,7 @@ transfer_upload(struct session *s, const struct upload *u)
 		return;
 	}
 	if (u->unique)
-		reply(s, 150, "FILE: %s", u->name);
+		reply_named(s, 150, "FILE: %s", u->name);
 	else
 		reply(s, 150, "Ready for the data of %s.", u->name);
 	run(&t);

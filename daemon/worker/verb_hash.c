@@ -94,8 +94,8 @@ verb_hash(struct session *s, char *argument)
 	if (e > 0)
 		ask_refused(s, &s->answer.failed);
 	if (e == 0 && checksum(s, s->hash, &p, text))
-		reply(s, 213, "%s %" PRIu64 "-%" PRIu64 " %s %s", digest_name(s->hash), p.first, p.end > p.first ? p.end - 1 : p.first,
-		    text, argument);
+		reply_named(s, 213, "%s %" PRIu64 "-%" PRIu64 " %s %s", digest_name(s->hash), p.first,
+		    p.end > p.first ? p.end - 1 : p.first, text, argument);
 }
 
 /* "path" start end, with quotes: no doubt about what is what. False: 501. */

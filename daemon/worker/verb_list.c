@@ -150,7 +150,7 @@ verb_mlst(struct session *s, char *argument)
 	if (!ask(s, MSG_MLST, body, MSG_TEXT))
 		return;
 	reply_begin(s, 250, "Listing");
-	reply_lines(s, " ", t->text, strlen(t->text));
+	reply_name_lines(s, " ", t->text, strlen(t->text));
 	reply_end(s, "End");
 }
 
@@ -184,7 +184,7 @@ put_lines(struct session *s, bool first)
 
 	if (first)
 		reply_begin(s, m->of_folder ? 212 : 213, "Status:");
-	reply_lines(s, "", (const char *)m->text, m->text_len);
+	reply_name_lines(s, "", (const char *)m->text, m->text_len);
 }
 
 /* The lines that came before are shown, under the code that says that there should be more. */

@@ -59,7 +59,7 @@ void
 verb_pwd(struct session *s, char *argument)
 {
 	(void)argument;
-	reply(s, 257, "%s is the working directory.", quoted(s->cwd));
+	reply_named(s, 257, "%s is the working directory.", quoted(s->cwd));
 }
 
 void
@@ -68,7 +68,7 @@ verb_mkd(struct session *s, char *argument)
 	PATH_ONLY(msg_make_dir, body, argument);
 
 	if (ask(s, MSG_MAKE_DIR, body, MSG_WHERE))
-		reply(s, 257, "%s is made.", quoted(s->answer.where.path));
+		reply_named(s, 257, "%s is made.", quoted(s->answer.where.path));
 }
 
 void
@@ -145,7 +145,7 @@ tell_set_time(struct session *s, const char *path)
 {
 	char text[TIMES_TEXT];
 
-	reply(s, 213, "Modify=%s; %s", times_text(text, (int64_t)s->answer.object.mtime), path);
+	reply_named(s, 213, "Modify=%s; %s", times_text(text, (int64_t)s->answer.object.mtime), path);
 }
 
 static void
@@ -332,7 +332,7 @@ verb_mff(struct session *s, char *argument)
 			break;
 	}
 	if (e == 0)
-		reply(s, 213, "%s %s", done, argument);
+		reply_named(s, 213, "%s %s", done, argument);
 	else if (e > 0)
 		ask_refused(s, &s->answer.failed);
 	else if (e == -EINVAL || e == -ENOENT)

@@ -42,6 +42,28 @@ def test_a_name_is_one_line_of_a_listing(odd, command, extra):
         assert all(line[:1] in b"-d" for line in lines)
 
 
+@pytest.mark.parametrize("command", ["LIST -R deep", "NLST -R deep", "STAT -R deep"])
+def test_a_name_does_not_end_a_listing(server, command):
+    """A directory that no client can name is an entry; those behind it are listed."""
+    top = os.fsencode(f"{server.homes['alice']}/deep")
+    for name in (b"a\nb", b"a\rb", b"226 done\r\n250 x", b"b", b"c\x1b"):
+        os.makedirs(top + b"/" + name + b"/inside/deeper", exist_ok=True)
+        for folder in (top, top + b"/" + name, top + b"/" + name + b"/inside"):
+            os.chown(folder, UIDS["alice"], UIDS["alice"])
+    r = server.raw().login()
+    if command.startswith("STAT"):
+        code, text = r.cmd(command)
+        assert code == 212, text
+    else:
+        content, code = r.fetch(command)
+        text = content.decode()
+        assert code == 226, text
+    lines = text.split("\r\n")
+    assert any(re.fullmatch(r" ?(deep/)?b/inside:?", line) or line.endswith("b/inside/deeper") for line in lines), lines
+    assert text.count("deeper") >= 2 and "\n250 x" not in text, lines
+    assert r.cmd("NOOP")[0] == 200
+
+
 def test_a_name_is_no_reply(odd):
     """STAT answers on the control connection, where a line that looks like a reply would be one."""
     r = odd.raw().login()

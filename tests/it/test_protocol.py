@@ -411,6 +411,73 @@ def test_no_byte_of_a_name_is_lost(server, raw, sent, name):
     assert raw.reply()[0] == 250
 
 
+# Every byte that a name can have and a line of commands can carry; 0xFF is doubled in replies, and here.
+EVERY_BYTE = bytes(set(range(1, 256)) - set(b"\r\n/"))
+
+
+@pytest.mark.parametrize("name", [EVERY_BYTE, b"esc\x1b[2Jend", b"\x01", b"del\x7f", b"tab\there", b"c1\x9b31m", b'q"\x1b"', b"\xe2\x80\xaeexe.txt",
+                                  b"250 x\x0b250 y"], ids=repr)
+def test_names_in_replies_can_be_used(server, raw, name):
+    """What a program takes from a reply names the object: it can be sent back as it came, and ends the line that it stands in."""
+    top = os.fsencode(home(server, "told"))
+    shutil.rmtree(top, ignore_errors=True)
+    os.makedirs(top, exist_ok=True)
+    os.chown(top, UIDS["alice"], UIDS["alice"])
+    doubled = name.replace(b"\xff", b"\xff\xff")
+
+    def ask(command):
+        raw.send(command + b"\r\n")
+        lines = [raw.file.readline()]
+        while lines[0][3:4] == b"-" and not lines[-1].startswith(lines[0][:3] + b" "):
+            lines.append(raw.file.readline())
+        assert all(line.endswith(b"\r\n") for line in lines)
+        return [line[:-2] for line in lines]
+
+    def path_of(lines):
+        return re.fullmatch(rb'257 "(.*)" is .*', lines[0], re.DOTALL)[1].replace(b'""', b'"')
+
+    assert raw.cmd("CWD /told")[0] == 250
+    made = path_of(ask(b"MKD " + doubled))
+    assert made == b"/told/" + doubled and os.listdir(top) == [name]
+    assert ask(b"CWD " + made)[0].startswith(b"250 ")
+    assert path_of(ask(b"PWD")) == made
+    fact = ask(b"MLST " + made)[1]
+    assert fact.split(b" ", 2)[2] == made
+    assert ask(b"MFMT 20200102030405 " + made)[0] == b"213 Modify=20200102030405; " + made
+    data = raw.passive()
+    told = ask(b"STOU " + doubled)[0]
+    assert told == b"150 FILE: " + doubled
+    data.close()
+    assert raw.reply()[0] == 226
+    assert ask(b"SIZE " + told[len(b"150 FILE: "):]) == [b"213 0"]
+    assert ask(b"HASH " + told[len(b"150 FILE: "):])[0].endswith(b" " + doubled)
+    listed = ask(b"STAT " + made)
+    assert len(listed) == 3 and listed[1].endswith(b" " + doubled)
+    assert ask(b"DELE " + doubled)[0].startswith(b"250 ")
+    assert ask(b"RMD " + made)[0].startswith(b"250 ") and os.listdir(top) == []
+
+
+def test_names_cannot_split_replies(server, raw):
+    """A person with a shell can have a line end in a name; then there is no way to say it, and a ? stands for it."""
+    top = os.fsencode(home(server, "split"))
+    os.makedirs(top + b"/226 done\r\n250 x", exist_ok=True)
+    os.symlink(b"226 done\r\n250 x", top + b"/in")
+    raw.cmd("CWD /split")
+    assert raw.cmd("CWD in")[0] == 250
+    for command in ("PWD", "MLST", "STAT .."):
+        code, text = raw.cmd(command)
+        assert code in (257, 250, 212) and "226 done??250 x" in text, text
+    assert raw.cmd("NOOP")[0] == 200
+    shutil.rmtree(top)
+
+
+def test_words_have_no_control_bytes(server, raw):
+    """What people read is not carried out by their terminal, whoever chose the name in it."""
+    for command in (b"CWD a\x1b[2Jb", b"RETR a\x1b[2Jb", b"OPTS a\x1b[2Jb", b"SITE a\x1b[2Jb", b"HELP a\x1b[2Jb", b"HOST a\x1b[2Jb"):
+        raw.send(command + b"\r\n")
+        assert "\x1b" not in raw.reply()[1], command
+
+
 @pytest.mark.parametrize("stored,sent,code", [
     (b"p\xff\xf2w", b"p\xff\xf2w", 230), (b"p\xff\xf2w", b"p\xff\xff\xf2w", 230), (b"p\xff", b"p\xff", 230), (b"pw", b"p\xffw", 530), (b"pw", b"p\xff\xf1w", 530)])
 def test_no_byte_of_a_password_is_lost(serve, stored, sent, code):

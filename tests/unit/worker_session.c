@@ -82,8 +82,8 @@ static const struct talk {
 	    { "LANG fr", 504, NULL }, { "SMNT x", 502, NULL }, { "XYZ", 500, NULL }, { "NOOP ignored", 200, NULL }, { "PWD ", 257, NULL } } },
 	/* Disguises of ABOR, Telnet */
 	{ true, { { "\377\364\377\362ABOR", 226, NULL }, { "\362ABOR", 226, NULL }, { "\364\362ABOR", 226, NULL }, { "  aBoR", 226, NULL } } },
-	/* No reply can be forged through a name. */
-	{ true, { { "MFMT 20260101000000 a\033[2J", 213, "a?[2J" } } },
+	/* What people read has no control bytes; a name that a program takes from a reply has all of its own. */
+	{ true, { { "OPTS HASH a\033[2J", 504, "a?[2J" }, { "MFMT 20260101000000 a\033[2J", 213, "; a\033[2J" } } },
 };
 
 START_TEST(conversation)
