@@ -229,7 +229,8 @@ name_line(struct session *s, const char *fmt, ...)
 
 /* Each line of the text, by that function. */
 static void
-add_lines(struct session *s, void (*add)(struct session *, const char *, ...), const char *before, const char *text, size_t len)
+add_lines(struct session *s, void (*add)(struct session *, const char *, ...), const char *before, const char *text,
+    size_t len)
 {
 	const char *end = text + len;
 
