@@ -227,6 +227,7 @@ def test_configured_it_serves_tls_and_accounts(machine):
     machine.do("sh", "-c", "echo geheim | sallyctl account add bob home=/srv/bob run_as=alice")
     pid = pid_of(machine)
     machine.do("systemctl", "reload", "sallyport")
+    wait_for(lambda: "event=reloaded" in machine.read(LOG))
     assert pid_of(machine) == pid
     log_in(machine)
     log_in(machine, "bob:geheim")
