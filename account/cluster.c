@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,15 +153,30 @@ cluster_is_locked(const struct cluster_row *row)
 
 /* ---------------------------------------------------------------------- writing */
 
+/* As asprintf(), but for what that leaves in memory of texts on their way: passwords are among them. NULL: no memory. */
+static char * __attribute__((format(printf, 1, 2)))
+made_of(const char *fmt, ...)
+{
+	char *out = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	if (n < 0 || (out = malloc((size_t)n + 1)) == NULL)
+		return NULL;
+	va_start(ap, fmt);
+	(void)vsnprintf(out, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	return out;
+}
+
 /* text with the bytes from cut to end replaced. */
 static char *
 replaced(const char *text, const char *cut, const char *end, const char *with)
 {
-	char *out = NULL;
-
-	if (asprintf(&out, "%.*s%s%s", (int)(cut - text), text, with, end) < 0)
-		return NULL;
-	return out;
+	return made_of("%.*s%s%s", (int)(cut - text), text, with, end);
 }
 
 char *
@@ -217,9 +233,9 @@ counted(const char *text, const char *lines, const char *counter, int64_t next)
 {
 	const char *end = text + strlen(text), *at = counter == NULL ? end : counter, *behind = at + line_length(at);
 	bool open_line = at > text && at[-1] != '\n';
-	char *with = NULL, *out;
+	char *out, *with = made_of("%s%s_:-:%lld%s", open_line ? "\n" : "", lines, (long long)next, counter == NULL ? "\n" : "");
 
-	if (asprintf(&with, "%s%s_:-:%lld%s", open_line ? "\n" : "", lines, (long long)next, counter == NULL ? "\n" : "") < 0)
+	if (with == NULL)
 		return NULL;
 	out = replaced(text, at, behind, with);
 	explicit_bzero(with, strlen(with));
@@ -247,11 +263,10 @@ char *
 cluster_with_account(const char *text, const char *name, const char *password, const char *home, int64_t *number)
 {
 	const char *counter;
-	char *line = NULL, *out;
+	char *line, *out;
 
 	*number = next_number(text, &counter);
-	if (*number > NUMBER_MAX ||
-	    asprintf(&line, "%s:%s:%lld:%s\n", name, password, (long long)*number, home) < 0)
+	if (*number > NUMBER_MAX || (line = made_of("%s:%s:%lld:%s\n", name, password, (long long)*number, home)) == NULL)
 		return NULL;
 	out = counted(text, line, counter, *number + 1);
 	explicit_bzero(line, strlen(line));

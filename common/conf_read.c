@@ -58,6 +58,15 @@ is_blank(char c)
 
 /* ---------------------------------------------------------------- values */
 
+static void
+forget(struct pending *p)
+{
+	if (p->text != NULL)
+		explicit_bzero(p->text, p->size);
+	free(p->text);
+}
+
+/* Not by realloc(), which may leave behind what it has copied. */
 static bool
 room_for(struct pending *p, size_t n)
 {
@@ -68,9 +77,12 @@ room_for(struct pending *p, size_t n)
 		size *= 2;
 	if (size == p->size)
 		return true;
-	bigger = realloc(p->text, size);
+	bigger = malloc(size);
 	if (bigger == NULL)
 		return false;
+	if (p->size > 0)
+		memcpy(bigger, p->text, p->size);
+	forget(p);
 	p->text = bigger;
 	p->size = size;
 	return true;
@@ -173,8 +185,6 @@ finish_value(struct reader *r)
 		else if (e != 0)
 			r->no_memory = true;
 	}
-	if (p->text != NULL)
-		explicit_bzero(p->text, p->size);
 }
 
 /* ------------------------------------------------------------------ keys */
@@ -477,8 +487,6 @@ conf_read_text(struct conf *c, const char *name, const char *text, size_t len)
 	if (r.awaited)
 		complain_line(&r);
 	finish_value(&r);
-	if (r.pending.text != NULL)
-		explicit_bzero(r.pending.text, r.pending.size);
-	free(r.pending.text);
+	forget(&r.pending);
 	return r.no_memory ? -ENOMEM : 0;
 }

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "account/password.h"
 #include "common/str.h"
 #include "tests/unit/account.h"
+#include "tests/unit/copies.h"
 #include "tests/unit/root.h"
 
 #define HASH "$1$saltsalt$9xy1btjgzLYfb7hivXtC//"	/* secret */
@@ -575,6 +577,37 @@ START_TEST(password_files_are_no_links)
 }
 END_TEST
 
+/* Of the file with everybody's passwords nothing stays, not even when one of them is made anew, and no hash where one was computed. */
+START_TEST(a_login_leaves_nothing)
+{
+	static const char hash[] = "$5$saltsalt$0IyaXrmV7.sGNS6tirgqHLqX/G.FBvgkYA.lpPdS5sA";	/* secret */
+	static char file[20000], marker[] = "MkOfAnotherAccount";
+	static char memory[PASSWORD_MEMORY] __attribute__((aligned(16)));
+	enum account_reason why;
+	struct account a;
+	char text[1024], path[300];
+	int fd;
+
+	if (needs_root(__func__) || needs_plain_build(__func__))
+		return;
+	for (int i = 0; i < 200; i++)
+		(void)str_format(file + strlen(file), sizeof file - strlen(file), "other%d:%sX%d:%d:/\n", i, marker, i, 2000 + i);
+	(void)str_format(file + strlen(file), sizeof file - strlen(file), "ann:%s:1000:/\n", hash);
+	(void)str_format(path, sizeof path, "%s/full.passwd", test_dir);
+	ck_assert_int_ge(fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), 0);
+	ck_assert_int_eq(write(fd, file, strlen(file)), (ssize_t)strlen(file));
+	close(fd);
+	explicit_bzero(file, sizeof file);
+	(void)str_format(text, sizeof text, "[server]\naccounts = passwd_file\npasswd_file = %s\nvirtual_user = 4000:4000\n"
+	    "upgrade_passwords = %s\n", path, _i == 0 ? "no" : "yes");
+	password_lend(memory);
+	ck_assert_int_eq(test_login(test_sources(text), "ann", "secret", &a, &why), ACCOUNT_FOUND);
+	account_free(&a);
+	ck_assert_uint_eq(copies(marker, marker, sizeof marker), 0);
+	ck_assert_ptr_null(memmem(memory, sizeof memory, hash + 12, 8));
+}
+END_TEST
+
 Suite *
 account_login_suite(void)
 {
@@ -594,6 +627,7 @@ account_login_suite(void)
 	tcase_add_loop_test(t, nobody_is_served_as_root, 0, (int)(sizeof as_root / sizeof *as_root));
 	tcase_add_loop_test(t, what_sources_are_asked, 0, (int)(sizeof odds / sizeof *odds));
 	tcase_add_test(t, password_files_are_no_links);
+	tcase_add_loop_test(t, a_login_leaves_nothing, 0, 2);
 	suite_add_tcase(s, t);
 	return s;
 }

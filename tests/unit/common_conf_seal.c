@@ -13,6 +13,7 @@
 #include "common/fdutil.h"
 #include "common/str.h"
 #include "tests/unit/common.h"
+#include "tests/unit/copies.h"
 #include "tests/unit/root.h"
 
 static const enum conf_audience roles[] = { TO_LISTENER, TO_MONITOR, TO_WORKER, TO_AGENT, TO_KEEPER };
@@ -226,43 +227,22 @@ START_TEST(keys_of_other_roles_are_refused)
 }
 END_TEST
 
-/* How often the text stands in the memory of this process, the test's own copies aside. */
-static unsigned
-copies(const char *needle, const void *own, size_t own_size)
-{
-	FILE *maps = fopen("/proc/self/maps", "r");
-	unsigned found = 0;
-	char line[512];
-
-	ck_assert_ptr_nonnull(maps);
-	while (fgets(line, sizeof line, maps) != NULL) {
-		unsigned long from, to;
-		char rights[8];
-
-		if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) != 3 || strncmp(rights, "rw", 2) != 0 || strstr(line, "[stack]") != NULL)
-			continue;
-		for (const char *p = (const char *)from; (p = memmem(p, to - (unsigned long)p, needle, strlen(needle))) != NULL; p++)
-			found += p < (const char *)own || p >= (const char *)own + own_size;
-	}
-	fclose(maps);
-	return found;
-}
-
 /* A configuration that has been freed leaves no password, neither where it was read nor where it was sealed. */
 START_TEST(no_secret_is_left)
 {
-	static char text_of_it[200], marker[] = "MkReadAndSealed";
+	static char text_of_it[800], marker[] = "MkReadAndSealed";
 	struct conf *c, *there;
 	int fd;
 
 	if (needs_plain_build(__func__))
 		return;
 	c = conf_new();
-	(void)str_format(text_of_it, sizeof text_of_it, "[account a]\npassword = $6$s$%sXYZ\nhome = /srv\nrun_as = 4000\n", marker);
+	(void)str_format(text_of_it, sizeof text_of_it, "[account a]\npassword = $6$saltsaltsaltsalt$%sXYZ\nhome = /srv\nrun_as = 4000\n"
+	    "[server]\npostgresql = host=%0200d\n\tpassword=%s\n\tdbname=%0200d\n", marker, 1, marker, 1);
 	ck_assert_int_eq(conf_load_text(c, "t.conf", text_of_it, strlen(text_of_it)), 0);
 	explicit_bzero(text_of_it, sizeof text_of_it);
-	/* Those who are served need one: it stands in the section. */
-	ck_assert_uint_gt(copies(marker, marker, sizeof marker), 0);
+	/* Those who are served need them: as text and as value, and nowhere else. */
+	ck_assert_uint_eq(copies(marker, marker, sizeof marker), 4);
 	fd = conf_seal(c, TO_MONITOR);
 	ck_assert_int_ge(fd, 0);
 	conf_free(c);

@@ -1,6 +1,6 @@
 # Unit tests: one program a folder of the product, one Check suite a module.
 UNIT_LIBS = $(CHECK_LIBS)
-EXTRA_DIST += %D%/root.h %D%/run.h
+EXTRA_DIST += %D%/copies.h %D%/root.h %D%/run.h
 include %D%/tls.mk
 include %D%/common.mk
 include %D%/authz.mk
