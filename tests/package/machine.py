@@ -5,8 +5,6 @@ network; commands inside see everything else of it, too.
 """
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import time
 
@@ -18,6 +16,8 @@ PATIENCE = 120		# seconds for one event
 PACKAGES = "systemd systemd-sysv dbus logrotate netbase openbsd-inetd procps"
 # Debian 12's nspawn refuses them, and so the worker would not start; a real machine has them.
 LANDLOCK = "landlock_create_ruleset landlock_add_rule landlock_restrict_self"
+# A machine outlives its nspawn, but not the process namespace of that.
+ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--mount-proc", "--fork", "--kill-child")
 APT = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y", "--no-install-recommends")
 
 
@@ -60,7 +60,7 @@ class Machine:
         keep = [] if os.path.isdir("/run/systemd/system") else ["--keep-unit"]
         with open(f"{CACHE}/machine.log", "w") as log:
             self.nspawn = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "systemd-nspawn", "-D", self.top, "--boot", "--register=no", *keep,
+                [*ENDS_WITH_US, "systemd-nspawn", "-D", self.top, "--boot", "--register=no", *keep,
                  "--private-network", "--link-journal=no", "--console=pipe", "--resolv-conf=off", "--timezone=off", f"--system-call-filter={LANDLOCK}",
                  "-M", f"sallyport-{os.getpid()}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         end = time.monotonic() + PATIENCE
@@ -73,21 +73,16 @@ class Machine:
 
     def up(self):
         """Whether its process 1 has started everything; finds it first."""
-        pid = self.nspawn.pid
-        for child in text(f"/proc/{pid}/task/{pid}/children").split():
-            if text(f"/proc/{child}/comm").strip() == "systemd":
-                self.leader = child
+        for nspawn in children(self.nspawn.pid):
+            self.leader = next((p for p in children(nspawn) if text(f"/proc/{p}/comm").strip() == "systemd"), None)
         return self.leader and self.run("systemctl", "is-system-running").stdout.strip() in ("running", "degraded")
 
     def stop(self):
-        if self.nspawn is None:
-            return
-        for pid in (self.leader, self.nspawn.pid):
-            try:
-                os.kill(int(pid or 0) or self.nspawn.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        self.nspawn.wait()
+        if self.nspawn is not None:
+            self.nspawn.kill()
+            self.nspawn.wait()
+            if self.leader:
+                wait_for(lambda: not os.path.exists(f"/proc/{self.leader}/root/etc"))
 
     def run(self, *words):
         """A command inside: what came of it."""
@@ -122,6 +117,10 @@ class Machine:
         """Whether something listens there."""
         return any(f":{port:04X}" in line[:60] and line.split()[3] == "0A"
                    for kind in ("tcp", "tcp6") for line in text(f"/proc/{self.leader}/net/{kind}").splitlines()[1:])
+
+
+def children(pid):
+    return text(f"/proc/{pid}/task/{pid}/children").split()
 
 
 def text(path):
