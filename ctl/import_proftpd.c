@@ -27,7 +27,9 @@ include(struct import *im, const char *pattern, unsigned line)
 {
 	glob_t found;
 
-	if (++at.includes <= INCLUDES_MAX && glob(pattern, 0, NULL, &found) == 0) {
+	if (++at.includes > INCLUDES_MAX)
+		import_lost(im, line, "Include", pattern, "too many files include each other");
+	else if (glob(pattern, 0, NULL, &found) == 0) {
 		for (size_t i = 0; i < found.gl_pathc; i++)
 			if (import_lines(im, found.gl_pathv[i], take_line) != 0)
 				import_lost(im, line, "Include", found.gl_pathv[i], "the file cannot be read");

@@ -280,11 +280,11 @@ look_at_object(void *context, const struct tree_entry *e)
 		    e->path, OBJECTS_MAX);
 		return 1;
 	}
-	if (!S_ISREG(e->st.st_mode) || strcmp(strrchr(e->path, '/') + 1, CLUSTER_PERMISSIONS) != 0)
+	if (strcmp(strrchr(e->path, '/') + 1, CLUSTER_PERMISSIONS) != 0)
 		return 0;
-	n = read_control(e, text, sizeof(text));
+	n = S_ISREG(e->st.st_mode) ? read_control(e, text, sizeof(text)) : -1;
 	if (n < 0 || n > AUTHZ_CONTROL_MAX) {
-		TELL(CONTROL_FILE, e->path, 0, "it cannot be read or is too long; nobody gets anything from this file");
+		TELL(CONTROL_FILE, e->path, 0, "it is no regular file, cannot be read or is too long; nobody gets anything from it");
 		return 0;
 	}
 	control_path = e->path;

@@ -120,7 +120,8 @@ def test_acl_set_refuses_what_is_not_valid(tree):
                        ("u::6", USAGE), ("", 2), ("u::rw,u:nosuchuser:r,g::r,m::r,o::-", USAGE)):
         r = acl(tree, "set", text, "f")
         assert r.returncode == code and r.stderr, text
-    assert acl(tree, "set", "--mode", "999", "f").returncode == USAGE
+    for mode in ("999", "1777", "-1", "rwx"):
+        assert acl(tree, "set", "--mode", mode, "f").returncode == USAGE, mode
     assert acl(tree, "set", "u::rw,g::r,o::-", "none").returncode == 2
     assert text_of(tree, "f") == before
 
@@ -147,10 +148,16 @@ def test_acl_modify_remove_perm_clone_mask(tree):
     assert acl(tree, "perm", "u:55+r", "f").returncode == 1
     assert acl(tree, "perm", "u:7", "f").returncode == USAGE
     assert acl(tree, "clone", "u:55", "u:9", "f").returncode == 1
+    # A mask that is asked for is not computed: not as itself, not in a list, not as the copy of an entry.
+    assert acl(tree, "perm", "m=r", "f").returncode == 0 and "mask::r--" in text_of(tree, "f")
+    assert acl(tree, "modify", "u:9:rwx,m::x", "f").returncode == 0 and "mask::--x" in text_of(tree, "f")
+    assert acl(tree, "clone", "g", "m", "f").returncode == 0 and "mask::r--" in text_of(tree, "f")
 
 
 def test_acl_default(tree):
     assert text_of(tree, "d", "-d") == ""
+    # What is taken out of nothing leaves nothing.
+    assert acl(tree, "remove", "-d", "u:7", "d").returncode == 0 and text_of(tree, "d", "-d") == ""
     assert acl(tree, "modify", "-d", "u:7:rx", "d").returncode == 0
     assert "user:7:r-x" in text_of(tree, "d", "-d") and "user:7" not in text_of(tree, "d")
     (tree / "d/new").write_text("x")

@@ -465,6 +465,8 @@ def test_lint_of_a_hostile_tree(tmp_path):
     for d in (outside, outside / "sub"):
         (d / ".permissions").write_text("OUTSIDE\n")
     os.mkfifo(home / "pipe" / ".permissions")
+    pipe = os.open(home / "pipe" / ".permissions", os.O_RDWR)
+    os.write(pipe, b"OUTSIDE\n")
     (home / "way" / ".permissions").symlink_to(outside / ".permissions")
     (home / "out").symlink_to(outside)
     (home / "swap").symlink_to(outside)
@@ -495,9 +497,12 @@ def test_lint_of_a_hostile_tree(tmp_path):
             found = json.loads(r.stdout)["findings"]
             assert "DEEP" in r.stdout and "OUTSIDE" not in r.stdout, found
             assert "other-case" not in {f["id"] for f in found}, found
+            # No session reads it either: such a file grants nothing to anybody.
+            assert any("pipe/.permissions" in str(f) and "no regular file" in str(f) for f in found), found
     finally:
         stop.set()
         attacker.join()
+        os.close(pipe)
     # Where the way to the home itself is the tenant's, it leads root nowhere.
     conf.write_text(conf.read_text().replace(f"home = {home}", f"home = {home}/out"))
     if (home / "dir").is_symlink():

@@ -119,6 +119,40 @@ START_TEST(a_deed_without_its_charge_is_none)
 }
 END_TEST
 
+/* The room that there was at the beginning is another session's by the end: the ledger says no, and nothing is kept. */
+START_TEST(the_ledger_has_the_last_word)
+{
+	struct msg_finish f = { .complete = 1 };
+	struct charge other;
+	struct ledger now;
+	char path[64];
+	int fd;
+
+	agent_test_make();
+	at->flags |= PROFILE_QUOTA;
+	at->limit.bytes = 15;
+	agent_test_start();
+	expect_path(MSG_STORE, "f", MSG_WRITING);
+	ck_assert_uint_eq(at->reply.writing.room, 15);
+	ck_assert_int_eq(write(at->reply.fd[0], "1234567890", 10), 10);
+	make_file("g", "");
+	(void)str_format(path, sizeof path, "/proc/self/fd/%d", at->charge.fd);
+	charge_init(&other, open(path, O_RDWR | O_CLOEXEC));
+	ck_assert_int_eq(charge_lock(&other), 0);
+	(void)str_format(path, sizeof path, "%s/g", at->dir);
+	ck_assert_int_ge(fd = open(path, O_WRONLY | O_CLOEXEC), 0);
+	ck_assert_int_eq(charge_begin(&other, CHARGE_GROWS, fd, 6, &at->limit, &(uint64_t){ 0 }, &now), 0);
+	make_file("g", "123456");
+	ck_assert_int_eq(charge_settle(&other, false, &now), 0);
+	expect_charged(6, 0);
+	expect_failed(MSG_FINISH, &f, FAIL_QUOTA, 0);
+	ck_assert(!exists("f"));
+	expect_charged(6, 0);
+	close(other.fd);
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
 /* A session that is killed while it uploads to a temporary file of that name. */
 static void
 die_uploading(const char *name)
@@ -289,6 +323,7 @@ agent_limits_suite(void)
 	tcase_add_test(c, excess_in_place_is_cut_off);
 	tcase_add_test(c, the_lock_is_waited_for);
 	tcase_add_test(c, a_deed_without_its_charge_is_none);
+	tcase_add_test(c, the_ledger_has_the_last_word);
 	tcase_add_test(c, leftovers_are_known_by_more_than_their_names);
 	tcase_add_test(c, a_file_costs_until_its_last_name_goes);
 	tcase_add_test(c, want_of_room_leaves_nothing);

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/logsink.h"
 #include "ctl/record.h"
+#include "tests/unit/ctl.h"
 #include "tests/unit/run.h"
 
 static const struct { const char *line; bool ok; const char *user, *path, *verdict;
@@ -93,8 +94,8 @@ START_TEST(every_byte_comes_back)
 }
 END_TEST
 
-static Suite *
-record_suite(void)
+Suite *
+ctl_record_suite(void)
 {
 	Suite *s = suite_create("record");
 	TCase *t = tcase_create("lines");
@@ -108,7 +109,7 @@ record_suite(void)
 int
 main(void)
 {
-	static Suite *(*const suites[])(void) = { record_suite };
+	static Suite *(*const suites[])(void) = { ctl_record_suite, ctl_tree_suite };
 
-	return tests_run(suites, 1);
+	return tests_run(suites, sizeof suites / sizeof suites[0]);
 }
