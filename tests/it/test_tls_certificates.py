@@ -63,6 +63,15 @@ def come_in(s, how):
     return strict_list(s.logged_in(), None)[0]
 
 
+@contextlib.contextmanager
+def suspended(pid):
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def crowd(s, n=12):
     """More at once than there are spares."""
     ways = ["clear", "explicit", "implicit"]
@@ -80,6 +89,22 @@ def test_keeper_dies_and_nobody_is_turned_away():
         assert "start-throttled" not in s.log()
         # The keys have their numbers again: there was no reason to make the templates anew.
         assert "templates-renewed" not in s.log()
+
+
+def test_clients_just_before_the_death_of_a_keeper():
+    """The server finds both at once, the clients first: no session that asks the dead keeper is given to them."""
+    with running() as s:
+        keeper = next(p for p, name in s.pids().items() if name.startswith("sallyport-keepe"))
+        with suspended(s.process.pid):
+            clients = [s.raw() for _ in range(3)]
+            os.kill(keeper, signal.SIGKILL)
+            wait_for(lambda: not alive(keeper), "SIGKILL did not end the keeper")
+        for r in clients:
+            assert r.reply()[0] == 220
+            assert r.cmd("AUTH TLS")[0] == 234
+            wrap(r, s.context())
+            assert r.login_again().cmd("PWD")[0] == 257
+            r.close()
 
 
 def test_keeper_dies_while_certificates_change():
