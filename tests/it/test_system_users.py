@@ -78,6 +78,18 @@ def agent_of(server, user):
     pytest.fail(f"no agent runs as {user}")
 
 
+def holders(server, folder):
+    """Which programs have it open; the clerk, the monitor's child, bears its name."""
+    found = set()
+    for pid, name in server.pids().items():
+        with contextlib.suppress(OSError):
+            for fd in os.listdir(f"/proc/{pid}/fd"):
+                with contextlib.suppress(OSError):
+                    if os.path.realpath(f"/proc/{pid}/fd/{fd}") == os.path.realpath(folder):
+                        found.add(name)
+    return found
+
+
 def test_shadow(serve, users):
     server = serve(listener=SHADOW)
     f = server.ftp(users["plain"], "pass word")
@@ -143,6 +155,8 @@ def test_pam_session(serve, users, service):
     with open(f"/proc/{pid}/limits") as text:
         assert [line.split()[3] for line in text if line.startswith("Max processes")] == ["123"]
     assert not os.path.exists(marker)
+    # The monitor, which stays root for the end of the session, has given the home away.
+    assert holders(server, f"{users['folder']}/new") == {"sallyport-agent"}
     f.quit()
     wait_for(lambda: os.path.exists(marker))
     wait_for(lambda: pid not in server.pids())
