@@ -8,6 +8,7 @@
 
 #include "account/password.h"
 #include "account/password_kind.h"
+#include "account/password_library.h"
 #include "account/turn.h"
 #include "common/err.h"
 #include "common/log.h"
@@ -146,7 +147,7 @@ password_computable(const char *hash)
 	int salt;
 
 	if (k == NULL || k->check != password_check_crypt)
-		return k != NULL && k->check != NULL;
+		return k != NULL && k->check != NULL && password_library_reads(hash);
 	salt = crypt_checksalt(hash);
 	return salt != CRYPT_SALT_INVALID && salt != CRYPT_SALT_METHOD_DISABLED;
 }

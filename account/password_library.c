@@ -16,8 +16,9 @@
 #ifdef HAVE_SODIUM
 #define SODIUM_LIBRARY "libsodium.so.23"	/* of its binary interface since version 1.0.12 */
 
-enum password_verdict
-password_check_argon2(const struct secret *password, const char *hash)
+/* What checks a password; NULL: nothing here can compute the hash. */
+static __typeof__(crypto_pwhash_str_verify) *
+argon2_verifier(const char *hash)
 {
 	void *library = dlopen(SODIUM_LIBRARY, RTLD_NOW);
 	__typeof__(sodium_init) *init;
@@ -25,14 +26,22 @@ password_check_argon2(const struct secret *password, const char *hash)
 	__typeof__(crypto_pwhash_str_needs_rehash) *parse;
 
 	if (library == NULL || strlen(hash) >= crypto_pwhash_STRBYTES)
-		return PASSWORD_UNSUPPORTED;
+		return NULL;
 	*(void **)&init = dlsym(library, "sodium_init");
 	*(void **)&verify = dlsym(library, "crypto_pwhash_str_verify");
 	*(void **)&parse = dlsym(library, "crypto_pwhash_str_needs_rehash");
 	if (init == NULL || verify == NULL || parse == NULL || init() < 0)
-		return PASSWORD_UNSUPPORTED;
+		return NULL;
 	/* Of a text that it cannot take apart verify() computes nothing, and calls the password wrong. */
-	if (parse(hash, crypto_pwhash_OPSLIMIT_MIN, crypto_pwhash_MEMLIMIT_MIN) < 0)
+	return parse(hash, crypto_pwhash_OPSLIMIT_MIN, crypto_pwhash_MEMLIMIT_MIN) < 0 ? NULL : verify;
+}
+
+enum password_verdict
+password_check_argon2(const struct secret *password, const char *hash)
+{
+	__typeof__(crypto_pwhash_str_verify) *verify = argon2_verifier(hash);
+
+	if (verify == NULL)
 		return PASSWORD_UNSUPPORTED;
 	return verify(hash, password->data, password->len) == 0 ? PASSWORD_RIGHT : PASSWORD_WRONG;
 }
@@ -158,4 +167,16 @@ password_check_pbkdf2(const struct secret *password, const char *hash)
 		    ? PASSWORD_RIGHT : PASSWORD_WRONG;
 	explicit_bzero(mine, sizeof mine);
 	return verdict;
+}
+
+bool
+password_library_reads(const char *hash)
+{
+	struct pbkdf2 p;
+
+#ifdef HAVE_SODIUM
+	if (strncmp(hash, "$argon2", strlen("$argon2")) == 0)
+		return argon2_verifier(hash) != NULL;
+#endif
+	return parse(hash, &p);
 }

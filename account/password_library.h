@@ -22,4 +22,7 @@ enum password_verdict password_check_argon2(const struct secret *, const char *h
  */
 enum password_verdict password_check_pbkdf2(const struct secret *, const char *hash);
 
+/* Can a hash of these kinds be computed here: is it well formed, and the library there?  Computes nothing. */
+bool password_library_reads(const char *hash);
+
 #endif
