@@ -241,6 +241,7 @@ struct authz_verdict {
 	bool allow;
 	bool on_resolved;	/* denied on the resolved path, not on the typed one */
 	bool moved;		/* of authz_decide_move() */
+	bool into;		/* the rule speaks of what lies below the new name, not the old one */
 	int layer;		/* the first layer that denies; -1: none does */
 	enum authz_op op;
 	uint32_t granted;	/* what all layers together grant on the object */
@@ -253,7 +254,7 @@ bool authz_decide(struct authz_policy *, enum authz_op, const struct authz_objec
 
 /*
  * Decides what the two operations of a rename cannot: whether moving a folder takes something in it out of the reach of a
- * rule.  To be asked when both are allowed; denies with that rule, about from.
+ * rule, or under one that gives more.  To be asked when both are allowed; denies with that rule, about from.
  */
 bool authz_decide_move(
     struct authz_policy *, const struct authz_object *from, const struct authz_object *to, struct authz_verdict *);

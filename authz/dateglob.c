@@ -40,6 +40,7 @@ struct dateglob {
 	size_t len;
 	struct arena *arena;		/* of glob; NULL: not compiled */
 	struct glob glob;
+	struct glob ever;		/* any text for each part of a date; in the policy's arena */
 };
 
 /* --------------------------------------------------------------------- dates */
@@ -106,10 +107,11 @@ text_length(struct span s)
 	return n;
 }
 
-/* Writes the pattern with its dates to dst, which holds as much as the pattern. Returns the length. */
+/* Writes the pattern with its dates, NULL: a star for each, to dst, which holds as much as the pattern. Returns the length. */
 static size_t
 expand(struct span s, const struct date *d, char *dst)
 {
+	static const struct span any = { "*", 1 };
 	char *out = dst;
 	size_t n;
 
@@ -120,7 +122,8 @@ expand(struct span s, const struct date *d, char *dst)
 		s.at += n;
 		s.len -= n;
 		if (s.len) {
-			const struct span *part = &d->part[find_part(s, &n)];
+			size_t number = find_part(s, &n);
+			const struct span *part = d ? &d->part[number] : &any;
 
 			memcpy(out, part->at, part->len);
 			out += part->len;
@@ -202,6 +205,15 @@ compile_at(struct dateglob *d, time_t now)
 	return wrong;
 }
 
+static const char *
+compile_ever(struct dateglob *d, struct arena *a)
+{
+	const char *at;
+	char *text = arena_alloc(a, d->pattern.len + 1);
+
+	return text ? glob_compile(a, (struct span){ text, expand(d->pattern, NULL, text) }, d->user, &d->ever, &at) : "";
+}
+
 const char *
 dateglob_compile(struct arena *a, struct span pattern, struct span offset, const char *user, struct dateglob **out,
     const char **at)
@@ -217,17 +229,30 @@ dateglob_compile(struct arena *a, struct span pattern, struct span offset, const
 	d->user = user;
 	if ((wrong = check_parts(pattern, at)) || (wrong = read_offset(offset, &d->days, at)))
 		return wrong;
-	wrong = compile_at(d, time(NULL));
+	if (!(wrong = compile_at(d, time(NULL))))
+		wrong = compile_ever(d, a);
 	*at = wrong && *wrong ? pattern.at : NULL;
 	return wrong;
+}
+
+const struct glob *
+dateglob_at(struct dateglob *d, time_t now)
+{
+	return (!d->arena || now != d->when) && compile_at(d, now) ? NULL : &d->glob;
+}
+
+const struct glob *
+dateglob_ever(const struct dateglob *d)
+{
+	return &d->ever;
 }
 
 int
 dateglob_match(struct dateglob *d, time_t now, const char *folded, size_t len)
 {
-	if ((!d->arena || now != d->when) && compile_at(d, now))
-		return -ENOMEM;
-	return glob_match(&d->glob, folded, len);
+	const struct glob *g = dateglob_at(d, now);
+
+	return g ? glob_match(g, folded, len) : -ENOMEM;
 }
 
 void

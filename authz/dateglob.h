@@ -24,6 +24,10 @@ const char *dateglob_compile(struct arena *, struct span pattern, struct span of
  * the date's text differs from that of the last call.  -ENOMEM: it cannot be told.
  */
 int dateglob_match(struct dateglob *, time_t now, const char *folded, size_t len);
+/* The glob that the pattern is at that time; until the next call. NULL: out of memory. */
+const struct glob *dateglob_at(struct dateglob *, time_t now);
+/* A glob that matches all that the pattern matches at any time. */
+const struct glob *dateglob_ever(const struct dateglob *);
 void dateglob_free(struct dateglob *);
 
 #endif

@@ -108,7 +108,8 @@ authz_reason(
 	if (v->moved && asked != NULL) {
 		r.brief = true;
 		cite(&p->layers[v->layer], &r, &v->hit, 0, &t);
-		text_add(&t, " speaks of what lies below this directory, and would not under its new name");
+		text_add(&t, v->into ? " speaks of what would lie below the new name, and gives more than there is now" :
+				       " speaks of what lies below this directory, and would not under its new name");
 	} else
 		cite(&p->layers[v->layer], asked, &v->hit, v->missing, &t);
 	if (asked != NULL && v->on_resolved) {

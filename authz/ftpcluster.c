@@ -44,7 +44,7 @@ struct cluster {
 	bool owner_known, owns_folder;	/* of last_folder */
 };
 
-enum { BY_LETTERS, BY_ADMINISTRATOR, BY_CONTROL_FILE, BY_OWNER, BY_FOLDER_OWNER };
+enum { BY_LETTERS, BY_ADMINISTRATOR, BY_CONTROL_FILE, BY_OWNER, BY_FOLDER_OWNER, BY_FILES_BELOW };
 
 static int
 cluster_compile(struct layer *l, struct compiler *c)
@@ -417,6 +417,7 @@ cluster_cite(
 		[BY_CONTROL_FILE] = "control files are for the administrator only",
 		[BY_OWNER] = "the user owns the object",
 		[BY_FOLDER_OWNER] = "the user owns the directory",
+		[BY_FILES_BELOW] = "any control file in it",
 	};
 
 	if (hit->a != BY_LETTERS && (!missing || hit->a == BY_CONTROL_FILE)) {
@@ -457,6 +458,15 @@ cluster_judges_paths(const struct layer *l)
 	return !is_administrator(l->policy);
 }
 
+/* Control files are moved along, and are not heeded beyond the layer. What they say there is not looked for. */
+static bool
+cluster_escapes(struct layer *l, const char *from, const char *to, const uint32_t *but, struct authz_hit *hit)
+{
+	(void)from;
+	*hit = (struct authz_hit){ .a = BY_FILES_BELOW };
+	return !to && !but && !is_administrator(l->policy);
+}
+
 const struct dialect dialect_ftpcluster = {
 	.name = "ftpcluster",
 	.compile = cluster_compile,
@@ -464,6 +474,8 @@ const struct dialect dialect_ftpcluster = {
 	.session = cluster_session,
 	.cite = cluster_cite,
 	.uniform = cluster_uniform,
+	.escapes = cluster_escapes,
+	.rules_move = true,
 	.judges_paths = cluster_judges_paths,
 	.most = cluster_most,
 	.release = cluster_release,

@@ -136,9 +136,12 @@ struct dialect {
 	bool (*uniform)(struct layer *, const char *folder, enum authz_kind, uint32_t *rights, uint32_t *inside);
 	/*
 	 * Whether a rule that does not decide about the folder from itself speaks of something below it, and would not of the
-	 * same below to (NULL: a place beyond the layer); hit for cite().  NULL: rules move along, or there are none.
+	 * same below to (NULL: a place beyond the layer); hit for cite().  Rules that give nothing but these rights are not
+	 * meant (NULL: all are).  NULL: there are no such rules.
 	 */
-	bool (*escapes)(struct layer *, const char *from, const char *to, struct authz_hit *);
+	bool (*escapes)(struct layer *, const char *from, const char *to, const uint32_t *but, struct authz_hit *);
+	/* Rules stand in the tree and are moved with it: they go on to count where a layer of the language is. */
+	bool rules_move;
 	/* Whether the rules tell paths apart; NULL: never. */
 	bool (*judges_paths)(const struct layer *);
 	/* All that the layer can ever grant, wherever; rather too much than too little. NULL: everything. */

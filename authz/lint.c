@@ -125,7 +125,7 @@ may_escape(struct authz_policy *p, const char *above)
 	memset(&p->tree, 0, sizeof(p->tree));
 	p->subject.choices &= ~(uint32_t)AUTHZ_RENAME_ORIGINAL;
 	may = authz_decide(p, AUTHZ_OP_RNFR, &from, &v) && authz_decide(p, AUTHZ_OP_RNTO, &to, &v) &&
-	    !authz_decide_move(p, &from, &to, &v);
+	    !authz_decide_move(p, &from, &to, &v) && !v.into;
 	p->subject.choices = choices;
 	p->tree = tree;
 	return may;

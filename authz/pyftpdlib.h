@@ -47,6 +47,6 @@ enum { BY_BASE, BY_OVERRIDE, BY_HOOK };
 /* The override made earliest among those that cover the path (2.3); NULL: the base letters count. */
 const struct override *pyftpdlib_covering(const struct letters *, const char *path, size_t len, enum authz_kind);
 /* struct dialect's escapes. */
-bool pyftpdlib_escapes(struct layer *, const char *from, const char *to, struct authz_hit *);
+bool pyftpdlib_escapes(struct layer *, const char *from, const char *to, const uint32_t *but, struct authz_hit *);
 
 #endif

@@ -5,22 +5,35 @@
 
 #include "common/str.h"
 
-/* The rights of a folder and of a file in it are the same at two paths. */
+/* Letters at a path with something behind it; false: too long to be told. */
+static bool
+rights_at(const struct letters *s, const char *dir, size_t len, const char *tail, enum authz_kind kind, uint32_t *rights)
+{
+	const struct override *o;
+	char path[4096 + 8];
+
+	if (str_format(path, sizeof(path), "%.*s%s", (int)len, dir, tail) != 0)
+		return false;
+	o = pyftpdlib_covering(s, path, strlen(path), kind);
+	*rights = o ? o->rights : s->base;
+	return true;
+}
+
+/* The rights of two folders are the same, and those of what may be in them and further below. */
 static bool
 same_rights(const struct letters *s, const char *a, size_t a_len, const char *b)
 {
-	const struct override *x, *y;
-	char in_a[4096 + 2], in_b[4096 + 2];
+	static const struct {
+		const char *tail;
+		enum authz_kind kind;
+	} places[] = { { "", AUTHZ_FOLDER }, { "/x", AUTHZ_FILE }, { "/x", AUTHZ_FOLDER }, { "/x/x", AUTHZ_FILE } };
+	uint32_t x, y;
 
-	x = pyftpdlib_covering(s, a, a_len, AUTHZ_FOLDER);
-	y = pyftpdlib_covering(s, b, strlen(b), AUTHZ_FOLDER);
-	if ((x ? x->rights : s->base) != (y ? y->rights : s->base))
-		return false;
-	if (str_format(in_a, sizeof(in_a), "%.*s/x", (int)a_len, a) != 0 || str_format(in_b, sizeof(in_b), "%s/x", b) != 0)
-		return false;
-	x = pyftpdlib_covering(s, in_a, a_len + 2, AUTHZ_FILE);
-	y = pyftpdlib_covering(s, in_b, strlen(in_b), AUTHZ_FILE);
-	return (x ? x->rights : s->base) == (y ? y->rights : s->base);
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (!rights_at(s, a, a_len, places[i].tail, places[i].kind, &x) ||
+		    !rights_at(s, b, strlen(b), places[i].tail, places[i].kind, &y) || x != y)
+			return false;
+	return true;
 }
 
 static bool
@@ -37,13 +50,14 @@ hook_below(const struct letters *s, const char *dir, size_t len, const char *res
 }
 
 bool
-pyftpdlib_escapes(struct layer *l, const char *from, const char *to, struct authz_hit *hit)
+pyftpdlib_escapes(struct layer *l, const char *from, const char *to, const uint32_t *but, struct authz_hit *hit)
 {
 	const struct letters *s = l->state;
 	size_t len = strlen(from);
 	char there[4096];
 
-	for (size_t i = 0; i < s->hook_count; i++) {
+	/* Hooks only take away. */
+	for (size_t i = 0; i < s->hook_count && !but; i++) {
 		const struct span *p = &s->hooks[i].prefix;
 
 		if (p->len <= len || memcmp(p->at, from, len) != 0 || p->at[len] != '/' ||
@@ -55,7 +69,8 @@ pyftpdlib_escapes(struct layer *l, const char *from, const char *to, struct auth
 	for (uint32_t i = 0; i < s->override_count; i++) {
 		const struct override *o = &s->overrides[i];
 
-		if (o->len <= len || !path_within(o->dir, o->len, from, len) || pyftpdlib_covering(s, o->dir, o->len, AUTHZ_FOLDER) != o ||
+		if (o->len <= len || !path_within(o->dir, o->len, from, len) || (but && !(o->rights & ~*but)) ||
+		    pyftpdlib_covering(s, o->dir, o->len, AUTHZ_FOLDER) != o ||
 		    (to && str_format(there, sizeof(there), "%s%.*s", to, (int)(o->len - len), o->dir + len) == 0 &&
 			same_rights(s, o->dir, o->len, there)))
 			continue;

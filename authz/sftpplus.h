@@ -50,7 +50,7 @@ bool sftpplus_is_permission(struct span);
 /* What a hit's a says; b is the number of the rule. */
 enum { BY_GLOBALS, BY_RULE, BY_LIMIT };
 /* struct dialect's escapes. */
-bool sftpplus_escapes(struct layer *, const char *from, const char *to, struct authz_hit *);
+bool sftpplus_escapes(struct layer *, const char *from, const char *to, const uint32_t *but, struct authz_hit *);
 /* Frees what a rule has outside of the arena. */
 void sftpplus_free_rule(struct path_rule *);
 

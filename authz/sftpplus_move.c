@@ -130,19 +130,13 @@ regex_reach(const struct path_rule *r, const struct region *from, const struct r
 	return (struct reach){ false, pieces_differ(r, from, to) };
 }
 
-/* A date stands somewhere in the pattern; what is in front of it tells where. */
+/* What the pattern is now, and what it may become: neither tells alone, where a date stands in the folder's own name. */
 static struct reach
 date_reach(const struct path_rule *r, const struct region *from, const struct region *to)
 {
-	struct span e = r->expression;
-	size_t n = 0;
-	char head[INDEX_PATH_MAX];
+	const struct glob *now = dateglob_at(r->date, time(NULL)), *ever = dateglob_ever(r->date);
 
-	while (n + 2 < e.len && n < sizeof(head) && !strchr("*?[|{$!", e.at[n + 2]))
-		n++;
-	text_fold(head, e.at + 2, n);
-	return (struct reach){ false, n >= from->len && memcmp(head, from->folded, from->len) == 0 &&
-		!(to->text && n >= to->len && memcmp(head, to->folded, to->len) == 0) };
+	return (struct reach){ false, !now || glob_reach(now, from, to).escapes || glob_reach(ever, from, to).escapes };
 }
 
 static struct reach
@@ -170,7 +164,7 @@ make_region(struct region *r, const char *path, char text[INDEX_PATH_MAX], char 
 
 /* Rules behind one that takes everything below decide nothing there. */
 bool
-sftpplus_escapes(struct layer *l, const char *from, const char *to, struct authz_hit *hit)
+sftpplus_escapes(struct layer *l, const char *from, const char *to, const uint32_t *but, struct authz_hit *hit)
 {
 	static char text[2][INDEX_PATH_MAX], folded[2][INDEX_PATH_MAX];
 	const struct sftpplus *s = l->state;
@@ -178,13 +172,15 @@ sftpplus_escapes(struct layer *l, const char *from, const char *to, struct authz
 	struct request r = { .path = from, .len = strlen(from), .typed = from, .kind = AUTHZ_FOLDER, .want = AUTHZ_ALL };
 	struct authz_hit own = { 0 };
 
-	if (s->rule_count == 0 || !make_region(&here, from, text[0], folded[0]) || !make_region(&there, to, text[1], folded[1]))
+	/* Nothing has a path below a name that is too long: what lies there may be judged anywhere, once it is moved on. */
+	if (s->rule_count == 0 || !make_region(&here, from, text[0], folded[0]))
 		return false;
+	(void)make_region(&there, to, text[1], folded[1]);
 	(void)dialect_sftpplus.rights(l, &r, &own);
 	for (uint32_t i = 0; i < s->rule_count; i++) {
 		struct reach reach = rule_reach(&s->rules[i], &here, &there);
 
-		if (reach.escapes && own.rule != &s->rules[i].set) {
+		if (reach.escapes && own.rule != &s->rules[i].set && !(but && !(s->rules[i].set.rights & ~*but))) {
 			*hit = (struct authz_hit){ .rule = &s->rules[i].set, .a = BY_RULE, .b = i };
 			return true;
 		}

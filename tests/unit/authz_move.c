@@ -12,6 +12,8 @@
 #define FULL	"elradfmwMT\n"
 #define ALLOW	"allow-full-control\n"
 
+static char long_name[4096];	/* 4,095 bytes */
+
 /* language, rules, prefix, from, to; what the reason cites (NULL: it may be moved) */
 static const struct {
 	const char *dialect, *rules, *prefix, *from, *to, *cites;
@@ -58,11 +60,32 @@ static const struct {
 	{ SP, ALLOW "m/secret/, deny-full-control", NULL, "/top", "/zop", NULL },
 	{ SP, ALLOW "m/^\\/users\\/[^\\/]+\\/private/, deny-full-control", NULL, "/users/a", "/users/b", NULL },
 	{ SP, ALLOW "m/^\\/users\\/[^\\/]+\\/private/, deny-full-control", NULL, "/users/a", "/b", "rule 1" },
-	{ SP, ALLOW "t/\\/top\\/{NOW:year.decimal}*/, deny-full-control", NULL, "/top", "/zop", NULL },
+	{ SP, ALLOW "t//top/{year.decimal}*/, deny-full-control", NULL, "/top", "/zop", "rule 1" },
+	{ SP, ALLOW "t//t?p/{year.decimal}*/, deny-full-control", NULL, "/top", "/zap", "rule 1" },
+	{ SP, ALLOW "t//t?p/{year.decimal}*/, deny-full-control", NULL, "/top", "/tip", NULL },
+	{ SP, ALLOW "t/*/{year.decimal}.txt/, deny-full-control", NULL, "/top", "/zop", NULL },
+	{ SP, ALLOW "t//t*p-{year.decimal}/x/, deny-full-control", NULL, "/other", "/zop", NULL },
 	/* A layer of a folder: inside of it as everywhere, and out of it nothing is said any more. */
 	{ SP, ALLOW "/p/a/secret*, deny-full-control", "/p", "/p/a", "/p/b", "rule 1" },
 	{ SP, ALLOW "*secret*, deny-full-control", "/p", "/p/a", "/p/b", NULL },
 	{ SP, ALLOW "*secret*, deny-full-control", "/p", "/p/a", "/q", "rule 1" },
+	/* A name so long that nothing below it can be asked about is no way around: the next rename would be. */
+	{ SP, ALLOW "/top/secret*, deny-full-control", NULL, "/top", long_name, "rule 1" },
+	/* The same override, but not as far down. */
+	{ PY, FULL "override /a/s - recursive\noverride /b/s -", NULL, "/a", "/b", "override /a/s" },
+	{ PY, FULL "override /a/s - recursive\noverride /b/s - recursive", NULL, "/a", "/b", NULL },
+	/* Under a rule that gives more than there is now, and that does not decide about the new name itself. */
+	{ PY, "elf\noverride /zop/secret elr recursive", NULL, "/top", "/zop", "override /zop/secret" },
+	{ PY, "elf\noverride /zop/secret el recursive", NULL, "/top", "/zop", NULL },
+	{ PY, "elf\noverride /zop elrf recursive", NULL, "/top", "/zop", NULL },
+	{ PY, "elf\noverride /top elrf recursive\noverride /zop/secret elr", NULL, "/top", "/zop", NULL },
+	{ SP, "allow-write, allow-rename, allow-list\n/out/pub/*, allow-read", NULL, "/in/x", "/out/pub", "rule 1" },
+	{ SP, "allow-write, allow-rename, allow-list\n/out/pub/*, allow-read", NULL, "/in/x", "/out", "rule 1" },
+	{ SP, "allow-write, allow-rename, allow-list\n/out/pub/*, allow-read", NULL, "/in/x", "/out/pub/x", NULL },
+	{ SP, "allow-write, allow-rename, allow-list\n/out/pub/*, deny-write", NULL, "/in/x", "/out", NULL },
+	/* Control files are moved along, and say nothing beyond the layer. */
+	{ "ftpcluster", "", "/p", "/p/a", "/p/b", NULL },
+	{ "ftpcluster", "", "/p", "/p/a", "/q", "any control file in it" },
 	{ "ups", "-W +n", NULL, "/top", "/zop", NULL },
 	{ "ftpcluster", "", NULL, "/top", "/zop", NULL },
 	{ "kernel", "", NULL, "/top", "/zop", NULL },
@@ -76,6 +99,8 @@ make(int i, uint32_t choices)
 	struct authz_subject who = { .user = "u", .dialect_uid = 5, .choices = choices };
 	struct authz_policy *p = authz_compile(&source, 1, &who, NULL, NULL);
 
+	memset(long_name, 'x', sizeof long_name - 1);
+	long_name[0] = '/';
 	ck_assert_ptr_nonnull(p);
 	return p;
 }
