@@ -45,6 +45,8 @@ enum conf_audience {
 
 enum conf_reload { NEXT_SESSION, RESTART };
 
+#define CONF_GOODBYE_MAX 1024	/* bytes of goodbye_message that clients are sent */
+
 /* CONF_TYPE(name, C type, what the text looks like: for messages and the manual) */
 #define CONF_TYPES(CONF_TYPE)								\
 	CONF_TYPE(BOOL,    bool,	       "yes or no")				\

@@ -80,6 +80,22 @@ check_users(const struct view *v)
 		    "remove one of them");
 }
 
+/* What is behind the length that is sent would be lost without a word. No other text can be longer than its message. */
+static void
+check_messages(const struct view *v)
+{
+	const char *const *text = own(v, K_goodbye_message);
+	const struct conf_value *value = conf_section_get(v->section, K_goodbye_message);
+	char what[200];
+
+	if (text != NULL && *text != NULL && strlen(*text) > CONF_GOODBYE_MAX) {
+		(void)str_format(what, sizeof what, "goodbye_message has %zu bytes, and clients are sent the first %d",
+		    strlen(*text), CONF_GOODBYE_MAX);
+		conf_problem_add(
+		    v->conf, CONF_WARNING, value->file, value->line, v->section->label, what, "make it shorter");
+	}
+}
+
 static void
 check_umask(const struct view *v)
 {
@@ -307,6 +323,7 @@ static const struct {
 } checks[] = {
 	{ SC_ANY, check_users },
 	{ SC_ANY, check_umask },
+	{ SC_ANY, check_messages },
 	{ SC_SERVER | SC_LISTENER, check_files },
 	{ SC_ANY, check_tls },
 	{ SC_SERVER | SC_LISTENER, check_client_certificates },

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/err.h"
+#include "common/log.h"
 #include "common/str.h"
 #include "daemon/agent/gate.h"
 #include "daemon/agent/listing.h"
@@ -49,6 +50,7 @@ tame(char *text, size_t len)
 static void
 read_message(struct agent *a, int folder_fd, char *text, size_t size)
 {
+	static bool told;	/* once in a session is enough */
 	const char *name = a->set->directory_message_file;
 	struct stat st;
 	ssize_t n = 0;
@@ -62,6 +64,10 @@ read_message(struct agent *a, int folder_fd, char *text, size_t size)
 		return;
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 		n = read(fd, text, size - 1 < AGENT_MESSAGE_MAX ? size - 1 : AGENT_MESSAGE_MAX);
+	if (n > 0 && st.st_size > n && !told) {
+		log_problem(LOG_LEVEL_NOTICE, "message-cut", a->place.path, 0);
+		told = true;
+	}
 	tame(text, n > 0 ? (size_t)n : 0);
 	close(fd);
 }

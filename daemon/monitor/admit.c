@@ -85,11 +85,22 @@ needed_caps(const struct account *a)
 	return caps;
 }
 
+_Static_assert(sizeof ((struct msg_login_ok *)0)->goodbye == CONF_GOODBYE_MAX + 1, "check reports what is longer");
+
+/* A text of the account's source, or one that grew by expanding ${USER}, may be longer than check has seen. */
 static void
-expand_text(const struct account *a, const char *text, char *out, size_t size)
+expand_text(const struct account *a, const char *key, const char *text, char *out, size_t size)
 {
-	if (text == NULL || account_expand(a, text, out, size) != 0)
-		(void)str_copy(out, size, text == NULL ? "" : text);
+	struct log_line l;
+
+	if (text == NULL)
+		text = "";
+	if (account_expand(a, text, out, size) == 0 || str_copy(out, size, text) == 0)
+		return;
+	log_begin(&l, LOG_LEVEL_WARNING, "message-cut");
+	log_str(&l, "key", key);
+	log_str(&l, "user", a->name);
+	log_end(&l);
 }
 
 static unsigned
@@ -116,8 +127,8 @@ tell_worker(struct monitor *s, const struct msg *login)
 	(void)str_copy(ok->user, sizeof ok->user, s->account.name);
 	(void)str_copy(ok->start, sizeof ok->start, scratch->answer.profile_ok.start);
 	ok->rights = scratch->answer.profile_ok.rights;
-	expand_text(&s->account, set->login_message, ok->message, sizeof ok->message);
-	expand_text(&s->account, set->goodbye_message, ok->goodbye, sizeof ok->goodbye);
+	expand_text(&s->account, "login_message", set->login_message, ok->message, sizeof ok->message);
+	expand_text(&s->account, "goodbye_message", set->goodbye_message, ok->goodbye, sizeof ok->goodbye);
 	ok->idle_timeout = set->idle_timeout;
 	ok->stall_timeout = set->stall_timeout;
 	ok->rate_up = set->rate_up;

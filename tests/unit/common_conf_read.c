@@ -115,6 +115,37 @@ START_TEST(mistakes)
 }
 END_TEST
 
+/* What a message's field has no room for is said, with its place; what fits is not. */
+START_TEST(messages_that_are_cut_are_named)
+{
+	static const struct {
+		const char *head;
+		size_t n;
+		const char *problem;
+	} texts[] = {
+		{ "[server]\n[account b]\ngoodbye_message = ", 1025, "t.conf:3: warning: \"account b\": goodbye_message has 1025 "
+		    "bytes, and clients are sent the first 1024; make it shorter\n" },
+		{ "[server]\n[account b]\ngoodbye_message = ", 1024, "" },
+		{ "[server]\nlogin_message = ", 4097, "t.conf:2: login_message: longer than 4096 bytes\n" },
+		{ "[server]\nlogin_message = ", 4096, "" },
+	};
+
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		char text[4200];
+		size_t n = strlen(texts[i].head);
+		int errors;
+		struct conf *c;
+
+		memset(text, 'x', n + texts[i].n);
+		memcpy(text, texts[i].head, n);
+		text[n + texts[i].n] = '\0';
+		c = load(text, &errors);
+		ck_assert_str_eq(problems_of(c), texts[i].problem);
+		conf_free(c);
+	}
+}
+END_TEST
+
 START_TEST(warnings_are_no_errors)
 {
 	int errors;
@@ -467,7 +498,7 @@ START_TEST(the_sample_is_right)
 }
 END_TEST
 
-COMMON_SUITE(conf_read, mistakes, warnings_are_no_errors, spellings, texts_keep_everything, lists_go_on,
+COMMON_SUITE(conf_read, mistakes, messages_that_are_cut_are_named, warnings_are_no_errors, spellings, texts_keep_everything, lists_go_on,
     rules_keep_their_lines, long_lines_are_whole, too_long_is_an_error, empty_is_fine, fragments_in_order,
     whose_configuration_is_it, wrong_secrets_are_not_shown, keys_are_nobody_elses, missing_files_are_found,
     the_sample_is_right)
