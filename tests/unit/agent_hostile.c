@@ -54,28 +54,45 @@ expect_violation(const char *message)
 	    strstr(at->log[(at->log_count + 15) % 16], want) != NULL, "%s: %s", message, at->log[(at->log_count + 15) % 16]);
 }
 
+/* The header is enough: neither place nor time is a question of the body. */
+static void
+say_header(unsigned type)
+{
+	uint8_t packet[8];
+	struct wr w;
+
+	wr_init(&w, packet, sizeof packet);
+	wr_u32(&w, type);
+	wr_u32(&w, 1);
+	ck_assert_int_eq(send(at->files.fd, packet, sizeof packet, 0), sizeof packet);
+}
+
 /* Every type of every channel that the worker must not send, or not now. */
 START_TEST(messages_out_of_place_end_the_session)
 {
 	unsigned type = (unsigned)_i / STATES, state = states[(unsigned)_i % STATES];
 	const struct msg_row *row = msg_row(type);
-	static struct msg m;
-	uint8_t packet[8];
-	struct wr w;
 
 	if (row == NULL || (row->channel == CH_FILES && row->from == ROLE_WORKER && (row->states & mask_of(state)) != 0))
 		return;
 	reach(state);
-	/* The header is enough: neither place nor time is a question of the body. */
-	memset(&m, 0, sizeof m);
-	wr_init(&w, packet, sizeof packet);
-	wr_u32(&w, type);
-	wr_u32(&w, 1);
-	ck_assert_int_eq(send(at->files.fd, packet, sizeof packet, 0), sizeof packet);
+	say_header(type);
 	if (row->channel == CH_ANY)
 		agent_test_end(SP_EXIT_PROTOCOL);
 	else
 		expect_violation(row->name);
+}
+END_TEST
+
+/* What a rename began with is forgotten when anything else is asked. */
+START_TEST(nothing_comes_between_the_halves_of_a_rename)
+{
+	const struct msg_rename_to to = { .path = "g" };
+
+	reach(ST_RENAMING);
+	expect_path(MSG_FACTS, "f", MSG_OBJECT);
+	ck_assert_int_eq(chan_send(&at->files, MSG_RENAME_TO, 99, &to, NULL, 0), 0);
+	expect_violation(msg_name(MSG_RENAME_TO));
 }
 END_TEST
 
@@ -312,6 +329,7 @@ agent_hostile_suite(void)
 	TCase *c = tcase_create("hostile");
 
 	tcase_add_loop_test(c, messages_out_of_place_end_the_session, 0, MSG_COUNT * (int)STATES);
+	tcase_add_test(c, nothing_comes_between_the_halves_of_a_rename);
 	tcase_add_loop_test(c, short_messages_end_the_session, 0, MSG_COUNT);
 	tcase_add_loop_test(c, bad_bodies_end_the_session, 0, sizeof bad_bodies / sizeof bad_bodies[0]);
 	tcase_add_loop_test(c, packets_that_are_no_messages_end_the_session, 0, 3);

@@ -151,6 +151,26 @@ START_TEST(what_is_no_file_holds_nobody_up)
 }
 END_TEST
 
+/* What is no key is read at once, each time that it changes: nothing stays open. */
+START_TEST(other_files_are_read_and_closed)
+{
+	struct cert_extra *e = &certs.extra[certs.extras++];
+	int before = dup(0), after;
+
+	(void)snprintf(e->path, sizeof e->path, "%s/ca", dir);
+	for (int i = 0; i < 3; i++) {
+		put(e->path, "of an authority", 0644);
+		ck_assert_int_eq(certs_read(e), 0);
+		ck_assert_uint_eq(e->pem_len, 15);
+		ck_assert_str_eq(e->pem, "of an authority");
+	}
+	after = dup(0);
+	ck_assert_int_eq(after, before + 1);
+	close(before);
+	close(after);
+}
+END_TEST
+
 START_TEST(ends_are_told_in_time_and_once)
 {
 	static const int64_t day = 86400;
@@ -193,6 +213,7 @@ listener_certs_suite(void)
 	tcase_add_test(t, changes_are_seen);
 	tcase_add_test(t, keys_for_everybody_are_warned_of);
 	tcase_add_test(t, what_is_no_file_holds_nobody_up);
+	tcase_add_test(t, other_files_are_read_and_closed);
 	tcase_add_test(t, ends_are_told_in_time_and_once);
 	tcase_add_test(t, the_worker_gets_a_sealed_file);
 	suite_add_tcase(suite, t);
