@@ -65,6 +65,7 @@ def copied(source, name):
 
 def inside(top, folder, *words):
     """A command line for use in a root directory, as root, with a clean environment; everything ends with its first process."""
+    # The shell waits, because a program that changes its user would outlive unshare.
     prepare = f"mount --rbind /dev {top}/dev && mount -t proc none {top}/proc && exec chroot {top} " \
-              f'env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin sh -c \'cd {folder} && exec "$@"\' sh "$@"'
+              f'env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin sh -c \'cd {folder} && "$@"; exit $?\' sh "$@"'
     return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", prepare, "sh", *words]

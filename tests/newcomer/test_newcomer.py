@@ -6,6 +6,7 @@ run works on a copy of it.
 """
 import contextlib
 import ftplib
+import glob
 import io
 import os
 import re
@@ -155,6 +156,15 @@ def test_missing_tools_are_named(root):
     """Before the packages are there, each message names the command that installs them. (The root has them by now.)"""
     r = run(*root.command("env", "PATH=/nowhere", "/bin/sh", "./bootstrap", "build"))
     assert r.returncode != 0 and "bootstrap deps" in r.stderr, r.stderr
+
+
+def test_bootstrap_package(root):
+    """From what that command installs alone; the checkout stays clean. What becomes of the package is the stage of that name."""
+    r = root.run("env", "DEB_BUILD_OPTIONS=nocheck noopt", "./bootstrap", "package")
+    assert r.returncode == 0, r.stdout[-2000:] + r.stderr[-2000:]
+    assert len(glob.glob(f"{root.top}{HERE}/build/package/sallyport_*.deb")) == 1
+    r = root.run("git", "status", "--porcelain")
+    assert r.returncode == 0 and r.stdout == "", r.stdout + r.stderr
 
 
 def test_bootstrap_check_leaves_no_test_program_out(root):
