@@ -7,11 +7,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/str.h"
 #include "daemon/worker/ask.h"
 #include "daemon/worker/move.h"
 #include "daemon/worker/session.h"
+#include "daemon/worker/transfer.h"
 
 #define HALF		(256u << 10)	/* what one read takes; conversion needs twice that behind it */
 #define BUFFER_SIZE	(3 * HALF + 16)
@@ -30,6 +32,8 @@
  */
 #define PIPE_SIZE	(1 << 20)
 #define PIPE_FROM	(1u << 20)	/* bytes received before it is made */
+
+#define END_MS		20	/* what is awaited behind the end of an upload in clear text, at most */
 
 /* Only pages that are used cost anything, and they go back at the end. */
 static bool
@@ -312,12 +316,30 @@ store(struct transfer *t, const char *data, size_t n)
 	return 0;
 }
 
+/*
+ * In clear text an end says little: that of a client which is killed looks the same.  What tells them apart is the end of the
+ * control connection, or an ABOR (RFC 959, 4.1.1, QUIT), and that may come a moment later; it is awaited for a fiftieth
+ * of the time that the upload took, so that nobody notices.
+ */
+static enum transfer_end
+look_behind_end(const struct transfer *t)
+{
+	struct pollfd p = { .fd = t->s->control.fd, .events = POLLIN | POLLRDHUP };
+	int64_t wait = (clock_ms() - t->started) / 50;
+
+	(void)poll(&p, 1, wait < END_MS ? (int)wait : END_MS);
+	return transfer_look(t->s);
+}
+
 /* The client has said in the proper way that this was all. */
 static int
 received(struct transfer *t)
 {
+	enum transfer_end end = t->data.state == NULL ? look_behind_end(t) : TRANSFER_OK;
 	char cr;
 
+	if (end != TRANSFER_OK)
+		return transfer_finish(t, end, 0);
 	t->step = move_shutdown;
 	if (t->convert && ascii_decode_end(&t->ascii, &cr) > 0)
 		return store(t, &cr, 1);

@@ -1,16 +1,20 @@
 """Uploads that break off, over TLS: the client has the answer, and the end of the data connection in order."""
+import errno
 import ftplib
 import io
 import os
 import re
 import socket
 import ssl
+import struct
 import subprocess
 
 import pytest
 from conftest import ALL, UIDS, password_hash
+from passfs import PassFS
 from test_clients_tls import need
 from tlsserver import TlsServer, run, write
+from userfs import WRITE
 
 VERSIONS = [pytest.param(ssl.TLSVersion.TLSv1_2, id="tls1.2"), pytest.param(ssl.TLSVersion.TLSv1_3, id="tls1.3")]
 SIZES = [300_000, 2_000_000, 30_000_000]
@@ -24,20 +28,36 @@ quota_bytes = 100k
 password = %s
 home = {dir}/home-guest
 run_as = 64112:64112
-layer = pyftpdlib %s""" % (password_hash("guest"), ALL)
+layer = pyftpdlib %s
+[account tenant]
+password = %s
+home = {dir}/home-tenant
+run_as = 64111:64111
+layer = pyftpdlib %s""" % (password_hash("guest"), ALL, password_hash("tenant"), ALL)
 # Whose limit, and what is answered.
-REFUSALS = {"disk": ("alice", 452, "space"), "size": ("bob", 552, ""), "quota": ("guest", 552, "")}
+REFUSALS = {"disk": ("alice", 452, "space"), "size": ("bob", 552, ""), "quota": ("guest", 552, ""), "system": ("tenant", 552, "quota")}
+
+
+class QuotaFS(PassFS):
+    """Has a quota of its own, as those of the file system are."""
+    most = 100_000
+
+    def answer(self, kind, node, body):
+        if kind == WRITE and sum(struct.unpack_from("<8xQI", body)) > self.most:
+            raise OSError(errno.EDQUOT, "")
+        return super().answer(kind, node, body)
 
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory):
     """Each account has another reason why there is no room."""
     def prepare(directory):
-        os.mkdir(f"{directory}/home-guest")
-        os.chown(f"{directory}/home-guest", UIDS["bob"], UIDS["bob"])
+        for name, uid in (("guest", UIDS["bob"]), ("tenant", UIDS["alice"])):
+            os.mkdir(f"{directory}/home-{name}")
+            os.chown(f"{directory}/home-{name}", uid, uid)
 
     s = TlsServer(prepare=prepare, server=f"quota_directory = {tmp_path_factory.mktemp('quota')}/q", sections=LIMITS)
-    s.homes["guest"] = f"{s.dir}/home-guest"
+    s.homes.update({name: f"{s.dir}/home-{name}" for name in ("guest", "tenant")})
     top = s.homes["alice"] + "/full"
     os.mkdir(top)
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=0777", "none", top], capture_output=True).returncode != 0:
@@ -46,9 +66,14 @@ def tls(tmp_path_factory):
     for user in ("bob", "guest"):
         os.mkdir(f"{s.homes[user]}/full")
         os.chmod(f"{s.homes[user]}/full", 0o777)
-    yield s
-    subprocess.run(["umount", "-l", top], check=True)
-    s.clean()
+    try:
+        os.mkdir(f"{s.dir}/behind")
+        os.chmod(f"{s.dir}/behind", 0o777)
+        with QuotaFS(f"{s.homes['tenant']}/full", f"{s.dir}/behind"):
+            yield s
+    finally:
+        subprocess.run(["umount", "-l", top], check=True)
+        s.clean()
 
 
 @pytest.mark.parametrize("size", SIZES)
