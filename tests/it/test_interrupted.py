@@ -86,8 +86,7 @@ def test_curl(tls, place, tmp_path, way, direction, number):
     tls.wait_quiet()
 
 
-@pytest.mark.parametrize("direction", ["upload", "download"])
-@pytest.mark.parametrize("way", ["tls", "clear"])
+@pytest.mark.parametrize("way, direction", [("tls", "upload"), ("tls", "download"), ("clear", "upload")])
 def test_lftp(tls, place, tmp_path, way, direction):
     """The job ends, and the session goes on with the next."""
     need("lftp")
