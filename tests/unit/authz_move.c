@@ -149,6 +149,25 @@ START_TEST(links_are_no_way_around)
 }
 END_TEST
 
+/* Rules that stand in the tree go along, and count where a layer of that language reaches; elsewhere they would say nothing. */
+START_TEST(rules_in_the_tree_move_along)
+{
+	const struct authz_source both[] = {
+		{ .dialect = "ftpcluster", .text = "", .prefix = "/a", .file = "f", .line = 1 },
+		{ .dialect = "ftpcluster", .text = "", .prefix = "/b", .file = "f", .line = 2 }
+	};
+	struct authz_subject who = { .user = "u", .dialect_uid = 5 };
+	struct authz_object from = { .path = "/a/x", .kind = AUTHZ_FOLDER }, near = { .path = "/b/x" }, far = { .path = "/c" };
+	struct authz_policy *p = authz_compile(both, 2, &who, NULL, NULL);
+	struct authz_verdict v;
+
+	ck_assert_ptr_nonnull(p);
+	ck_assert(authz_decide_move(p, &from, &near, &v));
+	ck_assert(!authz_decide_move(p, &from, &far, &v));
+	authz_free(p);
+}
+END_TEST
+
 static void
 count(void *context, const struct lint_finding *f)
 {
@@ -180,6 +199,7 @@ authz_move_suite(void)
 
 	tcase_add_loop_test(c, moves_that_escape_are_refused, 0, sizeof rows / sizeof *rows);
 	tcase_add_test(c, links_are_no_way_around);
+	tcase_add_test(c, rules_in_the_tree_move_along);
 	tcase_add_test(c, such_trees_are_named);
 	suite_add_tcase(s, c);
 	return s;
