@@ -249,6 +249,11 @@ struct authz_verdict {
 	struct authz_hit hit;	/* of the deciding layer */
 };
 
+/* Can it matter for this operation whether the object is the file that the session uploaded last? */
+bool authz_heeds_last_upload(enum authz_op);
+/* It is, and it matters. For the record, by which the decision can be taken again. */
+bool authz_is_last_upload(const struct authz_policy *, enum authz_op, const struct authz_object *);
+
 /* Decides one operation on one object; object may be NULL for session operations. Returns verdict->allow. */
 bool authz_decide(struct authz_policy *, enum authz_op, const struct authz_object *, struct authz_verdict *);
 

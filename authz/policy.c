@@ -282,6 +282,18 @@ authz_set_last_upload(struct authz_policy *p, const char *path)
 	return 0;
 }
 
+bool
+authz_heeds_last_upload(enum authz_op op)
+{
+	return op == AUTHZ_OP_MTIME;
+}
+
+bool
+authz_is_last_upload(const struct authz_policy *p, enum authz_op op, const struct authz_object *o)
+{
+	return authz_heeds_last_upload(op) && p->last_upload != NULL && strcmp(p->last_upload, o->path) == 0;
+}
+
 /* ---------------------------------------------------------------- decision */
 
 static bool

@@ -38,7 +38,7 @@ set_defaults(struct conf *c)
 
 		if (k->value == NULL)
 			memset(out, 0, k->size);
-		else if (conf_value_parse(c->arena, k, k->value, "default", 0, out, &why) != 0)
+		else if (conf_value_parse(c->arena, k, k->value, CONF_BY_DEFAULT, 0, out, &why) != 0)
 			return SP_EFORMAT;
 	}
 	return 0;
@@ -53,7 +53,7 @@ conf_new(void)
 		return NULL;
 	c->arena = arena_new();
 	if (c->arena == NULL || set_defaults(c) != 0 ||
-	    conf_section_make(c, SC_SERVER, "", "default", 0, NULL) == NULL || conf_refresh(c) != 0) {
+	    conf_section_make(c, SC_SERVER, "", CONF_BY_DEFAULT, 0, NULL) == NULL || conf_refresh(c) != 0) {
 		conf_free(c);
 		return NULL;
 	}
@@ -314,12 +314,12 @@ conf_set(
 	r = conf_check(kind, key, value, dst, size);
 	if (r != 0)
 		return r;
-	s = conf_section_make(c, kind == SC_TLS ? SC_SERVER : kind, name == NULL ? "" : name, "set", 0, NULL);
+	s = conf_section_make(c, kind == SC_TLS ? SC_SERVER : kind, name == NULL ? "" : name, CONF_BY_CALL, 0, NULL);
 	if (s == NULL)
 		return -ENOMEM;
 	if (k->type != CONF_LAYERS)
 		forget_value(s, (enum conf_key_id)(k - conf_keys));
-	r = conf_section_set(c, s, k, value, "set", 0, &why);
+	r = conf_section_set(c, s, k, value, CONF_BY_CALL, 0, &why);
 	return r == 0 ? conf_refresh(c) : tell_why(r, &why, dst, size);
 }
 
@@ -334,7 +334,7 @@ conf_check(enum conf_scope kind, const char *key, const char *value, char *dst, 
 
 	if (k != NULL) {
 		a = arena_new();
-		r = a == NULL ? -ENOMEM : conf_value_parse(a, k, value, "set", 0, (char *)&out + k->offset, &why);
+		r = a == NULL ? -ENOMEM : conf_value_parse(a, k, value, CONF_BY_CALL, 0, (char *)&out + k->offset, &why);
 		arena_free(a);
 	}
 	return tell_why(r, &why, dst, size);

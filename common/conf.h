@@ -292,6 +292,10 @@ int conf_prepare_listeners(struct conf *);
 /* That; what holds for the server where there is no such section, or nothing was prepared. Lives as long as the configuration. */
 const struct settings *conf_listener(const struct conf *, const char *name);
 
+/* Origins without a file: what holds unless set, and what a caller has set. Layers have their key there instead. */
+#define CONF_BY_DEFAULT	"default"
+#define CONF_BY_CALL	"set"
+
 /*
  * Sets one key from text: for account databases, --option and tests.  kind and
  * name say where (the section is made when there is none).  0, SP_EFORMAT,

@@ -399,7 +399,7 @@ conf_resolve(const struct conf *c, const struct conf_subject *who, struct conf_r
 	memset(r, 0, offsetof(struct conf_resolved, error) + 1);
 	r->s = c->base;
 	for (size_t i = 0; i < K_COUNT; i++)
-		r->origin[i] = (struct conf_origin){ "default", 0, "" };
+		r->origin[i] = (struct conf_origin){ CONF_BY_DEFAULT, 0, "" };
 	r->arena = arena_new();
 	e = r->arena == NULL ? -ENOMEM : resolve(c, who, r);
 	if (e != 0)
@@ -463,7 +463,7 @@ conf_refresh(struct conf *c)
 static bool
 is_personal(const struct conf_resolved *r, const struct conf_key *k, const struct conf_origin *o)
 {
-	return k->type != CONF_LAYERS && (k->scopes & SC_USER) != 0 && strcmp(o->file, "default") != 0 &&
+	return k->type != CONF_LAYERS && (k->scopes & SC_USER) != 0 && strcmp(o->file, CONF_BY_DEFAULT) != 0 &&
 	    (r->class != NULL || strcmp(o->section, "server") != 0) && strncmp(o->section, "listener ", 9) != 0;
 }
 

@@ -417,6 +417,7 @@ parse_layers(struct task *t, void *out)
 	struct conf_layers *layers = out;
 	struct conf_layer *l = arena_alloc(t->arena, sizeof *l);
 	const char *p = t->text;
+	bool built_in;
 	char *word;
 
 	if (l == NULL || (word = layer_word(t->arena, &p)) == NULL)
@@ -434,7 +435,9 @@ parse_layers(struct task *t, void *out)
 		return refuse_dialect(t, word);
 	l->dialect = word;
 	l->text = arena_strdup(t->arena, p + strspn(p, " \t"));
-	l->file = arena_strdup(t->arena, t->file);
+	/* A rule that no file has is cited by its setting. */
+	built_in = strcmp(t->file, CONF_BY_DEFAULT) == 0 || strcmp(t->file, CONF_BY_CALL) == 0;
+	l->file = arena_strdup(t->arena, built_in ? t->key->name : t->file);
 	l->line = t->line;
 	l->scope = SC_SERVER;
 	l->section = "server";

@@ -36,8 +36,7 @@ static const struct {
 /* What one check found, once, however many listeners it is true of. */
 struct finding {
 	enum doctor_level level;
-	const char *remedy;
-	char *text;
+	char *text, *remedy;
 	char listeners[256];		/* their names; "..." for those that find no room */
 	const char *last;
 	unsigned count;
@@ -102,17 +101,19 @@ static struct finding *
 add_finding(struct doctor *d, const struct finding *new)
 {
 	struct finding *more = reallocarray(d->findings, d->finding_count + 1, sizeof *more);
-	char *text = strdup(new->text);
+	char *text = strdup(new->text), *remedy = new->remedy != NULL ? strdup(new->remedy) : NULL;
 
 	if (more != NULL)
 		d->findings = more;
-	if (more == NULL || text == NULL) {
+	if (more == NULL || text == NULL || (new->remedy != NULL && remedy == NULL)) {
 		free(text);
+		free(remedy);
 		print_finding(d, new);
 		return NULL;
 	}
 	more[d->finding_count] = *new;
 	more[d->finding_count].text = text;
+	more[d->finding_count].remedy = remedy;
 	return &more[d->finding_count++];
 }
 
@@ -129,7 +130,7 @@ doctor_find(struct doctor *d, enum doctor_level level, const char *remedy, const
 	d->here++;
 	f = find_same(d, level, text);
 	if (f == NULL)
-		f = add_finding(d, &(struct finding){ .level = level, .remedy = remedy, .text = text });
+		f = add_finding(d, &(struct finding){ .level = level, .remedy = (char *)(uintptr_t)remedy, .text = text });
 	if (f != NULL)
 		add_listener(f, d->listener);
 }
@@ -140,6 +141,7 @@ print_findings(struct doctor *d)
 	for (unsigned i = 0; i < d->finding_count; i++) {
 		print_finding(d, &d->findings[i]);
 		free(d->findings[i].text);
+		free(d->findings[i].remedy);
 	}
 	d->finding_count = 0;
 }

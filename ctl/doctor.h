@@ -39,9 +39,8 @@ struct doctor {
 };
 
 /*
- * Reports one finding.  remedy: NULL where nothing is to be done; it must last as long as
- * the configuration.  Where it is not true of all listeners
- * their names are told with it.
+ * Reports one finding.  remedy: copied, NULL where nothing is to be done.  Where the finding is not true
+ * of all listeners their names are told with it.
  */
 void doctor_find(struct doctor *, enum doctor_level, const char *remedy, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

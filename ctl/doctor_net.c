@@ -191,16 +191,53 @@ reserved(unsigned low, unsigned high)
 	return false;
 }
 
+/* Does the kernel take outgoing connections' ports from these too? Then its whole range is told. */
+static bool
+shared(unsigned low, unsigned high, unsigned *from, unsigned *to)
+{
+	return read_range("/proc/sys/net/ipv4/ip_local_port_range", from, to) && low <= *to && high >= *from &&
+	    !reserved(low > *from ? low : *from, high < *to ? high : *to);
+}
+
+/* How the ports are taken from the kernel; those that were reserved before stay so. */
+static void
+advise_reserving(char *dst, size_t size, const char *before, unsigned low, unsigned high)
+{
+	char already[512] = "";
+
+	if (read_line("/proc/sys/net/ipv4/ip_local_reserved_ports", already, sizeof(already)))
+		already[strcspn(already, "\n")] = '\0';
+	(void)str_format(dst, size, "%ssysctl net.ipv4.ip_local_reserved_ports=%s%s%u-%u keeps them for the server",
+	    before, already, already[0] != '\0' ? "," : "", low, high);
+}
+
+/* Advice that the next check would not find fault with. */
+static void
+advise_range(char *dst, size_t size)
+{
+	const unsigned low = 49152, high = 65534;	/* dynamic ports of RFC 6335 */
+	const char *set = "set passive_ports = 49152-65534 or another range, and open it in the firewall";
+	unsigned from, to;
+	char before[128];
+
+	if (!shared(low, high, &from, &to)) {
+		(void)str_copy(dst, size, set);
+		return;
+	}
+	(void)str_format(before, sizeof(before), "%s; ", set);
+	advise_reserving(dst, size, before, low, high);
+}
+
 static void
 check_passive(struct doctor *d, const struct settings *s)
 {
 	unsigned low = s->passive_ports.low, high = s->passive_ports.high, eph_low = 0, eph_high = 0, used;
 	unsigned before = d->here;
+	char remedy[800];
 
 	if (low == 0) {
-		doctor_find(d, DOCTOR_WARNING,
-		    "set passive_ports = 49152-65534 or another range, and open it in the firewall",
-		    "passive ports are the kernel's choice: no firewall can know them");
+		advise_range(remedy, sizeof(remedy));
+		doctor_find(d, DOCTOR_WARNING, remedy, "passive ports are the kernel's choice: no firewall can know them");
 		return;
 	}
 	if (high - low + 1 < (uint64_t)s->max_sessions)
@@ -208,12 +245,12 @@ check_passive(struct doctor *d, const struct settings *s)
 		    "widen passive_ports: a session may need one each, and closed ones rest a minute",
 		    "%u passive port%s for up to %lld session%s", high - low + 1, str_plural(high - low + 1),
 		    (long long)s->max_sessions, str_plural((uint64_t)s->max_sessions));
-	if (read_range("/proc/sys/net/ipv4/ip_local_port_range", &eph_low, &eph_high) && low <= eph_high &&
-	    high >= eph_low && !reserved(low > eph_low ? low : eph_low, high < eph_high ? high : eph_high))
-		doctor_find(d, DOCTOR_NOTE,
-		    "sysctl net.ipv4.ip_local_reserved_ports=LOW-HIGH keeps them for the server",
+	if (shared(low, high, &eph_low, &eph_high)) {
+		advise_reserving(remedy, sizeof(remedy), "", low, high);
+		doctor_find(d, DOCTOR_NOTE, remedy,
 		    "the kernel also uses ports %u-%u for outgoing connections; some of %u-%u may be taken at times",
 		    eph_low, eph_high, low, high);
+	}
 	used = count_used("/proc/net/tcp", low, high) + count_used("/proc/net/tcp6", low, high);
 	if (used > 0 && !d->running)
 		doctor_find(d, DOCTOR_WARNING, "ss -ltn shows them; move them or the range",

@@ -340,22 +340,24 @@ ask_kernel(struct view *v, struct asked *a, size_t i, const char *other)
 	s->kernel = (struct authz_kernel){ r >= 0, r == 1, a->kernel[i] };
 }
 
-/* Commands that stand for two operations. */
+/* Commands that stand for two operations; half: with one path, for one of them. */
 static const struct pair {
 	const char *command;
 	enum authz_op first, second;
+	bool half;
 } pairs[] = {
-	{ "RNFR+RNTO", AUTHZ_OP_RNFR, AUTHZ_OP_RNTO },
-	{ "RENAME", AUTHZ_OP_RNFR, AUTHZ_OP_RNTO },
-	{ "RNFR", AUTHZ_OP_RNFR, AUTHZ_OP_RNTO },
-	{ "SITE COPY", AUTHZ_OP_RETR, AUTHZ_OP_STOR },
+	{ "RNFR+RNTO", AUTHZ_OP_RNFR, AUTHZ_OP_RNTO, false },
+	{ "RENAME", AUTHZ_OP_RNFR, AUTHZ_OP_RNTO, false },
+	{ "RNFR", AUTHZ_OP_RNFR, AUTHZ_OP_RNTO, true },
+	{ "RNTO", AUTHZ_OP_RNFR, AUTHZ_OP_RNTO, true },
+	{ "SITE COPY", AUTHZ_OP_RETR, AUTHZ_OP_STOR, false },
 };
 
 static const struct pair *
 find_pair(const struct question *q)
 {
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
-		if (str_same(q->command, pairs[i].command) && (q->path2 != NULL || i != 2))
+		if (str_same(q->command, pairs[i].command) && (q->path2 != NULL || !pairs[i].half))
 			return &pairs[i];
 	return NULL;
 }
@@ -405,7 +407,7 @@ find_steps(struct view *v, const struct question *q, struct asked *a)
 	if (a->never_gated)
 		return NULL;
 	if (pair == NULL && q->path2 != NULL)
-		return "the command takes one path";
+		return "the command takes one path; RENAME and SITE COPY take two";
 	wrong = add_step(v, a, (enum authz_op)op, pair != NULL ? "source" : NULL, q, q->path);
 	if (wrong == NULL && pair != NULL)
 		wrong =

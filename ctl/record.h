@@ -18,6 +18,7 @@
 	RECORD_FIELD(resolved)		\
 	RECORD_FIELD(kind)		\
 	RECORD_FIELD(verdict)		\
+	RECORD_FIELD(last_upload)	\
 	RECORD_FIELD(rule)
 
 /* The fields of one line; NULL where it has none. They point into the line. */

@@ -24,6 +24,7 @@ struct decision {
 	int op;
 	enum authz_kind kind;
 	bool allowed;
+	enum { UNTOLD, NO, YES } last_upload;	/* was it the file that the session had uploaded last? */
 	unsigned long first, count;	/* line number, how often */
 };
 
@@ -49,7 +50,7 @@ hash(const struct decision *d)
 {
 	uint64_t h = mix(mix(mix(UINT64_C(0xcbf29ce484222325), d->user), d->path), d->resolved);
 
-	h = (h ^ ((unsigned)d->op << 4 | (unsigned)d->kind << 1 | d->allowed)) * UINT64_C(0x9e3779b97f4a7c15);
+	h = (h ^ ((unsigned)d->op << 6 | (unsigned)d->last_upload << 4 | (unsigned)d->kind << 1 | d->allowed)) * UINT64_C(0x9e3779b97f4a7c15);
 	return h ^ h >> 29;
 }
 
@@ -62,7 +63,8 @@ same_text(const char *a, const char *b)
 static bool
 same(const struct decision *a, const struct decision *b)
 {
-	return a->op == b->op && a->kind == b->kind && a->allowed == b->allowed && strcmp(a->user, b->user) == 0 &&
+	return a->op == b->op && a->kind == b->kind && a->allowed == b->allowed &&
+	    a->last_upload == b->last_upload && strcmp(a->user, b->user) == 0 &&
 	    strcmp(a->path, b->path) == 0 && same_text(a->resolved, b->resolved);
 }
 
@@ -148,6 +150,7 @@ take_line(struct replay *r, char *line)
 	d.resolved = rec.resolved;
 	d.kind = kind_of(rec.kind);
 	d.allowed = strcmp(rec.verdict, "allow") == 0;
+	d.last_upload = rec.last_upload == NULL ? UNTOLD : strcmp(rec.last_upload, "yes") == 0 ? YES : NO;
 	d.first = d.count = 0;
 	return keep(r, &d);
 }
@@ -210,6 +213,24 @@ report(struct replay *r, const struct decision *d, const char *now, const char *
 	putchar('\n');
 }
 
+/* As if the session had, or had not, uploaded this file last. */
+static bool
+decide_as(struct view *v, const struct decision *d, const struct authz_object *o, bool last, struct authz_verdict *verdict)
+{
+	(void)authz_set_last_upload(v->policy, last ? d->path : NULL);
+	return authz_decide(v->policy, (enum authz_op)d->op, o, verdict);
+}
+
+/* Does the answer depend on what a log of an earlier sallyport does not have? */
+static bool
+depends_on_upload(struct view *v, const struct decision *d, const struct authz_object *o)
+{
+	struct authz_verdict unused;
+
+	return authz_heeds_last_upload((enum authz_op)d->op) && d->last_upload == UNTOLD &&
+	    decide_as(v, d, o, true, &unused) != decide_as(v, d, o, false, &unused);
+}
+
 static void
 decide(struct replay *r, struct view *v, const struct decision *d)
 {
@@ -218,7 +239,7 @@ decide(struct replay *r, struct view *v, const struct decision *d)
 	struct authz_verdict verdict;
 	char reason[1024];
 	static struct place place;
-	bool allow;
+	bool allow, untold;
 
 	if (!session && d->path[0] != '/') {
 		r->unknown++;
@@ -228,8 +249,14 @@ decide(struct replay *r, struct view *v, const struct decision *d)
 	/* What the rules in the tree say today; nothing else of it is looked at. */
 	tree_at(&v->tree, v->walk.chain && root_find(&v->walk, "/", session ? "/" : d->path,
 	    kernel_op_on_link((enum authz_op)d->op) ? ROOT_NAME : ROOT_FOLLOW, &place) == 0 ? &place : NULL);
-	allow = authz_decide(v->policy, (enum authz_op)d->op, session ? NULL : &o, &verdict);
+	untold = !session && depends_on_upload(v, d, &o);
+	allow = decide_as(v, d, session ? NULL : &o, d->last_upload == YES, &verdict);
 	root_leave(&place);
+	if (untold) {
+		r->unknown++;
+		report(r, d, "unknown", "the line does not say whether the session had uploaded this file last");
+		return;
+	}
 	if (allow == d->allowed)
 		return;
 	r->changed++;

@@ -50,6 +50,13 @@ unreachable(const struct invocation *inv, const char *path, int code)
 						     : "");
 }
 
+/* Before argument i: each has a line of its own, but a message is one, of as many words as the shell made of it. */
+static const char *
+separator(const struct invocation *inv, int i)
+{
+	return i == 0 ? "" : i > 1 && inv->command->most < 0 ? " " : "\n";
+}
+
 /* One argument a line; an argument with a newline has no place there. */
 static int
 join(const struct invocation *inv, char *dst, size_t size)
@@ -60,7 +67,7 @@ join(const struct invocation *inv, char *dst, size_t size)
 	for (int i = 0; i < inv->argc; i++) {
 		if (strchr(inv->argv[i], '\n') != NULL || len + strlen(inv->argv[i]) + 2 > size)
 			return SP_ERANGE;
-		len += (size_t)snprintf(dst + len, size - len, "%s%s", i > 0 ? "\n" : "", inv->argv[i]);
+		len += (size_t)snprintf(dst + len, size - len, "%s%s", separator(inv, i), inv->argv[i]);
 	}
 	return 0;
 }

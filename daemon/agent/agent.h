@@ -72,6 +72,7 @@ struct decision {
 	enum authz_op op;
 	bool allow, by_object;		/* by_object: it is about the place (else about the session) */
 	bool source;			/* about the source of a rename */
+	bool last_upload;		/* about the file that the session uploaded last, where that matters */
 	char reason[512];		/* "": the decision itself is not to be recorded, only a failure */
 };
 

@@ -130,6 +130,8 @@ record(const struct agent *a, const struct decision *d, int outcome)
 	log_str(&l, "op", authz_op_name(d->op));
 	if (d->by_object)
 		add_place(&l, d->source ? &a->source : &a->place);
+	if (authz_heeds_last_upload(d->op))
+		log_str(&l, "last_upload", d->last_upload ? "yes" : "no");
 	log_str(&l, "verdict", d->allow ? "allow" : "deny");
 	if (d->reason[0] != '\0')
 		log_cut(&l, "rule", d->reason, TEXT_SHOWN);
@@ -179,6 +181,7 @@ decide(struct agent *a, enum authz_op op, const struct place *p)
 	d->op = op;
 	d->by_object = p != NULL;
 	d->source = p == &a->source;
+	d->last_upload = p != NULL && authz_is_last_upload(a->policy, op, &o);
 	d->allow = authz_decide(a->policy, op, p == NULL ? NULL : &o, &a->verdict);
 	if (a->tree.changed) {
 		a->decided--;

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BUILD, PATIENCE, TOP, UIDS
+from conftest import BUILD, HASHES, PATIENCE, TOP, UIDS
 from swapper import swapping
 
 CTL = f"{BUILD}/sallyctl"
@@ -417,6 +417,27 @@ def test_doctor(tmp_path):
     assert "remedy: " in text and re.search(r"^\d+ errors, ", text, re.M)
 
 
+def test_doctor_agrees_with_itself_about_passive_ports(tmp_path):
+    """The range it recommends, set as it says, is one that it has nothing to say against; no remedy has a blank to be filled in."""
+    conf = tmp_path / "s.conf"
+
+    def passive(ports):
+        conf.write_text(f"[server]\nlisten = 127.0.0.1:1\nmax_sessions = 100\npassive_ports = {ports}\n")
+        return [x for x in json.loads(ctl("-c", str(conf), "doctor", "--json").stdout) if x["check"] == "passive"]
+
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+        low, high = map(int, f.read().split())
+    with open("/proc/sys/net/ipv4/ip_local_reserved_ports") as f:
+        reserved = f.read().strip()
+    advice = passive("0")[0]["remedy"]
+    ports = re.search(r"passive_ports = (\d+-\d+)", advice)[1]
+    shared = [x for x in passive(ports) if "outgoing" in x["text"]]
+    assert (("ip_local_reserved_ports=" in advice) == bool(shared)) and (not shared or shared[0]["remedy"] in advice), (advice, shared)
+    own = f"{low}-{min(low + 499, high)}"
+    text = f"ip_local_reserved_ports={reserved}{',' if reserved else ''}{own} "
+    assert [x for x in passive(own) if x["remedy"] and text in x["remedy"]] or own in reserved, passive(own)
+
+
 def test_doctor_names_listeners(tmp_path):
     """What is true of some of them only is told with their names; what all have in common is said once, without."""
     conf = tmp_path / "s.conf"
@@ -676,6 +697,32 @@ def test_replay_of_a_real_log(server, tmp_path):
     candidate.write_text(text.replace("[account alice]", "[account alicia]"))
     r = ctl("replay", str(log), str(candidate), "--json")
     assert r.returncode == 2 and all(c["now"] == "unknown" for c in json.loads(r.stdout)["changes"])
+
+
+def test_replay_of_what_was_uploaded_last(serve, tmp_path):
+    """ups lets the file be stamped that the session has uploaded last: the record says whether it was that one."""
+    home = "{dir}/u"
+    s = serve("", f"[account u]\npassword = {HASHES['alice']}\nhome = {home}\nrun_as = {UIDS['alice']}:{UIDS['alice']}\ncreate_home = yes\n"
+              "layer = ups -t\n", accounts=())
+    os.makedirs(f"{s.dir}/u")
+    os.chown(f"{s.dir}/u", UIDS["alice"], UIDS["alice"])
+    with s.ftp("u", "alice") as f:
+        f.storbinary("STOR new", io.BytesIO(b"x"))
+        assert f.sendcmd("MFMT 20200101000000 new").startswith("213")
+        f.storbinary("STOR other", io.BytesIO(b"x"))
+        with pytest.raises(ftplib.error_perm):
+            f.sendcmd("MFMT 20200101000000 new")
+    s.wait_log("op=MTIME .*verdict=deny")
+    log = tmp_path / "log"
+    log.write_text(s.log())
+    told = json.loads(ctl("replay", str(log), s.conf, "--json").stdout)
+    assert told["changed"] == told["unknown"] == 0 and told["records"] >= 4, told
+    # The log of a sallyport that did not write it: that cannot be told, and is no change.
+    log.write_text(re.sub(" last_upload=[a-z]+", "", s.log()))
+    r = ctl("replay", str(log), s.conf, "--json")
+    told = json.loads(r.stdout)
+    assert r.returncode == 2 and told["changed"] == 0 and told["unknown"] == 2, told
+    assert {(c["op"], c["was"], c["now"]) for c in told["changes"]} == {("MTIME", "allow", "unknown"), ("MTIME", "deny", "unknown")}
 
 
 def test_replay_errors(tmp_path):

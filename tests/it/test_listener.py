@@ -517,6 +517,9 @@ def test_second_signal_ends_at_once(serve):
 def test_drain(server):
     ctl(server, "drain", "", "Back at noon.")
     assert greeting(server) == "421 Back at noon.\r\n"
+    # What the shell has taken apart is one message again.
+    ctl(server, "drain", "1h", "Back", "at", "noon.")
+    assert greeting(server) == "421 Back at noon.\r\n"
     ctl(server, "drain", "off")
     assert greeting(server).startswith("220")
 

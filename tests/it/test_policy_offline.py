@@ -183,6 +183,27 @@ def test_wrong_questions_are_named(offline, tmp_path):
     assert re.search(r"^ +layer 1 posix1e +allow ", r.stdout, re.M) and re.search(r"^ +kernel +allow ", r.stdout, re.M), r.stdout
 
 
+def why(server, *words):
+    return subprocess.run([f"{BUILD}/sallyctl", "-c", server.conf, "why", *words], capture_output=True, text=True)
+
+
+def test_a_rename_has_two_paths_by_all_its_names(offline):
+    """RNFR and RNTO are half a rename with one path, and all of it with two; who gives two to another command is told which take them."""
+    answers = [why(offline, "letters", command, "/g", "/b/new") for command in ("RENAME", "RNFR", "RNTO")]
+    assert answers[0].stdout == answers[1].stdout == answers[2].stdout and "source /g" in answers[0].stdout, answers[2].stderr
+    assert "source" not in why(offline, "letters", "RNTO", "/b/new").stdout
+    r = why(offline, "letters", "DELE", "/g", "/b/new")
+    assert r.returncode == 64 and "RENAME and SITE COPY take two" in r.stderr, r.stderr
+
+
+def test_rules_that_no_file_has_are_cited_by_their_setting(tmp_path):
+    """Whoever asks why is told what to set, not where in the program the rule stands."""
+    conf = tmp_path / "c"
+    conf.write_text(f"[account a]\nrun_as = {ALICE}\nhome = {tmp_path}\n")
+    r = subprocess.run([f"{BUILD}/sallyctl", "-c", str(conf), "why", "a", "STOR", "/x"], capture_output=True, text=True)
+    assert "(server, default_layer)" in r.stdout, r.stdout + r.stderr
+
+
 def test_a_pattern_is_asked_about_as_it_is_listed(serve):
     """LIST, NLST and STAT take a pattern for its folder, MLSD for a name: both whys answer what the command does."""
     home = "{dir}/p"
