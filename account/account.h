@@ -78,6 +78,7 @@ enum account_result {
 	REASON_ROW(REASON_SOURCE,		"refused-by-source")	\
 	REASON_ROW(REASON_PAM,			"refused-by-pam")	\
 	REASON_ROW(REASON_ACCOUNT,		"account-refused")	\
+	REASON_ROW(REASON_SETTINGS,		"settings-unusable")	\
 	REASON_ROW(REASON_HOME,			"home-unusable")	\
 	REASON_ROW(REASON_PROFILE,		"profile-refused")	\
 	REASON_ROW(REASON_LIMIT,		"too-many-sessions")	\
@@ -160,6 +161,12 @@ struct account {
 
 	struct conf_resolved *resolved;	/* after account_resolve() */
 	bool settled;			/* in account_login(): it was resolved */
+	int unresolved;			/* there: the code of account_resolve() */
+	struct account_fault {		/* why account_resolve() could not; in the pool */
+		const char *event;	/* of the log; NULL: nothing is noted */
+		const char *about;
+		int code;		/* 0: the event says it all */
+	} fault;
 
 	struct account_chunk *pool;
 };
@@ -326,9 +333,16 @@ bool account_certificate_admits(const struct account_sources *, const struct acc
 /*
  * Merges configuration, class, groups and the source's pairs into
  * a->resolved, and takes the Unix identity from run_as where the source
- * named none.  0 or a negative code (logged).
+ * named none.  0 or a negative code; what was wrong is in a->fault.
  */
 int account_resolve(const struct account_sources *, const struct account_query *, struct account *a);
+/*
+ * What that means for a login: REASON_SETTINGS where only the administrator can mend it, because a user, group or
+ * section that the settings name is not there, REASON_INTERNAL where it may pass.
+ */
+enum account_reason account_unresolved_reason(int code);
+/* The fault in words, for sallyctl; in the log it is a line of its own. Returns dst. */
+const char *account_fault_text(const struct account *, char *dst, size_t size);
 
 /* What the rules of a resolved account say to this client; passwords aside. */
 enum account_reason account_check_rules(const struct account_query *, const struct account *a, time_t now);

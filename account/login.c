@@ -36,18 +36,73 @@ split_names(char *text, const char **names, size_t max)
 	return n;
 }
 
+/* What kinds of fault there are: the event of the log, and what sallyctl says of it. */
+enum { FAULT_WITHOUT, FAULT_SHARED, FAULT_RUN_AS, FAULT_GROUP, FAULT_SETTINGS };
+
+static const struct { const char *event, *text; } faults[] = {
+	[FAULT_WITHOUT]	= { "account-without-run-as", "it has no run_as, and is no user of the system" },
+	[FAULT_SHARED]	= { "virtual-user-unusable", "virtual_user" },
+	[FAULT_RUN_AS]	= { "run-as-unusable", "run_as" },
+	[FAULT_GROUP]	= { "no-such-group", "extra_groups" },
+	[FAULT_SETTINGS] = { "account-settings-wrong", "" }
+};
+
+/* Notes what is wrong, for whoever asked to log or to show. Returns code. */
+static int
+note_fault(struct account *a, int kind, const char *about, int code)
+{
+	a->fault = (struct account_fault){ faults[kind].event, account_keep(a, about), kind == FAULT_WITHOUT ? 0 : code };
+	return code;
+}
+
+enum account_reason
+account_unresolved_reason(int code)
+{
+	static const int lasting[] = { -ENOENT, -E2BIG, SP_ENOUSER, SP_ENOGROUP, SP_EFORMAT };
+
+	for (size_t i = 0; i < sizeof lasting / sizeof *lasting; i++)
+		if (code == lasting[i])
+			return REASON_SETTINGS;
+	return REASON_INTERNAL;
+}
+
+const char *
+account_fault_text(const struct account *a, char *dst, size_t size)
+{
+	const struct account_fault *f = &a->fault;
+	const char *about = f->about != NULL ? f->about : "", *text = "its settings cannot be put together";
+
+	for (size_t i = 0; f->event != NULL && i < sizeof faults / sizeof *faults; i++)
+		if (strcmp(f->event, faults[i].event) == 0)
+			text = faults[i].text;
+	if (f->event == NULL || f->code == 0)
+		(void)str_copy(dst, size, text);
+	else if (text[0] == '\0')
+		(void)str_copy(dst, size, about);
+	else
+		(void)str_format(dst, size, "%s = %s: %s", text, about, sp_strerror(f->code));
+	return dst;
+}
+
+static void
+log_fault(const struct account *a)
+{
+	if (a->fault.event != NULL)
+		log_problem(LOG_LEVEL_ERROR, a->fault.event, a->fault.about, a->fault.code);
+}
+
 /* The identity that all virtual accounts without one of their own share. */
 static int
 take_shared_identity(struct account *a)
 {
 	const char *user = a->resolved->s.virtual_user, *home = a->home;
-	int r = user == NULL ? -ENOENT : unix_run_as(a, user);
+	int r;
 
+	if (user == NULL)
+		return note_fault(a, FAULT_WITHOUT, a->name, -ENOENT);
+	r = unix_run_as(a, user);
 	a->home = home;
-	if (r != 0)
-		log_problem(LOG_LEVEL_ERROR, user == NULL ? "account-without-run-as" : "virtual-user-unusable",
-		    user == NULL ? a->name : user, user == NULL ? 0 : r);
-	return r;
+	return r == 0 ? 0 : note_fault(a, FAULT_SHARED, user, r);
 }
 
 /* Identity of an account that names one in run_as; a system user keeps his own unless told otherwise. */
@@ -55,6 +110,7 @@ static int
 take_identity(struct account *a)
 {
 	const char *run_as = a->resolved->s.run_as;
+	enum account_result found;
 	int r;
 
 	if (geteuid() != 0)
@@ -64,21 +120,18 @@ take_identity(struct account *a)
 
 		r = unix_run_as(a, run_as);
 		a->home = home;		/* never that of the user run as: many accounts may share it */
-		if (r != 0)
-			log_problem(LOG_LEVEL_ERROR, "run-as-unusable", run_as, r);
-		return r;
+		return r == 0 ? 0 : note_fault(a, FAULT_RUN_AS, run_as, r);
 	}
 	if (a->uid != ACCOUNT_ID_NONE)
 		return 0;
 	if (a->flags & ACCOUNT_VIRTUAL)
 		return take_shared_identity(a);
 	/* A section with a password for a user of the system. */
-	r = unix_find(a, a->name) == ACCOUNT_FOUND ? 0 : -ENOENT;
-	if (r == 0)
-		a->flags |= ACCOUNT_SYSTEM;
-	else
-		log_problem(LOG_LEVEL_ERROR, "account-without-run-as", a->name, 0);
-	return r;
+	found = unix_find(a, a->name);
+	if (found != ACCOUNT_FOUND)
+		return found == ACCOUNT_UNKNOWN ? note_fault(a, FAULT_WITHOUT, a->name, -ENOENT) : -EAGAIN;
+	a->flags |= ACCOUNT_SYSTEM;
+	return 0;
 }
 
 /* Supplementary groups named in the configuration take the place of the user's own. */
@@ -97,10 +150,8 @@ take_extra_groups(struct account *a)
 	for (size_t i = 0; i < extra->n; i++) {
 		int r = unix_group_id(extra->v[i], &a->groups[a->group_count]);
 
-		if (r != 0) {
-			log_problem(LOG_LEVEL_ERROR, "no-such-group", extra->v[i], r == -ENOENT ? SP_ENOGROUP : r);
-			return r;
-		}
+		if (r != 0)
+			return note_fault(a, FAULT_GROUP, extra->v[i], r == -ENOENT ? SP_ENOGROUP : r);
 		a->group_count++;
 	}
 	return 0;
@@ -124,9 +175,7 @@ merge(const struct account_sources *sources, const struct account_query *q, stru
 	if (a->resolved == NULL)
 		return -ENOMEM;
 	r = conf_resolve(sources->conf, &subject, a->resolved);
-	if (r != 0)
-		log_problem(LOG_LEVEL_ERROR, "account-settings-wrong", a->resolved->error, r);
-	return r;
+	return r == 0 ? 0 : note_fault(a, FAULT_SETTINGS, a->resolved->error, r);
 }
 
 /* The password as the source stores it, for an account whose settings cannot be put together. */
@@ -226,9 +275,9 @@ ask_source(const struct account_sources *s, const struct account_query *q, struc
 	if (r != ACCOUNT_FOUND)
 		return why != REASON_NONE ? why : REASON_WRONG_PASSWORD;
 	a->proven = true;
-	if (strcmp(before, a->name) != 0 && account_resolve(s, q, a) != 0)
-		return REASON_INTERNAL;
-	return REASON_NONE;
+	if (strcmp(before, a->name) != 0)
+		a->unresolved = account_resolve(s, q, a);
+	return a->unresolved == 0 ? REASON_NONE : account_unresolved_reason(a->unresolved);
 }
 
 /* A hash that cannot be computed here is no wrong password: its kind is named in the log, and nothing else of it. */
@@ -352,11 +401,12 @@ account_find(const struct account_sources *s, const struct account_query *q, str
 {
 	enum account_result r;
 	size_t asked;
+	int code;
 
 	*why = REASON_NONE;
 	r = find(s, q, a, why, &asked);
-	if (r == ACCOUNT_FOUND && account_resolve(s, q, a) != 0) {
-		*why = REASON_INTERNAL;
+	if (r == ACCOUNT_FOUND && (code = account_resolve(s, q, a)) != 0) {
+		*why = account_unresolved_reason(code);
 		return ACCOUNT_REFUSED;
 	}
 	return r;
@@ -411,7 +461,7 @@ judge(const struct account_sources *s, const struct account_query *q, struct acc
 	if (rule != REASON_NONE && a->verifier_kind == VERIFY_SOURCE)
 		return rule;
 	if (!a->settled)
-		rule = REASON_INTERNAL;
+		rule = account_unresolved_reason(a->unresolved);
 	if (a->settled && certificate_is_enough(q, a)) {
 		a->proven = true;
 		why = verify_without_password(s, q, a);
@@ -438,7 +488,8 @@ try_login(const struct account_sources *s, const struct account_query *q, struct
 	r = find(s, q, a, why, &e->asked);
 	if (r != ACCOUNT_FOUND)
 		return r;
-	a->settled = account_resolve(s, q, a) == 0;
+	a->unresolved = account_resolve(s, q, a);
+	a->settled = a->unresolved == 0;
 	*why = judge(s, q, a, e);
 	return *why == REASON_NONE ? ACCOUNT_FOUND : *why == REASON_UNAVAILABLE ? ACCOUNT_UNAVAILABLE : ACCOUNT_REFUSED;
 }
@@ -450,6 +501,7 @@ account_login(const struct account_sources *s, const struct account_query *q, st
 	struct effort effort = { .hashed = NULL };
 	enum account_result r = try_login(s, q, a, why, &effort);
 
+	log_fault(a);
 	if (r == ACCOUNT_FOUND && effort.hashed != NULL)
 		hashes_meet(effort.hashed);
 	if (r == ACCOUNT_FOUND && effort.compared)

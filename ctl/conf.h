@@ -19,4 +19,7 @@ int ctl_conf_load(const struct invocation *, struct conf **conf);
  */
 const char *ctl_conf_socket(const struct invocation *, char *dst, size_t size);
 
+/* Has this been noted already? A line in the server section counts for several listeners, and accounts share layers. */
+bool ctl_problem_known(const struct conf *, const char *file, unsigned line, const char *what);
+
 #endif

@@ -48,6 +48,19 @@ ctl_conf_socket(const struct invocation *inv, char *dst, size_t size)
 	return dst;
 }
 
+bool
+ctl_problem_known(const struct conf *conf, const char *file, unsigned line, const char *what)
+{
+	const struct conf_problem *p;
+
+	for (size_t i = 0; i < conf_problem_count(conf); i++) {
+		p = conf_problem_at(conf, i);
+		if (p->line == line && strcmp(p->file, file) == 0 && strcmp(p->what, what) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* sallyportd's exit codes in ours. */
 static int
 translate(int code)
@@ -71,6 +84,7 @@ check_command(struct invocation *inv)
 		return ctl_fail_code(inv, CTL_FAILED, path, errors);
 	}
 	policies_check(conf, true);
+	identities_check(conf);
 	empty_passwords_check(conf);
 	resolve_check(conf);
 	code = translate(conf_report(stdout, conf, inv->json));

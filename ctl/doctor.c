@@ -158,6 +158,7 @@ doctor_configuration(struct doctor *d)
 		doctor_find(d, DOCTOR_ERROR, "write it, or name another one with --config",
 		    "%s: %s; the defaults are examined", d->inv->config, sp_strerror(d->load_error));
 	policies_check(d->conf, true);
+	identities_check(d->conf);
 	for (size_t i = 0; (p = conf_problem_at(d->conf, i)) != NULL && i < conf_problem_count(d->conf); i++)
 		if (conf_problem_text(p, line, sizeof(line)) == 0)
 			doctor_find(d, p->severity == CONF_ERROR ? DOCTOR_ERROR : DOCTOR_WARNING,

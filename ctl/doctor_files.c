@@ -18,6 +18,7 @@
 #include "common/err.h"
 #include "common/str.h"
 #include "ctl/doctor.h"
+#include "ctl/policy.h"
 #include "privsep/role.h"
 
 /* ------------------------------------------------------------------------ users */
@@ -389,9 +390,8 @@ check_home(struct doctor *d, const char *user, const struct settings *s)
 		if (strstr(home, "${") != NULL)
 			return;
 	}
-	if (s->run_as != NULL && role_find_user(s->run_as, &id) != 0)
-		doctor_find(d, DOCTOR_ERROR, "correct run_as", "account %s: run_as = %s: there is no such user", user,
-		    s->run_as);
+	if (s->run_as != NULL)
+		(void)role_find_user(s->run_as, &id);
 	if (stat(home, &st) < 0)
 		doctor_find(d, s->create_home && errno == ENOENT ? DOCTOR_NOTE : DOCTOR_ERROR,
 		    "make it, correct home, or set create_home = yes", "account %s: home %s: %s", user, home,
@@ -414,7 +414,8 @@ doctor_homes(struct doctor *d)
 	while ((account = conf_section_next(d->conf, SC_ACCOUNT, account)) != NULL) {
 		struct conf_subject subject = { .user = conf_section_name(account) };
 
-		if (conf_resolve(d->conf, &subject, &r) != 0)
+		/* Without a user there is nobody whom a home could suit: said with the configuration. */
+		if (identity_is_missing(d->conf, account) || conf_resolve(d->conf, &subject, &r) != 0)
 			continue;
 		check_home(d, subject.user, &r.s);
 		conf_resolved_free(&r);

@@ -348,11 +348,27 @@ tell_empty(void *context, const char *file, unsigned line, const char *name, enu
 		TELL(EMPTY_PASSWORD, file, line, "%s", name);
 }
 
+/* Neither an account, nor a section whose rules wait for one of another source. */
+static bool
+is_nobody(const char *user)
+{
+	return run.view.unknown && conf_section_find(run.view.conf, SC_ACCOUNT, user) == NULL;
+}
+
 static int
 lint_user(const char *user)
 {
-	if (view_take(&run.view, user) != CTL_OK && view_take_rules(&run.view, user, NULL) != CTL_OK)
-		return ctl_fail(run.inv, CTL_FAILED, "%s: %s", user, run.view.why);
+	char why[sizeof(run.view.why)];
+
+	if (view_take(&run.view, user) != CTL_OK) {
+		if (is_nobody(user))
+			return ctl_fail(run.inv, CTL_FAILED, "%s: %s", user, run.view.why);
+		(void)str_copy(why, sizeof(why), run.view.unknown ? "" : run.view.why);
+		if (view_take_rules(&run.view, user, NULL) != CTL_OK)
+			return ctl_fail(run.inv, CTL_FAILED, "%s: %s", user, run.view.why);
+		if (why[0] != '\0')
+			TELL(UNUSABLE, NULL, 0, "%s", why);
+	}
 	look_at_problems(&run.view.problems);
 	lint(run.view.policy, tell, NULL);
 	look_at_names();

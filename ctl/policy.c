@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,7 +13,6 @@
 #include "account/source.h"
 #include "account/unix.h"
 #include "authz/kernel.h"
-#include "authz/lint.h"
 #include "authz/settings.h"
 #include "common/err.h"
 #include "common/str.h"
@@ -58,8 +56,8 @@ forget(struct view *v)
 		close(v->root_fd);
 	v->root_fd = -1;
 	memset(&v->subject, 0, sizeof(v->subject));
-	v->found = v->refused = v->rules_only = false;
-	v->why[0] = '\0';
+	v->found = v->refused = v->rules_only = v->homeless = v->unknown = false;
+	v->why[0] = v->home_why[0] = '\0';
 }
 
 void
@@ -82,29 +80,65 @@ collect_groups(struct view *v)
 			v->group_names[v->subject.group_name_count++] = name;
 }
 
-/* As the monitor goes there: of the links on the way only root's count. -1: it cannot be opened. */
+/* As the monitor goes there: of the links on the way only root's count. A descriptor or -errno. */
 static int
 open_root(const char *path)
 {
 	int place = trusted_walk(path), fd;
 
 	if (place < 0)
-		return -1;
+		return place;
 	fd = openat(place, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		fd = -errno;
 	close(place);
 	return fd;
+}
+
+/*
+ * Whether a session finds its home, which it looks for with the account's eyes.  What it would make, or PAM, cannot be
+ * told before; nor can those tell who may not look there.
+ */
+static void
+check_home(struct view *v, const char *home, int code)
+{
+	const struct settings *s = &v->account.resolved->s;
+	bool made = code == -ENOENT && (s->create_home || (v->account.flags & ACCOUNT_PAM_SESSION) != 0);
+
+	if (code == 0) {
+		unix_see_as(&v->account, false);
+		code = open_root(home);
+		unix_see_as(&v->account, true);
+		if (code >= 0)
+			close(code);
+	}
+	if (code >= 0)
+		return;
+	v->homeless = !made && (code != -EACCES || geteuid() == 0);
+	if (!made && !v->homeless)
+		(void)str_format(v->home_why, sizeof(v->home_why), "ask as root: the home %.120s: %s", home, sp_strerror(code));
+	else if (made)
+		(void)str_format(v->home_why, sizeof(v->home_why), "the home %.120s is made by the first login", home);
+	else
+		(void)str_format(v->home_why, sizeof(v->home_why), "the account cannot log in: its home %.120s: %s", home,
+		    sp_strerror(code));
 }
 
 /* Where the account's "/" lies and where it starts. */
 static void
 place_root(struct view *v)
 {
-	char home[VIEW_PATH_MAX];
+	char home[VIEW_PATH_MAX] = "";
+	int code = profile_places(&v->account, home, v->root, v->start, sizeof(home)), fd;
 
-	if (profile_places(&v->account, home, v->root, v->start, sizeof(home)) != 0) {
+	if (code != 0) {
 		(void)str_copy(v->root, sizeof(v->root), "/");
 		(void)str_copy(v->start, sizeof(v->start), "/");
-	}
+	} else if ((fd = open_root(home)) < 0)
+		code = fd;
+	else
+		close(fd);
+	check_home(v, home[0] != '\0' ? home : "(none is set)", code);
 	v->root_fd = open_root(v->root);
 	root_init(&v->walk, v->root_fd);
 }
@@ -221,10 +255,14 @@ check_state(struct view *v, const struct account_query *q)
 static void
 explain_absence(struct view *v, enum account_result r, enum account_reason why)
 {
-	if (r == ACCOUNT_UNKNOWN)
+	char text[240];
+
+	v->unknown = r == ACCOUNT_UNKNOWN;
+	if (v->unknown)
 		(void)str_format(v->why, sizeof(v->why), "no source knows the account %s", v->account.name);
 	else
-		(void)str_format(v->why, sizeof(v->why), "the account %s cannot be used: %s", v->account.name, account_reason_word(why));
+		(void)str_format(v->why, sizeof(v->why), "the account %s cannot be used: %s", v->account.name,
+		    why == REASON_SETTINGS ? account_fault_text(&v->account, text, sizeof(text)) : account_reason_word(why));
 }
 
 int
@@ -331,10 +369,12 @@ ask_kernel(struct view *v, struct asked *a, size_t i, const char *other)
 	struct authz_step *s = &a->steps[i];
 	int r;
 
-	if (v->root_fd < 0) {
-		s->kernel.text = NULL;
+	if (v->home_why[0] != '\0') {
+		s->kernel.text = v->home_why;
 		return;
 	}
+	if (v->root_fd < 0)
+		return;
 	r = kernel_predict(
 	    &v->subject, v->root, s->op, s->object.path, other, kernel_nss_name, a->kernel[i], sizeof(a->kernel[i]));
 	s->kernel = (struct authz_kernel){ r >= 0, r == 1, a->kernel[i] };
@@ -497,91 +537,4 @@ view_explain(struct view *v, const struct asked *a, bool json, char **text)
 	r = authz_explain(v->policy, a->steps, a->n, json, text);
 	unix_see_as(&v->account, true);
 	return r;
-}
-
-/* ------------------------------------------------------------------- all of them */
-
-/* Whether the configuration has this problem already: accounts share layers. */
-static bool
-known_problem(const struct conf *conf, const struct authz_problem *p, const char *what)
-{
-	const struct conf_problem *q;
-
-	for (size_t i = 0; (q = conf_problem_at(conf, i)) != NULL; i++)
-		if (q->line == p->line && strcmp(q->what, what) == 0 &&
-		    strcmp(q->file, p->file != NULL ? p->file : "") == 0)
-			return true;
-	return false;
-}
-
-static void
-add_problems(struct view *v)
-{
-	size_t kept = v->problems.count < AUTHZ_PROBLEMS_MAX ? v->problems.count : AUTHZ_PROBLEMS_MAX;
-
-	for (size_t i = 0; i < kept; i++) {
-		const struct authz_problem *p = &v->problems.list[i];
-		char what[512], place[32] = "";
-
-		if (p->column > 0)
-			(void)str_format(place, sizeof(place), "column %u: ", p->column);
-		(void)str_format(what, sizeof(what), "%s%s%s%s", place, p->text,
-		    p->expected[0] != '\0' ? "; expected: " : "", p->expected);
-		if (!known_problem(v->conf, p, what))
-			conf_problem_add(v->conf, p->warning ? CONF_WARNING : CONF_ERROR,
-			    p->file != NULL ? p->file : "", p->line, "layer", what, "");
-	}
-}
-
-/*
- * pyftpdlib does not start with an override of what is no folder, so check does not accept it.  The server does not ask:
- * otherwise whoever may remove a folder of his own could keep it from being started or reloaded.
- */
-static void
-check_folder(void *context, const struct lint_folder *f)
-{
-	struct view *v = context;
-	char path[2 * VIEW_PATH_MAX], what[512];
-	struct stat st;
-
-	if (!f->must_exist || str_format(path, sizeof(path), "%s%s", strcmp(v->root, "/") != 0 ? v->root : "", f->path) != 0 ||
-	    (stat(path, &st) == 0 ? S_ISDIR(st.st_mode) : errno != ENOENT && errno != ENOTDIR))
-		return;
-	(void)str_format(what, sizeof(what), "the override is for %.400s, which %s", path,
-	    lstat(path, &st) == 0 ? "is no folder" : "does not exist");
-	conf_problem_add(v->conf, CONF_ERROR, f->file != NULL ? f->file : "", f->line, "layer", what,
-	    "make the folder, or take the override out");
-}
-
-/* Where the home is known, which other sources may tell of the same rules' accounts. */
-static void
-check_folders(struct view *v)
-{
-	struct stat st;
-
-	if (v->rules.s.jail && v->rules.s.home != NULL && stat(v->root, &st) == 0)
-		lint_folders(v->policy, check_folder, v);
-}
-
-void
-policies_check(struct conf *conf, bool folders)
-{
-	static const char somebody[] = "some-other-account";
-	static struct view v;
-
-	memset(&v, 0, sizeof(v));
-	v.conf = conf;
-	v.root_fd = -1;
-	for (const struct conf_section *s = NULL; (s = conf_section_next(conf, SC_ACCOUNT, s)) != NULL;)
-		if (view_take_rules(&v, conf_section_name(s), NULL) == CTL_OK) {
-			add_problems(&v);
-			if (folders)
-				check_folders(&v);
-		}
-	for (const struct conf_section *s = NULL; (s = conf_section_next(conf, SC_GROUP, s)) != NULL;)
-		if (view_take_rules(&v, somebody, conf_section_name(s)) == CTL_OK)
-			add_problems(&v);
-	if (view_take_rules(&v, somebody, NULL) == CTL_OK)
-		add_problems(&v);
-	view_end(&v);
 }

@@ -33,7 +33,10 @@ struct view {
 	const char *group_names[VIEW_GROUPS_MAX];	/* point into groups */
 	char groups[16384];
 	bool found, refused;		/* refused: by state, such as disabled; why says it */
-	char why[160];
+	bool homeless;			/* the home keeps it from logging in */
+	bool unknown;			/* no source has such an account */
+	char why[720];
+	char home_why[400];		/* "": a session finds its home; else that it does not, or that this cannot be told */
 };
 
 /* Opens the account sources of a configuration once; what cannot be opened is told on stderr and left out. */
@@ -51,6 +54,14 @@ void view_end(struct view *);
  * originals do at their start.
  */
 void policies_check(struct conf *, bool folders);
+
+/*
+ * Adds accounts that nobody can log in to, because they have no Unix user or because one or a group that is named for
+ * them is not there.  Nothing without privileges, as then all sessions are their server's user. ctl/identity.c
+ */
+void identities_check(struct conf *);
+/* Is this account such a one? */
+bool identity_is_missing(struct conf *, const struct conf_section *account);
 
 /* What is said of an account with an empty password, behind its name. */
 #define EMPTY_MEANS	": it is refused, or lets everybody in where allow_empty_passwords says so"

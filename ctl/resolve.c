@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/str.h"
+#include "ctl/conf.h"
 #include "ctl/ctl.h"
 #include "ctl/resolve.h"
 
@@ -37,19 +38,6 @@ resolve(const char *name, struct addr *v4, struct addr *v6)
 	return v4->sa.sa_family == AF_UNSPEC && v6->sa.sa_family == AF_UNSPEC ? EAI_NONAME : 0;
 }
 
-/* A line in the server section counts for several listeners. */
-static bool
-is_known(const struct conf *conf, const struct conf_origin *o, const char *what)
-{
-	for (size_t i = 0; i < conf_problem_count(conf); i++) {
-		const struct conf_problem *p = conf_problem_at(conf, i);
-
-		if (p->line == o->line && strcmp(p->file, o->file) == 0 && strcmp(p->what, what) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void
 check_settings(struct conf *conf, const struct conf_resolved *r)
 {
@@ -63,7 +51,7 @@ check_settings(struct conf *conf, const struct conf_resolved *r)
 		int e = addr_parse(&a, name, 0) == 0 ? 0 : resolve(name, &a, &b);
 
 		(void)str_format(what, sizeof what, "%.300s cannot be looked up: %s", name, gai_strerror(e));
-		if (e != 0 && !is_known(conf, o, what))
+		if (e != 0 && !ctl_problem_known(conf, o->file, o->line, what))
 			conf_problem_add(conf, CONF_WARNING, o->file, o->line, "passive_address", what,
 			    "correct it, or the name service; until then clients are told the address that they are connected to");
 	}

@@ -41,8 +41,8 @@ explain(const struct invocation *inv, struct view *v, const struct question *q)
 
 	if (wrong != NULL)
 		return ctl_fail(inv, CTL_USAGE, "%s: %s", q->command, wrong);
-	if (v->refused)
-		return say_plain(inv, "DENY", v->why, CTL_NO);
+	if (v->refused || v->homeless)
+		return say_plain(inv, "DENY", v->refused ? v->why : v->home_why, CTL_NO);
 	if (a.never_gated)
 		return say_plain(inv, "ALLOW", "no right is ever asked for this command", CTL_OK);
 	r = view_explain(v, &a, inv->json, &text);
@@ -170,6 +170,17 @@ tell(struct report *r, const struct expectation *e, const char *state, const cha
 	}
 }
 
+/* It cannot be told. q: NULL where the account is what is wrong. */
+static void
+tell_wrong(struct report *r, const struct expectation *e, const struct question *q, const char *wrong)
+{
+	char text[1700];
+
+	r->wrong++;
+	(void)str_format(text, sizeof(text), "%s %s: %s", e->words[0], q != NULL ? q->command : "", wrong);
+	tell(r, e, "wrong", q != NULL ? text : wrong);
+}
+
 static void
 check(struct report *r, struct view *v, const struct expectation *e)
 {
@@ -177,22 +188,25 @@ check(struct report *r, struct view *v, const struct expectation *e)
 	struct question q;
 	char joined[64], why[640], text[1700];
 	const char *wrong;
-	bool allow;
+	bool allow, out, kernel = r->inv->count[OPT_KERNEL] > 0;
 
 	take_command(&q, e->count - 1, (char **)(uintptr_t)(e->words + 1), joined);
 	wrong = (v->policy == NULL || strcmp(v->account.name, e->words[0]) != 0) && view_take(v, e->words[0]) != CTL_OK
 		    ? v->why
-		    : view_ask(v, &q, r->inv->count[OPT_KERNEL] > 0, &a);
+		    : view_ask(v, &q, kernel, &a);
 	if (wrong != NULL) {
-		r->wrong++;
-		(void)str_format(text, sizeof(text), "%s %s: %s", e->words[0], q.command, wrong);
-		tell(r, e, "wrong", wrong == v->why ? wrong : text);
+		tell_wrong(r, e, wrong == v->why ? NULL : &q, wrong);
 		return;
 	}
-	allow = !v->refused && (a.never_gated || view_decide(v, &a, why, sizeof(why)));
+	out = v->refused || (kernel && v->homeless);
+	allow = !out && (a.never_gated || view_decide(v, &a, why, sizeof(why)));
 	view_leave(&a);
-	if (v->refused || a.never_gated)
-		(void)str_copy(why, sizeof(why), v->refused ? v->why : "no right is ever asked for this command");
+	if (out || a.never_gated)
+		(void)str_copy(why, sizeof(why), v->refused ? v->why : out ? v->home_why : "no right is ever asked for this command");
+	if (allow && kernel && v->home_why[0] != '\0') {
+		tell_wrong(r, e, &q, v->home_why);
+		return;
+	}
 	(void)str_format(text, sizeof(text), "%s %s%s%.300s%s%.300s: expected %s, but %s", e->words[0], q.command,
 	    q.path != NULL ? " " : "", q.path != NULL ? q.path : "", q.path2 != NULL ? " " : "", q.path2 != NULL ? q.path2 : "",
 	    e->allow ? "allow" : "deny", why);

@@ -31,6 +31,7 @@ static const struct {
 	{ REASON_INTERNAL,	421, true,  "Logging in is not possible at the moment. Try again later." },
 	{ REASON_PROFILE,	421, true,  "This account cannot be served at the moment." },
 	{ REASON_LIMIT,		421, true,  "There are too many sessions of this account." },
+	{ REASON_SETTINGS,	530, false, "This account is not set up completely. The administrator has to mend it." },
 	{ REASON_HOME,		530, false, "The home folder of this account cannot be used." }
 };
 

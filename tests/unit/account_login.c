@@ -133,7 +133,7 @@ static const struct { const char *user, *password; enum account_result r; enum a
 	{ "zero", "secret", ACCOUNT_REFUSED, REASON_UID },
 	{ "daemonic", "secret", ACCOUNT_REFUSED, REASON_UID },
 	{ "wheel", "secret", ACCOUNT_REFUSED, REASON_GROUP },
-	{ "lost", "secret", ACCOUNT_REFUSED, REASON_INTERNAL },
+	{ "lost", "secret", ACCOUNT_REFUSED, REASON_SETTINGS },
 	{ "starred", "secret", ACCOUNT_REFUSED, REASON_LOCKED },
 	{ "starred", "*", ACCOUNT_REFUSED, REASON_LOCKED },
 	{ "odd", "secret", ACCOUNT_REFUSED, REASON_HASH_UNSUPPORTED },
