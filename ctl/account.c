@@ -250,6 +250,7 @@ examine(const struct invocation *inv, const struct manage *m)
 	struct account_query q = { .user = inv->argv[0], .listener = "", .base = &base, .host = "" };
 	enum account_reason why = REASON_NONE;
 	struct account a;
+	char text[600];
 
 	if (inv->quiet || geteuid() != 0)
 		return;
@@ -257,9 +258,7 @@ examine(const struct invocation *inv, const struct manage *m)
 	account_init(&a, inv->argv[0]);
 	if (account_find(&sources, &q, &a, &why) == ACCOUNT_REFUSED)
 		(void)ctl_fail(inv, CTL_OK, "remark: nobody can log in as %s yet: %s", inv->argv[0],
-		    a.resolved != NULL && a.resolved->error[0] != '\0'
-			? a.resolved->error
-			: "the user or group of run_as, virtual_user or extra_groups cannot be found");
+		    account_fault_text(&a, text, sizeof(text)));
 	else if (a.resolved != NULL && a.uid != ACCOUNT_ID_NONE && a.uid < (uint64_t)base.uid_min)
 		(void)ctl_fail(inv, CTL_OK, "remark: nobody can log in as %s yet: its user id %u is below uid_min",
 		    inv->argv[0], (unsigned)a.uid);

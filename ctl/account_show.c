@@ -371,6 +371,7 @@ show_effective(const struct invocation *inv, const struct conf *conf, struct acc
 	struct account_sources sources;
 	enum account_reason why = REASON_NONE;
 	enum account_result found;
+	char text[600];
 	int r = account_sources_open(&sources, conf);
 
 	if (r != 0)
@@ -381,7 +382,8 @@ show_effective(const struct invocation *inv, const struct conf *conf, struct acc
 	else if (found == ACCOUNT_UNKNOWN)
 		r = manage_fail(inv, inv->argv[0], -ENOENT);
 	else
-		r = ctl_fail(inv, CTL_FAILED, "%s: %s", inv->argv[0], account_reason_word(why));
+		r = ctl_fail(inv, CTL_FAILED, "%s: %s", inv->argv[0],
+		    why == REASON_SETTINGS ? account_fault_text(a, text, sizeof(text)) : account_reason_word(why));
 	account_free(a);
 	account_sources_close(&sources);
 	return r;

@@ -102,6 +102,7 @@ show_account(const struct invocation *inv, struct conf *conf, const struct conf_
 	enum account_reason why = REASON_NONE;
 	enum account_result r;
 	struct account a;
+	char text[600];
 	int code = CTL_OK;
 
 	if (!account_name_ok(who->user))
@@ -115,7 +116,7 @@ show_account(const struct invocation *inv, struct conf *conf, const struct conf_
 		code = ctl_fail(inv, CTL_NO, "no source knows the account %s", who->user);
 	else
 		code = ctl_fail(inv, CTL_FAILED, "%s: %s", who->user,
-		    a.resolved != NULL ? a.resolved->error : account_reason_word(why));
+		    why == REASON_SETTINGS ? account_fault_text(&a, text, sizeof(text)) : account_reason_word(why));
 	account_free(&a);
 	view_end(&v);
 	return code;

@@ -181,7 +181,7 @@ def test_a_class_that_is_gone_keeps_its_accounts_out(base):
     base.ftp("gil", "pw").quit()
     with contextlib.closing(sqlite3.connect(f"{base.dir}/state/accounts.db", timeout=30)) as db, db:
         db.execute("UPDATE sallyport_settings SET value = 'gone' WHERE account = 'gil' AND key = 'class'")
-    with pytest.raises(ftplib.error_temp, match="421"):
+    with pytest.raises(ftplib.error_perm, match="530 .*administrator"):
         base.ftp("gil", "pw")
     base.wait_log(r"event=account-settings-wrong .*\[class gone\]")
 

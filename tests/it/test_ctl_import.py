@@ -1,5 +1,6 @@
 """sallyctl import: configurations of other servers, and what is said of the rest."""
 import json
+import os
 
 import pytest
 
@@ -306,7 +307,10 @@ def test_sftpplus(tmp_path):
     assert "groups = partners\n" in john and "jail = yes\n" in john and "expires = 2030-01-31 12:30\n" in john
     assert "layer = sftpplus allow-read\n    /inbox/*, allow-full-control\n    e/.*\\.pdf/, allow-write\n" in john
     conf = tmp_path / "made.conf"
-    conf.write_text(text.replace("run_as = ftp", "run_as = 64001:64001"))
+    os.makedirs(tmp_path / "johnd" / "inbox")
+    for folder in ("johnd", "johnd/inbox"):
+        os.chown(tmp_path / folder, 64001, 64001)
+    conf.write_text(text.replace("run_as = ftp", "run_as = 64001:64001").replace("/srv/${USER}", f"{tmp_path}/${{USER}}"))
     assert ctl("--config", str(conf), "why", "johnd", "STOR", "/inbox/x").returncode == 0
     assert ctl("--config", str(conf), "why", "johnd", "STOR", "/x.txt").returncode == 0         # all but PDF
     assert ctl("--config", str(conf), "why", "johnd", "DELE", "/x.txt").returncode == 1
