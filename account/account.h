@@ -82,6 +82,7 @@ enum account_result {
 	REASON_ROW(REASON_HOME,			"home-unusable")	\
 	REASON_ROW(REASON_PROFILE,		"profile-refused")	\
 	REASON_ROW(REASON_LIMIT,		"too-many-sessions")	\
+	REASON_ROW(REASON_CLASS_LIMIT,		"too-many-sessions-of-class") \
 	REASON_ROW(REASON_UNAVAILABLE,		"source-unavailable")	\
 	REASON_ROW(REASON_INTERNAL,		"internal")
 

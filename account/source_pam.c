@@ -181,7 +181,7 @@ no_delay(int status, unsigned microseconds, void *context)
 }
 
 static enum account_result
-interpret(int code, const char *step, const struct account *a, enum account_reason *why)
+interpret(int code, const char *step, enum account_reason *why)
 {
 	for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
 		if (meanings[i].code == code) {
@@ -194,7 +194,6 @@ interpret(int code, const char *step, const struct account *a, enum account_reas
 
 	log_begin(&l, LOG_LEVEL_ERROR, "pam-failed");
 	log_str(&l, "step", step);
-	log_str(&l, "user", a->name);
 	log_str(&l, "error", lib.pam_strerror(NULL, code));
 	log_end(&l);
 	*why = REASON_UNAVAILABLE;
@@ -229,7 +228,7 @@ follow_name(struct pam_login *p, const struct account_query *q, struct account *
 	enum account_result r;
 
 	if (lib.pam_get_item(p->handle, PAM_USER, &name) != PAM_SUCCESS || name == NULL)
-		return interpret(PAM_SYSTEM_ERR, "user", a, why);
+		return interpret(PAM_SYSTEM_ERR, "user", why);
 	if (strcmp(name, a->unix_name) == 0 || strcmp(name, a->name) == 0)
 		return ACCOUNT_FOUND;
 	if (!account_name_ok(name)) {
@@ -267,7 +266,7 @@ manage(struct pam_login *p, struct account *a, enum account_reason *why, int *co
 	a->proven = true;
 	/* Not silent: what the modules have to say is the reason. */
 	*code = lib.pam_acct_mgmt(p->handle, PAM_DISALLOW_NULL_AUTHTOK);
-	r = interpret(*code, "account", a, why);
+	r = interpret(*code, "account", why);
 	if (r == ACCOUNT_REFUSED)
 		*why = REASON_ACCOUNT;
 	if (r == ACCOUNT_REFUSED && p->talk.said[0] == '\0')
@@ -287,10 +286,10 @@ verify_pam(void *state, const struct account_query *q, struct account *a, enum a
 		return ACCOUNT_UNAVAILABLE;
 	p->talk = (struct talk){ .user = a->name, .password = q->password };
 	code = start(p, q, a->name);
-	r = interpret(code, "start", a, why);
+	r = interpret(code, "start", why);
 	if (r == ACCOUNT_FOUND && q->password != NULL) {
 		code = lib.pam_authenticate(p->handle, PAM_DISALLOW_NULL_AUTHTOK | PAM_SILENT);
-		r = interpret(code, "authenticate", a, why);
+		r = interpret(code, "authenticate", why);
 	}
 	if (r == ACCOUNT_FOUND)
 		r = manage(p, a, why, &code);
@@ -316,7 +315,6 @@ static enum account_result
 decoy_pam(void *state, const struct account_query *q)
 {
 	static const char name[] = "no-such-user.", impossible[] = "\b\n\r\177INCORRECT";
-	static const struct account nobody = { .name = "no-such-user." };
 	struct pam_login *p = calloc(1, sizeof *p);
 	struct secret password;
 	enum account_reason why;
@@ -332,7 +330,7 @@ decoy_pam(void *state, const struct account_query *q)
 	code = start(p, q, name);
 	if (code == PAM_SUCCESS)
 		code = lib.pam_authenticate(p->handle, PAM_DISALLOW_NULL_AUTHTOK | PAM_SILENT);
-	r = interpret(code, "authenticate", &nobody, &why);
+	r = interpret(code, "authenticate", &why);
 	end(p, code);
 	return r;
 }
@@ -351,7 +349,7 @@ open_session(void *state, struct account *a)
 		code = lib.pam_open_session(p->handle, PAM_SILENT);
 		p->session = code == PAM_SUCCESS;
 	}
-	return interpret(code, "session", a, &why) == ACCOUNT_FOUND ? 0 : -EPERM;
+	return interpret(code, "session", &why) == ACCOUNT_FOUND ? 0 : -EPERM;
 }
 
 static void

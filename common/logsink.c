@@ -50,6 +50,7 @@ static struct gaps own_gaps;
 static struct gaps *gaps = &own_gaps;
 
 static int sink_fd = -1;
+static int stream_fd = STDERR_FILENO;	/* of to_text() and to_json() */
 static int transfer_fd = -1;
 static int alert_fd = -1;
 static struct sockaddr_un sink_address;
@@ -59,6 +60,7 @@ static char sink_name[128] = "stderr";
 typedef int line_writer(enum log_level, const char *text, size_t len);
 
 static line_writer *write_line;
+static bool echoing;
 
 static const int priorities[] = {
 #define LEVEL_ROW(name, word, priority) [name] = priority,
@@ -189,6 +191,14 @@ log_to_sink(void *context, enum log_level level, const char *text, size_t len)
 		r = write_line(level, text, len);
 	if (r != 0)
 		lose(&gaps->log, sink_name, r);
+	if (echoing && level == LOG_LEVEL_ERROR && stream_fd != STDERR_FILENO && stream_fd != STDOUT_FILENO)
+		log_to_fd((void *)(intptr_t)STDERR_FILENO, level, text, len);
+}
+
+void
+log_echo(bool on)
+{
+	echoing = on;
 }
 
 bool
@@ -258,7 +268,6 @@ to_journal(enum log_level level, const char *text, size_t len)
 	return send_datagram(&v, 1);
 }
 
-static int stream_fd = STDERR_FILENO;
 
 static int
 to_text(enum log_level level, const char *text, size_t len)

@@ -29,6 +29,12 @@ int log_open(const char *where);
 /* log_open(), with lines as JSON objects (stderr, stdout and files). */
 int log_open_json(const char *where);
 
+/*
+ * While it is on, errors go to stderr as well where the log is another place: what keeps a server from starting is
+ * read where it was started.
+ */
+void log_echo(bool on);
+
 /* The descriptor that log_open() opened and keeps, -1: none. Sandboxes leave it open. */
 int log_fd(void);
 

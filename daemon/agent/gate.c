@@ -97,15 +97,6 @@ add_result(const struct agent *a, struct log_line *l, int outcome)
 		log_str(l, "error", error != 0 ? strerror(error) : outcome == SP_EDENIED ? fail_words[a->refusal] : sp_strerror(outcome));
 }
 
-/* Whose request it was: the monitor puts session and user in front, and an address says where they were. */
-static void
-add_client(const struct agent *a, struct log_line *l)
-{
-	char host[ADDR_TEXT_MAX];
-
-	log_str(l, "rhost", addr_host(host, &a->peer));
-}
-
 static void
 add_place(struct log_line *l, const struct place *p)
 {
@@ -137,7 +128,6 @@ record(const struct agent *a, const struct decision *d, int outcome)
 		log_cut(&l, "rule", d->reason, TEXT_SHOWN);
 	if (d->allow)
 		add_result(a, &l, outcome);
-	add_client(a, &l);
 	log_end(&l);
 }
 
@@ -163,7 +153,6 @@ gate_undecided(struct agent *a, const struct msg *m, const char *path, int outco
 	if (path != NULL)
 		log_cut(&l, "typed", path, PATH_SHOWN);
 	add_result(a, &l, outcome);
-	add_client(a, &l);
 	log_end(&l);
 }
 

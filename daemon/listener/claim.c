@@ -132,7 +132,9 @@ claim_take(struct claim_table *c, const char *user, const char *class, unsigned 
 {
 	int r;
 
-	if ((max_user > 0 && claim_users(c, user) >= max_user) || count_of(c->lingering, user) >= LINGER_MAX)
+	if (count_of(c->lingering, user) >= LINGER_MAX)
+		return CLAIM_LINGERING;
+	if (max_user > 0 && claim_users(c, user) >= max_user)
 		return CLAIM_USER_FULL;
 	if (max_class > 0 && *class != '\0' && claim_classes(c, class) >= max_class)
 		return CLAIM_CLASS_FULL;

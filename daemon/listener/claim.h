@@ -10,7 +10,8 @@
 
 struct claim_table;
 
-enum claim_verdict { CLAIM_COUNTED, CLAIM_USER_FULL, CLAIM_CLASS_FULL };
+/* As CLAIMED carries them (privsep/messages.def). */
+enum claim_verdict { CLAIM_COUNTED, CLAIM_USER_FULL, CLAIM_CLASS_FULL, CLAIM_STOPPING, CLAIM_LINGERING };
 
 /* NULL: no memory. */
 struct claim_table *claim_new(void);
@@ -24,7 +25,7 @@ unsigned claim_classes(const struct claim_table *, const char *class);
 
 /*
  * A session of the user has left a process behind that cannot be ended, because a file system hangs; its place is free
- * all the same.  Who has left several behind is full until they are gone.  0 or -ENOMEM.
+ * all the same.  Who has left several behind gets no session until they are gone (CLAIM_LINGERING).  0 or -ENOMEM.
  */
 int claim_linger(struct claim_table *, const char *user);
 void claim_linger_end(struct claim_table *, const char *user);

@@ -23,6 +23,7 @@
 #include "common/err.h"
 #include "common/exitcode.h"
 #include "common/log.h"
+#include "common/logsink.h"
 #include "daemon/listener/commands.h"
 #include "daemon/listener/control.h"
 #include "daemon/listener/doors.h"
@@ -243,6 +244,7 @@ set_up(struct server *s)
 {
 	int r = users_find(s);
 
+	log_echo(true);		/* until serve_now() */
 	if (r == 0)
 		r = server_open_log(s);
 	if (r != 0)

@@ -39,7 +39,7 @@ got_claim(struct session *n, struct msg *m)
 	/* It gave way to another, or its listener is gone: its place is taken. */
 	if (v->released)
 		return SP_ECLOSED;
-	r = n->server->stopping ? 3 : claim_take(n->server->claims, c->user, c->class, c->max_per_user, c->max_per_class);
+	r = n->server->stopping ? (int)CLAIM_STOPPING : claim_take(n->server->claims, c->user, c->class, c->max_per_user, c->max_per_class);
 	if (r < 0)
 		return r;
 	answer.verdict = (uint8_t)r;
@@ -176,7 +176,7 @@ session_hear(struct session *n)
 {
 	static struct msg m;
 	unsigned states = n->service != NULL ? ST_LOGIN | ST_LIVE : ST_START;
-	char id[STR_NUMBER_MAX];
+	char id[STR_NUMBER_MAX], peer[ADDR_TEXT_MAX];
 	struct log_line l;
 	int r = chan_receive(&n->channel, &m, states);
 
@@ -187,8 +187,12 @@ session_hear(struct session *n)
 	if (r == 0 || r == -EAGAIN || r == -EINTR || r == SP_ECLOSED)
 		return r == -EINTR ? -EAGAIN : r;
 	log_begin(&l, LOG_LEVEL_WARNING, "monitor-channel");
-	if (n->service != NULL)
+	if (n->service != NULL) {
 		log_str(&l, "session", session_id(id, n->service->number));
+		log_str(&l, "rhost", addr_host(peer, &n->service->peer));
+		if (n->service->user[0] != '\0')
+			log_str(&l, "user", n->service->user);
+	}
 	log_str(&l, "message", msg_name(n->channel.bad_type));
 	log_code(&l, r);
 	log_end(&l);

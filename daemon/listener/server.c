@@ -56,6 +56,7 @@ serve_now(struct server *s)
 	struct log_line l;
 
 	s->ready = true;
+	log_echo(false);
 	log_begin(&l, LOG_LEVEL_NOTICE, "ready");
 	log_str(&l, "version", PACKAGE_VERSION);
 	log_str(&l, "started", how_started(s));

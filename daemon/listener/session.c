@@ -186,8 +186,9 @@ session_serve(struct session *n, int fd, uint64_t number, const char *listener, 
 		return -ENOMEM;
 	m = (struct msg_client){ .session = number, .agent_pid = (uint32_t)n->process[MEMBER_AGENT].pid,
 	    .worker_pid = (uint32_t)n->process[MEMBER_WORKER].pid };
+	m.selftest = strcmp(listener, SELFTEST_LISTENER) == 0;
 	/* A session refuses what comes by a listener that it does not know. */
-	if (strcmp(listener, SELFTEST_LISTENER) != 0)
+	if (!m.selftest)
 		(void)str_copy(m.listener, sizeof m.listener, listener);
 	m.peer_len = addr_len(peer);
 	memcpy(m.peer, &peer->sa, m.peer_len);
@@ -354,7 +355,8 @@ log_bad_end(const struct session *n, const struct process *p, const siginfo_t *e
 
 		log_str(&l, "session", session_id(id, n->service->number));
 		log_str(&l, "rhost", addr_host(peer, &n->service->peer));
-		log_str(&l, "user", n->service->user);
+		if (n->service->user[0] != '\0')
+			log_str(&l, "user", n->service->user);
 		if (n->service->what[0] != '\0')
 			log_str(&l, "doing", n->service->what);
 	}

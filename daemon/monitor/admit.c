@@ -52,6 +52,25 @@ send_claim(struct monitor *s)
 	return monitor_ask(s, &s->listener, MSG_CLAIM, &scratch->body.claim, NULL, 0) == 0;
 }
 
+/* Why the listener does not count the session; the log also says which setting it was, and what it is set to. */
+static enum account_reason
+reason_of(struct monitor *s, unsigned verdict)
+{
+	const struct settings *set = &s->account.resolved->s;
+	const struct { enum account_reason why; const char *name; uint64_t value; } verdicts[] = {
+		[1] = { REASON_LIMIT, "max_sessions_per_user", (uint64_t)set->max_sessions_per_user },
+		[2] = { REASON_CLASS_LIMIT, "max_sessions_per_class", (uint64_t)set->max_sessions_per_class },
+		[3] = { REASON_UNAVAILABLE, NULL, 0 },
+		[4] = { REASON_LIMIT, "processes", 0 },	/* those that a file system holds */
+	};
+
+	if (verdict == 0 || verdict >= sizeof verdicts / sizeof *verdicts)
+		return REASON_UNAVAILABLE;
+	s->limit_name = verdicts[verdict].name;
+	s->limit = verdicts[verdict].value;
+	return verdicts[verdict].why;
+}
+
 static bool
 await_claim(struct monitor *s, enum account_reason *why)
 {
@@ -64,7 +83,7 @@ await_claim(struct monitor *s, enum account_reason *why)
 		msg_close(m);
 		return true;
 	}
-	*why = m->type == MSG_CLAIMED && m->claimed.verdict < 3 ? REASON_LIMIT : REASON_UNAVAILABLE;
+	*why = m->type == MSG_CLAIMED ? reason_of(s, m->claimed.verdict) : REASON_UNAVAILABLE;
 	msg_close(m);
 	return false;
 }
@@ -150,7 +169,6 @@ log_login(const struct monitor *s, bool tls)
 	struct log_line l;
 
 	log_begin(&l, LOG_LEVEL_NOTICE, "login");
-	log_str(&l, "rhost", s->peer_text);
 	log_num(&l, "uid", a->uid);
 	log_str(&l, "source", a->source == NULL ? "-" : a->source->name);
 	log_num(&l, "tls", tls);
@@ -177,8 +195,7 @@ go_live(struct monitor *s, const struct msg *login, enum account_reason *why, bo
 		monitor_end(s, SP_EXIT_SANDBOX);
 		return false;
 	}
-	/* Every further line names the user. */
-	log_context_add(s->context, sizeof s->context, "user", s->account.name);
+	monitor_name_user(s, s->account.name);
 	log_login(s, login->login.tls != 0);
 	if (!monitor_may_go_on()) {
 		*why = REASON_UNAVAILABLE;

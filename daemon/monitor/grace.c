@@ -30,7 +30,6 @@ expire(int signal_number)
 	(void)signal_number;
 	(void)chan_tell(&session->login, MSG_END_SESSION, &end);
 	log_begin(&l, LOG_LEVEL_NOTICE, "login-grace-exceeded");
-	log_str(&l, "rhost", session->peer_text);
 	log_num(&l, "failed", session->attempts);
 	log_end(&l);
 	_exit(SP_EXIT_GRACE);

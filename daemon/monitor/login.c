@@ -31,8 +31,9 @@ static const struct {
 	{ REASON_INTERNAL,	421, true,  "Logging in is not possible at the moment. Try again later." },
 	{ REASON_PROFILE,	421, true,  "This account cannot be served at the moment." },
 	{ REASON_LIMIT,		421, true,  "There are too many sessions of this account." },
+	{ REASON_CLASS_LIMIT,	421, true,  "There are too many sessions of this account's class." },
 	{ REASON_SETTINGS,	530, false, "This account is not set up completely. The administrator has to mend it." },
-	{ REASON_HOME,		530, false, "The home folder of this account cannot be used." }
+	{ REASON_HOME,		530, false, "The home directory of this account cannot be used." }
 };
 
 static void
@@ -42,9 +43,12 @@ log_failure(const struct monitor *s, const struct msg_login *login, enum account
 	struct log_line l;
 
 	log_begin(&l, LOG_LEVEL_NOTICE, "auth-failure");
-	log_str(&l, "rhost", s->peer_text);
-	log_str(&l, "user", login->user);
 	log_str(&l, "reason", account_reason_word(why));
+	if (s->limit_name != NULL) {
+		log_str(&l, "limit", s->limit_name);
+		if (s->limit > 0)
+			log_num(&l, "value", (int64_t)s->limit);
+	}
 	if (known && s->account.proven)
 		log_str(&l, "password", "right");
 	if (known && s->account.source != NULL)
@@ -53,6 +57,8 @@ log_failure(const struct monitor *s, const struct msg_login *login, enum account
 		log_str(&l, "text", s->account.said);
 	log_num(&l, "attempt", s->attempts);
 	log_num(&l, "tls", login->tls != 0);
+	if (s->listener_name[0] != '\0')
+		log_str(&l, "listener", s->listener_name);
 	log_end(&l);
 }
 
@@ -63,8 +69,8 @@ log_failure(const struct monitor *s, const struct msg_login *login, enum account
 static bool
 is_penalised(const struct monitor *s, enum account_reason why)
 {
-	return !(s->have_account && s->account.proven) && why != REASON_UNAVAILABLE && why != REASON_INTERNAL && why != REASON_PROFILE && why != REASON_LIMIT &&
-	    why != REASON_HOME;
+	return !(s->have_account && s->account.proven) && why != REASON_UNAVAILABLE && why != REASON_INTERNAL && why != REASON_PROFILE &&
+	    why != REASON_LIMIT && why != REASON_CLASS_LIMIT && why != REASON_HOME;
 }
 
 static void
@@ -73,7 +79,7 @@ refuse(struct monitor *s, const struct msg *m, enum account_reason why, enum acc
 {
 	static struct msg_login_refused answer;
 	static struct msg_login_failed failed;
-	bool penalised = is_penalised(s, why), proven = s->have_account && s->account.proven;
+	bool penalised = is_penalised(s, why), delayed = !(s->have_account && s->account.proven), named = false;
 
 	answer.code = 530;
 	(void)str_copy(answer.text, sizeof answer.text, "Login incorrect.");
@@ -81,17 +87,19 @@ refuse(struct monitor *s, const struct msg *m, enum account_reason why, enum acc
 		if (answers[i].why == told) {
 			answer.code = answers[i].code;
 			final |= answers[i].final;
+			named = true;
 			(void)str_copy(answer.text, sizeof answer.text, answers[i].text);
 		}
 	s->attempts++;
 	log_failure(s, &m->login, why);
 	monitor_forget_account(s);
+	monitor_name_user(s, NULL);
 	if (penalised) {
 		(void)str_copy(failed.user, sizeof failed.user, m->login.user);
 		(void)chan_tell(&s->listener, MSG_LOGIN_FAILED, &failed);
 	}
-	/* Known or unknown, quick or slow: the answer comes at the same time. */
-	if (!proven)
+	/* Known or unknown, quick or slow, a right password or a wrong one: what says nothing comes at the same time. */
+	if (delayed || !named)
 		monitor_wait(s, (int64_t)s->base->login_delay * 1000 - (clock_ms() - began));
 	final |= s->attempts >= (uint64_t)s->base->login_attempts;
 	answer.last = final;
@@ -192,6 +200,7 @@ decide(struct monitor *s, struct msg *m)
 	memcpy(&request->login, &m->login, offsetof(struct msg_login, certificate));
 	memcpy(request->login.certificate, m->login.certificate, m->login.certificate_len);
 	secret_clear(&m->login.password);
+	monitor_name_user(s, request->login.user);
 	why = authenticate(s, &request->login, &told);
 	secret_clear(&request->login.password);
 	if (why == REASON_NONE) {

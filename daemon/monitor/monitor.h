@@ -44,6 +44,7 @@ struct monitor {
 	struct chan listener, login, log, agent;
 	enum monitor_stage stage;
 	bool worker_ready, agent_ready;
+	bool selftest;			/* no client: the listener tries out a session (daemon/listener/selftest.h) */
 	bool ended;
 	int exit_code;
 
@@ -52,11 +53,14 @@ struct monitor {
 	const struct settings *base;	/* of that listener */
 	struct addr peer, local;
 	char peer_text[ADDR_TEXT_MAX];
-	char context[ACCOUNT_NAME_MAX * 4 + 64];	/* of log lines */
+	char context[ACCOUNT_NAME_MAX * 4 + ADDR_TEXT_MAX + 64];	/* of log lines: session, rhost, and user when there is one */
+	size_t context_len;		/* of it without the user */
 	pid_t agent_pid, worker_pid;	/* reaped by the listener, and not while the session lives */
 	char names[2049];		/* NAME=ADDRESS for passive_address, separated by blanks */
 
 	unsigned attempts;		/* failed ones */
+	const char *limit_name;		/* the setting that keeps the account out, NULL: none does */
+	uint64_t limit;			/* its value */
 	bool deciding;			/* a LOGIN has not been answered yet: another one breaks the protocol */
 	int64_t deadline;		/* of the stage, in milliseconds; 0: none */
 	int64_t silent_until;		/* when a transfer that stands still ends the session, in milliseconds; 0: none does */
@@ -134,6 +138,9 @@ int monitor_session(const int *fds, unsigned n);
 bool monitor_may_go_on(void);
 /* Ends the session, in order and soon, when they may not: called for each line that is evidence. */
 void monitor_check_log(struct monitor *);
+
+/* From now on log lines name this user: who is logging in, or has. NULL: nobody yet. */
+void monitor_name_user(struct monitor *, const char *user);
 
 /* Ends the session after the running handler. The first code counts. */
 void monitor_end(struct monitor *, int exit_code);

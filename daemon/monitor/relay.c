@@ -23,7 +23,7 @@ static const struct {
 };
 
 /* Fields of ours: one that stood there twice would be read as the last. */
-static const char *const own_keys[] = { "event", "session", "role", "user", "time", "level" };
+static const char *const own_keys[] = { "event", "session", "rhost", "role", "user", "time", "level" };
 
 #define KEY_MAX 32
 #define TEXT_SHOWN 1500	/* of a line that is not made like one */

@@ -61,12 +61,21 @@ log_connect(const struct monitor *s)
 {
 	struct log_line l;
 
+	if (s->selftest)
+		return;
 	log_begin(&l, LOG_LEVEL_INFO, "connect");
-	log_str(&l, "rhost", s->peer_text);
 	log_num(&l, "rport", addr_port(&s->peer));
 	if (s->listener_name[0] != '\0')
 		log_str(&l, "listener", s->listener_name);
 	log_end(&l);
+}
+
+void
+monitor_name_user(struct monitor *s, const char *user)
+{
+	s->context[s->context_len] = '\0';
+	if (user != NULL)
+		log_context_add(s->context, sizeof s->context, "user", user);
 }
 
 static int
@@ -79,6 +88,7 @@ client(struct monitor *s, struct msg *m)
 	if (addr_from(&s->peer, c->peer, c->peer_len) != 0 || addr_from(&s->local, c->local, c->local_len) != 0)
 		return SP_EFORMAT;
 	s->session = serve.session = c->session;
+	s->selftest = c->selftest != 0;
 	s->agent_pid = (pid_t)c->agent_pid;
 	s->worker_pid = (pid_t)c->worker_pid;
 	if (c->names[0] != '\0')
@@ -91,6 +101,8 @@ client(struct monitor *s, struct msg *m)
 	addr_host(s->peer_text, &s->peer);
 	(void)str_copy(s->context, sizeof s->context, "session=");
 	str_number(s->context + strlen(s->context), s->session, 16);
+	log_context_add(s->context, sizeof s->context, "rhost", s->peer_text);
+	s->context_len = strlen(s->context);
 	log_set_context(s->context);
 	s->base = conf_listener(monitor_prepared.conf, s->listener_name);
 	memcpy(serve.peer, c->peer, serve.peer_len = c->peer_len);
@@ -275,8 +287,6 @@ log_violation(const struct monitor *s, const struct chan *c, int code)
 	log_str(&l, "by", peer_of(s, c));
 	log_str(&l, "message", msg_name(c->bad_type));
 	log_code(&l, code);
-	if (s->peer_text[0] != '\0')
-		log_str(&l, "rhost", s->peer_text);
 	log_end(&l);
 }
 
@@ -529,10 +539,9 @@ log_end_of_session(const struct monitor *s)
 {
 	struct log_line l;
 
-	if (s->stage != STAGE_LOGIN && s->stage != STAGE_LIVE)
+	if (s->selftest || (s->stage != STAGE_LOGIN && s->stage != STAGE_LIVE))
 		return;
 	log_begin(&l, LOG_LEVEL_INFO, "session-end");
-	log_str(&l, "rhost", s->peer_text);
 	if (s->stage == STAGE_LIVE) {
 		log_num(&l, "transfers", (int64_t)s->transfers);
 		if (s->incomplete > 0)

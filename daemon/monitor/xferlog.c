@@ -99,7 +99,6 @@ log_transfer(const struct monitor *s, const struct msg_transfer_record *t)
 	if (t->complete && t->direction == TRANSFER_OUT && s->account.resolved->s.audit == CONF_AUDIT_NO)
 		return;
 	log_begin(&l, t->complete ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE, "transfer");
-	log_str(&l, "rhost", s->peer_text);
 	log_str(&l, "direction", directions[t->direction % 3]);
 	log_cut(&l, "path", t->path, PATH_SHOWN);
 	log_num(&l, "bytes", t->bytes > INT64_MAX ? INT64_MAX : (int64_t)t->bytes);

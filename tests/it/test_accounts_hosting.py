@@ -197,7 +197,9 @@ def test_sessions_of_a_class_and_of_an_account(hosting, tenant):
     first = hosting.ftp(a, "pw")
     assert answer(hosting, a)[:2] == (421, "421 There are too many sessions of this account.\r\n")
     second = hosting.ftp(b, "pw")
-    assert code(hosting, c) == 421          # the class has its two
+    assert answer(hosting, c)[:2] == (421, "421 There are too many sessions of this account's class.\r\n")     # it has its two
+    hosting.wait_log(f"event=auth-failure .*user={a} reason=too-many-sessions limit=max_sessions_per_user value=1 .*listener=")
+    hosting.wait_log(f"event=auth-failure .*user={c} reason=too-many-sessions-of-class limit=max_sessions_per_class value=2 .*listener=")
     first.quit()
     wait_for(lambda: code(hosting, c) == 230)
     second.quit()

@@ -589,7 +589,7 @@ def test_a_session_has_one_name_everywhere(server):
     with server.ftp("bob") as f:
         session = next(s for s in asked(server, "who") if s["user"] == "bob")
         name, pid = session["session"], session["pids"]["worker"]
-        server.wait_log(f"event=login session={name} user=bob ")
+        server.wait_log(f"event=login session={name} rhost=127.0.0.1 user=bob ")
         assert re.search(f"^{name} +bob ", ask(server, "who").stdout, re.M)
         assert ask(server, "kick", str(int(name, 16))).returncode == 1, "another way to write it names nothing"
         os.kill(pid, signal.SIGKILL)

@@ -837,7 +837,29 @@ def test_errors_at_start_say_what_to_do(serve):
         other.bind(("127.0.0.1", server.port))
         other.listen()
         r = subprocess.run(server.command, capture_output=True, text=True, timeout=PATIENCE)
-    assert r.returncode == 71 and re.search(rf'event=cannot-listen about=127.0.0.1:{server.port} hint="another server', r.stderr), r.stderr
+        # What is read where the server was started, too, when its log is a file.
+        quiet = subprocess.run([w for w in server.command if w != "-d"], capture_output=True, text=True, timeout=PATIENCE)
+    for r in (r, quiet):
+        assert r.returncode == 71 and re.search(rf'event=cannot-listen about=127.0.0.1:{server.port} hint="another server', r.stderr), r.stderr
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_start_is_no_client_and_says_nothing_on_stderr(serve, form):
+    """The server's session with itself is neither counted nor logged; a log in a file has all lines, stderr none."""
+    server = serve(f"log_format = {form}")
+    server.stop()
+    open(server.stderr_path, "w").close()
+    server.command.remove("-d")
+    server.start()
+    server.ftp("alice").quit()
+    wait_for(lambda: "session-end" in server.log())
+    log = server.log()
+    ports = re.findall(r'event"?[=:]"?connect\b.*rport"?[=:](\d+)', log)
+    assert ports and "0" not in ports, log
+    total = subprocess.run([f"{BUILD}/sallyctl", "--config", server.conf, "metrics"], capture_output=True, text=True, timeout=PATIENCE)
+    assert re.search(rf"^sallyport_sessions_total {len(ports)}$", total.stdout, re.M), total.stdout + total.stderr
+    with open(server.stderr_path) as f:
+        assert "event=" not in f.read()
 
 
 def test_inetd_without_a_client(serve):

@@ -113,7 +113,7 @@ START_TEST(who_leaves_processes_behind_is_full)
 		claim_release(c, "alice", "");
 	}
 	ck_assert_uint_eq(claim_users(c, "alice"), 0);
-	ck_assert_int_eq(claim_take(c, "alice", "", 0, 0), CLAIM_USER_FULL);
+	ck_assert_int_eq(claim_take(c, "alice", "", 0, 0), CLAIM_LINGERING);
 	ck_assert_int_eq(claim_take(c, "bob", "", 0, 0), CLAIM_COUNTED);
 	claim_linger_end(c, "alice");
 	ck_assert_int_eq(claim_take(c, "alice", "", 0, 0), CLAIM_COUNTED);

@@ -61,16 +61,27 @@ START_TEST(the_agent_gets_the_whole_profile)
 	ck_assert_uint_eq(r.m.id, 77);
 	/* The login channel is closed: the worker talks to nobody who decides logins any more. */
 	ck_assert_int_eq(chan_receive(&r.login, &r.m, ~0u), SP_ECLOSED);
-	ck_assert(rig_logged(&r, "event=login session=4f2a user=alice rhost=192.0.2.7"));
+	ck_assert(rig_logged(&r, "event=login session=4f2a rhost=192.0.2.7 user=alice"));
 	rig_end(&r);
 	rig_remove(&r);
 }
 END_TEST
 
+/* Why the listener counts no session, what the client is told, and what stands in the log. */
+static const struct {
+	struct msg_claimed verdict;
+	const char *text, *logged;
+} not_counted[] = {
+	{ { .verdict = 1 }, "There are too many sessions of this account.", "reason=too-many-sessions limit=max_sessions_per_user value=7 " },
+	{ { .verdict = 2 }, "There are too many sessions of this account's class.",
+	    "reason=too-many-sessions-of-class limit=max_sessions_per_class password=right " },
+	{ { .verdict = 3 }, "Logging in is not possible at the moment. Try again later.", "reason=source-unavailable password=right " },
+	{ { .verdict = 4 }, "There are too many sessions of this account.", "reason=too-many-sessions limit=processes password" },
+	{ { .verdict = 77 }, "Logging in is not possible at the moment. Try again later.", "reason=source-unavailable password=right " }
+};
+
 START_TEST(limits_are_claimed)
 {
-	static const struct msg_claimed full = { .verdict = 1 };
-
 	rig_start(&r, "");
 	rig_ready(&r);
 	rig_client(&r);
@@ -78,10 +89,11 @@ START_TEST(limits_are_claimed)
 	rig_expect(&r, &r.listener, MSG_CLAIM);
 	ck_assert_str_eq(r.m.claim.user, "alice");
 	ck_assert_uint_eq(r.m.claim.max_per_user, 7);
-	ck_assert_int_eq(chan_answer(&r.listener, &r.m, MSG_CLAIMED, &full, NULL, 0), 0);
+	ck_assert_int_eq(chan_answer(&r.listener, &r.m, MSG_CLAIMED, &not_counted[_i].verdict, NULL, 0), 0);
 	expect_refusal(421, true);
+	ck_assert_str_eq(r.m.login_refused.text, not_counted[_i].text);
 	ck_assert_int_eq(rig_wait(&r), SP_EXIT_NOAUTH);
-	ck_assert(rig_logged(&r, "reason=too-many-sessions"));
+	ck_assert(rig_logged(&r, not_counted[_i].logged));
 	rig_remove(&r);
 }
 END_TEST
@@ -159,6 +171,51 @@ time_of_refusal(const char *user)
 	return clock_ms() - began;
 }
 
+/* With the right password: an answer that would be the same with a wrong one comes as late. */
+START_TEST(a_right_password_does_not_show_in_the_time)
+{
+	static const char *const users[] = { "closed", "past" };
+
+	rig_login_delay = "1s";
+	rig_start(&r, "");
+	rig_login_delay = "0";
+	rig_ready(&r);
+	rig_client(&r);
+	for (size_t i = 0; i < sizeof users / sizeof *users; i++) {
+		int64_t began = clock_ms();
+
+		rig_login(&r, users[i], "secret");
+		expect_refusal(530, false);
+		ck_assert_str_eq(r.m.login_refused.text, "Login incorrect.");
+		ck_assert_msg(clock_ms() - began >= 1000, "%s: %d ms", users[i], (int)(clock_ms() - began));
+	}
+	ck_assert(rig_logged(&r, "reason=disabled password=right"));
+	ck_assert(rig_logged(&r, "reason=expired password=right"));
+	rig_end(&r);
+	rig_remove(&r);
+}
+END_TEST
+
+/* Whatever is logged while somebody tries to log in says who and from where, and no longer afterwards. */
+START_TEST(lines_of_an_attempt_name_the_client)
+{
+	rig_start(&r, "");
+	rig_ready(&r);
+	rig_client(&r);
+	rig_login(&r, "homeless", "secret");
+	expect_refusal(530, false);
+	ck_assert_str_eq(r.m.login_refused.text, "The home directory of this account cannot be used.");
+	ck_assert(rig_logged(&r, "event=home-unusable session=4f2a rhost=192.0.2.7 user=homeless path="));
+	rig_login(&r, "alice", "wrong");
+	expect_penalty("alice");
+	expect_refusal(530, false);
+	ck_assert(rig_logged(&r, "event=auth-failure session=4f2a rhost=192.0.2.7 user=alice reason="));
+	rig_end(&r);
+	ck_assert(rig_logged(&r, "event=session-end session=4f2a rhost=192.0.2.7 how="));
+	rig_remove(&r);
+}
+END_TEST
+
 /*
  * Never sooner than the delay, whoever it is.  What comes on top is the
  * machine's: of several rounds the shortest is compared, and there are more
@@ -201,7 +258,7 @@ START_TEST(a_second_login_before_the_answer_ends_the_session)
 	ck_assert_int_eq(rig_wait(&r), SP_EXIT_PROTOCOL);
 	ck_assert(rig_logged(&r, " attempt=1 "));
 	ck_assert(!rig_logged(&r, " attempt=2 "));
-	ck_assert(rig_logged(&r, "event=protocol-violation session=4f2a by=worker message=LOGIN"));
+	ck_assert(rig_logged(&r, "event=protocol-violation session=4f2a rhost=192.0.2.7 by=worker message=LOGIN"));
 	rig_remove(&r);
 }
 END_TEST
@@ -373,7 +430,9 @@ monitor_login_suite(void)
 	TCase *t = tcase_create("login");
 
 	tcase_add_test(t, the_agent_gets_the_whole_profile);
-	tcase_add_test(t, limits_are_claimed);
+	tcase_add_loop_test(t, limits_are_claimed, 0, sizeof not_counted / sizeof *not_counted);
+	tcase_add_test(t, a_right_password_does_not_show_in_the_time);
+	tcase_add_test(t, lines_of_an_attempt_name_the_client);
 	tcase_add_test(t, without_jail_the_root_is_the_systems);
 	tcase_add_test(t, attempts_are_bounded);
 	tcase_add_test(t, a_failure_does_not_spoil_the_next_attempt);

@@ -12,36 +12,37 @@ static struct rig r;
 
 /* What a worker says, and what stands in the log of it. */
 static const struct { const char *said, *written; } lines[] = {
-	{ "event=reply code=550", "event=reply session=4f2a user=alice role=worker code=550\n" },
-	{ "event=x path=\"/a b\" n=1", "event=x session=4f2a user=alice role=worker path=\"/a b\" n=1\n" },
-	{ "event=x path=\"a\\\"b\\\\c\\x0a\"", "event=x session=4f2a user=alice role=worker path=\"a\\\"b\\\\c\\x0a\"\n" },
+	{ "event=reply code=550", "event=reply session=4f2a rhost=192.0.2.7 user=alice role=worker code=550\n" },
+	{ "event=x path=\"/a b\" n=1", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker path=\"/a b\" n=1\n" },
+	{ "event=x path=\"a\\\"b\\\\c\\x0a\"", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker path=\"a\\\"b\\\\c\\x0a\"\n" },
 	/* Lines of the monitor's own are not to be had. */
-	{ "event=auth-failure rhost=198.51.100.1 user=x", "event=claimed session=4f2a user=alice role=worker rhost=198.51.100.1\n" },
-	{ "event=login user=root", "event=claimed session=4f2a user=alice role=worker\n" },
-	{ "event=transfer path=/x bytes=1", "event=claimed session=4f2a user=alice role=worker path=/x bytes=1\n" },
-	{ "event=access op=DELE verdict=allow", "event=claimed session=4f2a user=alice role=worker op=DELE verdict=allow\n" },
-	{ "event=log-gap lost=1", "event=claimed session=4f2a user=alice role=worker lost=1\n" },
+	{ "event=auth-failure rhost=198.51.100.1 user=x", "event=claimed session=4f2a rhost=192.0.2.7 user=alice role=worker\n" },
+	{ "event=x rhost=198.51.100.1 n=1", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker n=1\n" },
+	{ "event=login user=root", "event=claimed session=4f2a rhost=192.0.2.7 user=alice role=worker\n" },
+	{ "event=transfer path=/x bytes=1", "event=claimed session=4f2a rhost=192.0.2.7 user=alice role=worker path=/x bytes=1\n" },
+	{ "event=access op=DELE verdict=allow", "event=claimed session=4f2a rhost=192.0.2.7 user=alice role=worker op=DELE verdict=allow\n" },
+	{ "event=log-gap lost=1", "event=claimed session=4f2a rhost=192.0.2.7 user=alice role=worker lost=1\n" },
 	/* The last one of a name would count. */
-	{ "event=x event=login a=b", "event=x session=4f2a user=alice role=worker a=b\n" },
+	{ "event=x event=login a=b", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker a=b\n" },
 	/* Whatever bytes a line that is made well carries: C1, the turn of the direction, no UTF-8 at all, and events of such. */
-	{ "event=x a=b\xc2\x9b" "31mc", "event=x session=4f2a user=alice role=worker a=\"b\\xc2\\x9b31mc\"\n" },
-	{ "event=x a=\"b\xe2\x80\xae c\"", "event=x session=4f2a user=alice role=worker a=\"b\\xe2\\x80\\xae c\"\n" },
-	{ "event=x a=\xff\xfe", "event=x session=4f2a user=alice role=worker a=\"\\xff\\xfe\"\n" },
-	{ "event=x a=\xc3\xa4", "event=x session=4f2a user=alice role=worker a=\xc3\xa4\n" },
-	{ "event=\xc2\x9bx a=b", "event=claimed session=4f2a user=alice role=worker a=b\n" },
-	{ "\xe2\x80\xae", "event=note session=4f2a user=alice role=worker text=\"\\xe2\\x80\\xae\"\n" },
+	{ "event=x a=b\xc2\x9b" "31mc", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker a=\"b\\xc2\\x9b31mc\"\n" },
+	{ "event=x a=\"b\xe2\x80\xae c\"", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker a=\"b\\xe2\\x80\\xae c\"\n" },
+	{ "event=x a=\xff\xfe", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker a=\"\\xff\\xfe\"\n" },
+	{ "event=x a=\xc3\xa4", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker a=\xc3\xa4\n" },
+	{ "event=\xc2\x9bx a=b", "event=claimed session=4f2a rhost=192.0.2.7 user=alice role=worker a=b\n" },
+	{ "\xe2\x80\xae", "event=note session=4f2a rhost=192.0.2.7 user=alice role=worker text=\"\\xe2\\x80\\xae\"\n" },
 	/* A number is one without quotes only. */
-	{ "event=x a=\"1\" b=2 c=03 d=1234567890123456789012", "event=x session=4f2a user=alice role=worker a=\"1\" b=2 c=03 "
+	{ "event=x a=\"1\" b=2 c=03 d=1234567890123456789012", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker a=\"1\" b=2 c=03 "
 	  "d=1234567890123456789012\n" },
-	{ "event=x session=1 role=monitor user=root level=error", "event=x session=4f2a user=alice role=worker\n" },
+	{ "event=x session=1 role=monitor user=root level=error", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker\n" },
 	/* What is not made like a line is a text. */
-	{ "hello", "event=note session=4f2a user=alice role=worker text=hello\n" },
-	{ "event=x path=\"open", "event=note session=4f2a user=alice role=worker text=\"event=x path=\\\"open\"\n" },
-	{ "event=x a=b=c", "event=note session=4f2a user=alice role=worker text=\"event=x a=b=c\"\n" },
-	{ "event=x  a=b", "event=note session=4f2a user=alice role=worker text=\"event=x  a=b\"\n" },
-	{ "event=x a=\\q", "event=note session=4f2a user=alice role=worker text=\"event=x a=\\\\q\"\n" },
-	{ "event=x A=b", "event=note session=4f2a user=alice role=worker text=\"event=x A=b\"\n" },
-	{ "", "event=note session=4f2a user=alice role=worker text=\"\"\n" }
+	{ "hello", "event=note session=4f2a rhost=192.0.2.7 user=alice role=worker text=hello\n" },
+	{ "event=x path=\"open", "event=note session=4f2a rhost=192.0.2.7 user=alice role=worker text=\"event=x path=\\\"open\"\n" },
+	{ "event=x a=b=c", "event=note session=4f2a rhost=192.0.2.7 user=alice role=worker text=\"event=x a=b=c\"\n" },
+	{ "event=x  a=b", "event=note session=4f2a rhost=192.0.2.7 user=alice role=worker text=\"event=x  a=b\"\n" },
+	{ "event=x a=\\q", "event=note session=4f2a rhost=192.0.2.7 user=alice role=worker text=\"event=x a=\\\\q\"\n" },
+	{ "event=x A=b", "event=note session=4f2a rhost=192.0.2.7 user=alice role=worker text=\"event=x A=b\"\n" },
+	{ "", "event=note session=4f2a rhost=192.0.2.7 user=alice role=worker text=\"\"\n" }
 };
 
 START_TEST(lines_of_the_worker)
@@ -70,7 +71,7 @@ START_TEST(lines_of_the_agent)
 	chan_close(&r.log);
 	chan_close(&r.agent);
 	rig_wait(&r);
-	ck_assert(rig_logged(&r, "warning event=audit session=4f2a user=alice role=agent command=RETR path=/x rule=sallyport.conf:7 a=\"\\xc2\\x85\"\n"));
+	ck_assert(rig_logged(&r, "warning event=audit session=4f2a rhost=192.0.2.7 user=alice role=agent command=RETR path=/x rule=sallyport.conf:7 a=\"\\xc2\\x85\"\n"));
 	rig_remove(&r);
 }
 END_TEST
@@ -87,7 +88,7 @@ START_TEST(a_flood_is_rationed_and_counted)
 	chan_close(&r.agent);
 	rig_wait(&r);
 	ck_assert(rig_logged(&r, "event=flood"));
-	ck_assert(rig_logged(&r, "event=log-lines-dropped session=4f2a user=alice role=worker lines="));
+	ck_assert(rig_logged(&r, "event=log-lines-dropped session=4f2a rhost=192.0.2.7 user=alice role=worker lines="));
 	rig_remove(&r);
 }
 END_TEST

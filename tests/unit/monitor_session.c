@@ -142,7 +142,7 @@ START_TEST(transfers_are_on_record)
 	chan_close(&r.log);
 	chan_close(&r.agent);
 	ck_assert_int_eq(rig_wait(&r), SP_EXIT_OK);
-	ck_assert(rig_logged(&r, "event=transfer session=4f2a user=alice rhost=192.0.2.7 direction=upload path=\"/a b\" bytes=42 milliseconds=7 "
+	ck_assert(rig_logged(&r, "event=transfer session=4f2a rhost=192.0.2.7 user=alice direction=upload path=\"/a b\" bytes=42 milliseconds=7 "
 	    "type=binary complete=yes\n"));
 	ck_assert(rig_logged(&r, "complete=no how=unwritable errno=28 error=\"No space left on device\"\n"));
 	ck_assert(rig_logged(&r, "direction=download path=\"/a b\" bytes=42 milliseconds=7 type=ascii complete=no how=session-ended\n"));
