@@ -112,7 +112,6 @@ struct agent {
 	/* state between requests */
 	char *start;		/* the folder that the session began in; NULL: the root */
 	struct listing *listing;
-	int hold_fd;			/* the root, for the lock of hold.h; -1: it cannot be opened */
 	int listen_fd;
 	struct addr listen_addr;
 	uint64_t unique_key[2];

@@ -242,7 +242,7 @@ handle_rename_to(struct agent *a, const struct msg *m)
 		r = rename_held(a, (a->verdict.granted & AUTHZ_RENREPL) != 0);
 	else
 		r = AGAIN;
-	hold_release(a);
+	hold_release();
 	return r;
 }
 
@@ -318,7 +318,7 @@ handle_make_link(struct agent *a, const struct msg *m)
 	if ((r = hold_tree(a)) != 0)
 		return r;
 	r = make_link_held(a, folder, m->make_link.target);
-	hold_release(a);
+	hold_release();
 	return r;
 }
 

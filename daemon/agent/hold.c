@@ -5,16 +5,17 @@
 #include <linux/openat2.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/log.h"
 #include "daemon/agent/hold.h"
 
 #define BUSY_MS_MAX	16
-#define NESTED_MS_MAX	5000	/* for sessions with other roots */
+#define PATIENCE_MS	1000	/* with one other session, which may hang */
+#define PATIENCE_MS_MAX	5000	/* with all, who may take turns in it */
 #define ABOVE_MAX	64
 
 /* POSIX locks belong to a process, so that all children of a template lock for themselves in the descriptor that they inherit. */
@@ -74,12 +75,10 @@ hold_wait_turn(const struct agent *a, unsigned try)
 }
 
 void
-hold_begin(struct agent *a)
+hold_begin(const struct agent *a)
 {
 	if (shared >= 0 && chain.count == 0)
 		find_chain(a->root.fd);
-	if (a->hold_fd < 0)
-		a->hold_fd = root_open_entry(a->root.fd, ".", O_RDONLY | O_DIRECTORY);
 }
 
 static bool
@@ -90,49 +89,75 @@ lock_byte(short type, off_t at, off_t count)
 	return fcntl(shared, F_SETLK, &l) == 0 || (errno != EAGAIN && errno != EACCES && errno != EINTR);
 }
 
-/* Always upwards, so that nobody waits in a circle. */
-static int
-hold_chain(struct agent *a)
+/* The process that keeps us from it, or one of them; 0: nobody does, or it cannot be told. */
+static pid_t
+holder_of(short type, off_t at)
 {
-	int64_t end = clock_ms() + NESTED_MS_MAX;
+	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
 
-	for (unsigned i = 0; shared >= 0 && i < chain.count; i++)
-		for (unsigned try = 0; !lock_byte(i == 0 ? F_WRLCK : F_RDLCK, chain.byte[i], 1); try++) {
-			if (!hold_wait_turn(a, try))
-				return SP_ECLOSED;
-			if (clock_ms() > end)
-				break;
-		}
-	return 0;
+	return fcntl(shared, F_GETLK, &l) < 0 || l.l_type == F_UNLCK ? 0 : l.l_pid;
 }
 
-static int
-hold_root(struct agent *a)
+/* One whose file system hangs is waited for once by a session, not at each of its changes. */
+static pid_t given_up;
+
+static void
+give_up(pid_t holder)
 {
-	for (unsigned try = 0; a->hold_fd >= 0 && flock(a->hold_fd, LOCK_EX | LOCK_NB) < 0; try++) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return 0;
+	struct log_line l;
+
+	if (holder == given_up)
+		return;
+	given_up = holder;
+	log_begin(&l, LOG_LEVEL_WARNING, "tree-not-held");
+	log_num(&l, "held_by_pid", holder);
+	log_str(&l, "reason", "the session of that agent keeps the tree longer than others wait; links are looked for after the deed");
+	log_end(&l);
+}
+
+/* 0; 1: it is given up; SP_ECLOSED. */
+static int
+hold_byte(const struct agent *a, short type, off_t at, int64_t end)
+{
+	pid_t holder = 0, now;
+	int64_t patience = 0;
+
+	for (unsigned try = 0; !lock_byte(type, at, 1); try++) {
+		now = holder_of(type, at);
+		if (now != holder)
+			patience = clock_ms() + PATIENCE_MS;
+		holder = now;
+		if ((holder != 0 && holder == given_up) || clock_ms() > (patience < end ? patience : end)) {
+			give_up(holder);
+			return 1;
+		}
 		if (!hold_wait_turn(a, try))
 			return SP_ECLOSED;
 	}
 	return 0;
 }
 
+/* Always upwards, so that nobody waits in a circle. */
 int
 hold_tree(struct agent *a)
 {
-	int r = hold_root(a);
+	int64_t end = clock_ms() + PATIENCE_MS_MAX;
+	bool all = true;
+	int r = 0;
 
-	return r == 0 ? hold_chain(a) : r;
+	for (unsigned i = 0; shared >= 0 && r >= 0 && i < chain.count; i++)
+		if ((r = hold_byte(a, i == 0 ? F_WRLCK : F_RDLCK, chain.byte[i], end)) > 0)
+			all = false;
+	if (all)
+		given_up = 0;
+	return r < 0 ? r : 0;
 }
 
 void
-hold_release(struct agent *a)
+hold_release(void)
 {
 	if (shared >= 0)
 		(void)lock_byte(F_UNLCK, 0, 0);
-	if (a->hold_fd >= 0)
-		(void)flock(a->hold_fd, LOCK_UN);
 }
 
 static bool

@@ -168,7 +168,6 @@ become(struct agent *a, struct msg_profile *p)
 	hold_begin(a);
 	if ((r = become_user(a)) != 0)
 		return r;
-	hold_begin(a);	/* as the user, where a file server does not know root */
 	if ((r = policy_begin(a, p)) != 0)
 		return r;
 	if (getrandom(a->unique_key, sizeof a->unique_key, 0) != sizeof a->unique_key)
@@ -416,7 +415,7 @@ agent_session(const int *fds, unsigned n)
 	chan_init(&a->monitor, fds[0], CH_AGENT, ROLE_AGENT);
 	chan_init(&a->files, fds[1], CH_FILES, ROLE_AGENT);
 	a->conf = configuration;
-	a->hold_fd = a->listen_fd = a->transfer.fd = a->transfer.dir_fd = a->transfer.victim_fd = -1;
+	a->listen_fd = a->transfer.fd = a->transfer.dir_fd = a->transfer.victim_fd = -1;
 	a->states = ST_LIVE;
 	log_set_sink(log_to_monitor, a);
 	if (chan_tell(&a->monitor, MSG_AGENT_READY, &ready) != 0)

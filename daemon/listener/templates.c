@@ -281,7 +281,7 @@ execute(struct server *s, enum member member, int conf_fd, struct program *p)
 {
 	const struct role_row *row = role_row(kinds[member].role);
 	char path[512];
-	int ends[2], fds[5], r;
+	int ends[2], fds[6], r;
 
 	if (str_format(path, sizeof path, "%s/%s", s->options->libexec, row->program) != 0)
 		return -ENAMETOOLONG;
@@ -295,9 +295,10 @@ execute(struct server *s, enum member member, int conf_fd, struct program *p)
 	    member == MEMBER_MONITOR ? s->templates->filters_fd[MEMBER_AGENT] : -1;
 	fds[3] = s->templates->filters_fd[member];
 	fds[4] = member == MEMBER_MONITOR ? s->templates->log_fd : member == MEMBER_AGENT ? s->templates->hold_fd : -1;
+	fds[5] = member == MEMBER_MONITOR ? s->templates->hold_fd : -1;
 	r = fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 	if (r == 0)
-		r = spawn_program(path, row->program, fds, 5, &p->process);
+		r = spawn_program(path, row->program, fds, sizeof fds / sizeof fds[0], &p->process);
 	close(ends[1]);
 	if (r != 0) {
 		log_problem(LOG_LEVEL_ERROR, "cannot-execute", path, r);

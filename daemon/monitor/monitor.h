@@ -229,8 +229,8 @@ bool monitor_await_agent(struct monitor *);
 
 /* ----------------------------------------------------------------- pamsession.c */
 
-/* In the template: keeps what starting an agent takes. filters_fd is taken over. 0 or a negative code. */
-int pamsession_prepare(const struct conf *, int filters_fd);
+/* In the template: keeps what starting an agent takes. Both descriptors are taken over, -1: none. 0 or a negative code. */
+int pamsession_prepare(const struct conf *, int filters_fd, int hold_fd);
 /*
  * Opens the account's PAM session and starts an agent inside it, in place of
  * the spare's.  True also for accounts without one.

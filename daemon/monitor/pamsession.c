@@ -27,8 +27,8 @@
 
 static struct {
 	char program[512];
-	int config_fd, filters_fd;	/* of agents; -1: none */
-} agent = { .config_fd = -1, .filters_fd = -1 };
+	int config_fd, filters_fd, hold_fd;	/* of agents; -1: none */
+} agent = { .config_fd = -1, .filters_fd = -1, .hold_fd = -1 };
 
 static volatile sig_atomic_t terminated;
 
@@ -57,14 +57,17 @@ pam_is_used(void)
 }
 
 int
-pamsession_prepare(const struct conf *conf, int filters_fd)
+pamsession_prepare(const struct conf *conf, int filters_fd, int hold_fd)
 {
 	if (!pam_is_used() || geteuid() != 0 || filters_fd < 0) {
 		if (filters_fd >= 0)
 			close(filters_fd);
+		if (hold_fd >= 0)
+			close(hold_fd);
 		return 0;
 	}
 	agent.filters_fd = filters_fd;
+	agent.hold_fd = hold_fd;
 	agent.config_fd = conf_seal(conf, TO_AGENT);
 	return agent.config_fd < 0 ? agent.config_fd : find_program(agent.program, sizeof agent.program);
 }
@@ -118,9 +121,9 @@ pamsession_start_agent(struct monitor *s, int files_fd)
 	if (r == 0)
 		r = chan_pair(agent_ends);
 	if (r == 0) {
-		const int fds[] = { template_ends[1], agent.config_fd, -1, agent.filters_fd };
+		const int fds[] = { template_ends[1], agent.config_fd, -1, agent.filters_fd, agent.hold_fd };
 
-		r = spawn_program(agent.program, role_row(ROLE_AGENT)->program, fds, 4, &program);
+		r = spawn_program(agent.program, role_row(ROLE_AGENT)->program, fds, sizeof fds / sizeof fds[0], &program);
 	}
 	if (r == 0) {
 		close(program.pid_fd);

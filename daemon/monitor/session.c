@@ -625,6 +625,7 @@ monitor_warm_up(const struct conf *conf)
 	if (r == 0)
 		r = account_sources_warm_up(&monitor_prepared.sources);
 	if (r == 0)
-		r = pamsession_prepare(conf, chan_fd_is(TEMPLATE_AGENT_FD, 'm') ? TEMPLATE_AGENT_FD : -1);
+		r = pamsession_prepare(conf, chan_fd_is(TEMPLATE_AGENT_FD, 'm') ? TEMPLATE_AGENT_FD : -1,
+		    chan_fd_is(TEMPLATE_AGENT_HOLD_FD, 'm') ? TEMPLATE_AGENT_HOLD_FD : -1);
 	return r;
 }

@@ -2,6 +2,7 @@
 their places are free, and nobody waits for them."""
 import contextlib
 import os
+import re
 import signal
 import socket
 import tempfile
@@ -10,7 +11,7 @@ import time
 import pytest
 
 from conftest import PATIENCE, UIDS, alive, wait_for
-from hangfs import FLUSH, LOOKUP, READ, READDIR, WRITE, HangFS
+from hangfs import FLUSH, LOOKUP, READ, READDIR, RENAME, RENAME2, WRITE, HangFS
 
 
 @pytest.fixture
@@ -210,3 +211,34 @@ def test_whoever_leaves_many_behind_gets_no_more(serve, disk):
         r.close()
     assert refused > 2
     assert server.raw().login("bob")
+
+
+def test_a_rename_that_hangs_keeps_nobody_from_renaming(serve, disk, tmp_path):
+    """Sessions without a jail have one root, and change its tree one at a time: whoever waits for one that hangs does it for a moment, and the
+    log names it."""
+    os.makedirs(f"{tmp_path}/b/a")
+    for path in (tmp_path, f"{tmp_path}/b", f"{tmp_path}/b/a"):
+        os.chown(path, UIDS["bob"], UIDS["bob"])
+    server = serve(accounts=[], sections="".join(f"""
+[account {name}]
+password = {{CLEAR}}{name}
+home = {home}
+run_as = {UIDS[name]}:{UIDS[name]}
+layer = posix1e
+jail = no
+""" for name, home in (("alice", disk.path), ("bob", f"{tmp_path}/b"))))
+    bob, again, hanging = server.raw().login("bob"), server.raw().login("bob"), server.raw().login("alice")
+    assert hanging.cmd("RNFR big")[0] == 350
+    disk.hang = {RENAME, RENAME2}
+    hanging.send("RNTO small\r\n")
+    wait_for(lambda: disk.held > 0, "the file system is not asked")
+    agent = next(w["pids"]["agent"] for w in server.ctl("who") if w["user"] == "alice")
+    assert bob.cmd("RNFR a")[0] == 350 and bob.cmd("RNTO b")[0] == 250
+    wait_for(lambda: re.search(rf"event=tree-not-held .*user=bob .*held_by_pid={agent} ", server.log()))
+    wait_for(lambda: [w["state"] for w in server.ctl("who") if w["user"] == "alice"] == ["blocked"])
+    assert bob.cmd("SITE SYMLINK b c")[0] == 200
+    # What outlives the session of a client that is gone keeps nobody out either.
+    server.ctl("kick", "alice")
+    wait_for(lambda: gone(server))
+    assert again.cmd("RNFR b")[0] == 350 and again.cmd("RNTO a")[0] == 250
+    assert os.path.exists(f"/proc/{agent}"), "it was still held"

@@ -1,11 +1,12 @@
 """Whatever several sessions rename and link at once, no stored text leads out of the root from where its link comes to lie."""
 import fcntl
 import os
+import re
 import subprocess
 import time
 
 import pytest
-from conftest import HASHES, UIDS
+from conftest import HASHES, UIDS, wait_for
 
 QUOTA = ["", "quota_bytes = 100M\n"]
 ROUNDS = 200
@@ -140,7 +141,7 @@ def test_what_a_killed_agent_left_of_a_link(begin):
 
 @pytest.mark.parametrize("line", ["SITE SYMLINK / L", "RNTO c"])
 def test_sessions_of_one_server_take_turns(begin, line):
-    """What locks the agents' common file keeps a change waiting, for some seconds; the descriptor leads nowhere, and is no room for bytes."""
+    """What locks the agents' common file keeps a change waiting, for a second; the descriptor leads nowhere, and is no room for bytes."""
     home, one, _ = begin(["p"])
     port = one.sock.getsockname()[1]
     agent = next(w["pids"]["agent"] for w in begin.server.ctl("who") if w["peer"].endswith(f":{port}"))
@@ -150,9 +151,27 @@ def test_sessions_of_one_server_take_turns(begin, line):
             shared.write(b"x")
         fcntl.lockf(shared, fcntl.LOCK_EX)
         assert one.cmd("RNFR p")[0] == 350
+        began = time.monotonic()
         one.send(f"{line}\r\n")
-        time.sleep(0.5)
-        assert sorted(os.listdir(home)) == ["p"]
-        fcntl.lockf(shared, fcntl.LOCK_UN)
         assert one.reply()[0] in (200, 250) and sorted(os.listdir(home)) in (["L", "p"], ["c"])
+        assert time.monotonic() - began > 0.9, "nobody waited"
+        wait_for(lambda: re.search(rf"event=tree-not-held .*held_by_pid={os.getpid()} ", begin.server.log()))
+        # Who was waited for once is not waited for again.
+        fcntl.lockf(shared, fcntl.LOCK_UN)
     one.close()
+
+
+@pytest.mark.parametrize("line", ["SITE SYMLINK / L", "RNTO c"])
+def test_strangers_hold_no_tree(begin, line):
+    """A lock on the root's directory, which every local user who can open it can take, is nobody's business."""
+    home, one, _ = begin(["p"])
+    stranger = subprocess.Popen(["setpriv", "--reuid", str(UIDS["bob"]), "--clear-groups", "flock", home, "sh", "-c", "echo; exec sleep 600"],
+                                stdout=subprocess.PIPE)
+    try:
+        assert stranger.stdout.read(1) == b"\n"
+        assert one.cmd("RNFR p")[0] == 350
+        assert one.cmd(line)[0] in (200, 250) and sorted(os.listdir(home)) in (["L", "p"], ["c"])
+        assert "tree-not-held" not in begin.server.log()
+    finally:
+        stranger.kill()
+        stranger.wait()
