@@ -29,6 +29,10 @@
 
 #define CHARGE_PATH_MAX	4095
 
+/* What a client is told, whoever finds that a limit is reached. */
+#define CHARGE_FULL_FILES	"the account's number of files is used up (quota_files)"
+#define CHARGE_FULL_BYTES	"the account's space is used up (quota_bytes)"
+
 /* How an upload writes. */
 enum charge_kind {
 	CHARGE_NONE,

@@ -254,10 +254,10 @@ ask_quota(struct agent *a)
 	if (r != 0)
 		return r;
 	if (!t->existed && files == 0)
-		return agent_refuse(a, FAIL_QUOTA, "the account's number of files is used up (quota_files)");
+		return agent_refuse(a, FAIL_QUOTA, CHARGE_FULL_FILES);
 	reached = add_up(t->old_size, bytes);
 	if (reached <= t->offset)
-		return agent_refuse(a, FAIL_QUOTA, "the account's space is used up (quota_bytes)");
+		return agent_refuse(a, FAIL_QUOTA, CHARGE_FULL_BYTES);
 	if (reached < t->limit) {
 		t->limit = reached;
 		t->limit_name = "quota_bytes";

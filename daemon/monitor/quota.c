@@ -111,12 +111,7 @@ name_limit(const struct monitor *s, const struct ledger *now, char *text, size_t
 {
 	struct ledger limit = limit_of(s);
 
-	if (limit.files != 0 && now->files >= limit.files)
-		(void)str_format(text, size, "quota_files is %llu, and %llu are used", (unsigned long long)limit.files,
-		    (unsigned long long)now->files);
-	else
-		(void)str_format(text, size, "quota_bytes is %llu, and %llu are used", (unsigned long long)limit.bytes,
-		    (unsigned long long)now->bytes);
+	(void)str_copy(text, size, limit.files != 0 && now->files >= limit.files ? CHARGE_FULL_FILES : CHARGE_FULL_BYTES);
 }
 
 static int
