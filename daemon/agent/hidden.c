@@ -147,5 +147,8 @@ hidden_answer(struct agent *a, const struct msg *m, int r)
 	file = would_allow(a, op, AUTHZ_FILE, unused, sizeof unused);
 	if (!missing || !file)
 		return agent_refuse(a, FAIL_POLICY, reason);
+	/* Beyond the end is an offset of whatever is missing, be it the name or the directory. */
+	if (m->type == MSG_STORE && m->store.offset > 0)
+		return agent_refuse(a, FAIL_ARGUMENT, "the restart offset is beyond the end of the file");
 	return creates(op) && reached ? r : -ENOENT;
 }

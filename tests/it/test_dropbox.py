@@ -75,6 +75,21 @@ def test_no_answer_tells_whether_a_name_is_taken(serve, language, explain):
     r.close()
 
 
+@pytest.mark.parametrize("verb", ["STOR", "APPE"])
+def test_an_offset_beyond_the_end_does_not_tell(serve, verb):
+    """APPE after REST is STOR. Of whatever there is, or is not, every end lies before that offset."""
+    s = start(serve)
+    os.mkfifo(f"{s.dir}/box/in/fifo", 0o666)
+    for language in BOXES:
+        r = s.raw().login(language)
+        answers = {}
+        for name in ("absent", "taken", "vault", "closed", "fifo", "dangling", "vault/x", "closed/x", "absent/x", "taken/x"):
+            assert r.cmd("REST 999999")[0] == 350
+            answers[name] = probe(r, f"{verb} {{}}", name)
+        assert len(set(answers.values())) == 1, (language, answers)
+        r.close()
+
+
 def test_stou_does_not_tell_either(serve):
     """Where names are hidden STOU adds a random number to every one of them, where they are not it takes the free one."""
     s = start(serve)
