@@ -11,10 +11,13 @@
 #include "account/charge_record.h"
 #include "account/charge_table.h"
 #include "account/ledger_private.h"
+#include "common/clock.h"
 
 #define DEED_AT		((off_t)1 << 40)	/* the byte that is locked for a deed; no file is so long */
 #define ABANDON_TRIES	200
 #define ABANDON_MS	10
+#define WAIT_MS		10
+#define WAIT_MS_MAX	30000	/* a session that has the lock may hang in its own file system */
 
 void
 charge_init(struct charge *c, int ledger_fd)
@@ -37,10 +40,12 @@ charge_lock(struct charge *c)
 int
 charge_lock_wait(struct charge *c)
 {
-	int r = c->locked ? 0 : ledger_lock_range(c->fd, F_WRLCK, DEED_AT, 1, true);
+	int64_t end = clock_ms() + WAIT_MS_MAX;
+	int r;
 
-	c->locked = r == 0;
-	return r;
+	while ((r = charge_lock(c)) == -EAGAIN && clock_ms() < end)
+		(void)poll(NULL, 0, WAIT_MS);
+	return r == -EAGAIN ? -EBUSY : r;
 }
 
 void

@@ -81,7 +81,7 @@ void charge_init(struct charge *, int ledger_fd);
 
 /* Takes the account's lock. 0, -EAGAIN: another session has it, or -errno. */
 int charge_lock(struct charge *);
-/* The same for who may wait: sallyctl. 0 or -errno. */
+/* The same for who may wait, thirty seconds at most: sallyctl. 0, -EBUSY, or -errno. */
 int charge_lock_wait(struct charge *);
 /* Gives it back, without having done anything. */
 void charge_unlock(struct charge *);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include "account/hashes.h"
 #include "account/password.h"
 #include "account/source.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/fdutil.h"
 #include "common/log.h"
@@ -26,6 +28,8 @@
 
 #define FILE_SIZE_MAX	(64u << 20)
 #define NEW_NAME	".passwd.new"
+#define LOCK_MS		10
+#define LOCK_MS_MAX	10000
 
 struct passwd_file {
 	const char *path;	/* that of the server, or of the listener of the login that is being decided */
@@ -217,21 +221,25 @@ passwd_stamp(void *state, const struct account_query *q)
 
 /* ---------------------------------------------------------------------- changes */
 
-/* The file, locked, and still under its name. A descriptor or -errno. */
+/*
+ * The file, locked, and still under its name.  Whoever can read it can lock it, an upload to it does: others are waited for as
+ * long as a data base's writers are.  A descriptor or -errno, -EBUSY when it stays locked.
+ */
 static int
 lock_file(const struct passwd_file *f)
 {
-	for (;;) {
+	for (int64_t end = clock_ms() + LOCK_MS_MAX; clock_ms() < end; (void)poll(NULL, 0, LOCK_MS)) {
 		struct stat mine, named;
 		int fd = open_file(f);
 
 		if (fd < 0)
 			return fd;
-		if (flock(fd, LOCK_EX) == 0 && fstat(fd, &mine) == 0 && lstat(f->path, &named) == 0 &&
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &mine) == 0 && lstat(f->path, &named) == 0 &&
 		    mine.st_ino == named.st_ino && mine.st_dev == named.st_dev)
 			return fd;
-		close(fd);	/* somebody has replaced it meanwhile */
+		close(fd);	/* another process has it, or has replaced it meanwhile */
 	}
+	return -EBUSY;
 }
 
 /* Writes the new file beside the old one, like it, and gives it the name when all of it is on the disk. */
