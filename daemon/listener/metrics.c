@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/logsink.h"
+#include "common/str.h"
 #include "daemon/listener/keeper.h"
 #include "daemon/listener/metrics.h"
 #include "daemon/listener/pool.h"
@@ -18,7 +19,8 @@ struct metrics {
 	FILE *out;		/* text; NULL: JSON */
 	struct json *doc;
 	const char *name;	/* of the series that is being written */
-	int64_t now;
+	enum metrics_form form;
+	int64_t started;	/* seconds since 1970 */
 	unsigned logged_in, transferring, bans;
 };
 
@@ -42,24 +44,37 @@ count_ban(void *context, const struct srclimit_ban *b)
 	m->bans++;
 }
 
+/* In milliseconds until the end: two truncated clocks would make it another second at every other answer. */
+static int64_t
+started(const struct server *s)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return ((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - (clock_ms() - s->started)) / 1000;
+}
+
 static void
 count(struct metrics *m)
 {
 	const struct server *s = m->server;
 	struct srclimit_rules rules = server_ban_rules(s);
 
-	m->now = time(NULL);
+	m->started = started(s);
 	pool_each(s, count_session, m);
 	srclimit_each_ban(s->sources, &rules, clock_ms(), count_ban, m);
 }
 
 /* ------------------------------------------------------------------------ writing */
 
-/* The name of a family goes without the ending that its samples have. */
+/*
+ * OpenMetrics names a family of counters without the ending that its samples have (1.0, "Counter");
+ * for Prometheus's own format, which has no such rule, the family would be one without samples.
+ */
 static int
-family_length(const char *name)
+family_length(const struct metrics *m, const char *name)
 {
-	const char *end = strstr(name, "_total");
+	const char *end = m->form == METRICS_OPENMETRICS ? strstr(name, "_total") : NULL;
 
 	return (int)(end == NULL ? strlen(name) : (size_t)(end - name));
 }
@@ -67,10 +82,10 @@ family_length(const char *name)
 static void
 head(const struct metrics *m, const char *name, const char *type, const char *doc)
 {
-	int n = family_length(name);
+	int n = family_length(m, name);
 
 	if (m->out != NULL)
-		fprintf(m->out, "# TYPE sallyport_%.*s %s\n# HELP sallyport_%.*s %s\n", n, name, type, n, name, doc);
+		fprintf(m->out, "# HELP sallyport_%.*s %s\n# TYPE sallyport_%.*s %s\n", n, name, doc, n, name, type);
 }
 
 static void
@@ -83,14 +98,23 @@ single(const struct metrics *m, const char *name, const char *type, int64_t valu
 		json_num(m->doc, name, value);
 }
 
-/* A label's value: what would end it is escaped. */
+/* A label's value: what would end it is escaped; what is no text, for which the whole answer would be refused, is not shown. */
 static void
 print_label(FILE *out, const char *text)
 {
-	for (; *text != '\0'; text++) {
+	size_t used;
+	uint32_t code;
+
+	for (size_t left = strlen(text); left > 0; text += used, left -= used) {
+		used = str_utf8(text, left, &code);
+		if (used == 0 || str_hidden(code)) {
+			used += used == 0;
+			fputc('?', out);
+			continue;
+		}
 		if (*text == '"' || *text == '\\')
 			fputc('\\', out);
-		fputc((unsigned char)*text < 0x20 ? '?' : *text, out);
+		fwrite(text, 1, used, out);
 	}
 }
 
@@ -143,12 +167,13 @@ write_all(struct metrics *m)
 }
 
 void
-metrics_text(const struct server *s, FILE *out)
+metrics_text(const struct server *s, enum metrics_form form, FILE *out)
 {
-	struct metrics m = { .server = s, .out = out };
+	struct metrics m = { .server = s, .out = out, .form = form };
 
 	write_all(&m);
-	fputs("# EOF\n", out);
+	if (form == METRICS_OPENMETRICS)
+		fputs("# EOF\n", out);
 }
 
 void

@@ -145,10 +145,18 @@ do_status(struct request *q)
 static int
 do_metrics(struct request *q)
 {
+	static const char *const words[] = { [METRICS_PROMETHEUS] = "prometheus", [METRICS_OPENMETRICS] = "openmetrics" };
+	size_t form = METRICS_PROMETHEUS;
+
+	if (q->arguments > 0)
+		for (form = 0; form < sizeof words / sizeof *words && strcmp(words[form], q->argument[0]) != 0; form++)
+			;
+	if (form == sizeof words / sizeof *words)
+		return say(q, STATUS_ARGUMENT, "prometheus or openmetrics is expected.");
 	if (q->json)
 		metrics_json(q->server, &q->doc);
 	else
-		metrics_text(q->server, q->out);
+		metrics_text(q->server, (enum metrics_form)form, q->out);
 	return STATUS_DONE;
 }
 

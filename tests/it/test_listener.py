@@ -226,16 +226,6 @@ def test_metrics(serve):
     assert (after["transfers_total"], after["received_bytes_total"], after["sent_bytes_total"]) == (51, 100_000, 5_000_000)
 
 
-def test_metrics_have_the_form_of_openmetrics(server):
-    text = ctl(server, "metrics").stdout
-    assert text.endswith("# EOF\n")
-    families = re.findall(r"^# TYPE (\S+) (counter|gauge)\n# HELP \1 .+\.\n((?:\1(?:_total)?(?:\{\w+=\".*\"\})? \d+\n)*)", text, re.M)
-    assert "".join(f"# TYPE {name} {kind}\n" for name, kind, _ in families) == "".join(re.findall(r"# TYPE .*\n", text))
-    for name, kind, samples in families:
-        assert all((kind == "counter") == (line.split("{")[0].split(" ")[0] == name + "_total") for line in samples.splitlines()), samples
-    assert re.search(r"^sallyport_start_time_seconds \d{10}$", text, re.M)
-
-
 def test_kick(server):
     r = server.raw().login("bob")
     ctl(server, "kick", "bob")

@@ -1,0 +1,164 @@
+"""What sallyctl metrics prints, before those who read it: promtool, node_exporter, prometheus_client and Prometheus itself."""
+import contextlib
+import http.server
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+import urllib.parse
+import urllib.request
+
+import pytest
+
+from conftest import BUILD, PATIENCE, TOP, Server, free_port, wait_for
+from tlsserver import make_cert
+
+FORMS = {"prometheus": "text/plain; version=0.0.4", "openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8"}
+
+
+def judge(program):
+    path = shutil.which(program)
+    if path is None:
+        pytest.skip(f"{program} is missing; ./bootstrap deps installs it")
+    return path
+
+
+def metrics(server, *words):
+    return subprocess.run([f"{BUILD}/sallyctl", "--socket", f"{server.dir}/control", "metrics", *words], capture_output=True,
+                          text=True, timeout=PATIENCE, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def server():
+    """With two certificates, one of which two listeners share and has a name that a label must escape."""
+    top = tempfile.mkdtemp(prefix="sallyport-it-")
+    for folder in ("plain", 'odd"quoted"\\ü'):
+        os.mkdir(f"{top}/{folder}")
+        make_cert(f"{top}/{folder}", "x")
+    pair = "certificate = {0}/x.pem\nprivate_key = {0}/x.key\n"
+    odd = pair.format(f'{top}/odd"quoted"\\ü')
+    listeners = "".join(f"[listener {name}]\nlisten = 127.0.0.1:{free_port()}\n{odd}" for name in ("second", "third"))
+    s = Server(top, sections=f"[tls]\n{pair.format(top + '/plain')}{listeners}")
+    with s.ftp("alice") as f:
+        f.cwd("/")
+    wait_for(lambda: '"' in metrics(s))
+    yield s
+    s.clean()
+
+
+def numbers(server):
+    """name -> value of what has no labels and stays as it is."""
+    return {k: v for k, v in json.loads(subprocess.run(
+        [f"{BUILD}/sallyctl", "--socket", f"{server.dir}/control", "--json", "metrics"], capture_output=True, text=True, check=True,
+        timeout=PATIENCE).stdout).items() if k.endswith("_total") or k == "sessions_limit"}
+
+
+def test_promtool(server):
+    r = subprocess.run([judge("promtool"), "check", "metrics"], input=metrics(server), capture_output=True, text=True, timeout=PATIENCE)
+    assert (r.returncode, r.stdout + r.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_prometheus_client(server, form):
+    """Each row of metrics.def is a family with help text, type and value; each certificate is there once."""
+    pytest.importorskip("prometheus_client", reason="python3-prometheus-client is missing; ./bootstrap deps installs it")
+    from prometheus_client.openmetrics import parser as openmetrics
+    from prometheus_client import parser as classic
+    read = (openmetrics if form == "openmetrics" else classic).text_string_to_metric_families
+    families = list(read(metrics(server, form)))
+    rows = re.findall(r'^(?:METRIC|SERIES)\("(\w+)", (\w+)', open(f"{TOP}/daemon/listener/metrics.def").read(), re.M)
+    # The library calls a family of counters by its short name in both forms.
+    assert [(f"sallyport_{n.removesuffix('_total')}", kind) for n, kind in rows] == [(f.name, f.type) for f in families]
+    assert all(f.documentation.endswith(".") and f.samples for f in families)
+    values = {s.name: s.value for f in families for s in f.samples if not s.labels}
+    want = numbers(server)
+    assert {k: values[f"sallyport_{k}"] for k in want} == want
+    files = [s.labels["file"] for f in families for s in f.samples if s.labels]
+    assert sorted(files) == sorted([f"{server.dir}/plain/x.pem", f'{server.dir}/odd"quoted"\\ü/x.pem'])
+
+
+def test_the_start_does_not_move(server):
+    starts = {re.search(r"^sallyport_start_time_seconds (\d{10})$", metrics(server), re.M)[1] for _ in range(50)}
+    assert len(starts) == 1, starts
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=PATIENCE) as r:
+        return r.read().decode()
+
+
+@contextlib.contextmanager
+def running(*command):
+    log = tempfile.TemporaryFile("w+")
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def check():
+        if process.poll() is not None:
+            log.seek(0)
+            pytest.fail(f"{command[0]} ended:\n{log.read()[-3000:]}")
+        return True
+
+    yield check
+    process.kill()
+    process.wait()
+
+
+def test_node_exporter(server, tmp_path):
+    """The recipe of sallyctl(8), as it stands there."""
+    recipe = re.search(r"^\.Dl # (sallyctl metrics .*)$", open(f"{TOP}/man/sallyctl.8.in").read(), re.M)[1]
+    recipe = recipe.replace("/var/lib/prometheus/node-exporter", str(tmp_path))
+    recipe = recipe.replace("sallyctl", f"{BUILD}/sallyctl --socket {server.dir}/control")
+    subprocess.run(["sh", "-ec", recipe], cwd=tmp_path, check=True, timeout=PATIENCE)
+    port = free_port()
+    with running(judge("prometheus-node-exporter"), "--collector.disable-defaults", "--collector.textfile",
+                 f"--collector.textfile.directory={tmp_path}", f"--web.listen-address=127.0.0.1:{port}") as alive:
+        page = wait_for(lambda: alive() and get(f"http://127.0.0.1:{port}/metrics"))
+    assert re.search(r"^node_textfile_scrape_error 0$", page, re.M), page
+    for name, value in numbers(server).items():
+        assert float(re.search(rf"^sallyport_{name} (\S+)$", page, re.M)[1]) == value
+    # Helped and typed by us: of a family without a text the exporter says that it was read from a file.
+    assert re.search(r"^# TYPE sallyport_sessions_started_total counter$", page, re.M)
+    assert not re.search(r"^# HELP sallyport_\w+ Metric read from", page, re.M), page
+
+
+def test_prometheus(server, tmp_path):
+    """Both forms, each with its own content type, as scrapes."""
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            form = self.path.strip("/")
+            self.send_response(200)
+            self.send_header("Content-Type", FORMS[form])
+            self.end_headers()
+            self.wfile.write(metrics(server, form).encode())
+
+        def log_message(self, *args):
+            pass
+
+    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    threading.Thread(target=web.serve_forever, daemon=True).start()
+    jobs = [{"job_name": f, "metrics_path": f"/{f}", "static_configs": [{"targets": [f"127.0.0.1:{web.server_port}"]}]} for f in FORMS]
+    (tmp_path / "p.yml").write_text(json.dumps({"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": jobs}))
+    port = free_port()
+
+    def ask(query):
+        r = json.loads(get(f"http://127.0.0.1:{port}/api/v1/query?query={urllib.parse.quote(query)}"))
+        return {v["metric"].get("job"): float(v["value"][1]) for v in r["data"]["result"]}
+
+    try:
+        with running(judge("prometheus"), f"--config.file={tmp_path}/p.yml", f"--storage.tsdb.path={tmp_path}/data",
+                     f"--web.listen-address=127.0.0.1:{port}") as alive:
+            for name, value in numbers(server).items():
+                wait_for(lambda: alive() and ask(f"sallyport_{name}") == dict.fromkeys(FORMS, value), name)
+            assert ask("count by (job) (sallyport_certificate_expiry_timestamp_seconds)") == dict.fromkeys(FORMS, 2)
+    finally:
+        web.shutdown()
+        web.server_close()
+
+
+def test_no_other_form(server):
+    r = subprocess.run([f"{BUILD}/sallyctl", "--socket", f"{server.dir}/control", "metrics", "xml"], capture_output=True, text=True,
+                       timeout=PATIENCE)
+    assert r.returncode == 64 and "openmetrics" in r.stdout + r.stderr
