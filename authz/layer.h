@@ -96,6 +96,10 @@ struct request {
 	bool brief;			/* to be explained: the rule alone, no search for others */
 };
 
+/* Rights over what is there: what may be made beside it can be made without moving it. */
+#define AUTHZ_OVER_MOVED \
+	(AUTHZ_ALL_FILES & ~(uint32_t)(AUTHZ_CREATE | AUTHZ_APPNEW | AUTHZ_MKDIR | AUTHZ_RENTO | AUTHZ_SYMLINK | AUTHZ_UMASK))
+
 /* What a compiler says about a text. */
 struct compiler {
 	struct layer *layer;
@@ -140,6 +144,11 @@ struct dialect {
 	 * meant (NULL: all are).  NULL: there are no such rules.
 	 */
 	bool (*escapes)(struct layer *, const char *from, const char *to, const uint32_t *but, struct authz_hit *);
+	/*
+	 * Whether something below from that no rule there lets be moved alone (alone: other layers would) would be decided below
+	 * to (NULL: a place beyond the layer) by a rule that gives more; hit for cite().  NULL: generic names show it all.
+	 */
+	bool (*opens)(struct layer *, const char *from, const char *to, bool alone, struct authz_hit *);
 	/* Rules stand in the tree and are moved with it: they go on to count where a layer of the language is. */
 	bool rules_move;
 	/* Whether the rules tell paths apart; NULL: never. */

@@ -9,6 +9,9 @@
 
 #include "common/str.h"
 
+/* Of what may be in the folder; no rule means it. */
+#define NAME "/sallyport-member"
+
 static bool
 reaches(const struct layer *l, const char *path)
 {
@@ -48,8 +51,8 @@ layer_gives(struct layer *l, const char *from, const char *to, struct authz_hit 
 	struct request r = { .path = member, .typed = member, .kind = AUTHZ_FILE, .want = AUTHZ_ALL };
 	uint32_t held;
 
-	if (!l->dialect->escapes || l->error || !reaches(l, from) || !reaches(l, to) ||
-	    str_format(member, sizeof(member), "%s/sallyport-member", from) != 0)
+	if (!l->dialect->escapes || l->dialect->rules_move || l->error || !reaches(l, from) || !reaches(l, to) ||
+	    str_format(member, sizeof(member), "%s" NAME, from) != 0)
 		return false;
 	r.len = strlen(member);
 	memset(hit, 0, sizeof(*hit));
@@ -58,21 +61,118 @@ layer_gives(struct layer *l, const char *from, const char *to, struct authz_hit 
 	return l->dialect->escapes(l, to, from, &held, hit);
 }
 
+/* ------------------------------------------------------------------ more rights */
+
+/* Names that no rule means, at several depths. */
+static const struct member {
+	const char *tail;
+	enum authz_kind kind;
+} members[] = {
+	{ NAME, AUTHZ_FILE },
+	{ NAME, AUTHZ_FOLDER },
+	{ NAME NAME, AUTHZ_FILE },
+	{ NAME NAME NAME, AUTHZ_FILE },
+};
+
+/* What a layer gives there.  Rules that are moved along are no matter here, nor could the tree tell of both places. */
+static uint32_t
+member_rights(struct layer *l, const char *dir, const struct member *m, struct authz_hit *hit)
+{
+	char path[2 * 4096];
+	struct request r = { .path = path, .typed = path, .kind = m->kind, .want = AUTHZ_ALL };
+
+	if (l->dialect->rules_move)
+		return AUTHZ_ALL;
+	if (str_format(path, sizeof(path), "%s%s", dir, m->tail) != 0)
+		return 0;
+	r.len = strlen(path);
+	return layer_rights(l, &r, hit);
+}
+
+/* What all layers but one (NULL: none is left out) leave together. */
+static uint32_t
+folded(struct authz_policy *p, const struct layer *but, const char *dir, const struct member *m)
+{
+	uint32_t rights = p->base;
+	struct authz_hit hit;
+
+	for (size_t i = 0; i < p->layer_count; i++)
+		if (&p->layers[i] != but)
+			rights &= member_rights(&p->layers[i], dir, m, &hit);
+	return rights;
+}
+
+static bool
+moves_alone(uint32_t here, uint32_t there)
+{
+	return (here & AUTHZ_RENFROM) && (there & AUTHZ_RENTO);
+}
+
+/* Which rule gives a member more than it has, though it could not be moved alone. */
+static bool
+member_gains(struct authz_policy *p, const char *from, const char *to, const struct member *m, struct authz_verdict *v)
+{
+	uint32_t here = folded(p, NULL, from, m), there = folded(p, NULL, to, m), more = there & ~here & AUTHZ_OVER_MOVED;
+
+	for (size_t i = 0; i < p->layer_count && more && !moves_alone(here, there); i++) {
+		struct layer *l = &p->layers[i];
+		struct authz_hit old, new;
+
+		if (!(more & ~member_rights(l, from, m, &old)))
+			continue;
+		(void)member_rights(l, to, m, &new);
+		v->into = reaches(l, to);
+		v->hit = v->into ? new : old;
+		v->layer = (int)i;
+		return true;
+	}
+	return false;
+}
+
+/* The same for names that a layer's rules do mean. */
+static bool
+layer_opens(struct authz_policy *p, struct layer *l, const char *from, const char *to, struct authz_verdict *v)
+{
+	bool alone = true;
+
+	if (!l->dialect->opens || l->error || !reaches(l, from))
+		return false;
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		alone &= moves_alone(folded(p, l, from, &members[i]), folded(p, l, to, &members[i]));
+	v->into = reaches(l, to);
+	return l->dialect->opens(l, from, v->into ? to : NULL, alone, &v->hit);
+}
+
+/* ------------------------------------------------------------------ decision */
+
+static bool
+find_rule(struct authz_policy *p, const char *from, const char *to, struct authz_verdict *v)
+{
+	for (size_t i = 0; i < p->layer_count; i++) {
+		struct layer *l = &p->layers[i];
+
+		v->layer = (int)i;
+		v->into = false;
+		if (layer_escapes(l, from, to, &v->hit) || (v->into = layer_gives(l, from, to, &v->hit)) ||
+		    layer_opens(p, l, from, to, v))
+			return true;
+	}
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		if (member_gains(p, from, to, &members[i], v))
+			return true;
+	v->layer = -1;
+	return v->into = false;
+}
+
 static bool
 escapes(struct authz_policy *p, const char *from, const char *to, struct authz_verdict *v)
 {
-	for (size_t i = 0; i < p->layer_count && v->allow; i++) {
-		struct layer *l = &p->layers[i];
-
-		v->into = false;
-		if (!layer_escapes(l, from, to, &v->hit) && !(v->into = layer_gives(l, from, to, &v->hit)))
-			continue;
-		v->layer = (int)i;
-		v->allow = false;
-		v->missing = AUTHZ_RENFROM;
-		v->granted &= ~(uint32_t)AUTHZ_RENFROM;
-	}
-	return !v->allow;
+	if (!v->allow || !find_rule(p, from, to, v))
+		return !v->allow;
+	v->allow = false;
+	v->missing = AUTHZ_RENFROM;
+	v->granted &= ~(uint32_t)AUTHZ_RENFROM;
+	return true;
 }
 
 bool

@@ -448,6 +448,7 @@ const struct dialect dialect_sftpplus = {
 	.cite = sftpplus_cite,
 	.uniform = sftpplus_uniform,
 	.escapes = sftpplus_escapes,
+	.opens = sftpplus_opens,
 	.judges_paths = sftpplus_judges_paths,
 	.most = sftpplus_most,
 	.release = sftpplus_release,

@@ -51,6 +51,8 @@ bool sftpplus_is_permission(struct span);
 enum { BY_GLOBALS, BY_RULE, BY_LIMIT };
 /* struct dialect's escapes. */
 bool sftpplus_escapes(struct layer *, const char *from, const char *to, const uint32_t *but, struct authz_hit *);
+/* struct dialect's opens. */
+bool sftpplus_opens(struct layer *, const char *from, const char *to, bool alone, struct authz_hit *);
 /* Frees what a rule has outside of the arena. */
 void sftpplus_free_rule(struct path_rule *);
 

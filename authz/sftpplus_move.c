@@ -189,3 +189,146 @@ sftpplus_escapes(struct layer *l, const char *from, const char *to, const uint32
 	}
 	return false;
 }
+
+/* ------------------------------------------------------------------ more rights */
+
+static bool
+may_match(const struct path_rule *r, const struct region *at)
+{
+	static const struct region nowhere;
+	const struct glob *now;
+
+	if (r->method == METHOD_GLOB)
+		return glob_reach(&r->glob, at, &nowhere).escapes;
+	if (r->regex)
+		return regex_below(r->regex, at->text, at->len) !=
+		    (r->method == METHOD_REGEX ? REGEX_BELOW_NONE : REGEX_BELOW_ALL);
+	now = dateglob_at(r->date, time(NULL));
+	return !now || glob_reach(now, at, &nowhere).escapes || glob_reach(dateglob_ever(r->date), at, &nowhere).escapes;
+}
+
+static bool
+matches_all(const struct path_rule *r, const struct region *at)
+{
+	static const struct region nowhere;
+
+	if (r->method == METHOD_GLOB)
+		return glob_reach(&r->glob, at, &nowhere).all;
+	return r->regex && regex_below(r->regex, at->text, at->len) ==
+	    (r->method == METHOD_REGEX ? REGEX_BELOW_ALL : REGEX_BELOW_NONE);
+}
+
+/* The last rule that decides anything below; the globals come after all rules. */
+static uint32_t
+last_below(const struct sftpplus *s, const struct region *at)
+{
+	uint32_t i = 0;
+
+	while (i < s->rule_count && !matches_all(&s->rules[i], at))
+		i++;
+	return i;
+}
+
+static const struct permission_set *
+set_of(const struct sftpplus *s, uint32_t i)
+{
+	return i == s->rule_count ? &s->globals : &s->rules[i].set;
+}
+
+static struct authz_hit
+hit_of(const struct sftpplus *s, uint32_t i)
+{
+	return (struct authz_hit){ .rule = set_of(s, i), .a = i == s->rule_count ? BY_GLOBALS : BY_RULE, .b = i };
+}
+
+/* The rights that rules below the old name have in common: all of them, and those that let nothing be moved alone. */
+struct common {
+	uint32_t all, fixed;
+};
+
+static void
+common_add(struct common *c, uint32_t rights)
+{
+	c->all &= rights;
+	if (!(rights & AUTHZ_RENFROM))
+		c->fixed &= rights;
+}
+
+static bool
+gives_more(uint32_t rights, const struct common *c, bool alone)
+{
+	return rights & AUTHZ_OVER_MOVED & ~(alone && (rights & AUTHZ_RENTO) ? c->fixed : c->all);
+}
+
+/* A rule that decides below the new name about what another one, further down, decides now: "!" and its kin among them. */
+static bool
+begins(const struct sftpplus *s, const struct region *from, const struct region *to, bool alone, struct authz_hit *hit)
+{
+	struct common later = { UINT32_MAX, UINT32_MAX };
+	uint32_t last = last_below(s, to);
+
+	for (uint32_t i = last_below(s, from) + 1; i-- > 0;) {
+		bool rule = i < s->rule_count;
+
+		if (rule && i <= last && gives_more(s->rules[i].set.rights, &later, alone) &&
+		    rule_reach(&s->rules[i], to, from).escapes) {
+			*hit = hit_of(s, i);
+			return true;
+		}
+		if (!rule || may_match(&s->rules[i], from))
+			common_add(&later, set_of(s, i)->rights);
+	}
+	return false;
+}
+
+/* A rule that decides there about what an earlier one no longer does. */
+static bool
+takes_over(
+    const struct sftpplus *s, const struct region *from, const struct region *to, bool alone, struct authz_hit *hit)
+{
+	struct common earlier = { UINT32_MAX, UINT32_MAX };
+	uint32_t last = last_below(s, from);
+
+	for (uint32_t i = 0, n = last_below(s, to); i <= n; i++) {
+		bool rule = i < s->rule_count;
+
+		if (gives_more(set_of(s, i)->rights, &earlier, alone) && (!rule || may_match(&s->rules[i], to))) {
+			*hit = hit_of(s, i);
+			return true;
+		}
+		if (rule && i <= last && rule_reach(&s->rules[i], from, to).escapes)
+			common_add(&earlier, s->rules[i].set.rights);
+	}
+	return false;
+}
+
+/* Beyond the layer it allows everything. */
+static bool
+loses(const struct sftpplus *s, const struct region *from, bool alone, struct authz_hit *hit)
+{
+	for (uint32_t i = 0, n = last_below(s, from); i <= n; i++) {
+		struct common c = { UINT32_MAX, UINT32_MAX };
+
+		common_add(&c, set_of(s, i)->rights);
+		if (!gives_more(AUTHZ_ALL, &c, alone) || (i < s->rule_count && !may_match(&s->rules[i], from)))
+			continue;
+		*hit = hit_of(s, i);
+		return true;
+	}
+	return false;
+}
+
+bool
+sftpplus_opens(struct layer *l, const char *from, const char *to, bool alone, struct authz_hit *hit)
+{
+	static char text[2][INDEX_PATH_MAX], folded[2][INDEX_PATH_MAX];
+	const struct sftpplus *s = l->state;
+	struct region here, there;
+
+	if (s->rule_count == 0 || !make_region(&here, from, text[0], folded[0]))
+		return false;
+	(void)make_region(&there, to, text[1], folded[1]);
+	if (!there.text)
+		return loses(s, &here, alone, hit);
+	return begins(s, &here, &there, alone, hit) || takes_over(s, &here, &there, alone, hit);
+}

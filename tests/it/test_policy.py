@@ -512,3 +512,64 @@ def test_lint_of_a_hostile_tree(tmp_path):
     if (home / "dir").is_symlink():
         exchange(home / "dir", home / "swap")
     assert "OUTSIDE" not in ctl(conf, "lint", "t", "--json").stdout
+
+
+# ------------------------------------------------------------ renaming a directory into more rights
+
+# What keeps /top/secret/f closed while /top may be renamed.
+CLOSED = {
+    "neg": "sftpplus\n deny-full-control\n !/top/secret*, allow-full-control",
+    "enot": "sftpplus\n deny-full-control\n e/^\\/top\\/secret/, allow-full-control",
+    "glob": "sftpplus\n deny-full-control\n /pub*, allow-full-control\n /top, allow-list, allow-rename",
+    "list": "sftpplus\n allow-list\n /pub*, allow-full-control\n /top, allow-list, allow-rename",
+    "deny": "sftpplus\n allow-full-control\n /top/secret*, deny-full-control",
+    "shallow": "pyftpdlib el\n override /top elf\n override /pub elradfmwMT recursive",
+}
+OPEN = {
+    "wide": "sftpplus\n deny-full-control\n /in*, allow-full-control\n /out*, allow-full-control",
+    "letters": "pyftpdlib el\n override /in elradfmwMT recursive\n override /out elradfmwMT recursive",
+}
+
+
+def renamed_account(directory, name, layer, digest):
+    home = f"{directory}/r-{name}"
+    for folder in ("top/secret", "pub/empty", "in/d", "out"):
+        os.makedirs(f"{home}/{folder}")
+    for file in ("top/secret/f", "in/d/f"):
+        with open(f"{home}/{file}", "w") as f:
+            f.write("SECRET")
+    os.symlink("..", f"{home}/pub/up")
+    for folder, folders, files in os.walk(home):
+        for entry in [".", *folders, *files]:
+            os.lchown(os.path.join(folder, entry), UID, UID)
+    return f"\n[account {name}]\npassword = {digest}\nhome = {home}\nrun_as = {UID}:{UID}\nlayer = {layer}\n"
+
+
+def test_nothing_forbidden_is_renamed_into_reach(serve):
+    top = tempfile.mkdtemp(prefix="sallyport-it-")
+    os.chmod(top, 0o755)
+    digest = password_hash("x")
+    s = serve(sections="".join(renamed_account(top, n, rules, digest) for n, rules in {**CLOSED, **OPEN}.items()))
+    for name in CLOSED:
+        one, two = s.raw().login(name, "x"), s.raw().login(name, "x")
+        one.cmd("TYPE I")
+        assert one.fetch("RETR /top/secret/f")[0] == b""
+        for old in ("/top", "top", "/pub/../top", "/pub/up/top", "/TOP/../top", "/t?p"):
+            for new in ("/pub/top", "pub/./x", "/pub/empty", "/pub/up/pub/y", "/zop"):
+                # The other session takes the new name meanwhile, and lets go of it; or tries to have the old one.
+                one.cmd(f"RNFR {old}")
+                two.cmd(f"MKD {new}")
+                two.cmd("MKD /top")
+                one.cmd(f"RNTO {new}")
+                two.cmd(f"RMD {new}")
+                one.cmd(f"RNFR {old}")
+                one.cmd(f"RNTO {new}")
+                assert one.fetch(f"RETR {new}/secret/f")[0] == b"", (name, old, new)
+                assert os.path.exists(f"{top}/r-{name}/top/secret/f"), (name, old, new)
+    for name in OPEN:
+        one = s.raw().login(name, "x")
+        assert one.cmd("RNFR /in/d")[0] == 350
+        assert one.cmd("RNTO /out/d")[0] == 250, name
+        one.cmd("TYPE I")
+        assert one.fetch("RETR /out/d/f") == (b"SECRET", 226)
+    shutil.rmtree(top)

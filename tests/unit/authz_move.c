@@ -11,6 +11,7 @@
 #define SP	"sftpplus"
 #define FULL	"elradfmwMT\n"
 #define ALLOW	"allow-full-control\n"
+#define DENY	"deny-full-control\n"
 
 static char long_name[4096];	/* 4,095 bytes */
 
@@ -48,7 +49,7 @@ static const struct {
 	{ SP, ALLOW "/?op/s*, deny-full-control", NULL, "/top", "/zop", NULL },
 	{ SP, ALLOW "/top/s*|/zop/*, deny-full-control", NULL, "/top", "/zop", NULL },	/* all of /zop is the rule's */
 	{ SP, ALLOW "!/top*, deny-full-control", NULL, "/a", "/b", NULL },
-	{ SP, ALLOW "!/pub/*, deny-write", NULL, "/top", "/pub/top", NULL },	/* it decides about /top itself */
+	{ SP, ALLOW "!/pub/*, allow-rename", NULL, "/top", "/pub/top", NULL },	/* it decides about /top itself */
 	{ SP, ALLOW "!/pub/*|/t?p, deny-write", NULL, "/top", "/pub/top", "rule 1" },
 	{ SP, ALLOW "m/^\\/top\\/secret/, deny-full-control", NULL, "/top", "/zop", "rule 1" },
 	{ SP, ALLOW "m/^\\/top\\/secret/, deny-full-control", NULL, "/a", "/b", NULL },
@@ -81,8 +82,43 @@ static const struct {
 	{ PY, "elf\noverride /top elrf recursive\noverride /zop/secret elr", NULL, "/top", "/zop", NULL },
 	{ SP, "allow-write, allow-rename, allow-list\n/out/pub/*, allow-read", NULL, "/in/x", "/out/pub", "rule 1" },
 	{ SP, "allow-write, allow-rename, allow-list\n/out/pub/*, allow-read", NULL, "/in/x", "/out", "rule 1" },
-	{ SP, "allow-write, allow-rename, allow-list\n/out/pub/*, allow-read", NULL, "/in/x", "/out/pub/x", NULL },
+	{ SP, "allow-write, allow-rename, allow-list\n/out/pub/*, allow-read, allow-rename", NULL, "/in/x", "/out/pub/x", NULL },
 	{ SP, "allow-write, allow-rename, allow-list\n/out/pub/*, deny-write", NULL, "/in/x", "/out", NULL },
+	/* What nothing lets be moved alone is not brought to a rule that gives more: what "!" and its kin leave out ... */
+	{ SP, DENY "!/top/secret*, " ALLOW, NULL, "/top", "/pub/top", "rule 1" },
+	{ SP, DENY "!/top/a/secret*, " ALLOW, NULL, "/top/a", "/zop", "rule 1" },
+	{ SP, DENY "!*/top/secret*, " ALLOW, NULL, "/x/top", "/x/zop", "rule 1" },
+	{ SP, DENY "!*/top/secret*, " ALLOW, NULL, "/x", "/y", NULL },
+	{ SP, DENY "!/top/secret*, " ALLOW, NULL, "/top/a", "/pub/a", NULL },
+	{ SP, DENY "e/^\\/top\\/secret/, " ALLOW, NULL, "/top", "/pub/top", "rule 1" },
+	{ SP, DENY "e/^\\/(top|zop)\\/secret/, " ALLOW, NULL, "/top", "/zop", NULL },
+	{ SP, DENY "e/^\\/top\\/secret/, " ALLOW, NULL, "/top/a", "/pub/a", NULL },
+	{ SP, DENY "!/top/secret*, " ALLOW "/top/secret*, allow-read, allow-rename\n", NULL, "/top", "/zop", "rule 2" },
+	{ SP, DENY "!/top/secret*, " ALLOW "/top/secret*, allow-read, allow-list\n", NULL, "/top", "/zop", "rule 2" },
+	/* ... and what the globals do. */
+	{ SP, DENY "/pub*, " ALLOW "/top, allow-list, allow-rename", NULL, "/top", "/pub/top", "rule 1" },
+	{ SP, "allow-list\n/pub*, " ALLOW "/top, allow-list, allow-rename", NULL, "/top", "/pub/top", "rule 1" },
+	{ SP, "allow-list\n/pub*, allow-list, allow-rename\n/top, allow-rename", NULL, "/top", "/pub/top", "rule 1" },
+	{ SP, "allow-list\n/pub*, allow-list, allow-create-folder\n/top, allow-rename", NULL, "/top", "/pub/top", NULL },
+	{ SP, "allow-list, allow-rename\n/pub*, " ALLOW, NULL, "/top", "/pub/top", NULL },	/* each one may be moved alone */
+	{ SP, "allow-list\n/p/a, allow-rename", "/p", "/p/a", "/q", "global permissions" },
+	{ SP, "allow-list\n/p/a*, " ALLOW, "/p", "/p/a", "/q", NULL },
+	{ SP, ALLOW, "/p", "/p/a", "/q", NULL },
+	/* A rule further up that ends leaves the word to one that gives more. */
+	{ SP, DENY "/in/*.key, allow-list\n/in*|/out*, " ALLOW, NULL, "/in/a", "/out/a", "rule 1" },
+	/* All rights in both places. */
+	{ SP, DENY "/in*, " ALLOW "/out*, " ALLOW, NULL, "/in/a", "/out/a", NULL },
+	{ SP, DENY "/in*, " ALLOW "/out*, " ALLOW, NULL, "/in/a", "/in/b", NULL },
+	{ SP, DENY "*.exe, deny-full-control\n/in*, " ALLOW "/out*, " ALLOW, NULL, "/in/a", "/out/a", NULL },
+	{ SP, DENY "m/\\.exe$/, deny-full-control\nm/^\\/(in|out)\\//, " ALLOW, NULL, "/in/a", "/out/a", NULL },
+	{ SP, "allow-list\n/home/*, " ALLOW, NULL, "/home/a", "/home/b", NULL },
+	{ SP, "allow-list, allow-traverse\n/in*, allow-write, allow-rename\n/done*, allow-read, allow-rename", NULL, "/in/a", "/done/a",
+	    NULL },
+	{ PY, "el\noverride /in " FULL "override /out " FULL, NULL, "/in/a", "/in/b", NULL },
+	{ PY, "el\noverride /in elradfmwMT recursive\noverride /out elradfmwMT recursive", NULL, "/in/a", "/out/a", NULL },
+	/* An override that ends at the directory's own members. */
+	{ PY, "el\noverride /top elf\noverride /pub elradfmwMT recursive", NULL, "/top", "/pub/top", "override /pub" },
+	{ PY, "elf\noverride /pub elradfmwMT recursive", NULL, "/top", "/pub/top", NULL },
 	/* Control files are moved along, and say nothing beyond the layer. */
 	{ "ftpcluster", "", "/p", "/p/a", "/p/b", NULL },
 	{ "ftpcluster", "", "/p", "/p/a", "/q", "any control file in it" },
