@@ -1,6 +1,7 @@
 /*
  * What an account is charged with for its files, and when.
  *
+ * Files cost their bytes, and each file, directory and symbolic link costs one entry.
  * A file counts as what it was charged with last (charge_record.c), and that is what it had on the
  * disk then, but for what nobody charged this account with: such files cost nothing, only what is added to them.
  * Whoever changes what lies there takes the account's lock, has
@@ -39,6 +40,9 @@ enum charge_kind {
 	CHARGE_TEMPORARY,	/* to a temporary file, which costs nothing before it takes its name */
 	CHARGE_NEW,		/* to a new file in place */
 	CHARGE_EXISTING,	/* to a file that was there */
+	/* Not an upload: a deed under way, with what it changes. */
+	CHARGE_OTHER,		/* a file, directory or link that may lose its name, or a file that gets another size */
+	CHARGE_MADE,		/* an entry that is about to be made */
 	CHARGE_KINDS
 };
 
@@ -46,7 +50,8 @@ enum charge_kind {
 enum charge_part {
 	CHARGE_OWN		= 1 << 0,	/* the file of the open upload */
 	CHARGE_GROWS		= 1 << 1,	/* the other file gets another size; otherwise it may lose its name */
-	CHARGE_LEFTOVER		= 1 << 2	/* the other file is a temporary one, which costs what the table says */
+	CHARGE_LEFTOVER		= 1 << 2,	/* the other file is a temporary one, which costs what the table says */
+	CHARGE_MAKES		= 1 << 3	/* without another file: an entry is about to be made; with it: this is it */
 };
 
 /* What a file is known by on every node that shares it: its number, and when it was made. */
@@ -72,12 +77,21 @@ struct charge {
 	int slot;			/* of the open upload, -1: none is open */
 	enum charge_kind kind;
 	int own_fd;			/* its file */
+	int intent;			/* the place that says what the deed is, -1: none */
+	bool makes, made;		/* an entry is about to be made; it has been named */
+	int witness;			/* see charge_share() */
 	unsigned count;
 	struct charge_file files[2];	/* of the deed */
 };
 
 /* Takes a ledger's descriptor (-1: none), which stays the caller's. */
 void charge_init(struct charge *, int ledger_fd);
+
+/*
+ * The account's lock then is not free before everybody has closed this descriptor of ledger_open_witness(), or the session
+ * has given it back: an agent that has it and outlives its monitor may still be at a deed.  It stays the caller's.
+ */
+void charge_share(struct charge *, int witness_fd);
 
 /* Takes the account's lock. 0, -EAGAIN: another session has it, or -errno. */
 int charge_lock(struct charge *);
@@ -103,6 +117,20 @@ int charge_open(struct charge *, int fd, enum charge_kind, int folder_fd, const 
 int charge_begin(struct charge *, unsigned parts, int other, uint64_t size, const struct ledger *limit, uint64_t *keep,
     struct ledger *now);
 
+/*
+ * Between a deed's charge_begin() and the deed: notes in the table what is about to be done with the second file (or the
+ * only one: that of an upload may go, too), or with the name of one that is about to be made, for whoever comes after a session that dies in between.  path is where that
+ * lies, as the session sees it, and folder_fd its directory.  0, -EBUSY: the table is full, or -errno.
+ */
+int charge_intend(struct charge *, int folder_fd, const char *path);
+
+/*
+ * Under the lock: the first deed, from place *at on, that a dead session was at.  As charge_find_left(), and to be settled
+ * before anything else is changed, for nothing has been renamed since.
+ */
+bool charge_find_intent(struct charge *, uint32_t *at, enum charge_kind *, struct charge_id *,
+    char path[CHARGE_PATH_MAX + 1]);
+
 /* After it: what lies on the disk now is charged, whatever the limit, and the lock given back. close: the upload is over. */
 int charge_settle(struct charge *, bool close, struct ledger *now);
 
@@ -116,11 +144,16 @@ void charge_abandon(struct charge *);
 bool charge_find_left(struct charge *, uint32_t *at, enum charge_kind *, struct charge_id *,
     char path[CHARGE_PATH_MAX + 1]);
 /*
- * The file of that place is no longer in this directory.  Where it is a temporary file, which nobody can rename, and
- * the directory is the one that it was made in and not just of the same name, its charge is given back. -ESTALE: the
- * file may still lie elsewhere, and stays listed with its charge until it is met or a census finds it gone.
+ * The file of that place is no longer in this directory.  Where it is a temporary file, which nobody can rename, or one
+ * of a deed, since which nobody has renamed anything, and the directory is the one that it was in and not just of the
+ * same name, its charge is given back.  An entry that was about to be made is done with, whether it is there, and has been
+ * named by a deed, or not.  -ESTALE: the file may still lie elsewhere, and stays listed with its charge until it is met or
+ * a census finds it gone.
  */
 int charge_forget_left(struct charge *, uint32_t slot, int folder_fd);
+
+/* What an object costs while it has a name: a regular file its size and one entry, a directory or a link one entry. */
+struct ledger charge_costs(const struct statx *);
 
 /* Looks at a file. 0 or -errno. */
 int charge_identify(int fd, struct charge_id *);
@@ -131,7 +164,7 @@ int charge_identify(int fd, struct charge_id *);
  */
 struct charge_census;
 int charge_census_begin(struct charge_census **, int ledger_fd, bool hold);
-/* st: with STATX_BASIC_STATS and STATX_BTIME, of a regular file; temporary ones are counted too. 0 or -ENOMEM. */
+/* st: with STATX_BASIC_STATS and STATX_BTIME, of any object; temporary files are counted too. 0 or -ENOMEM. */
 int charge_census_file(struct charge_census *, const struct statx *st, const char *name);
 int charge_census_end(struct charge_census *, struct ledger *now);
 void charge_census_free(struct charge_census *);

@@ -85,7 +85,7 @@ counted(struct charge_census *c, const struct statx *st)
 {
 	uint64_t device = (uint64_t)st->stx_dev_major << 32 | st->stx_dev_minor, *more;
 
-	if (st->stx_nlink < 2)
+	if (st->stx_nlink < 2 || S_ISDIR(st->stx_mode))
 		return 0;
 	for (size_t i = 0; i < c->linked_count; i++)
 		if (c->linked[2 * i] == st->stx_ino && c->linked[2 * i + 1] == device)
@@ -107,7 +107,7 @@ find_listed(struct charge_census *c, const struct statx *st)
 	struct charge_id id = table_id(st);
 
 	for (size_t i = 0; i < c->listed_count; i++)
-		if (table_same(&c->listed[i].slot.id, &id))
+		if (!table_is_intent(&c->listed[i].slot) && table_same(&c->listed[i].slot.id, &id))
 			return &c->listed[i];
 	return NULL;
 }
@@ -144,12 +144,14 @@ int
 charge_census_file(struct charge_census *c, const struct statx *st, const char *name)
 {
 	struct listed *l = find_listed(c, st);
-	struct ledger costs = { st->stx_size, 1 };
-	int r = counted(c, st);
+	struct ledger costs = charge_costs(st);
+	bool reserved = strncmp(name, RESERVED_PREFIX, sizeof RESERVED_PREFIX - 1) == 0;
+	/* A link that has not got its name yet, and what costs nothing. */
+	int r = costs.files == 0 || (reserved && !S_ISREG(st->stx_mode)) ? 1 : counted(c, st);
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (l == NULL && strncmp(name, RESERVED_PREFIX, sizeof RESERVED_PREFIX - 1) == 0 && (r = add_lost(c, st)) != 0)
+	if (l == NULL && reserved && (r = add_lost(c, st)) != 0)
 		return r;
 	if (l != NULL) {
 		l->met = true;

@@ -227,6 +227,22 @@ record_put(int fd, struct ledger_entry *e, const struct charge_id *id, const str
 }
 
 int
+record_take_back(int fd, const struct ledger_entry *e, const struct charge_id *id)
+{
+	struct record r;
+	struct ledger was;
+	uint64_t at;
+	bool fresh;
+
+	if (e->records == 0 || search(fd, e, id, &r, &at, &fresh) != 0 || r.number <= e->number)
+		return 0;
+	was = charge_of(&r, e->number);
+	r = make(id, &was, &was, e->number);
+	errno = EIO;
+	return pwrite(fd, &r, sizeof r, place(e->records, at)) == sizeof r ? 0 : -errno;
+}
+
+int
 record_begin(int fd, struct ledger_entry *e)
 {
 	return record_replace(fd, e, NULL, 0);

@@ -126,6 +126,20 @@ table_read(int fd, uint32_t at, struct table_slot *s)
 	return 0;
 }
 
+bool
+table_is_intent(const struct table_slot *s)
+{
+	return s->kind == CHARGE_OTHER || s->kind == CHARGE_MADE;
+}
+
+enum charge_kind
+table_kind(int fd, uint32_t at)
+{
+	struct table_slot s;
+
+	return table_read(fd, at, &s) == 0 ? (enum charge_kind)s.kind : CHARGE_NONE;
+}
+
 int
 table_path(int fd, uint32_t at, char path[CHARGE_PATH_MAX + 1])
 {

@@ -49,6 +49,10 @@ int table_free(int fd, uint32_t at);
 void table_release(int fd, uint32_t at);
 /* Is the session gone that took the place? Not for one's own. Under the account's lock. */
 bool table_is_dead(int fd, uint32_t at);
+/* A deed, and not an upload? */
+bool table_is_intent(const struct table_slot *);
+/* What stands there; CHARGE_NONE where it cannot be read, too. */
+enum charge_kind table_kind(int fd, uint32_t at);
 int table_read(int fd, uint32_t at, struct table_slot *);
 int table_path(int fd, uint32_t at, char path[CHARGE_PATH_MAX + 1]);
 

@@ -74,6 +74,14 @@ ledger_lock_range(int fd, short how, off_t at, off_t len, bool wait)
 	return 0;
 }
 
+bool
+ledger_is_locked(int fd)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+
+	return fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK;
+}
+
 int
 ledger_lock_total(int fd, short how)
 {
@@ -93,10 +101,10 @@ reserve(int fd)
 	(void)ledger_lock_total(fd, F_UNLCK);
 }
 
-int
-ledger_open(const char *directory, const char *account)
+/* A file of the account in the directory, which is made when it is not there. */
+static int
+open_file(const char *directory, const char *name, int flags)
 {
-	char name[NAME_LONGEST + 40];
 	int dir_fd, fd, error;
 
 	if (mkdir(directory, 0700) < 0 && errno != EEXIST)
@@ -104,14 +112,31 @@ ledger_open(const char *directory, const char *account)
 	dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir_fd < 0)
 		return -errno;
-	file_name(account, name, sizeof name);
-	fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = openat(dir_fd, name, flags | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	error = errno;
 	close(dir_fd);
-	if (fd < 0)
-		return -error;
-	reserve(fd);
+	return fd < 0 ? -error : fd;
+}
+
+int
+ledger_open(const char *directory, const char *account)
+{
+	char name[NAME_LONGEST + 40];
+	int fd;
+
+	file_name(account, name, sizeof name);
+	if ((fd = open_file(directory, name, O_RDWR)) >= 0)
+		reserve(fd);
 	return fd;
+}
+
+int
+ledger_open_witness(const char *directory, const char *account)
+{
+	char name[1 + NAME_LONGEST + 40] = ".";	/* no account's name begins so */
+
+	file_name(account, name + 1, sizeof name - 1);
+	return open_file(directory, name, O_RDONLY);
 }
 
 int

@@ -25,6 +25,12 @@ struct ledger {
 int ledger_open(const char *directory, const char *account);
 
 /*
+ * Opens an empty file beside the ledger, for reading only: whoever has the descriptor can keep a lock of it and do nothing
+ * else.  A descriptor or -errno.
+ */
+int ledger_open_witness(const char *directory, const char *account);
+
+/*
  * Every ledger of the directory, in no particular order, until each() returns non-zero.  The names of accounts are
  * those of their files; of one that was too long for a file, only its beginning.  0, -errno, or what each() returned.
  */

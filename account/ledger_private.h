@@ -23,6 +23,8 @@ uint64_t ledger_mix(uint64_t sum, uint64_t value);
  * -EAGAIN when somebody has them and wait is false.
  */
 int ledger_lock_range(int fd, short how, off_t at, off_t len, bool wait);
+/* Does anybody else have a lock of the file's first byte? */
+bool ledger_is_locked(int fd);
 /* The total's, for the moment in which it is read or written. */
 int ledger_lock_total(int fd, short how);
 

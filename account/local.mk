@@ -3,7 +3,7 @@ libaccount_a_SOURCES = \
 	account/account.h account/source.h \
 	account/certificate.c account/hashes.c account/hashes.h account/login.c account/name.c account/pool.c account/refusal.c account/refusal.h account/rules.c account/sources.c \
 	account/cluster.c account/cluster.h account/ledger.c account/ledger.h account/ledger_private.h \
-	account/charge.c account/charge.h account/charge_census.c account/charge_record.c account/charge_record.h account/charge_table.c account/charge_table.h \
+	account/charge.c account/charge.h account/charge_census.c account/charge_record.c account/charge_record.h account/charge_step.c account/charge_step.h account/charge_table.c account/charge_table.h \
 	account/profile.c account/profile.h account/password.c account/password.h account/password_kind.c account/password_kind.h account/password_library.c account/password_library.h \
 	account/source_anonymous.c account/source_config.c account/source_external.c account/source_passwd_file.c account/source_pam.c account/source_shadow.c \
 	account/turn.c account/turn.h account/unix.c account/unix.h

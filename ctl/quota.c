@@ -124,7 +124,7 @@ show(struct books *b, const char *name, const struct ledger *l, const struct lim
 	ctl_print_name(name);
 	printf("%*s", strlen(name) < 24 ? (int)(24 - strlen(name)) : 0, "");
 	print_count(l->bytes, limit->bytes, "bytes");
-	print_count(l->files, limit->files, "files");
+	print_count(l->files, limit->files, "entries");
 	putchar('\n');
 }
 
@@ -238,8 +238,6 @@ count_one(void *context, const struct tree_entry *e)
 	struct tally *t = context;
 	struct statx st;
 
-	if (!S_ISREG(e->st.st_mode))
-		return 0;
 	if (statx(e->fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
 		return -errno;
 	progress_step(t->inv, "files", ++t->files);
@@ -257,13 +255,13 @@ stop_counting(void *context, const char *path, int error)
 	return error;
 }
 
-/* Regular files below the folder, on its file system, however deep; the tree is the account's to tamper with. */
+/* Files, directories and links below the folder, on its file system, however deep; the tree is the account's to tamper with. */
 static int
 count(const struct invocation *inv, const char *home, struct charge_census *census)
 {
 	struct tally t = { inv, census, 0 };
 	const struct tree_walk walk = {
-		.path = home, .one_device = true, .visit = count_one, .trouble = stop_counting, .context = &t
+		.path = home, .one_device = true, .links = true, .visit = count_one, .trouble = stop_counting, .context = &t
 	};
 	int fd = trusted_walk(home), r = fd < 0 ? fd : tree_walk(&walk, fd);
 

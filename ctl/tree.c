@@ -170,7 +170,8 @@ take_name(struct state *s, const char *name)
 		return error;
 	}
 	e.path = s->path;
-	if (error == 0 && !S_ISLNK(e.st.st_mode) && (!s->walk->one_device || e.st.st_dev == s->device)) {
+	if (error == 0 && (s->walk->links || !S_ISLNK(e.st.st_mode)) &&
+	    (!s->walk->one_device || e.st.st_dev == s->device)) {
 		error = s->walk->visit(s->walk->context, &e);
 		if (error == 0 && S_ISDIR(e.st.st_mode))
 			return go_down(s, e.fd, &e.st);

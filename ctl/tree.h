@@ -13,7 +13,7 @@
 
 /* An object below the top. All of it is the walk's. */
 struct tree_entry {
-	int fd;			/* the object itself, O_PATH; never a symbolic link */
+	int fd;			/* the object itself, O_PATH; a symbolic link only where the walk wants them */
 	struct stat st;		/* of that descriptor */
 	const char *path;	/* for messages only */
 };
@@ -21,6 +21,7 @@ struct tree_entry {
 struct tree_walk {
 	const char *path;	/* the top as messages name it */
 	bool one_device;	/* other file systems are left out */
+	bool links;		/* visit is given symbolic links too, which are not followed */
 	/* For each object, a folder before what is in it. 0, or what the walk is to end with. */
 	int (*visit)(void *context, const struct tree_entry *);
 	/* Something could not be looked at; visit's answers end the walk without this. 0: go on. */
@@ -29,8 +30,7 @@ struct tree_walk {
 };
 
 /*
- * Walks over everything below the folder top_fd (O_PATH will do), in the order of names; links are left out,
- * and what vanishes meanwhile.  0, or what visit or trouble answered, -ENOMEM, or -EAGAIN: a folder that the
+ * Walks over everything below the folder top_fd (O_PATH will do), in the order of names; left out is what vanishes meanwhile.  0, or what visit or trouble answered, -ENOMEM, or -EAGAIN: a folder that the
  * walk was in has been moved.
  */
 int tree_walk(const struct tree_walk *, int top_fd);

@@ -117,6 +117,7 @@ struct agent {
 	uint64_t unique_key[2];
 	bool warned_unresolved;		/* a name in passive_address: said once */
 	bool quota_locked, quota_opened;	/* see quota.h */
+	int quota_witness;			/* kept, and nothing else; 0: none yet */
 	int64_t quota_swept;			/* clock_ms() */
 	uint64_t uploaded, downloaded;	/* bytes of this session, for ratio.c */
 	struct inflight *inflight;	/* where the monitor finds what is being transferred; NULL: nowhere */
@@ -139,6 +140,7 @@ struct agent {
 		struct msg_admin admin;
 		struct msg_transfer_record record;
 		struct msg_quota_open quota_open;
+		struct msg_quota_intend quota_intend;
 	} out;
 };
 

@@ -37,19 +37,34 @@ finish_folder(struct agent *a)
 	close(fd);
 }
 
+static int
+make_folder(struct agent *a)
+{
+	struct place *p = &a->place;
+	int r = quota_make(a, p);
+
+	if (r == 0 && mkdirat(p->dir_fd, p->leaf, a->set->dir_mode & 0777) < 0)
+		r = -errno;
+	if (r == 0)
+		quota_made(a, p);
+	(void)quota_settle(a, false);
+	return r;
+}
+
 int
 handle_make_dir(struct agent *a, const struct msg *m)
 {
 	struct msg_where *w = &a->out.where;
 	struct place *p = &a->place;
+	int r;
 
 	(void)m;
 	if (p->error != 0)
 		return p->error;
 	if (p->found)
 		return -EEXIST;
-	if (mkdirat(p->dir_fd, p->leaf, a->set->dir_mode & 0777) < 0)
-		return -errno;
+	if ((r = make_folder(a)) != 0)
+		return r;
 	finish_folder(a);
 	memcpy(w->path, p->typed, p->typed_len + 1);
 	w->message[0] = '\0';
@@ -75,7 +90,7 @@ handle_remove_dir(struct agent *a, const struct msg *m)
 		return agent_refuse(a, FAIL_KIND, NULL);
 	if (p->path_len == 1)
 		return refuse_root(a);
-	return unlinkat(p->dir_fd, p->leaf, AT_REMOVEDIR) < 0 ? -errno : 0;
+	return quota_remove(a, p->dir_fd, p->leaf, p->path, AT_REMOVEDIR);
 }
 
 int
@@ -88,7 +103,7 @@ handle_delete(struct agent *a, const struct msg *m)
 		return p->error;
 	if (root_is_folder(p))
 		return agent_refuse(a, FAIL_KIND, NULL);
-	return quota_remove(a, p->dir_fd, p->leaf, false);
+	return quota_remove(a, p->dir_fd, p->leaf, p->path, 0);
 }
 
 int
@@ -158,6 +173,36 @@ move(const struct place *from, const struct place *to, bool link, bool replace)
 	return link ? links_move(from, to, replace ? 0 : RENAME_NOREPLACE) : rename_over(from, to, replace);
 }
 
+/* The text of a link cannot be changed: the new one costs what the old one did. */
+static void
+charge_moved_link(struct agent *a, int old, const struct place *from, const struct place *to)
+{
+	if (quota_lock(a) == 0)
+		quota_made(a, to);
+	(void)quota_settle(a, false);
+	if (old >= 0 && quota_lock(a) == 0)
+		(void)quota_change(a, 0, old, 0, from->dir_fd, from->path);
+	(void)quota_settle(a, false);
+}
+
+/*
+ * move(), under the account's lock, which is given back, and after what it replaces has been named.  A session killed
+ * between a link's making and the old one's removal leaves both charged, and not neither.
+ */
+static int
+move_charged(struct agent *a, const struct place *from, const struct place *to, bool link, bool replace)
+{
+	int old = link && a->quota_locked ? root_open_entry(from->dir_fd, from->leaf, O_PATH) : -1;
+	int r = move(from, to, link, replace);
+
+	(void)quota_settle(a, false);
+	if (r == 0 && link)
+		charge_moved_link(a, old, from, to);
+	if (old >= 0)
+		close(old);
+	return r;
+}
+
 /*
  * Back to where it came from, which is deeper.  When that has moved too, nobody has looked at what was away meanwhile:
  * a link, which costs nothing to make anew, goes then.  AGAIN, or the refusal.
@@ -166,10 +211,15 @@ static int
 undo_rename(struct agent *a, bool link, int error)
 {
 	struct place *from = &a->source, *to = &a->place;
-	int r = move(to, from, link, false);
+	const struct place *left;
+	int r = quota_lock(a);
 
-	if (S_ISLNK(from->st.stx_mode) && (r != 0 || !hold_same_folder(a, from)))
-		r = unlinkat(r != 0 ? to->dir_fd : from->dir_fd, r != 0 ? to->leaf : from->leaf, 0) < 0 ? -errno : 0;
+	if (r == 0)
+		r = move_charged(a, to, from, link, false);
+	if (S_ISLNK(from->st.stx_mode) && (r != 0 || !hold_same_folder(a, from))) {
+		left = r != 0 ? to : from;
+		r = quota_remove(a, left->dir_fd, left->leaf, left->path, 0);
+	}
 	if (r != 0)
 		log_problem(LOG_LEVEL_ERROR, "links-not-searched", to->path, r);
 	return error == 0 && r == 0 ? AGAIN : refuse_unsearched(a);
@@ -209,11 +259,11 @@ rename_held(struct agent *a, bool replace)
 	if (a->quota_locked && replace)
 		victim = root_open(to, O_PATH, 0);
 	if (victim >= 0)
-		r = quota_deed(a, 0, victim, 0, NULL);
+		r = quota_change(a, 0, victim, 0, to->dir_fd, to->path);
 	if (victim == -EAGAIN)
 		r = AGAIN;
 	if (r == 0)
-		r = move(from, to, link > 0, replace);
+		r = move_charged(a, from, to, link > 0, replace);
 	(void)quota_settle(a, false);
 	if (victim >= 0)
 		close(victim);
@@ -271,6 +321,21 @@ relative(const char *from, const char *to, char *dst, size_t size)
 	return str_copy(dst + len, size - len, t) != 0 ? -ENAMETOOLONG : 0;
 }
 
+static int
+place_link(struct agent *a, const char *text)
+{
+	struct place *p = &a->place;
+
+	if (symlinkat(text, p->dir_fd, p->leaf) < 0)
+		return -errno;
+	/* What moved the folder has looked for links before we can have made this one. */
+	if (hold_same_folder(a, p) || unlinkat(p->dir_fd, p->leaf, 0) < 0) {
+		quota_made(a, p);
+		return hold_same_folder(a, p) ? 0 : -EIO;
+	}
+	return AGAIN;
+}
+
 /* Where each lies counts: nothing is renamed from here on, but by those who do not take the lock. */
 static int
 make_link_held(struct agent *a, const char *folder, const char *wanted)
@@ -289,12 +354,11 @@ make_link_held(struct agent *a, const char *folder, const char *wanted)
 	r = relative(p->path, target->path, text, sizeof text);
 	if (r != 0)
 		return r;
-	if (symlinkat(text, p->dir_fd, p->leaf) < 0)
-		return -errno;
-	/* What moved the folder has looked for links before we can have made this one. */
-	if (hold_same_folder(a, p))
-		return 0;
-	return unlinkat(p->dir_fd, p->leaf, 0) < 0 ? -errno : AGAIN;
+	r = quota_make(a, p);
+	if (r == 0)
+		r = place_link(a, text);
+	(void)quota_settle(a, false);
+	return r;
 }
 
 /*

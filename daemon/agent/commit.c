@@ -75,6 +75,16 @@ may_settle(struct agent *a)
 	return quota_deed(a, CHARGE_OWN, -1, 0, NULL) != SP_ECLOSED;
 }
 
+/* In place, once the upload's file has been named to the monitor: whoever comes after a killed one knows that it may be gone. */
+static void
+remove_own(struct agent *a)
+{
+	struct transfer *t = &a->transfer;
+
+	if (!a->quota_opened || quota_intend(a, t->dir_fd, t->path) == 0)
+		(void)unlinkat(t->dir_fd, t->leaf, 0);
+}
+
 /* Takes a file away that nothing is to stay of, and its charge; the lock is held, or taken and given back. */
 int
 transfer_give_up(struct agent *a, int code)
@@ -88,7 +98,7 @@ transfer_give_up(struct agent *a, int code)
 	if (t->temp[0] != '\0')
 		(void)unlinkat(t->dir_fd, t->temp, 0);
 	else if (!t->existed && t->fd >= 0 && has_its_name(t))
-		(void)unlinkat(t->dir_fd, t->leaf, 0);
+		remove_own(a);
 	(void)quota_settle(a, true);
 	transfer_forget(a);
 	return code;
@@ -236,7 +246,8 @@ append_to(struct agent *a, int from, int to)
 	/* Beside others that append, but not while somebody writes at a place. */
 	if (flock(to, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK)
 		return transfer_disturbed(a, "another session is writing to the file");
-	if ((r = quota_deed(a, CHARGE_GROWS, to, (uint64_t)(st.st_size + more.st_size), NULL)) != 0)
+	if ((r = quota_change(a, CHARGE_GROWS, to, (uint64_t)(st.st_size + more.st_size),
+	    a->transfer.dir_fd, a->transfer.path)) != 0)
 		return r;
 	r = append_bytes(from, to);
 	/* A piece is worse than nothing, where nobody else has gone on behind it. */
@@ -341,7 +352,8 @@ commit_rename(struct agent *a, bool complete)
 {
 	struct transfer *t = &a->transfer;
 	int victim = a->quota_locked ? root_open_entry(t->dir_fd, t->leaf, O_PATH) : -1;
-	int r = quota_deed(a, CHARGE_OWN, victim, 0, NULL);
+	int r = victim < 0 ? quota_deed(a, CHARGE_OWN, -1, 0, NULL)
+	    : quota_change(a, CHARGE_OWN, victim, 0, t->dir_fd, t->path);
 
 	if (victim >= 0)
 		close(victim);
@@ -354,7 +366,7 @@ static int
 commit_copy(struct agent *a, uint64_t size)
 {
 	struct transfer *t = &a->transfer;
-	int r = quota_deed(a, CHARGE_GROWS, t->victim_fd, size, NULL);
+	int r = quota_change(a, CHARGE_GROWS, t->victim_fd, size, t->dir_fd, t->path);
 
 	if (r == 0)
 		r = copy_over(t, size);
@@ -441,7 +453,7 @@ take_back(struct agent *a, uint64_t at, uint64_t keep)
 	if (!a->quota_locked && (uint64_t)st.st_size != (t->append ? at : own_size(t, at)))
 		return;
 	if (!t->existed && keep == 0 && has_its_name(t))
-		(void)unlinkat(t->dir_fd, t->leaf, 0);
+		remove_own(a);
 	else if ((uint64_t)st.st_size > keep && ftruncate(t->fd, (off_t)keep) < 0)
 		log_problem(LOG_LEVEL_WARNING, "upload-not-taken-back", t->path, -errno);
 }

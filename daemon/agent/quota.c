@@ -40,6 +40,29 @@ ask(struct agent *a, enum msg_type type, const void *body, int fd, enum msg_type
 	return ask_about(a, type, body, &fd, fd >= 0 ? 1 : 0, want);
 }
 
+/* A refusal that is on its way to the client is not to be overwritten by what goes wrong here. */
+struct refusal {
+	enum fail_reason reason;
+	int error;
+	char text[sizeof ((struct agent *)NULL)->refusal_text];
+};
+
+static void
+save_refusal(const struct agent *a, struct refusal *r)
+{
+	r->reason = a->refusal;
+	r->error = a->refusal_error;
+	memcpy(r->text, a->refusal_text, sizeof r->text);
+}
+
+static void
+restore_refusal(struct agent *a, const struct refusal *r)
+{
+	a->refusal = r->reason;
+	a->refusal_error = r->error;
+	memcpy(a->refusal_text, r->text, sizeof r->text);
+}
+
 int
 quota_left(struct agent *a, uint64_t *bytes, uint64_t *files)
 {
@@ -62,25 +85,6 @@ quota_is_orphaned(const struct agent *a)
 	struct pollfd p = { .fd = a->monitor.fd };
 
 	return has_quota(a) && poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
-}
-
-int
-quota_lock(struct agent *a)
-{
-	static const struct msg_quota_lock nothing;
-	int r = 0;
-
-	if (!has_quota(a) || a->quota_locked)
-		return 0;
-	for (unsigned try = 0;; try++) {
-		r = ask(a, MSG_QUOTA_LOCK, &nothing, -1, MSG_DONE);
-		if (r != SP_EDENIED || a->refusal != FAIL_BUSY)
-			break;
-		if (!hold_wait_turn(a, try))
-			return SP_ECLOSED;
-	}
-	a->quota_locked = r == 0;
-	return r;
 }
 
 int
@@ -118,41 +122,95 @@ quota_deed(struct agent *a, unsigned parts, int fd, uint64_t size, uint64_t *kee
 	return a->reply.quota_verdict.refused ? agent_refuse(a, FAIL_QUOTA, a->reply.quota_verdict.text) : 0;
 }
 
-/* A refusal that is on its way to the client is not to be overwritten by what goes wrong here. */
+int
+quota_intend(struct agent *a, int dir_fd, const char *path)
+{
+	struct msg_quota_intend *m = &a->out.quota_intend;
+
+	if (!a->quota_locked)
+		return 0;
+	memcpy(m->path, path, strlen(path) + 1);
+	return ask(a, MSG_QUOTA_INTEND, m, dir_fd, MSG_DONE);
+}
+
+int
+quota_change(struct agent *a, unsigned parts, int fd, uint64_t size, int dir_fd, const char *path)
+{
+	int r;
+
+	if (!has_quota(a))
+		return 0;
+	r = quota_deed(a, parts, fd, size, NULL);
+	return r != 0 ? r : quota_intend(a, dir_fd, path);
+}
+
 int
 quota_settle(struct agent *a, bool close_upload)
 {
 	struct msg_quota_settle m = { .close = close_upload && a->quota_opened };
-	enum fail_reason reason = a->refusal;
-	int r, error = a->refusal_error;
-	char text[sizeof a->refusal_text];
+	struct refusal before;
+	int r, error;
 
 	if (!a->quota_locked)
 		return 0;
-	memcpy(text, a->refusal_text, sizeof text);
+	save_refusal(a, &before);
 	r = ask(a, MSG_QUOTA_SETTLE, &m, -1, MSG_DONE);
+	error = a->refusal_error;
 	a->quota_locked = false;
 	if (close_upload)
 		a->quota_opened = false;
 	if (r != 0)
-		log_problem(LOG_LEVEL_WARNING, "quota-not-charged", a->transfer.path,
-		    r == SP_EDENIED ? -a->refusal_error : r);
-	a->refusal = reason;
-	a->refusal_error = error;
-	memcpy(a->refusal_text, text, sizeof text);
+		log_problem(LOG_LEVEL_WARNING, "quota-not-charged", a->transfer.path, r == SP_EDENIED ? -error : r);
+	restore_refusal(a, &before);
 	return r == SP_EDENIED ? -EIO : r;
 }
 
 int
-quota_remove(struct agent *a, int dir_fd, const char *name, bool leftover)
+quota_make(struct agent *a, const struct place *p)
+{
+	int r = quota_lock(a);
+
+	return r != 0 ? r : quota_change(a, CHARGE_MAKES, -1, 0, p->dir_fd, p->path);
+}
+
+/* It is there, maybe beyond the limit. From here on it is known by its number. */
+static int
+charge_made(struct agent *a, int fd, int dir_fd, const char *path)
+{
+	int r = quota_deed(a, CHARGE_MAKES | CHARGE_GROWS, fd, 0, NULL);
+
+	if (r == SP_EDENIED && a->refusal == FAIL_QUOTA)
+		r = 0;
+	return r != 0 ? r : quota_intend(a, dir_fd, path);
+}
+
+/* What cannot be named now stands in the table, and is looked for by whoever takes the lock next. */
+void
+quota_made(struct agent *a, const struct place *p)
+{
+	int fd, r;
+
+	if (!a->quota_locked)
+		return;
+	r = fd = root_open_entry(p->dir_fd, p->leaf, O_PATH);
+	if (fd >= 0) {
+		r = charge_made(a, fd, p->dir_fd, p->path);
+		close(fd);
+	}
+	if (r != 0)
+		log_problem(LOG_LEVEL_INFO, "quota-charged-later", p->path, r == SP_EDENIED ? -a->refusal_error : r);
+}
+
+int
+quota_remove(struct agent *a, int dir_fd, const char *name, const char *path, int flags)
 {
 	int fd = -1, r;
 
 	if ((r = quota_lock(a)) != 0)
 		return r;
 	if (a->quota_locked && (fd = root_open_entry(dir_fd, name, O_PATH)) >= 0)
-		r = quota_deed(a, leftover ? CHARGE_LEFTOVER : 0, fd, 0, NULL);
-	if (r == 0 && unlinkat(dir_fd, name, 0) < 0)
+		r = path == NULL ? quota_deed(a, CHARGE_LEFTOVER, fd, 0, NULL) : quota_change(a, 0, fd, 0, dir_fd, path);
+	if (r == 0 && unlinkat(dir_fd, name, flags) < 0)
 		r = -errno;
 	(void)quota_settle(a, false);
 	if (fd >= 0)
@@ -236,12 +294,31 @@ settle_elsewhere(struct agent *a, int dir_fd, const struct msg_quota_found *f)
 	return r;
 }
 
+/* Whatever has the name that an entry was about to be made with. */
+static int
+settle_made(struct agent *a, int dir_fd, const char *name, const struct msg_quota_found *f)
+{
+	const struct msg_quota_gone gone = { .place = f->place };
+	int fd = root_open_entry(dir_fd, name, O_PATH), r = fd == -ENOENT ? 0 : fd;
+
+	if (fd >= 0)
+		r = charge_made(a, fd, dir_fd, f->path);
+	if (r == 0)
+		r = ask(a, MSG_QUOTA_GONE, &gone, dir_fd, MSG_DONE);
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
 /* A file that was written in place is charged with what it has become; a temporary one goes. */
 static int
 settle_left(struct agent *a, int dir_fd, const char *name, const struct msg_quota_found *f)
 {
-	int fd = root_open_entry(dir_fd, name, O_PATH), r;
+	int fd, r;
 
+	if (f->kind == CHARGE_MADE)
+		return settle_made(a, dir_fd, name, f);
+	fd = root_open_entry(dir_fd, name, O_PATH);
 	if (fd == -ENOENT || (fd >= 0 && !is_that_file(fd, f)))
 		r = settle_elsewhere(a, dir_fd, f);
 	else if (fd < 0)
@@ -260,6 +337,7 @@ static int
 find_left(struct agent *a, const struct msg_quota_found *f)
 {
 	static struct msg_quota_found found;
+	static struct place place;	/* the agent's own may be a handler's */
 	char *name;
 	int dir_fd, r;
 
@@ -267,15 +345,74 @@ find_left(struct agent *a, const struct msg_quota_found *f)
 	if ((name = strrchr(found.path, '/')) == NULL)
 		return 0;	/* a recount lists files without a path */
 	*name++ = '\0';
-	r = root_find(&a->root, "/", found.path[0] == '\0' ? "/" : found.path, ROOT_FOLLOW, &a->place);
+	r = root_find(&a->root, "/", found.path[0] == '\0' ? "/" : found.path, ROOT_FOLLOW, &place);
 	if (r != 0)
 		return r;
-	dir_fd = root_open(&a->place, O_PATH | O_DIRECTORY, 0);
-	root_leave(&a->place);
+	dir_fd = root_open(&place, O_PATH | O_DIRECTORY, 0);
+	root_leave(&place);
 	if (dir_fd < 0)
 		return dir_fd;
+	name[-1] = '/';
 	r = settle_left(a, dir_fd, name, &found);
 	close(dir_fd);
+	return r;
+}
+
+/* What the monitor has answered with. The lock is given back. */
+static void
+settle_dead(struct agent *a)
+{
+	int r = find_left(a, &a->reply.quota_found);
+
+	if (r != 0)
+		log_problem(LOG_LEVEL_INFO, "upload-left-behind", NULL, r == SP_EDENIED ? -a->refusal_error : r);
+	(void)quota_settle(a, false);
+}
+
+static void
+keep_witness(struct agent *a)
+{
+	if (a->reply.fd_count > 0 && a->quota_witness == 0)
+		a->quota_witness = msg_take_fd(&a->reply, 0);
+	msg_close(&a->reply);
+}
+
+/* However long another session needs it. */
+static int
+take_lock(struct agent *a, uint32_t from)
+{
+	const struct msg_quota_lock m = { .from = from };
+	int r;
+
+	for (unsigned try = 0;; try++) {
+		r = agent_ask(a, MSG_QUOTA_LOCK, &m, NULL, 0, MSG_QUOTA_FOUND);
+		if (r != SP_EDENIED || a->refusal != FAIL_BUSY)
+			break;
+		if (!hold_wait_turn(a, try))
+			return SP_ECLOSED;
+	}
+	if (r == 0)
+		keep_witness(a);
+	a->quota_locked = r == 0;
+	return r;
+}
+
+/* First of all what a killed session was at: nothing has been renamed since, so that it is found where it was. */
+int
+quota_lock(struct agent *a)
+{
+	struct refusal before;
+	uint32_t from = 0;
+	int r;
+
+	if (!has_quota(a) || a->quota_locked)
+		return 0;
+	save_refusal(a, &before);
+	while ((r = take_lock(a, from)) == 0 && a->reply.quota_found.found) {
+		from = a->reply.quota_found.place + 1;
+		settle_dead(a);
+		restore_refusal(a, &before);
+	}
 	return r;
 }
 
@@ -290,12 +427,12 @@ quota_sweep(struct agent *a)
 		return;
 	a->quota_swept = now;
 	for (unsigned i = 0; more && i < SWEEP_MAX; i++) {
-		int r = quota_lock(a);
-
-		more = r == 0 && ask(a, MSG_QUOTA_FIND, &m, -1, MSG_QUOTA_FOUND) == 0 && a->reply.quota_found.found;
+		more = quota_lock(a) == 0 && ask(a, MSG_QUOTA_FIND, &m, -1, MSG_QUOTA_FOUND) == 0 &&
+		    a->reply.quota_found.found;
 		m.from = a->reply.quota_found.place + 1;
-		if (more && (r = find_left(a, &a->reply.quota_found)) != 0)
-			log_problem(LOG_LEVEL_INFO, "upload-left-behind", NULL, r);
-		(void)quota_settle(a, false);
+		if (more)
+			settle_dead(a);
+		else
+			(void)quota_settle(a, false);
 	}
 }

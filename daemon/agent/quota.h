@@ -1,6 +1,7 @@
 /*
  * What handlers do about the account's quota.  The rule (account/charge.h): lock, name the files that the deed
- * changes, do it, settle; the monitor measures.  For accounts without one all of this is nothing and succeeds.
+ * changes and where they lie, do it, settle; the monitor measures.  What a killed session was at is settled by whoever
+ * takes the lock next.  For accounts without one all of this is nothing and succeeds.
  */
 #ifndef AGENT_QUOTA_H
 #define AGENT_QUOTA_H
@@ -27,14 +28,31 @@ int quota_open(struct agent *, int fd, enum charge_kind, int dir_fd, const char 
  */
 int quota_deed(struct agent *, unsigned parts, int fd, uint64_t size, uint64_t *keep);
 
+/*
+ * quota_deed(), and where the other file lies, for whoever comes after should the session die: a directory, and the path
+ * as the session sees it.
+ */
+int quota_change(struct agent *, unsigned parts, int fd, uint64_t size, int dir_fd, const char *path);
+
+/* The same for a deed that was named already: where its second file lies, or its only one. */
+int quota_intend(struct agent *, int dir_fd, const char *path);
+
+/* An entry is about to be made there. Takes the lock, which stays in any case for quota_settle(). 0 or what to answer. */
+int quota_make(struct agent *, const struct place *);
+/* It has been made: this is to be charged. */
+void quota_made(struct agent *, const struct place *);
+
 /* Charges what is there now, and gives the lock back; without the lock, nothing. close: the open upload is over. */
 int quota_settle(struct agent *, bool close);
 
 /* There is a quota, and no monitor that charges: then an agent touches nothing more. */
 bool quota_is_orphaned(const struct agent *);
 
-/* Removes a name from a folder, and gives back what its file costs; leftover: a temporary file. 0 or -errno. */
-int quota_remove(struct agent *, int dir_fd, const char *name, bool leftover);
+/*
+ * Removes a name from a folder, and gives back what it costs: unlinkat(2) with these flags.  path is the entry's; NULL: it
+ * is a temporary file, which the table knows.  0 or -errno.
+ */
+int quota_remove(struct agent *, int dir_fd, const char *name, const char *path, int flags);
 
 /* Looks, now and then, for what dead sessions of the account have left. */
 void quota_sweep(struct agent *);

@@ -174,14 +174,14 @@ open_found(int dir_fd, const char *name)
 
 /* Nobody can lock a link; it has its name for as long as a rename takes, and who comes back later finds it gone and fails. */
 static void
-sweep_link(const struct agent *a, int dir_fd, const char *name)
+sweep_link(struct agent *a, int dir_fd, const char *name)
 {
 	struct stat st;
 
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISLNK(st.st_mode) || st.st_uid != geteuid())
 		return;
 	if (is_own(dir_fd, name) ? is_older(dir_fd, &st, LINK_AGE) : is_stale(a, dir_fd, &st))
-		(void)unlinkat(dir_fd, name, 0);
+		(void)quota_remove(a, dir_fd, name, NULL, 0);
 }
 
 void
@@ -205,7 +205,7 @@ temporary_sweep(struct agent *a, int dir_fd, const char *name)
 	}
 	dead = flock(fd, LOCK_EX | LOCK_NB) == 0;
 	if ((dead && is_own(dir_fd, name)) || ((dead || errno != EWOULDBLOCK) && is_stale(a, dir_fd, &st)))
-		(void)quota_remove(a, dir_fd, name, true);
+		(void)quota_remove(a, dir_fd, name, NULL, 0);
 	close(fd);
 }
 

@@ -109,10 +109,12 @@ static int
 create_in_place(struct agent *a)
 {
 	struct transfer *t = &a->transfer;
-	int r = quota_lock(a);
+	int r = quota_make(a, &a->place);
 
-	if (r != 0)
+	if (r != 0) {
+		(void)quota_settle(a, false);
 		return r;
+	}
 	t->fd = root_open(&a->place, O_WRONLY | O_CREAT | O_EXCL | (t->append ? O_APPEND : 0), a->set->file_mode);
 	if (t->fd >= 0) {
 		(void)hold_in_place(a);	/* nobody else has had the time */

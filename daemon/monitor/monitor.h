@@ -74,6 +74,7 @@ struct monitor {
 	bool pam_session;
 	pid_t own_agent;		/* started by us, inside the PAM session; 0: none */
 	struct charge charge;		/* of the account's quota, if it has one */
+	bool witness_given;		/* to the agent */
 	bool has_clerk;
 	int clerk_fd;			/* to the clerk, if there is one */
 	bool answers_at_once;		/* the agent asks for things that it waits for: no batches */
@@ -175,7 +176,7 @@ monitor_handler monitor_transfer_record;			/* xferlog.c */
 void monitor_record_lost(struct monitor *);
 monitor_handler monitor_chown, monitor_admin, monitor_note;	/* serve.c */
 monitor_handler monitor_quota, monitor_quota_lock, monitor_quota_open, monitor_quota_deed, monitor_quota_settle,
-    monitor_quota_find, monitor_quota_gone;	/* quota.c */
+    monitor_quota_intend, monitor_quota_find, monitor_quota_gone;	/* quota.c */
 
 /* The ledger of an account with a quota, while it can be opened. 0 or a negative code. */
 int monitor_open_ledger(struct monitor *);

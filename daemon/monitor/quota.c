@@ -35,16 +35,22 @@ is_limited(const struct monitor *s)
 int
 monitor_open_ledger(struct monitor *s)
 {
-	int fd;
+	const char *directory = conf_server(monitor_prepared.conf)->quota_directory;
+	int fd, witness = -1;
 
 	if (!is_limited(s))
 		return 0;
-	fd = ledger_open(conf_server(monitor_prepared.conf)->quota_directory, s->account.name);
+	fd = ledger_open(directory, s->account.name);
+	if (fd >= 0 && (witness = ledger_open_witness(directory, s->account.name)) < 0) {
+		close(fd);
+		fd = witness;
+	}
 	if (fd < 0) {
 		log_problem(LOG_LEVEL_ERROR, "quota-ledger-unusable", s->account.name, fd);
 		return fd;
 	}
 	charge_init(&s->charge, fd);
+	charge_share(&s->charge, witness);
 	return 0;
 }
 
@@ -156,6 +162,28 @@ monitor_quota(struct monitor *s, struct msg *m)
 	return r == 0 ? answer_left(s, m, &now) : refuse(s, m, r, &now);
 }
 
+/* What charge_find_left() and its like have found, with a descriptor for the agent where it has none yet. */
+static int
+answer_found(struct monitor *s, struct msg *m, uint32_t from,
+    bool (*find)(struct charge *, uint32_t *, enum charge_kind *, struct charge_id *, char *))
+{
+	static struct msg_quota_found f;
+	enum charge_kind kind = CHARGE_NONE;
+	struct charge_id id = { 0 };
+	uint32_t at = from;
+	unsigned count = s->witness_given ? 0 : 1;
+
+	f.path[0] = '\0';
+	f.found = find(&s->charge, &at, &kind, &id, f.path);
+	f.place = f.found ? at - 1 : 0;
+	f.kind = (uint8_t)kind;
+	f.inode = id.inode;
+	f.born = (uint64_t)id.born_s;
+	f.born_ns = id.born_ns;
+	s->witness_given = true;
+	return chan_answer(&s->agent, m, MSG_QUOTA_FOUND, &f, &s->charge.witness, count);
+}
+
 int
 monitor_quota_lock(struct monitor *s, struct msg *m)
 {
@@ -164,7 +192,7 @@ monitor_quota_lock(struct monitor *s, struct msg *m)
 	if (!has_ledger(s, m, &r))
 		return r;
 	r = charge_lock(&s->charge);
-	return r == 0 ? chan_answer(&s->agent, m, MSG_DONE, &done, NULL, 0) : refuse(s, m, r, NULL);
+	return r == 0 ? answer_found(s, m, m->quota_lock.from, charge_find_intent) : refuse(s, m, r, NULL);
 }
 
 int
@@ -206,6 +234,17 @@ monitor_quota_deed(struct monitor *s, struct msg *m)
 }
 
 int
+monitor_quota_intend(struct monitor *s, struct msg *m)
+{
+	int r;
+
+	if (!has_ledger(s, m, &r))
+		return r;
+	r = charge_intend(&s->charge, m->fd[0], m->quota_intend.path);
+	return r == 0 ? chan_answer(&s->agent, m, MSG_DONE, &done, NULL, 0) : refuse(s, m, r, NULL);
+}
+
+int
 monitor_quota_settle(struct monitor *s, struct msg *m)
 {
 	struct ledger now = { 0, 0 };
@@ -220,22 +259,9 @@ monitor_quota_settle(struct monitor *s, struct msg *m)
 int
 monitor_quota_find(struct monitor *s, struct msg *m)
 {
-	static struct msg_quota_found f;
-	enum charge_kind kind = CHARGE_NONE;
-	uint32_t at = m->quota_find.from;
-	struct charge_id id = { 0 };
 	int r;
 
-	if (!has_ledger(s, m, &r))
-		return r;
-	f.path[0] = '\0';
-	f.found = charge_find_left(&s->charge, &at, &kind, &id, f.path);
-	f.place = f.found ? at - 1 : 0;
-	f.kind = (uint8_t)kind;
-	f.inode = id.inode;
-	f.born = (uint64_t)id.born_s;
-	f.born_ns = id.born_ns;
-	return chan_answer(&s->agent, m, MSG_QUOTA_FOUND, &f, NULL, 0);
+	return has_ledger(s, m, &r) ? answer_found(s, m, m->quota_find.from, charge_find_left) : r;
 }
 
 int

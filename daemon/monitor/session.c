@@ -220,6 +220,7 @@ static const struct {
 	{ MSG_QUOTA_LOCK,	monitor_quota_lock },
 	{ MSG_QUOTA_OPEN,	monitor_quota_open },
 	{ MSG_QUOTA_DEED,	monitor_quota_deed },
+	{ MSG_QUOTA_INTEND,	monitor_quota_intend },
 	{ MSG_QUOTA_SETTLE,	monitor_quota_settle },
 	{ MSG_QUOTA_FIND,	monitor_quota_find },
 	{ MSG_QUOTA_GONE,	monitor_quota_gone },

@@ -16,6 +16,7 @@
 	SUITE(store)		\
 	SUITE(ledger)		\
 	SUITE(charge)		\
+	SUITE(intent)		\
 	SUITE(cluster)		\
 	SUITE(pam)
 

@@ -180,16 +180,30 @@ answer_left(struct msg *m, const struct ledger *now)
 	ck_assert_int_eq(chan_answer(&at->monitor, m, MSG_QUOTA_LEFT, &left, NULL, 0), 0);
 }
 
+static void
+answer_found(struct msg *m, uint32_t from, bool (*find)(struct charge *, uint32_t *, enum charge_kind *,
+    struct charge_id *, char *))
+{
+	static struct msg_quota_found found;
+	enum charge_kind kind = CHARGE_NONE;
+	struct charge_id id = { 0 };
+
+	found.path[0] = '\0';
+	found.found = find(&at->charge, &from, &kind, &id, found.path);
+	found.place = from - 1;
+	found.kind = (uint8_t)kind;
+	found.inode = id.inode;
+	found.born = (uint64_t)id.born_s;
+	found.born_ns = id.born_ns;
+	ck_assert_int_eq(chan_answer(&at->monitor, m, MSG_QUOTA_FOUND, &found, NULL, 0), 0);
+}
+
 /* As daemon/monitor/quota.c does it, with the real ledger. */
 static void
 answer_quota(struct msg *m)
 {
 	static struct msg_quota_verdict verdict;
-	static struct msg_quota_found found;
 	struct ledger now = { 0, 0 };
-	enum charge_kind kind = CHARGE_NONE;
-	struct charge_id id = { 0 };
-	uint32_t from;
 	int r;
 
 	switch (m->type) {
@@ -198,7 +212,11 @@ answer_quota(struct msg *m)
 		answer_left(m, &now);
 		return;
 	case MSG_QUOTA_LOCK:
-		answer_code(m, at->busy > 0 ? (at->busy--, -EAGAIN) : charge_lock(&at->charge));
+		r = at->busy > 0 ? (at->busy--, -EAGAIN) : charge_lock(&at->charge);
+		if (r == 0)
+			answer_found(m, m->quota_lock.from, charge_find_intent);
+		else
+			answer_code(m, r);
 		return;
 	case MSG_QUOTA_OPEN:
 		r = charge_open(&at->charge, m->fd[0], (enum charge_kind)m->quota_open.kind, m->fd[1],
@@ -226,15 +244,10 @@ answer_quota(struct msg *m)
 		answer_code(m, charge_settle(&at->charge, m->quota_settle.close != 0, &now));
 		return;
 	case MSG_QUOTA_FIND:
-		from = m->quota_find.from;
-		found.path[0] = '\0';
-		found.found = charge_find_left(&at->charge, &from, &kind, &id, found.path);
-		found.place = from - 1;
-		found.kind = (uint8_t)kind;
-		found.inode = id.inode;
-		found.born = (uint64_t)id.born_s;
-		found.born_ns = id.born_ns;
-		ck_assert_int_eq(chan_answer(&at->monitor, m, MSG_QUOTA_FOUND, &found, NULL, 0), 0);
+		answer_found(m, m->quota_find.from, charge_find_left);
+		return;
+	case MSG_QUOTA_INTEND:
+		answer_code(m, charge_intend(&at->charge, m->fd[0], m->quota_intend.path));
 		return;
 	case MSG_QUOTA_GONE:
 		answer_code(m, charge_forget_left(&at->charge, m->quota_gone.place, m->fd[0]));
