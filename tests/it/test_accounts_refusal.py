@@ -201,7 +201,7 @@ def test_names_cannot_be_told_apart(serve, users, service, request, tmp_path, so
 
 def test_the_right_password_is_told_the_reason(serve, users):
     server = with_certificate(serve, "accounts = shadow, config\nftpusers_file = /proc/none", system_sections(users))
-    for kind, answer in (("crypted", "530 Log in over TLS"), ("lost", "421 "), ("zero", "530 Login incorrect"), ("noshell", "530 Login")):
+    for kind, answer in (("crypted", "530 Log in over TLS"), ("lost", "530 This account is not set up"), ("zero", "530 Login incorrect"), ("noshell", "530 Login")):
         with pytest.raises(ftplib.Error, match=answer):
             server.ftp(users[kind], "pass word")
     server.wait_log(f"user={users['zero']} reason=expired password=right")
