@@ -130,12 +130,24 @@ certificate_admits(const struct monitor *s, const struct msg_prepare *prepare)
 	return account_certificate_admits(&monitor_prepared.sources, &q);
 }
 
+/*
+ * What a worker says of its TLS is its word: nothing here has seen the handshake.  But an honest one does not speak of
+ * TLS where its listener has none, nor of a certificate that its listener asks nobody for.
+ */
+static bool
+handshake_is_possible(const struct monitor *s, bool tls, size_t certificate_len)
+{
+	if (certificate_len > 0 && (!tls || s->base->client_certificate == CONF_CERT_NO))
+		return false;
+	return !tls || s->base->tls != CONF_TLS_OFF;
+}
+
 int
 monitor_prepare(struct monitor *s, struct msg *m)
 {
 	static struct msg_prepared answer;
 
-	if (s->deciding)
+	if (s->deciding || !handshake_is_possible(s, m->prepare.tls, m->prepare.certificate_len))
 		return SP_ESTATE;
 	answer.verdict = 0;
 	answer.text[0] = '\0';
@@ -222,7 +234,7 @@ monitor_login(struct monitor *s, struct msg *m)
 {
 	int r;
 
-	if (s->deciding) {
+	if (s->deciding || !handshake_is_possible(s, m->login.tls, m->login.certificate_len)) {
 		secret_clear(&m->login.password);
 		return SP_ESTATE;
 	}

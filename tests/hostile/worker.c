@@ -5,6 +5,7 @@
  * on the control connection, a line each:
  *
  *	login USER PASSWORD		LOGIN, and wait for the answer
+ *	claim USER TLS [LINE]		LOGIN without a password, with this said of TLS (0, 1) and of a certificate
  *	full TYPE TIMES			send this message with every field at its bound, without reading
  *	small TYPE TIMES		the same with the smallest fields
  *	with TYPE NUMBER [PATH]		one with this path (in hexadecimal) and number
@@ -205,6 +206,15 @@ do_read(char *ms, char *unused)
 }
 
 static void
+tell_login(const struct msg_login *body)
+{
+	if (chan_tell(&login, MSG_LOGIN, body) != 0)
+		say("closed login");
+	else
+		do_read(NULL, NULL);
+}
+
+static void
 do_login(char *user, char *password)
 {
 	static struct msg_login body;
@@ -212,10 +222,23 @@ do_login(char *user, char *password)
 	(void)str_copy(body.user, sizeof body.user, user);
 	(void)str_copy(body.password.data, sizeof body.password.data, password);
 	body.password.len = strlen(password);
-	if (chan_tell(&login, MSG_LOGIN, &body) != 0)
-		say("closed login");
-	else
-		do_read(NULL, NULL);
+	tell_login(&body);
+}
+
+static void
+do_claim(char *user, char *rest)
+{
+	static struct msg_login body;
+	const char *line = strchr(rest, ' ');
+
+	(void)str_copy(body.user, sizeof body.user, user);
+	body.tls = *rest == '1';
+	body.certificate_len = 0;
+	if (line != NULL) {
+		body.certificate_len = strlen(++line);
+		memcpy(body.certificate, line, body.certificate_len);
+	}
+	tell_login(&body);
 }
 
 static void
@@ -346,7 +369,8 @@ static const struct {
 	int arguments;
 	void (*carry_out)(char *, char *);
 } orders[] = {
-	{ "login", 2, do_login }, { "full", 1, do_full }, { "small", 1, do_small }, { "with", 2, do_with },
+	{ "login", 2, do_login }, { "claim", 2, do_claim }, { "full", 1, do_full }, { "small", 1, do_small },
+	{ "with", 2, do_with },
 	{ "read", 0, do_read }, { "log", 2, do_log }, { "write", 1, do_write }, { "fill", 1, do_fill }, { "fastopen", 1, do_fastopen },
 	{ "limit", 1, do_limit }, { "trace", 1, do_trace }, { "kill", 1, do_kill }, { "reopen", 0, do_reopen },
 	{ "memory", 1, do_memory }, { "append", 0, do_append }, { "back", 2, do_back },

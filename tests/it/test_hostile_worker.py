@@ -9,6 +9,7 @@ import socket
 import pytest
 
 from conftest import BUILD, HASHES, PATIENCE, TOP, UIDS, alive, wait_for
+from tlsserver import make_cert
 
 pytestmark = pytest.mark.skipif(not os.path.exists(f"{BUILD}/hostile-worker"), reason="hostile-worker is not built")
 SECRET = b"SECRET OF ANOTHER TENANT"
@@ -350,6 +351,30 @@ def test_attempts_are_counted_by_the_monitor(host):
     h.do("small LOGIN 2")
     assert h.do("read") in ("closed login", "closed files", "")
     host.server.wait_log("event=protocol-violation [^\n]*message=LOGIN")
+    host.check()
+
+
+@pytest.mark.parametrize("asked, claim", [
+    ("", "1 dns:pc7.example.org"),          # no TLS at all
+    ("", "0 dns:pc7.example.org"),
+    ("", "1"),
+    ("no", "1 dns:pc7.example.org"),        # TLS, but no client is asked
+    ("request", "0 dns:pc7.example.org"),   # asked, but there was no handshake
+    ("require", "0 dns:pc7.example.org"),
+])
+def test_no_certificate_where_none_is_asked_for(host, tmp_path, asked, claim):
+    make_cert(tmp_path, "own")
+    own = tmp_path / "own"
+    host = host(sections=(f"[tls]\ncertificate = {own}.pem\nprivate_key = {own}.key\nclient_ca = {own}.pem\n"
+                          f"client_certificate = {asked}\n" if asked else "") +
+                "[account partner]\nhome = {dir}/home-alice\nrun_as = 64111:64111\nlayer = posix1e\n"
+                "certificate_login = instead_of_password\ncertificate_id = dns:pc7.example.org\n")
+    h = host.session()
+    assert h.do(f"claim partner {claim}") in ("closed login", "closed files", "")
+    host.server.wait_log("event=protocol-violation [^\n]*message=LOGIN")
+    assert "event=login " not in host.server.log().split("event=protocol-violation")[1]
+    # What can be true is decided as ever.
+    assert host.session().do("claim partner 0") == "LOGIN_REFUSED 530 0"
     host.check()
 
 

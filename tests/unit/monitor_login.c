@@ -282,6 +282,71 @@ START_TEST(tls_is_asked_for_before_the_password)
 }
 END_TEST
 
+#define WITH_TLS	"tls = offer\n[tls]\ncertificate = /x\nprivate_key = /y\n"
+#define ASKS		WITH_TLS "client_ca = /z\nclient_certificate = "
+
+/* What a worker says of its handshake, and whether one can have been so. */
+static const struct {
+	const char *config, *certificate;
+	bool tls, possible;
+} claims[] = {
+	{ "",				"",		false,	true },
+	{ "",				"",		true,	false },
+	{ "",				"dns:pc7",	false,	false },
+	{ "",				"dns:pc7",	true,	false },
+	{ "tls = off\n[tls]\ncertificate = /x\nprivate_key = /y", "", true, false },
+	{ WITH_TLS,			"",		true,	true },
+	{ WITH_TLS,			"dns:pc7",	true,	false },
+	{ WITH_TLS "client_certificate = no", "dns:pc7", true,	false },
+	{ ASKS "request",		"dns:pc7",	false,	false },
+	{ ASKS "request",		"dns:pc7",	true,	true },
+	{ ASKS "request",		"",		true,	true },
+	{ ASKS "require",		"dns:pc7",	false,	false },
+	{ ASKS "require",		"dns:pc7",	true,	true },
+};
+
+static void
+tell_claim(int i, bool prepare)
+{
+	static struct msg_prepare p;
+	static struct msg_login l;
+
+	(void)str_copy(p.user, sizeof p.user, "alice");
+	(void)str_copy(l.user, sizeof l.user, "alice");
+	ck_assert_int_eq(secret_set(&l.password, "wrong", 5), 0);
+	p.tls = l.tls = claims[i].tls;
+	p.certificate_len = l.certificate_len = strlen(claims[i].certificate);
+	memcpy(p.certificate, claims[i].certificate, p.certificate_len);
+	memcpy(l.certificate, claims[i].certificate, l.certificate_len);
+	if (prepare)
+		ck_assert_int_eq(chan_send(&r.login, MSG_PREPARE, 77, &p, NULL, 0), 0);
+	else
+		ck_assert_int_eq(chan_send(&r.login, MSG_LOGIN, 77, &l, NULL, 0), 0);
+}
+
+START_TEST(no_handshake_is_claimed_that_cannot_have_been)
+{
+	for (int prepare = 0; prepare <= 1; prepare++) {
+		rig_start(&r, claims[_i].config);
+		rig_ready(&r);
+		rig_client(&r);
+		tell_claim(_i, prepare);
+		if (!claims[_i].possible) {
+			ck_assert_int_eq(rig_wait(&r), SP_EXIT_PROTOCOL);
+			ck_assert(rig_logged(&r, prepare ? "by=worker message=PREPARE" : "by=worker message=LOGIN"));
+		} else if (prepare) {
+			rig_expect(&r, &r.login, MSG_PREPARED);
+			rig_end(&r);
+		} else {
+			expect_penalty("alice");
+			expect_refusal(530, false);
+			rig_end(&r);
+		}
+		rig_remove(&r);
+	}
+}
+END_TEST
+
 static const struct { const char *user; bool ok; } folders[] = {
 	{ "homeless", false }, { "hidden", false }, { "maker", true }
 };
@@ -439,6 +504,7 @@ monitor_login_suite(void)
 	tcase_add_test(t, failures_take_the_same_time);
 	tcase_add_test(t, a_second_login_before_the_answer_ends_the_session);
 	tcase_add_test(t, tls_is_asked_for_before_the_password);
+	tcase_add_loop_test(t, no_handshake_is_claimed_that_cannot_have_been, 0, (int)(sizeof claims / sizeof *claims));
 	tcase_add_loop_test(t, homes, 0, (int)(sizeof folders / sizeof *folders));
 	tcase_add_test(t, refused_profile_is_a_421);
 	tcase_add_test(t, layers_travel_in_order_with_their_place);
