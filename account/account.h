@@ -345,6 +345,13 @@ enum account_reason account_unresolved_reason(int code);
 /* The fault in words, for sallyctl; in the log it is a line of its own. Returns dst. */
 const char *account_fault_text(const struct account *, char *dst, size_t size);
 
+/*
+ * May the account, resolved, change its own password over FTP, and make and change others as an administrator: by its
+ * settings, and where its source can be changed from here at all?  What is false is not offered to clients.
+ */
+bool account_changes_password(const struct account *);
+bool account_administers(const struct account *);
+
 /* What the rules of a resolved account say to this client; passwords aside. */
 enum account_reason account_check_rules(const struct account_query *, const struct account *a, time_t now);
 

@@ -66,3 +66,17 @@ profile_places(const struct account *a, char *home, char *root, char *start, siz
 	r = str_copy(start, size, own_start ? set->start : set->jail ? "/" : home);
 	return r != 0 ? r : str_copy(root, size, set->jail ? home : "/");
 }
+
+bool
+account_changes_password(const struct account *a)
+{
+	return a->resolved->s.change_password && a->source != NULL && a->source->set_password != NULL;
+}
+
+bool
+account_administers(const struct account *a)
+{
+	bool chief = a->resolved->s.administrator || (a->flags & ACCOUNT_ADMIN) != 0;
+
+	return chief && a->source != NULL && (a->source->add != NULL || a->source->set_password != NULL);
+}

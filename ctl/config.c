@@ -85,6 +85,7 @@ check_command(struct invocation *inv)
 	}
 	policies_check(conf, true);
 	identities_check(conf);
+	changes_check(conf);
 	empty_passwords_check(conf);
 	resolve_check(conf);
 	code = translate(conf_report(stdout, conf, inv->json));

@@ -159,6 +159,7 @@ doctor_configuration(struct doctor *d)
 		    "%s: %s; the defaults are examined", d->inv->config, sp_strerror(d->load_error));
 	policies_check(d->conf, true);
 	identities_check(d->conf);
+	changes_check(d->conf);
 	for (size_t i = 0; (p = conf_problem_at(d->conf, i)) != NULL && i < conf_problem_count(d->conf); i++)
 		if (conf_problem_text(p, line, sizeof(line)) == 0)
 			doctor_find(d, p->severity == CONF_ERROR ? DOCTOR_ERROR : DOCTOR_WARNING,

@@ -1,7 +1,7 @@
 bin_PROGRAMS += sallyctl
 sallyctl_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS)
 sallyctl_SOURCES = \
-	account/linked.c ctl/account.c ctl/account.h ctl/account_csv.c ctl/account_import.c ctl/account_layer.c ctl/account_lines.c ctl/account_show.c \
+	account/linked.c ctl/account.c ctl/account.h ctl/account_csv.c ctl/account_import.c ctl/account_layer.c ctl/account_lines.c ctl/account_show.c ctl/changes.c \
 	ctl/commands.def ctl/ctl.h ctl/exits.def ctl/options.def \
 	ctl/acl.c ctl/acl.h ctl/acl_change.c ctl/acl_save.c ctl/acl_walk.c ctl/tree.c ctl/tree.h \
 	ctl/conf.h ctl/config.c ctl/convert.c ctl/convert.h \

@@ -290,7 +290,7 @@ view_take(struct view *v, const char *user)
 		.groups = v->account.groups,
 		.group_count = v->account.group_count,
 		.dialect_uid = profile_dialect_uid(&v->account),
-		.may_change_password = v->account.resolved->s.change_password,
+		.may_change_password = account_changes_password(&v->account),
 		.choices = authz_choices_of(&v->account.resolved->s) };
 	collect_groups(v);
 	place_root(v);

@@ -63,6 +63,12 @@ void identities_check(struct conf *);
 /* Is this account such a one? */
 bool identity_is_missing(struct conf *, const struct conf_section *account);
 
+/*
+ * Adds change_password = yes where it does nothing, as no source can change the passwords of the accounts that it is
+ * said for. ctl/changes.c
+ */
+void changes_check(struct conf *);
+
 /* What is said of an account with an empty password, behind its name. */
 #define EMPTY_MEANS	": it is refused, or lets everybody in where allow_empty_passwords says so"
 #define EMPTY_REMEDY	"give it a password, or lock it with a star"

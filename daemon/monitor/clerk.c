@@ -142,12 +142,8 @@ static bool
 is_needed(const struct monitor *s)
 {
 	const struct settings *set = &s->account.resolved->s;
-	const struct account_source *source = s->account.source;
-	bool changes = set->administrator || (s->account.flags & ACCOUNT_ADMIN) != 0 || set->change_password;
 
-	if (set->chown)
-		return true;
-	return changes && source != NULL && (source->add != NULL || source->set_password != NULL);
+	return set->chown || account_administers(&s->account) || account_changes_password(&s->account);
 }
 
 int

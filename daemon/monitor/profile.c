@@ -166,8 +166,8 @@ monitor_profile_flags(const struct monitor *s)
 		{ set->quota_bytes != 0 || set->quota_files != 0,	PROFILE_QUOTA },
 		{ set->chown,						PROFILE_CHOWN },
 		{ set->active_port > 0 && set->active_port < LOW_PORTS,	PROFILE_BIND_LOW },
-		{ set->administrator || a->flags & ACCOUNT_ADMIN,	PROFILE_ADMIN },
-		{ set->change_password,					PROFILE_OWN_PASSWORD },
+		{ account_administers(a),				PROFILE_ADMIN },
+		{ account_changes_password(a),				PROFILE_OWN_PASSWORD },
 		{ true,							PROFILE_RECORDS }
 	};
 	unsigned all = 0;

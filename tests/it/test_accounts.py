@@ -228,6 +228,38 @@ def test_administrator_over_ftp(base):
     assert "syscall-refused" not in base.log()
 
 
+def test_only_what_a_source_can_change_is_offered(serve):
+    """Accounts of the configuration have no passwords that FTP could change; check says so, and SITE HELP offers none."""
+    s = serve(f"accounts = config, database\nvirtual_user = {IDENTITY}:{IDENTITY}\nchange_password = yes\npenalty_failure = 0",
+              f"[account boss]\npassword = {HASH}\nhome = {{dir}}/shared\nrun_as = {IDENTITY}:{IDENTITY}\nlayer = posix1e\n"
+              "administrator = yes\nchange_password = yes", accounts=())
+    os.mkdir(f"{s.dir}/shared")
+    os.chown(f"{s.dir}/shared", IDENTITY, IDENTITY)
+    for name, more in (("stored", ["administrator=yes"]), ("plain", [])):
+        ctl(s, "add", name, f"home={s.dir}/shared", "layer=posix1e", *more, password="pw\n")
+
+    def offered(user, password):
+        with s.ftp(user, password) as f:
+            return set(f.sendcmd("SITE HELP").split()) & {"PASSWD", "PSWD", "USERADD"}
+
+    assert offered("boss", "secret") == set()
+    assert offered("stored", "pw") == {"PASSWD", "PSWD", "USERADD"}
+    assert offered("plain", "pw") == {"PASSWD", "PSWD"}
+    with s.ftp("boss", "secret") as f:
+        for line in ("PASSWD new", "PSWD secret new", "PASSWD stored new", "USERADD more x /"):
+            with pytest.raises(ftplib.error_perm, match="^5"):
+                f.sendcmd(f"SITE {line}")
+    r = subprocess.run([CTL, "check", s.conf], capture_output=True, text=True)
+    lines = [x for x in r.stdout.splitlines() if "change_password" in x]
+    assert len(lines) == 1 and "warning" in lines[0], r.stdout
+    with open(s.conf) as f:
+        text = f.read()
+    with open(s.conf, "w") as f:
+        f.write(text.replace("accounts = config, database", "accounts = config, shadow"))
+    r = subprocess.run([CTL, "check", s.conf], capture_output=True, text=True)
+    assert len([x for x in r.stdout.splitlines() if "change_password" in x and "warning" in x]) == 2, r.stdout
+
+
 ARGON2_CHEAP = "$argon2id$v=19$m=8,t=1,p=1$6x8EyMSD+YFy6dbBIur8NA$3QL/qDBqrdMigsV4rCk8j50/UhOTQGlUvyjw5VXeF94"
 ARGON2 = "$argon2id$v=19$m=65536,t=2,p=1$/luBvS0/34ZD8R17gXMU5g$hDfyolBiCLAV6KIX0KEh990+lPAC+8rs61JgjRTQg6M"
 PBKDF2 = "$pbkdf2-sha256$1000$c2FsdHNhbHRzYWx0c2FsdA$dClvKSmj66n6MdMWNv3Go4mvH1Ym2WIGiJvquqa.mfE"
