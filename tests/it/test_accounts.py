@@ -177,7 +177,7 @@ def test_links_on_the_way_to_a_home(serve):
         if good:
             s.ftp(name, "pw").quit()
         else:
-            with pytest.raises(ftplib.error_perm, match="530 The home folder"):
+            with pytest.raises(ftplib.error_perm, match="530 The home directory"):
                 s.ftp(name, "pw")
     s.wait_log("event=home-unusable .*planted.* hint=.*must belong to root")
     made = {"new": ("tenant/made", True), "new-root": ("made", True), "new-link": ("tenant/planted/made", False)}
@@ -187,12 +187,12 @@ def test_links_on_the_way_to_a_home(serve):
             s.ftp(name, "pw").quit()
             assert os.stat(f"{top}/{home}").st_uid == IDENTITY
         else:
-            with pytest.raises(ftplib.error_perm, match="530 The home folder"):
+            with pytest.raises(ftplib.error_perm, match="530 The home directory"):
                 s.ftp(name, "pw")
     assert os.listdir(f"{top}/elsewhere") == ["sub"]
     os.chown(f"{top}/mine", IDENTITY + 1, IDENTITY + 1)
     ctl(s, "add", "foreign", f"home={top}/mine/made", "create_home=yes", password="pw\n")
-    with pytest.raises(ftplib.error_perm, match="530 The home folder"):
+    with pytest.raises(ftplib.error_perm, match="530 The home directory"):
         s.ftp("foreign", "pw")
     assert os.listdir(f"{top}/mine") == []
     s.wait_log("event=home-unusable .*the folder above must belong to root")
@@ -222,7 +222,7 @@ def test_administrator_over_ftp(base):
     os.rename(f"{base.shared}/sub", f"{base.shared}/moved")
     os.symlink("/etc", f"{base.shared}/sub")
     os.lchown(f"{base.shared}/sub", IDENTITY, IDENTITY)
-    with pytest.raises(ftplib.error_perm, match="530 The home folder"):
+    with pytest.raises(ftplib.error_perm, match="530 The home directory"):
         base.ftp("made-here", "other")
     ctl(base, "remove", "chief", "plain", "made-here")
     assert "syscall-refused" not in base.log()

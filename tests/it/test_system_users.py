@@ -226,7 +226,7 @@ def test_crashing_pam_module(serve, users, service):
 def test_missing_home(serve, users):
     server = serve(listener=SHADOW)
     shutil.rmtree(f"{users['folder']}/new", ignore_errors=True)
-    with pytest.raises(ftplib.error_perm, match="530 The home folder"):
+    with pytest.raises(ftplib.error_perm, match="530 The home directory"):
         server.ftp(users["new"], "pass word")
     server.wait_log("event=home-unusable")
 
@@ -236,7 +236,7 @@ def test_home_that_may_not_be_entered(serve):
     server = serve("penalty_crash = 1h")
     os.chown(server.homes["alice"], 0, 0)
     os.chmod(server.homes["alice"], 0o700)
-    with pytest.raises(ftplib.error_perm, match="530 The home folder"):
+    with pytest.raises(ftplib.error_perm, match="530 The home directory"):
         server.ftp("alice")
     server.wait_log(f'event=home-unusable .*path={server.homes["alice"]} uid=64111 error="Permission denied"')
     server.ftp("bob").quit()
