@@ -17,10 +17,11 @@ static const struct language {
 	const struct dialect *dialect;
 	void (*look)(struct layer *, const struct lint_run *);
 	void (*folders)(const struct layer *, lint_folder_found *, void *);
+	void (*names)(const struct layer *, lint_folder_found *, void *);
 } languages[] = {
-	{ &dialect_sftpplus, lint_sftpplus, folders_sftpplus },
-	{ &dialect_pyftpdlib, lint_pyftpdlib, folders_pyftpdlib },
-	{ &dialect_ups, lint_ups, NULL },
+	{ &dialect_sftpplus, lint_sftpplus, folders_sftpplus, names_sftpplus },
+	{ &dialect_pyftpdlib, lint_pyftpdlib, folders_pyftpdlib, names_pyftpdlib },
+	{ &dialect_ups, lint_ups, NULL, NULL },
 };
 
 static const struct language *
@@ -100,65 +101,12 @@ look_at_anonymous(struct authz_policy *p, lint_found *found, void *context)
 		    authz_rights_text(all, words, sizeof(words)));
 }
 
-/* ------------------------------------------------------------------- renames */
-
-struct renaming {
-	struct authz_policy *policy;
-	lint_found *found;
-	void *context;
-};
-
-/* Somewhere else, where no rule is meant. */
-#define ELSEWHERE "/sallyport-renamed"
-
-/* Would renaming that folder escape a rule, and is it allowed but for that? */
-static bool
-may_escape(struct authz_policy *p, const char *above)
-{
-	struct authz_object from = { .path = above, .kind = AUTHZ_FOLDER }, to = { .path = ELSEWHERE, .kind = AUTHZ_MISSING };
-	const uint32_t choices = p->subject.choices;
-	const struct authz_tree tree = p->tree;
-	struct authz_verdict v;
-	bool may;
-
-	/* The rules alone are looked at, not a tree. */
-	memset(&p->tree, 0, sizeof(p->tree));
-	p->subject.choices &= ~(uint32_t)AUTHZ_RENAME_ORIGINAL;
-	may = authz_decide(p, AUTHZ_OP_RNFR, &from, &v) && authz_decide(p, AUTHZ_OP_RNTO, &to, &v) &&
-	    !authz_decide_move(p, &from, &to, &v) && !v.into;
-	p->subject.choices = choices;
-	p->tree = tree;
-	return may;
-}
-
-/* The topmost folder above what a rule names. */
-static void
-look_above(void *context, const struct lint_folder *f)
-{
-	const struct renaming *r = context;
-	size_t len = strlen(f->path);
-	char above[4096];
-
-	for (size_t n = 1; n <= len && n < sizeof(above); n++) {
-		if (f->path[n] != '/' && f->path[n] != '\0')
-			continue;
-		memcpy(above, f->path, n);
-		above[n] = '\0';
-		if (!may_escape(r->policy, above))
-			continue;
-		lint_report(r->found, r->context,
-		    r->policy->subject.choices & AUTHZ_RENAME_ORIGINAL ? LINT_ID_RENAME_ESCAPES : LINT_ID_RENAME_ABOVE, f->file,
-		    f->line, "%s can be renamed, and what the rule is about with it", above);
-		return;
-	}
-}
-
 void
 lint(struct authz_policy *p, lint_found *found, void *context)
 {
 	for (size_t i = 0; i < p->layer_count; i++)
 		look_at_layer(p, i, found, context);
-	lint_folders(p, look_above, &(struct renaming){ p, found, context });
+	lint_renames(p, found, context);
 	look_at_anonymous(p, found, context);
 }
 
@@ -170,6 +118,17 @@ lint_folders(struct authz_policy *p, lint_folder_found *found, void *context)
 
 		if (lang && lang->folders && !p->layers[i].error)
 			lang->folders(&p->layers[i], found, context);
+	}
+}
+
+void
+lint_names(struct authz_policy *p, lint_folder_found *found, void *context)
+{
+	for (size_t i = 0; i < p->layer_count; i++) {
+		const struct language *lang = language_of(&p->layers[i]);
+
+		if (lang && lang->names && !p->layers[i].error)
+			lang->names(&p->layers[i], found, context);
 	}
 }
 

@@ -27,6 +27,13 @@ void lint_pyftpdlib(struct layer *, const struct lint_run *);
 void lint_ups(struct layer *, const struct lint_run *);
 void folders_sftpplus(const struct layer *, lint_folder_found *, void *context);
 void folders_pyftpdlib(const struct layer *, lint_folder_found *, void *context);
+/* Every path that a rule names literally, or an alternative of it begins with: where renames may matter. */
+void names_sftpplus(const struct layer *, lint_folder_found *, void *context);
+void names_pyftpdlib(const struct layer *, lint_folder_found *, void *context);
+void lint_names(struct authz_policy *, lint_folder_found *, void *context);
+
+/* Renames between these paths that move.c refuses, up to a limit of work, which is reported. */
+void lint_renames(struct authz_policy *, lint_found *, void *context);
 
 /* Why an expression is dangerous or foreign; NULL: it is neither. */
 const char *regex_foreign(const char *pattern, size_t len);

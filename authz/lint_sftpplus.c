@@ -183,21 +183,112 @@ folders_sftpplus(const struct layer *l, lint_folder_found *found, void *context)
 		struct lint_folder f = {
 			.any_case = true, .file = r->set.source->file, .line = r->set.source->line + r->set.line
 		};
+		struct span e = r->expression;
 		size_t n = 0;
 		char path[1024];
 
-		while (n < r->expression.len && !strchr("*?[|$", r->expression.at[n]))
+		while (r->method == METHOD_GLOB && e.len && (*e.at == '!' || *e.at == ' ')) {
+			e.at++;
+			e.len--;
+		}
+		while (n < e.len && !strchr("*?[|$", e.at[n]))
 			n++;
-		if (n < r->expression.len)
-			while (n && r->expression.at[n - 1] != '/')
+		if (n < e.len)
+			while (n && e.at[n - 1] != '/')
 				n--;
-		while (n > 1 && r->expression.at[n - 1] == '/')
+		while (n > 1 && e.at[n - 1] == '/')
 			n--;
-		if (r->method != METHOD_GLOB || n < 2 || *r->expression.at != '/' || n >= sizeof(path))
+		if (r->method != METHOD_GLOB || n < 2 || *e.at != '/' || n >= sizeof(path))
 			continue;
-		memcpy(path, r->expression.at, n);
+		memcpy(path, e.at, n);
 		path[n] = '\0';
 		f.path = path;
 		found(context, &f);
 	}
+}
+
+/* ------------------------------------------------------------------ names, for renames */
+
+/* One literal path of an expression, as far as it goes; advances *i behind it. */
+static void
+read_name(const struct path_rule *r, const char *user, struct span e, size_t *i, char *path, size_t size)
+{
+	bool regex = r->method == METHOD_REGEX || r->method == METHOD_NOT_REGEX;
+	const char *stop = regex ? "^$.*+?()[]{}|" : r->method == METHOD_DATE ? "*?[|{" : "*?[|";
+	size_t n = 0;
+
+	while (*i < e.len && n + 1 < size) {
+		const char *at = e.at + *i;
+
+		if (e.len - *i >= 7 && memcmp(at, "${USER}", 7) == 0 && strlen(user) + n + 1 < size) {
+			memcpy(path + n, user, strlen(user));
+			n += strlen(user);
+			*i += 7;
+			continue;
+		}
+		if (strchr(stop, *at) || *at == '\0')
+			break;
+		if (regex && *at == '\\') {
+			if (*i + 1 == e.len || strchr("./-_ +()[]{}", at[1]) == NULL)
+				break;
+			at++;
+			(*i)++;
+		}
+		path[n++] = *at;
+		(*i)++;
+	}
+	/* A letter that may be missing. */
+	if (regex && *i < e.len && strchr("*?{", e.at[*i]) && n > 0)
+		n--;
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	path[n] = '\0';
+}
+
+static struct span
+body_of(const struct path_rule *r)
+{
+	struct span e = r->expression;
+
+	if (r->method == METHOD_GLOB || e.len < 4)
+		return e;
+	e.at += 2;
+	e.len -= 2;
+	while (e.len > 0 && e.at[e.len - 1] != e.at[-1])	/* modifiers, an offset */
+		e.len--;
+	e.len -= e.len > 0;
+	return e;
+}
+
+static void
+names_of_rule(const struct path_rule *r, const char *user, lint_folder_found *found, void *context)
+{
+	struct span e = body_of(r);
+	char path[1024];
+	struct lint_folder f = { .path = path, .any_case = true, .file = r->set.source->file,
+	    .line = r->set.source->line + r->set.line };
+
+	for (size_t i = 0; i < e.len;) {
+		size_t escaped = e.at[i] == '\\';
+
+		/* Where an alternative may begin. */
+		if (i + escaped >= e.len || e.at[i + escaped] != '/' ||
+		    (i > 0 && strchr("^(|!*?: \t", e.at[i - 1]) == NULL)) {
+			i += 1 + escaped;
+			continue;
+		}
+		read_name(r, user, e, &i, path, sizeof(path));
+		if (path[0] == '/' && path[1] != '\0' && strstr(path, "//") == NULL)
+			found(context, &f);
+		i += path[0] == '\0';
+	}
+}
+
+void
+names_sftpplus(const struct layer *l, lint_folder_found *found, void *context)
+{
+	const struct sftpplus *s = l->state;
+
+	for (uint32_t i = 0; i < s->rule_count; i++)
+		names_of_rule(&s->rules[i], l->policy->subject.user, found, context);
 }

@@ -8,7 +8,7 @@ libauthz_a_SOURCES = \
 	authz/ftpcluster.c authz/ftpcluster.h authz/ftpcluster_parse.c \
 	authz/glob.c authz/glob.h \
 	authz/kernel.c authz/kernel.h authz/kernel_look.c \
-	authz/lint.c authz/lint.def authz/lint.h authz/lint_regex.c authz/lint_rules.h authz/lint_sftpplus.c \
+	authz/lint.c authz/lint.def authz/lint.h authz/lint_regex.c authz/lint_rename.c authz/lint_rules.h authz/lint_sftpplus.c \
 	authz/layer.c authz/letters.c authz/listing.c authz/move.c authz/policy.c \
 	authz/posixacl.c authz/posixacl.h authz/posixacl_file.c authz/posixacl_text.c \
 	authz/pairs.c authz/pairs.h \

@@ -484,6 +484,24 @@ folders_pyftpdlib(const struct layer *l, lint_folder_found *found, void *context
 	}
 }
 
+void
+names_pyftpdlib(const struct layer *l, lint_folder_found *found, void *context)
+{
+	const struct letters *s = l->state;
+
+	folders_pyftpdlib(l, found, context);
+	for (size_t i = 0; i < s->hook_count; i++) {
+		struct span p = s->hooks[i].prefix;
+		char path[1024];
+		struct lint_folder f = { .path = path, .file = l->sources[0].file, .line = l->sources[0].line + s->hooks[i].line };
+
+		while (p.len > 0 && p.at[p.len - 1] == '/')
+			p.len--;
+		if (p.len > 1 && *p.at == '/' && str_format(path, sizeof(path), "%.*s", (int)p.len, p.at) == 0)
+			found(context, &f);
+	}
+}
+
 static bool
 letters_judge_paths(const struct layer *l)
 {

@@ -553,6 +553,21 @@ def renamed_account(directory, name, layer, digest):
     return f"\n[account {name}]\npassword = {digest}\nhome = {home}\nrun_as = {UID}:{UID}\nlayer = {layer}\n"
 
 
+def test_lint_names_directories_that_are_not_renamed(tmp_path):
+    conf = tmp_path / "conf"
+    rules = {**CLOSED, **OPEN}
+    for choice, wanted in (("refuse", {"rename-into", "rename-above"}), ("original", {"rename-opens", "rename-escapes"})):
+        conf.write_text(f"[server]\nrename_above_rules = {choice}\n" + "".join(
+            f"[account {n}]\npassword = {{CLEAR}}x\nhome = {tmp_path}\nrun_as = {UID}:{UID}\nlayer = {r}\n" for n, r in rules.items()))
+        os.chmod(conf, 0o600)
+        for name in rules:
+            r = ctl(conf, "lint", name, "--json")
+            told = [f for f in json.loads(r.stdout)["findings"] if f["id"].startswith("rename-")]
+            assert bool(told) == (name in CLOSED), (name, told)
+            assert {f["id"] for f in told} <= wanted and all(f["text"].startswith("/top can" if "above" in f["id"] or "escapes" in f["id"]
+                                                             else "/top could be renamed") for f in told), (name, told)
+
+
 def test_nothing_forbidden_is_renamed_into_reach(serve):
     top = tempfile.mkdtemp(prefix="sallyport-it-")
     os.chmod(top, 0o755)

@@ -61,6 +61,23 @@ static const struct sample {
 	{ "sftpplus", "allow-read\n/in, allow-list\n/in/*, allow-list\n*.csv, allow-write\nm/\\.pdf$/i, allow-write", -1, 0 },
 	{ "sftpplus", "allow-list\n*.csv, allow-write\n/in/*, allow-read\n! *.tmp|*.part, allow-rename", LINT_ID_RENAME_ABOVE, 3 },
 	{ "sftpplus", "allow-list\n*.csv, allow-write\n/in/*, allow-read\n! *.tmp|*.part, allow-delete", -1, 0 },
+	/* Renames to where something closed would be opened. */
+	{ "sftpplus", "deny-full-control\n!/top/secret*, allow-full-control", LINT_ID_RENAME_INTO, 2 },
+	{ "sftpplus", "deny-full-control\n!/top/a|/top/secret*, allow-full-control", LINT_ID_RENAME_INTO, 2 },
+	{ "sftpplus", "deny-full-control\n!*/top/secret*, allow-full-control", LINT_ID_RENAME_INTO, 2 },
+	{ "sftpplus", "deny-full-control\ne/^\\/top\\/secret/, allow-full-control", LINT_ID_RENAME_INTO, 2 },
+	{ "sftpplus", "deny-full-control\ne/^(\\/pub\\/x$|\\/top\\/secret)/i, allow-full-control", LINT_ID_RENAME_INTO, 2 },
+	{ "sftpplus", "deny-full-control\n!/top/${USER}/x*, allow-full-control", LINT_ID_RENAME_INTO, 2 },
+	{ "sftpplus", "deny-full-control\n/pub*, allow-full-control\n/top, allow-list, allow-rename", LINT_ID_RENAME_INTO, 3 },
+	{ "sftpplus", "deny-full-control\nm/^\\/pub/, allow-full-control\n/top, allow-list, allow-rename",
+	    LINT_ID_RENAME_INTO, 3 },
+	{ "sftpplus", "allow-list\n/pub*, allow-full-control\n/top, allow-list, allow-rename", LINT_ID_RENAME_INTO, 3 },
+	{ "sftpplus", "deny-full-control\n/in/secret*, deny-full-control\n/in*, allow-full-control\n/out*, allow-full-control",
+	    LINT_ID_RENAME_ABOVE, 2 },
+	{ "sftpplus", "deny-full-control\n/in*, allow-full-control\n/out*, allow-full-control", -1, 0 },
+	{ "sftpplus", "deny-full-control\n!/top*, allow-full-control", -1, 0 },
+	{ "sftpplus", "deny-full-control\n/pub*, allow-full-control\n/top, allow-list", -1, 0 },
+	{ "pyftpdlib", "el\noverride top elf\noverride pub elradfmwMT recursive", LINT_ID_RENAME_INTO, 2 },
 	{ "pyftpdlib", "elr\noverride a elradfmwMT recursive\noverride a/b elr", LINT_ID_SHADOWED, 3 },
 	{ "pyftpdlib", "elr\noverride a rel", LINT_ID_NO_EFFECT, 2 },
 	{ "pyftpdlib", "elr\nhook deny-prefix restricted", LINT_ID_NEVER_MATCHES, 2 },
@@ -126,16 +143,38 @@ note_folder(void *context, const struct lint_folder *f)
 START_TEST(names_folders)
 {
 	struct authz_policy *p = look("u", "pyftpdlib", "elr\noverride Up/x w", "sftpplus",
-	    "allow-read\n/In/*, allow-read\n/a/b*, allow-read\n/q/${USER}/*, allow-read\n*.x, allow-read\n/lit, allow-read");
+	    "allow-read\n/In/*, allow-read\n/a/b*, allow-read\n/q/${USER}/*, allow-read\n*.x, allow-read\n/lit, allow-read\n"
+	    "!/out/x/*, allow-list");
 	const char *file;
 	unsigned line;
 
 	folders[0] = '\0';
 	lint_folders(p, note_folder, NULL);
-	ck_assert_str_eq(folders, "/Up/x!2 /In:2 /a:3 /q:4 /lit:6 ");
+	ck_assert_str_eq(folders, "/Up/x!2 /In:2 /a:3 /q:4 /lit:6 /out/x:7 ");
 	ck_assert(lint_user_in_glob(p, &file, &line));
 	ck_assert_uint_eq(line, 4);
 	authz_free(p);
+}
+END_TEST
+
+/* Rules without end cost no time without end, and lint says that it gave up. */
+START_TEST(says_which_renames_it_did_not_try)
+{
+	char *text = malloc(400 * 64);
+	struct authz_policy *p;
+	size_t n;
+
+	ck_assert_ptr_nonnull(text);
+	n = (size_t)snprintf(text, 400 * 64, "deny-full-control");
+	for (int i = 0; i < 400; i++)
+		n += (size_t)snprintf(text + n, 400 * 64 - n, "\n/in%03d*, allow-full-control", i);
+	p = look("u", "sftpplus", text, NULL, NULL);
+	ck_assert_uint_eq(got.count[LINT_ID_RENAME_UNTRIED], 1);
+	authz_free(p);
+	p = look("u", "sftpplus", "deny-full-control\n/in*, allow-full-control\n/out*, allow-full-control", NULL, NULL);
+	ck_assert_uint_eq(got.count[LINT_ID_RENAME_UNTRIED], 0);
+	authz_free(p);
+	free(text);
 }
 END_TEST
 
@@ -172,6 +211,7 @@ authz_lint_suite(void)
 	tcase_add_test(t, compares_layers);
 	tcase_add_test(t, watches_anonymous);
 	tcase_add_test(t, names_folders);
+	tcase_add_test(t, says_which_renames_it_did_not_try);
 	tcase_add_loop_test(t, judges_repeats, 0, sizeof(repeats) / sizeof(repeats[0]));
 	tcase_add_loop_test(t, every_finding_has_a_remedy, 0, LINT_ID_COUNT);
 	suite_add_tcase(s, t);
