@@ -101,7 +101,8 @@ quota_open(struct agent *a, int fd, enum charge_kind kind, int dir_fd, const cha
 	m->kind = (uint8_t)kind;
 	memcpy(m->path, path, strlen(path) + 1);
 	r = ask_about(a, MSG_QUOTA_OPEN, m, fds, 2, MSG_QUOTA_LEFT);
-	a->quota_opened = r == 0;
+	/* A monitor that died before it answered may have charged a new file, which must then stay to be found. */
+	a->quota_opened = r == 0 || (r == SP_ECLOSED && kind == CHARGE_NEW);
 	return r;
 }
 

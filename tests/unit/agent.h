@@ -53,6 +53,7 @@ struct agent_test {
 	struct charge charge;	/* the monitor's side of it */
 	unsigned busy;		/* so many times the account's lock is somebody else's */
 	unsigned broken;	/* so many deeds the ledger cannot take down */
+	bool mortal;		/* the monitor dies once it has charged an upload, before it answers */
 	char log[16][2100];			/* the last lines */
 	unsigned log_count;
 	uint8_t log_level;	/* of the last one */

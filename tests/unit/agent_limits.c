@@ -119,6 +119,23 @@ START_TEST(a_deed_without_its_charge_is_none)
 }
 END_TEST
 
+/* Charged and gone, it would be charged forever: the place of a file written in place says that it may have another name. */
+START_TEST(a_new_file_stays_when_nobody_says_what_it_costs)
+{
+	struct msg_append append = { .path = "f" };
+
+	agent_test_make();
+	at->settings = "atomic_uploads=no\n";
+	at->flags |= PROFILE_QUOTA;
+	agent_test_start();
+	at->mortal = true;
+	ck_assert_int_eq(ask(MSG_APPEND, &append), MSG_NONE);
+	expect_charged(0, 1);
+	expect_file("f", "");
+	agent_test_end(SP_EXIT_OK);
+}
+END_TEST
+
 /* The room that there was at the beginning is another session's by the end: the ledger says no, and nothing is kept. */
 START_TEST(the_ledger_has_the_last_word)
 {
@@ -323,6 +340,7 @@ agent_limits_suite(void)
 	tcase_add_test(c, excess_in_place_is_cut_off);
 	tcase_add_test(c, the_lock_is_waited_for);
 	tcase_add_test(c, a_deed_without_its_charge_is_none);
+	tcase_add_test(c, a_new_file_stays_when_nobody_says_what_it_costs);
 	tcase_add_test(c, the_ledger_has_the_last_word);
 	tcase_add_test(c, leftovers_are_known_by_more_than_their_names);
 	tcase_add_test(c, a_file_costs_until_its_last_name_goes);

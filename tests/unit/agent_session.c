@@ -226,7 +226,10 @@ answer_quota(struct msg *m)
 			return;
 		}
 		(void)msg_take_fd(m, 0);
-		answer_left(m, &now);
+		if (at->mortal)
+			chan_close(&at->monitor);
+		else
+			answer_left(m, &now);
 		return;
 	case MSG_QUOTA_DEED:
 		if (at->broken > 0) {
