@@ -51,6 +51,12 @@ enum role_filter {
  * Descriptors that a session costs the listener: a channel, its three processes, the client's socket.  One more while the
  * client comes back by REIN and the old processes are ending; that is what limits are reckoned with.
  */
+/*
+ * From the listener to a monitor that is busy with a password and should give way to others.  A signal and a timer of our
+ * own: PAM modules use alarm(2) for themselves.
+ */
+#define ROLE_SIGNAL_GIVE_WAY (SIGRTMIN + 3)
+
 #define ROLE_SESSION_FDS	6
 
 struct role_row {

@@ -259,13 +259,13 @@ crowded(struct server *s, struct section *n)
 
 /*
  * Room for one more client, if it is a newcomer's turn: those who have not logged in give way to it,
- * and nobody to who has as many of them already. NULL: there is room; else the limit.
+ * and nobody to who has as many of them already, or has failed to log in as they did. NULL: there is room; else the limit.
  */
 static const char *
 make_room(struct server *s, struct section *n, const struct addr *peer)
 {
 	int64_t now = clock_ms();
-	bool full;
+	bool full, silent, suspect = srclimit_is_suspect(s->sources, peer, now);
 
 	/* Dropping takes its time: processes are forked no faster than they end. */
 	if (pool_left(s) > 2 * (unsigned)s->settings->max_sessions + (unsigned)s->settings->spare_sessions_max)
@@ -276,7 +276,9 @@ make_room(struct server *s, struct section *n, const struct addr *peer)
 
 		if (!full && now - m->since < YOUNG_MS)
 			return NULL;
-		m = crowd_gives_way(crowd, crowd_of(n->crowd, peer));
+		/* Nobody who has failed to log in is kept out by clients that say nothing. */
+		silent = m != NULL && !m->checked && now - m->since >= YOUNG_MS;
+		m = crowd_gives_way(crowd, crowd_of(n->crowd, peer), suspect && !silent);
 		if (m == NULL)
 			return full ? "max_sessions" : "max_sessions_before_login";
 		pool_drop(s, m);
@@ -294,6 +296,8 @@ admission_unknown(struct server *s, struct crowd_member *m, const char *listener
 	/* Without memory the client is only counted with all. */
 	if (n != NULL)
 		(void)crowd_enter(n->crowd, m, peer, clock_ms());
+	if (srclimit_is_suspect(s->sources, peer, clock_ms()))
+		crowd_suspect(m);
 }
 
 void

@@ -109,10 +109,26 @@ pool_end_waiting(struct server *s, int64_t now, const char *text)
 	struct waiting *w, *next;
 
 	TAILQ_FOREACH_SAFE(w, &s->pool->waiting, link, next) {
-		if (w->deadline > now)
-			return;
-		give_up(s, w, now == INT64_MAX ? "stopping" : "no_session_in_time", text);
+		if (w->deadline <= now)
+			give_up(s, w, now == INT64_MAX ? "stopping" : "no_session_in_time", text);
 	}
+}
+
+/* Who has failed to log in lately waits behind those who have not. */
+static void
+stand_in_line(struct pool *p, struct waiting *w)
+{
+	struct waiting *behind = NULL;
+
+	if (!w->suspect)
+		TAILQ_FOREACH(behind, &p->waiting, link)
+			if (behind->suspect)
+				break;
+	if (behind != NULL)
+		TAILQ_INSERT_BEFORE(behind, w, link);
+	else
+		TAILQ_INSERT_TAIL(&p->waiting, w, link);
+	p->waiting_count++;
 }
 
 /* Clients came faster than sessions: keep more spares for a while. */
@@ -155,8 +171,8 @@ pool_client(struct server *s, int fd, const char *listener, const struct addr *p
 	w->peer = *peer;
 	w->local = *local;
 	(void)str_copy(w->listener, sizeof w->listener, listener);
-	TAILQ_INSERT_TAIL(&p->waiting, w, link);
-	p->waiting_count++;
+	w->suspect = srclimit_is_suspect(s->sources, peer, clock_ms());
+	stand_in_line(p, w);
 	admission_unknown(s, &w->member, listener, peer);
 	pool_tick_in(s, 1000);
 	pool_fill(s);

@@ -8,7 +8,10 @@
 #include "daemon/listener/crowd.h"
 
 #define CHAINS	1024
-#define RANKS	256	/* sources with more members than this count as equally large */
+#define RANKS	512	/* heavier sources than this count as equally heavy */
+#define IDLE	2	/* weight of a client that keeps us waiting */
+#define CHECKED	1	/* of one that waits for us */
+#define SUSPECT	2	/* of a failed login */
 
 TAILQ_HEAD(member_list, crowd_member);
 TAILQ_HEAD(source_list, crowd_source);
@@ -17,15 +20,16 @@ struct crowd_source {
 	struct crowd_source *next;		/* in its chain */
 	TAILQ_ENTRY(crowd_source) link;		/* in its rank */
 	struct addr_net net;
-	unsigned count;
-	struct member_list members;		/* the oldest first */
+	unsigned count, checked;
+	bool suspect;
+	struct member_list members;		/* those who keep us waiting, the oldest first; then the checked, the latest first */
 };
 
 struct crowd {
 	uint64_t seed;
 	unsigned count;
 	struct crowd_source *chain[CHAINS];
-	struct source_list rank[RANKS];		/* by number of members */
+	struct source_list rank[RANKS];		/* by weight */
 };
 
 struct crowd *
@@ -51,7 +55,9 @@ crowd_free(struct crowd *c)
 static size_t
 rank_of(const struct crowd_source *s)
 {
-	return s->count < RANKS ? s->count : RANKS - 1;
+	unsigned weight = IDLE * (s->count - s->checked) + CHECKED * s->checked + (s->suspect ? SUSPECT : 0);
+
+	return weight < RANKS ? weight : RANKS - 1;
 }
 
 static struct crowd_source **
@@ -64,16 +70,41 @@ place_of(struct crowd *c, const struct addr_net *net)
 	return at;
 }
 
-/* A source of another size stands behind those that have had it for longer. */
+/* A source is taken from its rank, changed, and ranked again: behind those that have had that weight for longer. */
 static void
-resize(struct crowd *c, struct crowd_source *s, int by)
+unrank(struct crowd *c, struct crowd_source *s)
 {
 	if (s->count > 0)
 		TAILQ_REMOVE(&c->rank[rank_of(s)], s, link);
-	s->count = (unsigned)((int)s->count + by);
-	c->count = (unsigned)((int)c->count + by);
+}
+
+static void
+rank(struct crowd *c, struct crowd_source *s)
+{
 	if (s->count > 0)
 		TAILQ_INSERT_TAIL(&c->rank[rank_of(s)], s, link);
+}
+
+static struct crowd_member *
+first_checked(const struct crowd_source *s)
+{
+	struct crowd_member *m;
+
+	TAILQ_FOREACH(m, &s->members, link)
+		if (m->checked)
+			return m;
+	return NULL;
+}
+
+static void
+insert(struct crowd_source *s, struct crowd_member *m)
+{
+	struct crowd_member *before = s->checked == 0 ? NULL : first_checked(s);
+
+	if (before != NULL)
+		TAILQ_INSERT_BEFORE(before, m, link);
+	else
+		TAILQ_INSERT_TAIL(&s->members, m, link);
 }
 
 int
@@ -90,8 +121,12 @@ crowd_enter(struct crowd *c, struct crowd_member *m, const struct addr *a, int64
 		TAILQ_INIT(&s->members);
 		*at = s;
 	}
-	resize(c, s, 1);
-	TAILQ_INSERT_TAIL(&s->members, m, link);
+	unrank(c, s);
+	s->count++;
+	c->count++;
+	rank(c, s);
+	m->checked = false;
+	insert(s, m);
 	m->source = s;
 	m->crowd = c;
 	m->since = now;
@@ -107,13 +142,45 @@ crowd_leave(struct crowd_member *m)
 	if (s == NULL)
 		return;
 	TAILQ_REMOVE(&s->members, m, link);
-	resize(c, s, -1);
+	unrank(c, s);
+	s->count--;
+	s->checked -= m->checked;
+	c->count--;
+	rank(c, s);
 	memset(m, 0, sizeof *m);
 	if (s->count > 0)
 		return;
 	at = place_of(c, &s->net);
 	*at = s->next;
 	free(s);
+}
+
+void
+crowd_checked(struct crowd_member *m, bool now)
+{
+	struct crowd_source *s = m->source;
+
+	if (s == NULL || m->checked == now)
+		return;
+	unrank(m->crowd, s);
+	TAILQ_REMOVE(&s->members, m, link);
+	if (!now)
+		s->checked--;
+	insert(s, m);
+	m->checked = now;
+	if (now)
+		s->checked++;
+	rank(m->crowd, s);
+}
+
+void
+crowd_suspect(struct crowd_member *m)
+{
+	if (m->source == NULL || m->source->suspect)
+		return;
+	unrank(m->crowd, m->source);
+	m->source->suspect = true;
+	rank(m->crowd, m->source);
 }
 
 void
@@ -143,7 +210,7 @@ crowd_of(const struct crowd *c, const struct addr *a)
 }
 
 static const struct crowd_source *
-largest(const struct crowd *c)
+heaviest(const struct crowd *c)
 {
 	for (size_t i = RANKS - 1; c->count > 0 && i > 0; i--)
 		if (!TAILQ_EMPTY(&c->rank[i]))
@@ -154,17 +221,23 @@ largest(const struct crowd *c)
 struct crowd_member *
 crowd_eldest(const struct crowd *c)
 {
-	const struct crowd_source *s = largest(c);
+	const struct crowd_source *s = heaviest(c);
 
 	return s == NULL ? NULL : TAILQ_FIRST(&s->members);
 }
 
 struct crowd_member *
-crowd_gives_way(const struct crowd *c, unsigned own)
+crowd_gives_way(const struct crowd *c, unsigned own, bool suspect)
 {
-	const struct crowd_source *s = largest(c);
+	const struct crowd_source *s = heaviest(c);
+	size_t weight = IDLE * own + (suspect ? SUSPECT : 0);
+	struct crowd_member *m;
 
-	if (s == NULL || (own > 0 && s->count < own + 2))
+	if (s == NULL)
 		return NULL;
-	return TAILQ_FIRST(&s->members);
+	m = TAILQ_FIRST(&s->members);
+	/* With it, the newcomer's source weighs that much more, and the other less. */
+	if (rank_of(s) < weight + IDLE + (own == 0 ? 0U : m->checked ? CHECKED : IDLE))
+		return NULL;
+	return m;
 }

@@ -1,13 +1,16 @@
 /*
  * Clients that have not logged in, by source (addr_bucket()) and in the order
  * in which they came.  Anybody can hold such a connection, so when there is no
- * room it is the largest source that gives way, its oldest client first: a crowd
- * from a few addresses displaces itself, and a stranger gets in.  One for each
+ * room it is the heaviest source that gives way: a crowd from a few addresses
+ * displaces itself, and a stranger gets in.  A client that keeps us waiting weighs two, one that waits
+ * for us because its password is being checked one, and a failed login of the source two.  Of a source the
+ * oldest of those that keep us waiting goes first, and the last of those that wait for us, who has waited least.  One for each
  * listener section.  Used by the listener only; no input but addresses.
  */
 #ifndef LISTENER_CROWD_H
 #define LISTENER_CROWD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
@@ -22,6 +25,7 @@ struct crowd_member {
 	struct crowd_source *source;
 	struct crowd *crowd;
 	int64_t since;			/* clock_ms() */
+	bool checked;			/* its password is being checked */
 	void *session;			/* who serves it, the pool's affair; NULL: it waits to be served */
 };
 
@@ -40,13 +44,17 @@ void crowd_replace(struct crowd_member *old, struct crowd_member *by);
 unsigned crowd_count(const struct crowd *);
 /* How many of this address's source. */
 unsigned crowd_of(const struct crowd *, const struct addr *);
-/* The oldest member of the largest source, of equal ones that which has been so large for longest. NULL: nobody is there. */
+/* Its password is being checked, or not any longer. Does nothing for who is in none. */
+void crowd_checked(struct crowd_member *, bool now);
+/* Its source has failed to log in lately. Does nothing for who is in none. */
+void crowd_suspect(struct crowd_member *);
+/* Who goes first: of the heaviest source, of equal ones that which has been so heavy for longest. NULL: nobody is there. */
 struct crowd_member *crowd_eldest(const struct crowd *);
 /*
- * Who gives way to a newcomer whose source has so many members: the eldest, if the exchange makes
- * sources more equal or the newcomer is the first of its own.  NULL: the newcomer has no better claim than those
+ * Who gives way to a newcomer whose source has so many members, and may be suspect: the eldest, if the exchange makes
+ * sources more equal, or the newcomer is the first of its own and lighter.  NULL: the newcomer has no better claim than those
  * who are there.
  */
-struct crowd_member *crowd_gives_way(const struct crowd *, unsigned own);
+struct crowd_member *crowd_gives_way(const struct crowd *, unsigned own, bool suspect);
 
 #endif

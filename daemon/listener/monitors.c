@@ -63,7 +63,19 @@ got_login_failed(struct session *n, struct msg *m)
 
 	(void)m;
 	s->total.login_failures++;
+	srclimit_suspect(s->sources, &rules, &n->service->peer, clock_ms());
+	if (srclimit_is_suspect(s->sources, &n->service->peer, clock_ms()))
+		crowd_suspect(&n->service->member);
 	srclimit_penalise(s->sources, &rules, &n->service->peer, (int64_t)s->settings->penalty_failure * 1000, clock_ms());
+	return 0;
+}
+
+static int
+got_checking(struct session *n, struct msg *m)
+{
+	n->service->checking = m->checking.now != 0;
+	crowd_checked(&n->service->member, n->service->checking);
+	session_hurry(n);
 	return 0;
 }
 
@@ -157,6 +169,7 @@ handle(struct session *n, struct msg *m)
 		{ got_ready, MSG_SESSION_READY, false },
 		{ got_claim, MSG_CLAIM, false },
 		{ got_login_failed, MSG_LOGIN_FAILED, true },
+		{ got_checking, MSG_CHECKING, false },
 		{ got_activity, MSG_ACTIVITY, true },
 		{ got_totals, MSG_TOTALS, true },
 		{ got_agent_replaced, MSG_AGENT_REPLACED, false },

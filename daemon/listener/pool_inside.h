@@ -19,6 +19,7 @@ struct waiting {
 	struct crowd_member member;
 	int fd;
 	int64_t deadline;
+	bool suspect;			/* stands behind those that are not */
 	struct addr peer, local;
 	char listener[65];
 };

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -190,6 +191,7 @@ session_serve(struct session *n, int fd, uint64_t number, const char *listener, 
 	/* A session refuses what comes by a listener that it does not know. */
 	if (!m.selftest)
 		(void)str_copy(m.listener, sizeof m.listener, listener);
+	m.suspect = srclimit_is_suspect(n->server->sources, peer, clock_ms());
 	m.peer_len = addr_len(peer);
 	memcpy(m.peer, &peer->sa, m.peer_len);
 	m.local_len = addr_len(local);
@@ -225,6 +227,14 @@ static const struct {
 };
 
 void
+session_hurry(const struct session *n)
+{
+	if (n->stopped == STOP_NOW && n->service != NULL && n->service->checking && !n->service->claimed &&
+	    n->process[MEMBER_MONITOR].pid_fd >= 0)
+		(void)syscall(SYS_pidfd_send_signal, n->process[MEMBER_MONITOR].pid_fd, ROLE_SIGNAL_GIVE_WAY, NULL, 0);
+}
+
+void
 session_stop(struct session *n, const char *text, enum stop_level level)
 {
 	static struct msg_stop m;
@@ -237,6 +247,7 @@ session_stop(struct session *n, const char *text, enum stop_level level)
 	(void)str_copy(m.text, sizeof m.text, text);
 	/* Whoever does not take the message any more is killed in time. */
 	(void)chan_tell(&n->channel, MSG_STOP, &m);
+	session_hurry(n);
 	n->deadline = clock_ms() + stops[level].limit;
 	pool_watch(n);
 }

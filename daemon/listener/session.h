@@ -40,6 +40,7 @@ struct service {
 	int back_fd;			/* the client's socket, given back for another session; -1 */
 	char user[321], class[65];
 	struct crowd_member member;	/* until it has logged in */
+	bool checking;			/* its monitor is busy with a password, and reads no messages */
 	bool claimed;			/* it has logged in */
 	bool blocked;			/* the file system does not answer */
 	bool released;			/* counts no more against any limit */
@@ -93,6 +94,8 @@ int session_serve(struct session *, int fd, uint64_t number, const char *listene
 
 /* Asks for an end, with this text in the 421. Less than what it was told before changes nothing. */
 void session_stop(struct session *, const char *text, enum stop_level);
+/* A monitor that was told to stop, and is busy with a password, tells its worker at once. Does nothing for others. */
+void session_hurry(const struct session *);
 /*
  * Closes our direction of the channel, which ends the session's processes; the
  * rest is killed after a while.  What the monitor still says is heard.

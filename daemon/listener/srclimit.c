@@ -12,6 +12,7 @@
 #define BANS_MAX	4096
 #define MINUTE		60000
 #define SWEEP_EVERY	1000	/* ms: looking through all sources for each new one would be work for an attacker to order */
+#define SUSPECT_FOR	(10 * MINUTE)	/* ms after a failed login: longer than it waits for its next turn in a crowd */
 #define REASON_MAX	128
 
 struct source {
@@ -19,6 +20,7 @@ struct source {
 	struct addr_net net;
 	unsigned sessions;
 	int64_t penalty_end;	/* when it will have run out */
+	int64_t suspect_end;	/* when its last failed login will be forgotten */
 	int64_t minute;		/* when the present minute began */
 	unsigned connects;	/* in it */
 };
@@ -77,7 +79,7 @@ chain_of(const struct srclimit *s, const struct addr_net *n)
 static bool
 is_idle(const struct source *e, int64_t now)
 {
-	return e->sessions == 0 && e->penalty_end <= now && now - e->minute >= MINUTE;
+	return e->sessions == 0 && e->penalty_end <= now && e->suspect_end <= now && now - e->minute >= MINUTE;
 }
 
 /* Finds the source; forgets idle ones of its chain on the way. */
@@ -236,6 +238,28 @@ srclimit_penalise(struct srclimit *s, const struct srclimit_rules *rules, const 
 	e->penalty_end += amount;
 	if (e->penalty_end > now + rules->penalty_max)
 		e->penalty_end = now + rules->penalty_max;
+}
+
+void
+srclimit_suspect(struct srclimit *s, const struct srclimit_rules *rules, const struct addr *a, int64_t now)
+{
+	struct addr_net net = addr_bucket(a);
+	struct source *e;
+
+	if (rules->exempt != NULL && addr_nets_have(rules->exempt, a))
+		return;
+	e = find_or_add(s, &net, now);
+	if (e != NULL)
+		e->suspect_end = now + SUSPECT_FOR;
+}
+
+bool
+srclimit_is_suspect(struct srclimit *s, const struct addr *a, int64_t now)
+{
+	struct addr_net net = addr_bucket(a);
+	const struct source *e = find(s, &net, now);
+
+	return e != NULL && e->suspect_end > now;
 }
 
 static struct ban *

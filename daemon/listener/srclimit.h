@@ -44,6 +44,10 @@ void srclimit_leave(struct srclimit *, const struct addr *);
 void srclimit_penalise(struct srclimit *, const struct srclimit_rules *, const struct addr *, int64_t amount,
     int64_t now);
 
+/* A login failed: for ten minutes the source is suspect, unless it is exempt. Only who goes first is decided by that. */
+void srclimit_suspect(struct srclimit *, const struct srclimit_rules *, const struct addr *, int64_t now);
+bool srclimit_is_suspect(struct srclimit *, const struct addr *, int64_t now);
+
 /* Bans a network until a time (0: for ever). 0, -ENOSPC, -ENOMEM. */
 int srclimit_ban(struct srclimit *, const struct addr_net *, int64_t until, const char *reason);
 /* Lifts bans and penalties of exactly this network. 0 or -ENOENT. */

@@ -9,39 +9,72 @@
 #include "common/exitcode.h"
 #include "common/log.h"
 #include "daemon/monitor/monitor.h"
+#include "privsep/role.h"
 
-/* A signal and a timer of our own: PAM modules use alarm(2) for themselves. 0: not prepared. */
+/* 0: not prepared. */
 static int grace_signal;
 static struct monitor *session;
 static timer_t timer;
 static bool armed;
 
+static volatile sig_atomic_t asked;	/* to give way */
+
+static _Noreturn void
+leave(const struct msg_end_session *why, enum log_level level, const char *event, int exit_code)
+{
+	struct log_line l;
+
+	(void)chan_tell(&session->login, MSG_END_SESSION, why);
+	log_begin(&l, level, event);
+	log_num(&l, "failed", session->attempts);
+	log_end(&l);
+	_exit(exit_code);
+}
+
+static _Noreturn void
+give_way(void)
+{
+	static const struct msg_end_session end = { .text = "Others wait, and you have not logged in; try again later." };
+
+	leave(&end, LOG_LEVEL_INFO, "gave-way", SP_EXIT_OK);
+}
+
 /*
+ * The timer's signal, and the listener's, which may come when nobody can be told: before the client, or while STOP is read
+ * anyway.
+ *
  * May run in the middle of anything, malloc included: nothing here
  * allocates or locks.  The channel's packet may be half written by what
  * was interrupted; it is written anew, and nothing returns to what was before.
  */
 static void
-expire(int signal_number)
+expire(int signal_number, siginfo_t *why, void *context)
 {
 	static const struct msg_end_session end = { .text = "Login took too long." };
-	struct log_line l;
 
-	(void)signal_number;
-	(void)chan_tell(&session->login, MSG_END_SESSION, &end);
-	log_begin(&l, LOG_LEVEL_NOTICE, "login-grace-exceeded");
-	log_num(&l, "failed", session->attempts);
-	log_end(&l);
-	_exit(SP_EXIT_GRACE);
+	(void)signal_number, (void)context;
+	if (why->si_code == SI_TIMER)
+		leave(&end, LOG_LEVEL_NOTICE, "login-grace-exceeded", SP_EXIT_GRACE);
+	asked = 1;
+	if (session != NULL && session->checking)
+		give_way();
+}
+
+void
+grace_checking(struct monitor *s, bool checking)
+{
+	s->checking = checking;
+	if (checking && asked)
+		give_way();
 }
 
 int
 grace_prepare(void)
 {
-	struct sigaction action = { .sa_handler = expire };
+	struct sigaction action = { .sa_sigaction = expire, .sa_flags = SA_SIGINFO };
 	sigset_t set;
 
-	grace_signal = SIGRTMIN + 3;
+	grace_signal = ROLE_SIGNAL_GIVE_WAY;
 	sigemptyset(&set);
 	sigaddset(&set, grace_signal);
 	return sigaction(grace_signal, &action, NULL) < 0 || sigprocmask(SIG_UNBLOCK, &set, NULL) < 0 ? -errno : 0;

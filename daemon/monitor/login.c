@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "account/password.h"
+#include "account/turn.h"
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/exitcode.h"
@@ -94,6 +95,7 @@ refuse(struct monitor *s, const struct msg *m, enum account_reason why, enum acc
 	log_failure(s, &m->login, why);
 	monitor_forget_account(s);
 	monitor_name_user(s, NULL);
+	(void)chan_tell(&s->listener, MSG_CHECKING, &(struct msg_checking){ .now = 0 });
 	if (penalised) {
 		(void)str_copy(failed.user, sizeof failed.user, m->login.user);
 		(void)chan_tell(&s->listener, MSG_LOGIN_FAILED, &failed);
@@ -187,7 +189,12 @@ authenticate(struct monitor *s, const struct msg_login *login, enum account_reas
 	password_lend(&monitor_scratch.body);	/* what is sent later lies there */
 	account_init(&s->account, login->user);
 	s->have_account = true;
+	/* Others, who have not failed yet, do not wait for who guesses. */
+	turn_yield(s->suspect || s->attempts > 0);
+	(void)chan_tell(&s->listener, MSG_CHECKING, &(struct msg_checking){ .now = 1 });
+	grace_checking(s, true);
 	r = account_login(&monitor_prepared.sources, &q, &s->account, &why);
+	grace_checking(s, false);
 	if (r == ACCOUNT_FOUND) {
 		if (s->account.flags & ACCOUNT_ANONYMOUS)
 			remember_guest(s, &login->password);

@@ -61,6 +61,8 @@ struct monitor {
 	unsigned attempts;		/* failed ones */
 	const char *limit_name;		/* the setting that keeps the account out, NULL: none does */
 	uint64_t limit;			/* its value */
+	bool suspect;			/* the client's source has failed elsewhere lately */
+	volatile bool checking;		/* a password: a signal ends the session (grace.c) */
 	bool deciding;			/* a LOGIN has not been answered yet: another one breaks the protocol */
 	int64_t deadline;		/* of the stage, in milliseconds; 0: none */
 	int64_t silent_until;		/* when a transfer that stands still ends the session, in milliseconds; 0: none does */
@@ -255,6 +257,8 @@ int grace_start(struct monitor *, unsigned seconds);
 /* In the template: what all sessions have alike. Without it grace_start() does it. 0 or -errno. */
 int grace_prepare(void);
 void grace_stop(void);
+/* A password is being checked, or not any longer: when the listener says so by a signal, the session ends with a 421 meanwhile. */
+void grace_checking(struct monitor *, bool checking);
 
 /* -------------------------------------------------------------------- clerk.c */
 

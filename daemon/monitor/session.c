@@ -91,6 +91,7 @@ client(struct monitor *s, struct msg *m)
 	s->selftest = c->selftest != 0;
 	s->agent_pid = (pid_t)c->agent_pid;
 	s->worker_pid = (pid_t)c->worker_pid;
+	s->suspect = c->suspect != 0;
 	if (c->names[0] != '\0')
 		(void)str_copy(s->names, sizeof s->names, c->names);
 	/* The server's settings may ask for less than those of a listener that is not known here. */

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -107,6 +108,49 @@ def test_a_silent_crowd_keeps_nobody_out(serve):
         for s in mine:
             s.close()
     server.wait_log(r"event=refused rhost=127\.0\.2\.\d+ reason=gave_way listener=main count=1")
+
+
+def test_a_crowd_that_guesses_keeps_nobody_out(serve):
+    """20 addresses guess with one connection each, for 6 places and one hash at a time: strangers get in at their first try,
+    and nobody's connection ends without a reply."""
+    made = subprocess.run([f"{BUILD}/sallyctl", "passwd-hash"], input="right\n", capture_output=True, text=True, check=True).stdout.strip()
+    server = serve("max_sessions = 12\nmax_sessions_before_login = 6\npassword_memory = 16M\nlogin_delay = 1s\nlogin_grace_time = 1h\n"
+                   "penalty_threshold = 9m",
+                   f"\n[account dear]\npassword = {made}\nhome = {{dir}}/home-alice\nrun_as = 64111:64111\n")
+    over, failed, mute = threading.Event(), set(), []
+
+    def guess(address):
+        while not over.is_set():
+            with contextlib.suppress(ConnectionResetError), \
+                    socket.create_connection(("127.0.0.1", server.port), PATIENCE, (address, 0)) as s, s.makefile("rb") as f:
+                reply = f.readline()
+                for line in (b"USER dear\r\n", b"PASS wrong\r\n") if reply.startswith(b"220") else ():
+                    s.sendall(line)
+                    reply = f.readline()
+                    if not reply.startswith(b"331"):
+                        break
+                if reply.startswith(b"530"):
+                    failed.add(address)
+                elif not reply.startswith(b"421"):
+                    mute.append(reply)
+
+    threads = [threading.Thread(target=guess, args=(f"127.0.3.{n + 1}",)) for n in range(20)]
+    for t in threads:
+        t.start()
+    try:
+        wait_for(lambda: len(failed) >= 10)
+        for n in range(10):
+            with socket.create_connection(("127.0.0.1", server.port), PATIENCE, (f"127.0.4.{n + 1}", 0)) as s, s.makefile("rb") as f:
+                assert f.readline().startswith(b"220"), n
+                s.sendall(b"USER dear\r\n")
+                assert f.readline().startswith(b"331"), n
+                s.sendall(b"PASS right\r\n")
+                assert f.readline().startswith(b"230"), n
+    finally:
+        over.set()
+        for t in threads:
+            t.join()
+    assert not mute
 
 
 def test_a_full_server_drops_only_the_silent(serve):
@@ -847,7 +891,7 @@ def test_the_start_is_no_client_and_says_nothing_on_stderr(serve, form):
     ports = re.findall(r'event"?[=:]"?connect\b.*rport"?[=:](\d+)', log)
     assert ports and "0" not in ports, log
     total = subprocess.run([f"{BUILD}/sallyctl", "--config", server.conf, "metrics"], capture_output=True, text=True, timeout=PATIENCE)
-    assert re.search(rf"^sallyport_sessions_total {len(ports)}$", total.stdout, re.M), total.stdout + total.stderr
+    assert re.search(rf"^sallyport_sessions_started_total {len(ports)}$", total.stdout, re.M), total.stdout + total.stderr
     with open(server.stderr_path) as f:
         assert "event=" not in f.read()
 

@@ -180,6 +180,24 @@ START_TEST(turns_bound_the_memory_of_all)
 }
 END_TEST
 
+/* Who yields leaves half of the budget to others, and waits for others of its kind meanwhile. */
+START_TEST(who_yields_keeps_nobody_waiting)
+{
+	const uint64_t mib = 1 << 20;
+
+	ck_assert_int_eq(turn_open(32 * mib), 0);
+	turn_yield(true);
+	ck_assert_int_eq(turn_take(16 * mib), 0);
+	ck_assert(!budget_is_free(16 * mib, false));
+	turn_yield(false);
+	ck_assert(budget_is_free(16 * mib, true));
+	turn_end();
+	turn_yield(true);
+	ck_assert(budget_is_free(32 * mib, true));
+	turn_yield(false);
+}
+END_TEST
+
 START_TEST(long_passwords_are_wrong_not_cut)
 {
 	struct secret p;
@@ -256,6 +274,7 @@ account_password_suite(void)
 	tcase_add_test(t, made_ones_are_strong_and_salted);
 	tcase_add_test(t, a_higher_cost_makes_old_hashes_outdated);
 	tcase_add_test(t, turns_bound_the_memory_of_all);
+	tcase_add_test(t, who_yields_keeps_nobody_waiting);
 	tcase_add_test(t, long_passwords_are_wrong_not_cut);
 	tcase_add_test(t, comparison);
 	tcase_add_test(t, nothing_stays_in_the_memory_that_was_lent);

@@ -67,15 +67,15 @@ START_TEST(the_largest_source_gives_way)
 	ck_assert_uint_eq(of("192.0.2.2"), 2);
 	ck_assert_ptr_eq(crowd_eldest(c), first);
 	/* A stranger displaces it, a second of the same size does not, nor the largest itself. */
-	ck_assert_ptr_eq(crowd_gives_way(c, 0), first);
-	ck_assert_ptr_null(crowd_gives_way(c, 1));
-	ck_assert_ptr_null(crowd_gives_way(c, 2));
+	ck_assert_ptr_eq(crowd_gives_way(c, 0, false), first);
+	ck_assert_ptr_null(crowd_gives_way(c, 1, false));
+	ck_assert_ptr_null(crowd_gives_way(c, 2, false));
 	crowd_leave(first);
 	crowd_leave(first);
 	/* Now all are equal: whose source has been so large for longest. */
-	ck_assert_ptr_eq(crowd_gives_way(c, 0), alone);
+	ck_assert_ptr_eq(crowd_gives_way(c, 0, false), alone);
 	crowd_leave(alone);
-	ck_assert_ptr_eq(crowd_gives_way(c, 0), second);
+	ck_assert_ptr_eq(crowd_gives_way(c, 0, false), second);
 	ck_assert_uint_eq(of("192.0.2.1"), 0);
 }
 END_TEST
@@ -87,7 +87,34 @@ START_TEST(an_ipv6_network_is_one_source)
 	enter("2001:db8:0:1::1");
 	ck_assert_uint_eq(of("2001:db8::ffff"), 2);
 	ck_assert_uint_eq(of("2001:db8:0:1::2"), 1);
-	ck_assert_ptr_eq(crowd_gives_way(c, 0), &members[0]);
+	ck_assert_ptr_eq(crowd_gives_way(c, 0, false), &members[0]);
+}
+END_TEST
+
+/* Who waits for its password to be checked goes last, unless its source has failed; of such the last in the queue first. */
+START_TEST(those_who_wait_for_us_go_last)
+{
+	struct crowd_member *waits = enter("192.0.2.1"), *idle = enter("192.0.2.2"), *failed = enter("192.0.2.3"), *later;
+
+	crowd_checked(waits, true);
+	ck_assert_ptr_eq(crowd_gives_way(c, 0, false), idle);
+	crowd_checked(failed, true);
+	crowd_suspect(failed);
+	ck_assert_ptr_eq(crowd_gives_way(c, 0, false), failed);
+	/* It has no better claim itself. */
+	ck_assert_ptr_null(crowd_gives_way(c, 0, true));
+	later = enter("192.0.2.3");
+	crowd_checked(later, true);
+	ck_assert_ptr_eq(crowd_gives_way(c, 0, false), later);
+	crowd_leave(later);
+	crowd_checked(failed, false);
+	ck_assert_ptr_eq(crowd_gives_way(c, 0, true), failed);
+	crowd_leave(failed);
+	crowd_leave(idle);
+	/* Nobody is left but who waits. */
+	ck_assert_ptr_null(crowd_gives_way(c, 0, false));
+	crowd_checked(waits, false);
+	ck_assert_ptr_eq(crowd_gives_way(c, 0, false), waits);
 }
 END_TEST
 
@@ -117,7 +144,7 @@ START_TEST(large_sources)
 		enter(i % 5 == 4 ? "192.0.2.2" : "192.0.2.1");
 	for (unsigned i = 0; i < 450; i++) {
 		unsigned large = of("192.0.2.1"), small = of("192.0.2.2");
-		struct crowd_member *m = crowd_gives_way(c, 0);
+		struct crowd_member *m = crowd_gives_way(c, 0, false);
 
 		ck_assert_ptr_nonnull(m);
 		crowd_leave(m);
@@ -139,7 +166,7 @@ START_TEST(a_stranger_gets_in)
 		enter(text);
 	}
 	for (unsigned i = 0; i < 20; i++) {
-		struct crowd_member *m = crowd_gives_way(c, of("203.0.113.1"));
+		struct crowd_member *m = crowd_gives_way(c, of("203.0.113.1"), false);
 
 		ck_assert_ptr_nonnull(m);
 		crowd_leave(m);
@@ -149,7 +176,7 @@ START_TEST(a_stranger_gets_in)
 			struct crowd_member *victim;
 
 			(void)snprintf(text, sizeof text, "198.51.100.%u", k);
-			victim = crowd_gives_way(c, of(text));
+			victim = crowd_gives_way(c, of(text), false);
 			ck_assert_ptr_ne(victim, m);
 		}
 		crowd_leave(m);
@@ -226,6 +253,7 @@ listener_crowd_suite(void)
 	tcase_add_checked_fixture(t, begin, end);
 	tcase_add_test(t, the_largest_source_gives_way);
 	tcase_add_test(t, an_ipv6_network_is_one_source);
+	tcase_add_test(t, those_who_wait_for_us_go_last);
 	tcase_add_test(t, members_may_be_described_anew);
 	tcase_add_test(t, large_sources);
 	tcase_add_test(t, a_stranger_gets_in);

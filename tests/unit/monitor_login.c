@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include "common/err.h"
 #include "common/exitcode.h"
 #include "common/str.h"
+#include "privsep/role.h"
 #include "tests/unit/monitor.h"
 #include "tests/unit/root.h"
 
@@ -439,7 +441,10 @@ claims_within(const char *config)
 	rig_client(&r);
 	ck_assert_int_eq(secret_set(&login.password, "secret", 6), 0);
 	(void)chan_send(&r.login, MSG_LOGIN, 77, &login, NULL, 0);
-	return chan_receive(&r.listener, &r.m, ~0u) == 0 && r.m.type == MSG_CLAIM;
+	while (chan_receive(&r.listener, &r.m, ~0u) == 0)
+		if (r.m.type != MSG_CHECKING)
+			return r.m.type == MSG_CLAIM;
+	return false;
 }
 
 /* The timer works although nobody is in the loop: the listener does not answer the claim. */
@@ -453,6 +458,26 @@ START_TEST(grace_ends_a_login_that_hangs)
 	rig_expect(&r, &r.login, MSG_END_SESSION);
 	ck_assert_int_eq(rig_wait(&r), SP_EXIT_GRACE);
 	ck_assert(rig_logged(&r, "event=login-grace-exceeded"));
+	rig_remove(&r);
+}
+END_TEST
+
+/* The listener's signal: before a password is looked at it waits for one, and then nothing else is heard. */
+START_TEST(a_monitor_that_is_busy_gives_way)
+{
+	static struct msg_login login = { .user = "alice" };
+
+	rig_start(&r, "login_grace_time = 1h");
+	rig_ready(&r);
+	rig_client(&r);
+	ck_assert_int_eq(kill(r.pid, ROLE_SIGNAL_GIVE_WAY), 0);
+	ck_assert_int_eq(secret_set(&login.password, "secret", 6), 0);
+	ck_assert_int_eq(chan_send(&r.login, MSG_LOGIN, 77, &login, NULL, 0), 0);
+	rig_expect(&r, &r.listener, MSG_CHECKING);
+	ck_assert_uint_eq(r.m.checking.now, 1);
+	rig_expect(&r, &r.login, MSG_END_SESSION);
+	ck_assert_str_eq(r.m.end_session.text, "Others wait, and you have not logged in; try again later.");
+	ck_assert_int_eq(rig_wait(&r), SP_EXIT_OK);
 	rig_remove(&r);
 }
 END_TEST
@@ -509,6 +534,7 @@ monitor_login_suite(void)
 	tcase_add_test(t, refused_profile_is_a_421);
 	tcase_add_test(t, layers_travel_in_order_with_their_place);
 	tcase_add_test(t, grace_ends_a_login_that_hangs);
+	tcase_add_test(t, a_monitor_that_is_busy_gives_way);
 	tcase_add_test(t, grace_does_not_end_a_live_session);
 	suite_add_tcase(s, t);
 	return s;
