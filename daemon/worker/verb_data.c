@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "common/str.h"
 #include "daemon/worker/handlers.h"
 #include "daemon/worker/session.h"
@@ -34,16 +35,40 @@ own_protocol(const struct session *s)
 	return s->peer.sa.sa_family == AF_INET6 ? 2 : 1;
 }
 
-/* The agent checks it again; here the client is told at once. */
+static void
+refuse_protocol(struct session *s)
+{
+	reply(s, 522, "That network protocol is not supported, use (%u).", own_protocol(s));
+}
+
+/* To be pointed at others is what the attack of RFC 2577, 1 needs: administrators look for it. */
+static void
+record_target(const struct addr *target, const char *reason)
+{
+	char text[ADDR_TEXT_MAX];
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_WARNING, "data-target-refused");
+	log_str(&l, "target", addr_text(text, target));
+	log_str(&l, "reason", reason);
+	log_end(&l);
+}
+
+/* The agent checks it again; here the client is told at once. RFC 2428, 2: 522 names the protocol that would do. */
 static void
 take_target(struct session *s, const struct addr *target)
 {
-	if (addr_port(target) < 1024) {
-		reply(s, 501, "Ports below 1024 are not for data connections.");
+	if (!addr_same_host(target, &s->peer) && !addr_nets_have(&s->set->data_peer, target)) {
+		record_target(target, "foreign-address");
+		if (target->sa.sa_family != s->peer.sa.sa_family)
+			refuse_protocol(s);
+		else
+			reply(s, 501, "Data connections go to the client's own address only.");
 		return;
 	}
-	if (!addr_same_host(target, &s->peer) && !addr_nets_have(&s->set->data_peer, target)) {
-		reply(s, 501, "Data connections go to the client's own address only.");
+	if (addr_port(target) < 1024) {
+		record_target(target, "port-below-1024");
+		reply(s, 501, "Ports below 1024 are not for data connections.");
 		return;
 	}
 	s->data.target = *target;
@@ -140,7 +165,7 @@ verb_eprt(struct session *s, char *argument)
 		take_scope(&target, &s->peer);
 		take_target(s, &target);
 	} else if (code == 522)
-		reply(s, 522, "That network protocol is not supported, use (%u).", own_protocol(s));
+		refuse_protocol(s);
 	else
 		reply(s, 501, "Usage: EPRT |protocol|address|port|");
 }
@@ -181,7 +206,7 @@ verb_epsv(struct session *s, char *argument)
 		return;
 	}
 	if (*argument != '\0' && protocol != own_protocol(s)) {
-		reply(s, 522, "That network protocol is not supported, use (%u).", own_protocol(s));
+		refuse_protocol(s);
 		return;
 	}
 	if (data_listen(s, (unsigned)protocol))

@@ -1028,11 +1028,23 @@ def test_epsv_all_is_for_ever(raw):
     assert raw.fetch("NLST")[1] == 226
 
 
-@pytest.mark.parametrize("line", ["PORT 10,0,0,1,200,1", "PORT 127,0,0,2,200,1", "PORT 127,0,0,1,0,22", "EPRT |1|10.0.0.1|5000|",
-                                  "EPRT |1|127.0.0.1|80|", "EPRT |2|::1|5000|", "PORT 0,0,0,0,200,1"])
-def test_bounce_is_refused(server, line):
+@pytest.mark.parametrize("line, code, target, reason", [
+    ("PORT 10,0,0,1,200,1", 501, "10.0.0.1:51201", "foreign-address"),
+    ("PORT 127,0,0,2,200,1", 501, "127.0.0.2:51201", "foreign-address"),
+    ("PORT 127,0,0,1,0,22", 501, "127.0.0.1:22", "port-below-1024"),
+    ("EPRT |1|10.0.0.1|5000|", 501, "10.0.0.1:5000", "foreign-address"),
+    ("EPRT |1|127.0.0.1|80|", 501, "127.0.0.1:80", "port-below-1024"),
+    ("EPRT |2|::1|5000|", 522, "[::1]:5000", "foreign-address"),
+    ("EPRT |2|2001:db8::1|25|", 522, "[2001:db8::1]:25", "foreign-address"),
+    ("PORT 0,0,0,0,200,1", 501, "0.0.0.0:51201", "foreign-address")])
+def test_bounce_is_refused(server, line, code, target, reason):
+    """And on record, with the client, the session and the target."""
     r = server.raw().login()
-    assert r.cmd(line)[0] in (500, 501, 522, 504), line
+    had = len(server.log())
+    got, text = r.cmd(line)
+    assert got == code and (code != 522 or "(1)" in text), text
+    wait_for(lambda: [x for x in server.log()[had:].splitlines() if all(
+        part in x.replace('"', "") for part in ("warning event=data-target-refused ", f" target={target} reason={reason}", "rhost=127.0.0.1", "session="))])
     assert r.cmd("LIST")[0] == 425
     r.close()
 
@@ -1168,7 +1180,8 @@ def test_ipv6(serve):
         with s.accept()[0] as data:
             assert r.reply()[0] == 150 and data.recv(100) == b"content"
         assert r.reply()[0] == 226
-    assert r.cmd("EPRT |1|127.0.0.1|5000|")[0] in (501, 522)
+    code, text = r.cmd("EPRT |1|127.0.0.1|5000|")
+    assert code == 522 and "(2)" in text, text
     r.close()
 
 
