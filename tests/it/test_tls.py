@@ -528,9 +528,9 @@ def test_session_outlives_its_tickets():
         f.quit()
 
 
-def upload(r, name, content, close):
+def upload(r, name, content, close, verb="STOR"):
     plain = r.passive()
-    assert r.cmd(f"STOR {name}")[0] == 150
+    assert r.cmd(f"{verb} {name}")[0] == 150
     data = r.context.wrap_socket(plain, session=r.sock.session, suppress_ragged_eofs=False)
     data.sendall(content)
     close(data)
@@ -555,6 +555,53 @@ def test_truncated_upload(tls):
     code, _ = upload(r, "precious", b"new content", lambda d: d.unwrap().close())
     assert code == 226
     assert read(old) == b"new content"
+
+
+@pytest.mark.parametrize("verb", ["STOR", "APPE"])
+@pytest.mark.parametrize("name", ["fresh", "kept"])
+def test_an_upload_cut_before_its_first_byte(tls, verb, name):
+    """No data and no closing message: an empty file, or one of which nothing came through.  Nobody can tell which."""
+    kept = f"{tls.homes['alice']}/kept"
+    write(kept, b"old content")
+    os.chown(kept, 64111, 64111)
+    r = tls.logged_in()
+    code, text = upload(r, name, b"", cut, verb)
+    assert code == 426 and "closing message" in text
+    tls.wait_log(f"event=transfer .*direction=upload path=/{name} bytes=0 .*complete=no how=tls-not-closed")
+    assert read(kept) == b"old content" and not os.path.exists(f"{tls.homes['alice']}/fresh")
+    assert upload(r, "empty", b"", lambda d: d.unwrap().close(), verb)[0] == 226
+    assert read(f"{tls.homes['alice']}/empty") == b""
+    os.unlink(f"{tls.homes['alice']}/empty")
+
+
+def swallowed_upload(r, name, content):
+    """STOR with an attacker on the way who ends the connection behind the handshake and swallows what follows."""
+    plain, come, gone = r.passive(), ssl.MemoryBIO(), ssl.MemoryBIO()
+    assert r.cmd(f"STOR {name}")[0] == 150
+    client = r.context.wrap_bio(come, gone, session=r.sock.session)
+
+    shaken = False
+    while not shaken:
+        try:
+            client.do_handshake()
+            shaken = True
+        except ssl.SSLWantReadError:
+            plain.sendall(gone.read())
+            come.write(plain.recv(65536))
+    plain.sendall(gone.read())
+    plain.shutdown(socket.SHUT_WR)
+    assert client.write(content) == len(content)
+    with contextlib.suppress(ssl.SSLWantReadError):     # it has said its end, and nothing comes back
+        client.unwrap()
+    got = r.reply()
+    plain.close()
+    return got
+
+
+def test_an_upload_that_is_swallowed_on_the_way(tls):
+    """For its client all went well but for the reply: with 226 it would remove its own copy."""
+    assert swallowed_upload(tls.logged_in(), "swallowed", b"x" * 10_000)[0] == 426
+    assert not os.path.exists(f"{tls.homes['alice']}/swallowed")
 
 
 def test_truncated_upload_where_allowed():
