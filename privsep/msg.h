@@ -130,6 +130,7 @@ enum login_flag {
 	FINISH_HOW(FINISH_CUT,		"tls-not-closed")		\
 	FINISH_HOW(FINISH_STALLED,	"stalled")			\
 	FINISH_HOW(FINISH_UNREADABLE,	"unreadable")			\
+	FINISH_HOW(FINISH_SHORTENED,	"file-shortened")	/* it was cut while it was being sent */ \
 	FINISH_HOW(FINISH_UNWRITABLE,	"unwritable")			\
 	FINISH_HOW(FINISH_NO_ROOM,	"limit-reached")		\
 	FINISH_HOW(FINISH_NOT_KEPT,	"not-kept")	/* the agent could not give it its name */ \

@@ -215,7 +215,7 @@ on_retry(evutil_socket_t fd, short what, void *arg)
 		evtimer_add(&k->retry, &in);
 		return;
 	}
-	log_problem(LOG_LEVEL_NOTICE, "keeper-restarted", "", r);
+	log_problem(LOG_LEVEL_NOTICE, "keeper-restarted", NULL, r);
 	if (k->stale)
 		templates_renew(k->server, "reload");
 	pool_fill(k->server);

@@ -302,7 +302,7 @@ run(struct conf *conf)
 	if (event_base_dispatch(s.base) < 0)
 		s.exit_code = SP_EXIT_OS;
 	refusals_end(s.refusals);
-	log_problem(LOG_LEVEL_NOTICE, "stopped", "", 0);
+	log_problem(LOG_LEVEL_NOTICE, "stopped", NULL, 0);
 	return s.exit_code;
 }
 

@@ -173,7 +173,7 @@ move_send_file(struct transfer *t)
 	moved(t, (size_t)r);
 	rate_spend(&t->s->down, (size_t)r);
 	if (r == 0 && t->counted)
-		return transfer_finish(t, TRANSFER_UNREADABLE, -EIO);
+		return transfer_finish(t, TRANSFER_SHORTENED, 0);
 	if (r == 0 || t->at == t->stop)
 		t->step = move_flush;
 	else
@@ -227,7 +227,7 @@ move_send_ascii(struct transfer *t)
 	if (t->counted && r > t->stop - t->at)
 		r = t->stop - t->at;
 	if (r == 0 && t->counted && t->at < t->stop)	/* it was cut meanwhile: this is not what was promised */
-		return transfer_finish(t, TRANSFER_UNREADABLE, -EIO);
+		return transfer_finish(t, TRANSFER_SHORTENED, 0);
 	if (r > 0)
 		show_position(t);
 	t->at += r;

@@ -296,6 +296,7 @@ static const struct {
 	[TRANSFER_CUT] = { 426, "The data connection ended without the closing message of TLS; the upload counts as incomplete." },
 	[TRANSFER_STALLED] = { 426, "No data moved for too long; transfer aborted." },
 	[TRANSFER_UNREADABLE] = { 451, "The file could not be read to its end; transfer aborted." },
+	[TRANSFER_SHORTENED] = { 451, "The file became shorter while it was sent; transfer aborted." },
 	[TRANSFER_NO_ROOM] = { 552, "Transfer aborted: the account's limit is reached" },	/* and its name */
 	[TRANSFER_INCOMPLETE] = { 451, "The listing is incomplete." },
 };
@@ -305,7 +306,7 @@ static const uint8_t hows[TRANSFER_ENDS] = {
 	[TRANSFER_OK] = FINISH_OK, [TRANSFER_ABORTED] = FINISH_ABORTED, [TRANSFER_STOPPED] = FINISH_STOPPED,
 	[TRANSFER_UNCONNECTED] = FINISH_UNCONNECTED, [TRANSFER_INSECURE] = FINISH_INSECURE, [TRANSFER_BROKEN] = FINISH_BROKEN,
 	[TRANSFER_CUT] = FINISH_CUT, [TRANSFER_STALLED] = FINISH_STALLED, [TRANSFER_UNREADABLE] = FINISH_UNREADABLE,
-	[TRANSFER_UNWRITABLE] = FINISH_UNWRITABLE, [TRANSFER_NO_ROOM] = FINISH_NO_ROOM
+	[TRANSFER_SHORTENED] = FINISH_SHORTENED, [TRANSFER_UNWRITABLE] = FINISH_UNWRITABLE, [TRANSFER_NO_ROOM] = FINISH_NO_ROOM
 };
 
 static void

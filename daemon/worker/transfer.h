@@ -26,6 +26,7 @@ enum transfer_end {
 	TRANSFER_CUT,		/* an upload ended without the word that TLS demands */
 	TRANSFER_STALLED,
 	TRANSFER_UNREADABLE,	/* the file: error says why */
+	TRANSFER_SHORTENED,	/* the file ended before the byte that was promised: no error, it was cut meanwhile */
 	TRANSFER_UNWRITABLE,
 	TRANSFER_NO_ROOM,	/* more than the account may store */
 	TRANSFER_INCOMPLETE,	/* a listing that the agent could not finish */

@@ -545,6 +545,7 @@ def test_second_signal_ends_at_once(serve):
     assert server.process.poll() is None
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(PATIENCE) == 0
+    assert "event=stopped" in server.log() and 'about=""' not in server.log()
     data.close()
 
 
