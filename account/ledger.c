@@ -184,6 +184,23 @@ ledger_read(int fd, struct ledger *l)
 }
 
 int
+ledger_peek(const char *directory, const char *account, struct ledger *l)
+{
+	char name[NAME_LONGEST + 40];
+	int dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd, r;
+
+	if (dir_fd < 0)
+		return -errno;
+	file_name(account, name, sizeof name);
+	fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	r = fd < 0 ? -errno : ledger_read(fd, l);
+	if (fd >= 0)
+		close(fd);
+	close(dir_fd);
+	return r;
+}
+
+int
 ledger_set(int fd, const struct ledger *l)
 {
 	struct ledger_entry e;

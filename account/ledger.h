@@ -37,6 +37,12 @@ int ledger_open_witness(const char *directory, const char *account);
 int ledger_list(const char *directory, int (*each)(void *context, const char *account, const struct ledger *),
     void *context);
 
+/*
+ * What the account's ledger says, without making or changing anything.  0; -ENOENT: the account has none yet, or
+ * there is no such directory; another -errno: a link (-ELOOP) or not to be read.
+ */
+int ledger_peek(const char *directory, const char *account, struct ledger *);
+
 /* What it says. 0 or a negative code. */
 int ledger_read(int fd, struct ledger *);
 /* Sets it. */

@@ -15,10 +15,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "account/ledger.h"
 #include "common/err.h"
 #include "common/str.h"
+#include "common/trusted.h"
 #include "ctl/doctor.h"
 #include "ctl/policy.h"
+#include "ctl/tree.h"
 #include "privsep/role.h"
 
 /* ------------------------------------------------------------------------ users */
@@ -375,12 +378,73 @@ doctor_folders(struct doctor *d)
 
 /* ------------------------------------------------------------------------- homes */
 
+/* How many objects of a home are looked at, so that doctor ends soon. */
+#define LOOK_MAX	10000
+
+struct look {
+	const struct settings *s;
+	unsigned long looked;
+	bool found;
+};
+
+/* Is it a file that a recount would charge the account with? One is enough to know. */
+static int
+look_at(void *context, const struct tree_entry *e)
+{
+	struct look *l = context;
+
+	l->found = S_ISREG(e->st.st_mode) && (e->st.st_size > 0 || l->s->quota_files != 0);
+	return l->found || ++l->looked >= LOOK_MAX;
+}
+
+static int
+look_on(void *context, const char *path, int error)
+{
+	(void)context;
+	(void)path;
+	(void)error;
+	return 0;
+}
+
+static bool
+holds_files(const struct settings *s, const char *home)
+{
+	struct look l = { .s = s };
+	const struct tree_walk walk = {
+		.path = home, .one_device = true, .visit = look_at, .trouble = look_on, .context = &l
+	};
+	int fd = trusted_walk(home);
+
+	if (fd < 0)
+		return false;
+	(void)tree_walk(&walk, fd);
+	close(fd);
+	return l.found;
+}
+
+/* A quota counts from 0 on, whatever lay in the home before it was set. */
+static void
+check_quota(struct doctor *d, const char *user, const struct settings *s, const char *home)
+{
+	struct ledger l = { 0, 0 };
+	int r;
+
+	if (s->quota_bytes == 0 && s->quota_files == 0)
+		return;
+	r = ledger_peek(d->s->quota_directory, user, &l);
+	if (r == -EACCES || r == -EPERM)
+		doctor_find(d, DOCTOR_NOTE, "ask as root", "account %s: its quota cannot be read: %s", user, sp_strerror(r));
+	else if ((r == 0 || r == -ENOENT) && l.bytes == 0 && l.files == 0 && holds_files(s, home))
+		doctor_find(d, DOCTOR_WARNING, "sallyctl quota recount NAME, if the account is to be charged with them",
+		    "account %s: the quota is at 0, but there are files in home %s", user, home);
+}
+
 static void
 check_home(struct doctor *d, const char *user, const struct settings *s)
 {
 	char home[PATH_MAX], bad[PATH_MAX], *mark;
 	struct role_id id = { 0, 0 };
-	struct stat st;
+	struct stat st = { .st_mode = 0 };
 
 	if (s->home == NULL || str_copy(home, sizeof(home), s->home) != 0)
 		return;
@@ -403,6 +467,8 @@ check_home(struct doctor *d, const char *user, const struct settings *s)
 		    "account %s: home %s: others may replace %s", user, home, bad);
 	else
 		doctor_find(d, DOCTOR_FINE, NULL, "account %s: home %s", user, home);
+	if (S_ISDIR(st.st_mode))
+		check_quota(d, user, s, home);
 }
 
 void

@@ -32,14 +32,29 @@ is_limited(const struct monitor *s)
 	return limit.bytes != 0 || limit.files != 0;
 }
 
+/* From now on what comes in is counted, but nobody has counted what was there: that is for root to ask for. */
+static void
+log_new(const struct monitor *s)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_NOTICE, "quota-new");
+	log_str(&l, "about", s->account.name);
+	log_str(&l, "hint", "the quota starts at 0: sallyctl quota recount counts what is in the home already");
+	log_end(&l);
+}
+
 int
 monitor_open_ledger(struct monitor *s)
 {
 	const char *directory = conf_server(monitor_prepared.conf)->quota_directory;
+	struct ledger before;
 	int fd, witness = -1;
+	bool is_new;
 
 	if (!is_limited(s))
 		return 0;
+	is_new = ledger_peek(directory, s->account.name, &before) == -ENOENT;
 	fd = ledger_open(directory, s->account.name);
 	if (fd >= 0 && (witness = ledger_open_witness(directory, s->account.name)) < 0) {
 		close(fd);
@@ -49,6 +64,8 @@ monitor_open_ledger(struct monitor *s)
 		log_problem(LOG_LEVEL_ERROR, "quota-ledger-unusable", s->account.name, fd);
 		return fd;
 	}
+	if (is_new)
+		log_new(s);
 	charge_init(&s->charge, fd);
 	charge_share(&s->charge, witness);
 	return 0;

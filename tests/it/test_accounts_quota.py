@@ -142,6 +142,52 @@ def test_set_and_recount(serve):
     assert ctl(s, "set", "alice", "x", "1") == 64
 
 
+def test_a_new_quota_says_that_it_starts_at_0(serve):
+    """Once for each account that has one, when nobody has recounted it before, and as whose session it was."""
+    s = start(serve, "quota_bytes = 1000\n[class counted]\nmembers = bob\nquota_files = 9")
+    with open(os.path.join(s.homes["alice"], "old"), "w") as f:
+        f.write("x" * 900)
+    ctl(s, "recount", "bob")
+    for _ in range(2):
+        for name in ("bob", "reader", "alice"):
+            with s.ftp(name) as f:
+                f.pwd()
+    s.wait_log("event=quota-new .*rhost=127.0.0.1 user=alice .*quota recount")
+    assert s.log().count("event=quota-new") == 1 and "syscall-refused" not in s.log()
+    assert ctl(s, "recount", "alice")["bytes"] == 900
+
+
+def test_doctor_warns_of_files_that_no_quota_counts(tmp_path):
+    def account(name, limit, fill=None):
+        home = tmp_path / name
+        home.mkdir()
+        (home / "below").mkdir()
+        (home / "link").symlink_to("/etc/passwd")
+        (home / "elsewhere").symlink_to("/etc")
+        if fill is not None:
+            (home / "below" / "file").write_text(fill)
+        return f"[account {name}]\nrun_as = 64111:64111\nhome = {home}\nlayer = pyftpdlib elr\n{limit}\n"
+
+    conf = tmp_path / "s.conf"
+    conf.write_text(f"[server]\nlisten = 127.0.0.1:1\naccounts = config\nquota_directory = {tmp_path}/q\n" +
+                    account("full", "quota_bytes = 1000", "x") + account("counted", "quota_bytes = 1000", "x") +
+                    account("hollow", "quota_bytes = 1000", "") + account("many", "quota_files = 3", "") +
+                    account("bare", "quota_bytes = 1000") + account("free", "", "x"))
+    conf.chmod(0o600)
+
+    def warned():
+        p = subprocess.run([f"{BUILD}/sallyctl", "-c", str(conf), "doctor", "--json"], capture_output=True, text=True, timeout=PATIENCE)
+        return [x["text"].split()[1].rstrip(":") for x in json.loads(p.stdout)
+                if x["check"] == "homes" and x["result"] == "warning" and "quota" in x["text"] and "recount" in x["remedy"]]
+
+    assert warned() == ["full", "counted", "many"]
+    assert not (tmp_path / "q").exists()    # looking changes nothing
+    subprocess.run([f"{BUILD}/sallyctl", "-c", str(conf), "quota", "recount", "counted"], check=True, capture_output=True)
+    assert warned() == ["full", "many"]
+    subprocess.run([f"{BUILD}/sallyctl", "-c", str(conf), "quota", "show", "full"], check=True, capture_output=True)
+    assert warned() == ["full", "many"]     # a ledger that says nothing is none
+
+
 def test_recount_of_a_home_that_became_a_link(serve):
     """Deeper than a path may be long; links to elsewhere; a home that became a link."""
     s = start(serve, "quota_bytes = 1000000")

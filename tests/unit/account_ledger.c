@@ -124,6 +124,33 @@ START_TEST(is_roots_own)
 }
 END_TEST
 
+/* A look makes nothing, follows no link, and hangs on no pipe. */
+START_TEST(a_peek_changes_nothing)
+{
+	char path[400], none[400];
+	struct ledger l = { 7, 7 };
+	int fd = opened("seen");
+
+	(void)str_format(none, sizeof none, "%s/none", test_dir);
+	ck_assert_int_eq(ledger_peek(none, "seen", &l), -ENOENT);
+	ck_assert_int_eq(access(none, F_OK), -1);
+	(void)str_format(path, sizeof path, "%s/unseen", folder);
+	ck_assert_int_eq(ledger_peek(folder, "unseen", &l), -ENOENT);
+	ck_assert_int_eq(access(path, F_OK), -1);
+	ck_assert_int_eq(ledger_set(fd, &(struct ledger){ 5, 2 }), 0);
+	close(fd);
+	ck_assert_int_eq(ledger_peek(folder, "seen", &l), 0);
+	ck_assert_uint_eq(l.bytes, 5);
+	ck_assert_uint_eq(l.files, 2);
+	ck_assert_int_eq(symlink("seen", path), 0);
+	ck_assert_int_eq(ledger_peek(folder, "unseen", &l), -ELOOP);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	ck_assert_int_lt(ledger_peek(folder, "unseen", &l), 0);
+	ck_assert_int_eq(unlink(path), 0);
+}
+END_TEST
+
 static unsigned synced;
 static int sync_error;
 int __real_fdatasync(int fd);
@@ -261,6 +288,7 @@ account_ledger_suite(void)
 	tcase_add_test(t, survives_torn_writes);
 	tcase_add_test(t, is_shared);
 	tcase_add_test(t, is_roots_own);
+	tcase_add_test(t, a_peek_changes_nothing);
 	tcase_add_test(t, is_on_the_disk_before_it_counts);
 	tcase_add_test(t, keeps_its_room);
 	tcase_add_test(t, tells_names_apart);
