@@ -19,6 +19,7 @@
 #include "daemon/worker/transfer.h"
 #include "daemon/worker/verb_tls.h"
 
+#define TYPED_SHOWN 500	/* as in the agent's records */
 #define FACTS_DEFAULT (FACT_TYPE | FACT_SIZE | FACT_MODIFY | FACT_PERM | FACT_UNIQUE | FACT_MODE)
 
 void
@@ -276,6 +277,23 @@ strip_blanks(const struct verb *v, char *argument)
 		argument[--n] = '\0';
 }
 
+/* The monitor passes no event of the worker on as access or transfer: those names are for what the agent decided. */
+void
+session_record_refusal(const struct session *s, const char *typed, const char *reason)
+{
+	const struct verb *v = s->verb;
+	struct log_line l;
+
+	if (v != &verb_table[VERB_RETR] && v != &verb_table[VERB_STOR] && v != &verb_table[VERB_STOU] &&
+	    v != &verb_table[VERB_APPE])
+		return;
+	log_begin(&l, LOG_LEVEL_NOTICE, "command-refused");
+	log_str(&l, "op", v->name);
+	log_cut(&l, "typed", typed, TYPED_SHOWN);
+	log_str(&l, "reason", reason);
+	log_end(&l);
+}
+
 /* Everything that the table says must hold before the handler runs. The order tells the client what to do next. */
 static bool
 gates_open(struct session *s, const struct verb *v, const char *argument)
@@ -286,9 +304,10 @@ gates_open(struct session *s, const struct verb *v, const char *argument)
 		reply(s, 503, "%s is not possible after the login.", v->name);
 	else if (!session_argument_fits(s, v, argument))
 		reply(s, 501, "Usage: %s%s%s", v->name, *v->syntax == '\0' ? "" : " ", v->syntax);
-	else if ((v->states & DATA) != 0 && s->data.way == DATA_NONE)
+	else if ((v->states & DATA) != 0 && s->data.way == DATA_NONE) {
+		session_record_refusal(s, argument, "no-data-connection");
 		reply(s, 425, "Prepare a data connection first, with EPSV, PASV, EPRT or PORT.");
-	else
+	} else
 		return true;
 	return false;
 }

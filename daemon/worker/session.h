@@ -154,6 +154,12 @@ void session_command(struct session *, char *line, size_t len);
 /* Does the argument fit what the row says? Sets number and number_rest. */
 bool session_argument_fits(struct session *, const struct verb *, const char *argument);
 
+/*
+ * Records that the command that is being served, RETR, STOR, STOU or APPE, was refused before the agent heard of it;
+ * of any other command nothing.  typed: the path, as the client sent it; reason: one word.
+ */
+void session_record_refusal(const struct session *, const char *typed, const char *reason);
+
 /* Is it served at once while a transfer runs? */
 bool session_urgent(const char *line, size_t len);
 /* The command that ends the session when its turn comes: "QUIT", or a REIN that gives the client back. NULL: another. */

@@ -24,11 +24,12 @@ forget_position(struct session *s)
 
 /* REST and RANG are taken in binary mode; TYPE A that came later cannot count the bytes of converted text. */
 static bool
-position_fits(struct session *s)
+position_fits(struct session *s, const char *path)
 {
 	if ((s->restart == 0 && s->range_last < 0) || !s->convert || s->type != REP_ASCII)
 		return true;
 	forget_position(s);
+	session_record_refusal(s, path, "position-in-ascii");
 	reply(s, 503, "In ASCII mode a transfer cannot begin in the middle.");
 	return false;
 }
@@ -39,7 +40,7 @@ verb_retr(struct session *s, char *argument)
 	struct download d = { .name = argument };
 	struct msg_retrieve *const body = session_request(s);
 
-	if (!position_fits(s))
+	if (!position_fits(s, argument))
 		return;
 	d.first = (uint64_t)(s->restart != 0 ? s->restart : s->range_first);
 	ask_path(body->path, sizeof body->path, argument);
@@ -62,9 +63,10 @@ receive(struct session *s, enum msg_type type, const void *body, const char *nam
 	static char final[4097];
 	struct upload u = { .name = name, .unique = unique };
 
-	if (!position_fits(s))
+	if (!position_fits(s, name))
 		return;
 	if (s->range_last >= 0) {
+		session_record_refusal(s, name, "range-of-upload");
 		reply(s, 503, "RANG is for RETR and HASH; take it back with RANG 1 0.");
 		return;
 	}
@@ -100,6 +102,7 @@ verb_stou(struct session *s, char *argument)
 
 	if (s->restart != 0) {
 		s->restart = 0;
+		session_record_refusal(s, argument, "position-of-stou");
 		reply(s, 503, "REST and STOU do not go together.");
 		return;
 	}

@@ -81,6 +81,35 @@ def test_one_that_nobody_connects_to(records):
     r.close()
 
 
+@pytest.mark.parametrize("before, line, code, reason", [
+    ([], "RETR big", 425, "no-data-connection"), (["TYPE I", "REST 5"], "STOR x/y/z", 425, "no-data-connection"),
+    ([], "APPE new", 425, "no-data-connection"), ([], "STOU", 425, "no-data-connection"),
+    (["TYPE I", "RANG 1 2", "EPSV"], "STOR f", 503, "range-of-upload"), (["TYPE I", "REST 5", "EPSV"], "STOU f", 503, "position-of-stou")])
+def test_one_that_is_refused_before_it_begins(records, before, line, code, reason):
+    r = records.raw().login()
+    for command in before:
+        assert r.cmd(command)[0] in (200, 229, 350)
+    had = len(records.log())
+    assert r.cmd("LIST" if code == 425 else "NOOP")[0] in (425, 200)
+    assert r.cmd(line)[0] == code
+    op, typed = (line + " ").split(" ")[:2]
+    wanted = rf'notice event=command-refused .*role=worker .*op={op} typed={typed or chr(34) * 2} reason={reason}\n'
+    wait_for(lambda: re.search(wanted, records.log()[had:]), wanted)
+    assert records.log()[had:].count("event=command-refused") == 1, "a listing is no transfer"
+    r.close()
+
+
+def test_a_position_in_ascii(serve):
+    s = serve("ascii = on\n")
+    r = s.raw().login()
+    for op in ("RETR", "STOR"):
+        for command in ("TYPE I", "REST 5", "TYPE A", "EPSV"):
+            assert r.cmd(command)[0] in (200, 229, 350)
+        assert r.cmd(f"{op} f")[0] == 503
+        s.wait_log(f"notice event=command-refused .*op={op} typed=f reason=position-in-ascii")
+    r.close()
+
+
 @pytest.mark.parametrize("type_", ["I", "A"])
 def test_a_file_that_is_cut_meanwhile(records, type_):
     """Nothing failed to be read: the record has no error of the system."""
