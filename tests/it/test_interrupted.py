@@ -73,8 +73,9 @@ def test_curl(tls, place, tmp_path, way, direction, number):
     need("curl")
     upload = direction == "upload"
     what = ["-T", f"{tmp_path}/big"] if upload else ["-o", f"{tmp_path}/got"]
-    with subprocess.Popen(["curl", "-sS", "-k", *(["--ssl-reqd"] if way == "tls" else []), "--limit-rate", str(RATE), *what,
-                           tls.url(f"/place/{'up' if upload else 'big'}")], stderr=subprocess.PIPE) as p:
+    # A shell's background jobs ignore SIGINT, and so would what this test starts.
+    with subprocess.Popen(["env", "--default-signal=INT", "curl", "-sS", "-k", *(["--ssl-reqd"] if way == "tls" else []),
+                           "--limit-rate", str(RATE), *what, tls.url(f"/place/{'up' if upload else 'big'}")], stderr=subprocess.PIPE) as p:
         wait_for(lambda: in_the_middle(tls, place, upload, f"{tmp_path}/got"))
         p.send_signal(number)
         p.wait(PATIENCE)
