@@ -74,7 +74,7 @@ def state(top):
 
 def traces():
     """What no answer may hold: contents, names and sums."""
-    words = [MARK, NAME.encode(), f"{len(MARK)}".encode() + b"\r\n"]
+    words = [MARK, NAME.encode(), f" {len(MARK)}\r\n".encode()]
     return words + [hashlib.new(kind, MARK).hexdigest().encode() for kind in DIGESTS.values() if kind]
 
 
