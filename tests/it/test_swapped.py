@@ -12,7 +12,7 @@ from conftest import PATIENCE, TOP
 UID = 64131
 MARK = b"FORBIDDEN-" * 7   # what stands in the forbidden directory, and in the names of what is in it
 NAME = "marked-secret"
-ROUNDS = int(os.environ.get("SWAPPED_ROUNDS", "250"))
+ROUNDS = int(os.environ.get("SWAPPED_ROUNDS", "80"))
 DIGESTS = {"XCRC": None, "XMD5": "md5", "XSHA1": "sha1", "XSHA256": "sha256", "XSHA512": "sha512"}
 
 # Commands about a name in either directory; {} is the directory's name, N a number that is new each time.
