@@ -268,7 +268,7 @@ charge_begin(struct charge *c, unsigned parts, int other, uint64_t size, const s
     struct ledger *now)
 {
 	struct ledger_entry e;
-	struct step s[2];
+	struct step s[2] = { 0 };
 	int older, r = 0;
 
 	*keep = 0;

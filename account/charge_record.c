@@ -231,7 +231,7 @@ record_take_back(int fd, const struct ledger_entry *e, const struct charge_id *i
 {
 	struct record r;
 	struct ledger was;
-	uint64_t at;
+	uint64_t at = 0;
 	bool fresh;
 
 	if (e->records == 0 || search(fd, e, id, &r, &at, &fresh) != 0 || r.number <= e->number)

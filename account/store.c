@@ -231,7 +231,7 @@ store_hashes(struct db *db, void (*each)(const char *))
 	/* By pages, since a library may keep the whole of an answer in memory. */
 	static const char sql[] = "SELECT name, password FROM sallyport_accounts WHERE name > $1 ORDER BY name LIMIT 1000";
 	struct page p = { .each = each };
-	int r;
+	int r = 0;
 
 	do {
 		char from[sizeof p.last];

@@ -82,6 +82,7 @@ collect(struct renaming *r)
 {
 	lint_names(r->policy, keep_name, r);
 	r->targets = calloc(1 + 2 * r->name_count, sizeof(*r->targets));
+	r->target_count = 0;
 	if (!r->targets)
 		return false;
 	keep_target(r, "", true);

@@ -51,10 +51,11 @@ held_ports = []
 
 
 def free_port(host="127.0.0.1"):
-    """A port that the server can listen at. It is held, so that nobody else is given it; who asks for it shares it."""
+    """A port that the server can listen on at any address of the family, not this one only: clients that came from other
+    addresses of the loopback leave sockets in TIME_WAIT. It is held, so that no other test gets it; whoever asks shares it."""
     s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    s.bind((host, 0))
+    s.bind(("", 0))
     held_ports.append(s)
     return s.getsockname()[1]
 
