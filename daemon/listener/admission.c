@@ -167,22 +167,32 @@ static void
 on_refusals(evutil_socket_t fd, short what, void *arg)
 {
 	struct server *s = arg;
-	int64_t ms = refusals_flush(s->refusals, clock_ms());
-	struct timeval in = { ms / 1000 + 1, 0 };
+	int64_t now = clock_ms(), ms = refusals_flush(s->refusals, now), other = refusals_flush(s->strangers, now);
+	struct timeval in;
 
 	(void)fd, (void)what;
+	if (ms < 0 || (other >= 0 && other < ms))
+		ms = other;
+	in = (struct timeval){ ms / 1000 + 1, 0 };
 	if (ms >= 0)
 		evtimer_add(&s->refusals_due, &in);
+}
+
+/* What was noted in either table will be said. */
+static void
+see_to_lines(struct server *s)
+{
+	if (!event_initialized(&s->refusals_due))
+		evtimer_assign(&s->refusals_due, s->base, on_refusals, s);
+	if (!evtimer_pending(&s->refusals_due, NULL))
+		on_refusals(-1, 0, s);
 }
 
 static void
 note(struct server *s, const struct addr *peer, const struct refusal *why)
 {
 	refusals_note(s->refusals, peer, why, clock_ms());
-	if (!event_initialized(&s->refusals_due))
-		evtimer_assign(&s->refusals_due, s->base, on_refusals, s);
-	if (!evtimer_pending(&s->refusals_due, NULL))
-		on_refusals(-1, 0, s);
+	see_to_lines(s);
 }
 
 /* Says so to the client, as far as it fits; nothing where TLS comes first. */
@@ -210,6 +220,22 @@ void
 admission_dropped(struct server *s, const char *listener, const struct addr *peer, const char *reason)
 {
 	note(s, peer, &(struct refusal){ .reason = reason, .listener = listener });
+}
+
+bool
+admission_quiet(struct server *s, const char *listener, const struct addr *peer)
+{
+	bool own = refusals_own_line(s->strangers, peer, &(struct refusal){ .reason = "", .listener = listener }, clock_ms());
+
+	see_to_lines(s);
+	return !own;
+}
+
+void
+admission_stranger(struct server *s, const char *listener, const struct addr *peer)
+{
+	refusals_note(s->strangers, peer, &(struct refusal){ .reason = "", .listener = listener }, clock_ms());
+	see_to_lines(s);
 }
 
 static void

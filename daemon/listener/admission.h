@@ -60,6 +60,10 @@ void admission_refuse(struct server *, int fd, const char *listener, const struc
     const char *text);
 /* The same log for one that had been let in. */
 void admission_dropped(struct server *, const char *listener, const struct addr *peer, const char *reason);
+/* Its source has had so many log lines lately that this client gets none before it logs in. */
+bool admission_quiet(struct server *, const char *listener, const struct addr *peer);
+/* Such a client has left without having logged in: it is counted in the log. */
+void admission_stranger(struct server *, const char *listener, const struct addr *peer);
 /* A client is counted among those who have not logged in, until crowd_leave(). */
 void admission_unknown(struct server *, struct crowd_member *, const char *listener, const struct addr *peer);
 /* A client that was let in has gone. */

@@ -287,6 +287,8 @@ pool_account_for(struct session *n)
 	if (n->lingers)
 		claim_linger_end(s->claims, n->service->user);
 	pool_release(n);
+	if (n->service->quiet && !n->service->claimed)
+		admission_stranger(s, n->service->listener, &n->service->peer);
 	if (n->service->back_fd >= 0)
 		serve_again(n);
 }

@@ -251,8 +251,10 @@ set_up(struct server *s)
 		return SP_EXIT_CONFIG;
 	s->sources = srclimit_new();
 	s->claims = claim_new();
-	s->refusals = refusals_new();
-	if (s->sources == NULL || s->refusals == NULL || s->claims == NULL || server_init(s) != 0 || pool_start(s) != 0)
+	s->refusals = refusals_new("refused");
+	s->strangers = refusals_new("no-login");
+	if (s->sources == NULL || s->refusals == NULL || s->strangers == NULL || s->claims == NULL ||
+	    server_init(s) != 0 || pool_start(s) != 0)
 		return SP_EXIT_OS;
 	if (doors_open(s) != 0 || control_open(s) != 0)
 		return SP_EXIT_OS;
@@ -302,6 +304,7 @@ run(struct conf *conf)
 	if (event_base_dispatch(s.base) < 0)
 		s.exit_code = SP_EXIT_OS;
 	refusals_end(s.refusals);
+	refusals_end(s.strangers);
 	log_problem(LOG_LEVEL_NOTICE, "stopped", NULL, 0);
 	return s.exit_code;
 }

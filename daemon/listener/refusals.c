@@ -12,6 +12,8 @@
 #define CHAINS		256
 #define LINES_MAX	1024	/* remembered at the same time: lines a minute that an attacker with many sources can order */
 #define MINUTE		60000
+#define OWN_LINES	10	/* of a source in a minute, before it is counted */
+#define OWN_SOURCES	100	/* with more of them than this, each has one */
 
 struct line {
 	TAILQ_ENTRY(line) link;		/* the first is due first: all wait equally long */
@@ -22,10 +24,12 @@ struct line {
 	char listener[65];
 	unsigned limit;
 	uint64_t count;			/* since the last line */
+	unsigned own;			/* the same for those with lines of their own */
 	int64_t due;
 };
 
 struct refusals {
+	const char *event;
 	uint64_t seed;
 	unsigned lines;
 	struct line *chain[CHAINS];
@@ -33,12 +37,13 @@ struct refusals {
 };
 
 struct refusals *
-refusals_new(void)
+refusals_new(const char *event)
 {
 	struct refusals *x = calloc(1, sizeof *x);
 
 	if (x == NULL)
 		return NULL;
+	x->event = event;
 	TAILQ_INIT(&x->list);
 	if (getrandom(&x->seed, sizeof x->seed, 0) != sizeof x->seed)
 		x->seed = (uint64_t)(uintptr_t)x;
@@ -83,23 +88,24 @@ say(struct refusals *x, struct line *n, int64_t now)
 	char host[ADDR_TEXT_MAX];
 	struct log_line l;
 
-	log_begin(&l, LOG_LEVEL_NOTICE, "refused");
+	log_begin(&l, LOG_LEVEL_NOTICE, x->event);
 	log_str(&l, "rhost", n->net.family == AF_UNSPEC ? "many" : addr_host(host, &n->first));
-	log_str(&l, "reason", n->reason);
+	if (n->reason[0] != '\0')
+		log_str(&l, "reason", n->reason);
 	if (n->limit > 0)
 		log_num(&l, "limit", n->limit);
 	if (n->listener[0] != '\0')
 		log_str(&l, "listener", n->listener);
 	log_num(&l, "count", (int64_t)n->count);
 	log_end(&l);
-	n->count = 0;
+	n->count = n->own = 0;
 	n->due = now + MINUTE;
 	TAILQ_REMOVE(&x->list, n, link);
 	TAILQ_INSERT_TAIL(&x->list, n, link);
 }
 
 static struct line *
-add(struct refusals *x, const struct addr_net *net, const struct addr *a, const struct refusal *why)
+add(struct refusals *x, const struct addr_net *net, const struct addr *a, const struct refusal *why, int64_t due)
 {
 	struct line **at = place_of(x, net, why), *n = *at;
 
@@ -112,22 +118,40 @@ add(struct refusals *x, const struct addr_net *net, const struct addr *a, const 
 	n->first = *a;
 	n->reason = why->reason;
 	(void)str_copy(n->listener, sizeof n->listener, why->listener);
-	n->due = INT64_MIN;
+	n->due = due;
 	*at = n;
 	TAILQ_INSERT_TAIL(&x->list, n, link);
 	x->lines++;
 	return n;
 }
 
-void
-refusals_note(struct refusals *x, const struct addr *a, const struct refusal *why, int64_t now)
+/* Its line, made if need be: then it is said at that time for the first time. NULL: no memory. */
+static struct line *
+line_of(struct refusals *x, const struct addr *a, const struct refusal *why, int64_t due)
 {
 	static const struct addr_net many = { .family = AF_UNSPEC };
 	struct addr_net net = addr_bucket(a);
 	struct line *n = *place_of(x, &net, why);
 
-	if (n == NULL)
-		n = add(x, x->lines < LINES_MAX ? &net : &many, a, why);
+	return n != NULL ? n : add(x, x->lines < LINES_MAX ? &net : &many, a, why, due);
+}
+
+bool
+refusals_own_line(struct refusals *x, const struct addr *a, const struct refusal *why, int64_t now)
+{
+	struct line *n = line_of(x, a, why, now + MINUTE);
+
+	if (n == NULL || n->own >= (x->lines <= OWN_SOURCES ? OWN_LINES : 1))
+		return false;
+	n->own++;
+	return true;
+}
+
+void
+refusals_note(struct refusals *x, const struct addr *a, const struct refusal *why, int64_t now)
+{
+	struct line *n = line_of(x, a, why, INT64_MIN);
+
 	if (n == NULL)
 		return;
 	n->limit = why->limit;

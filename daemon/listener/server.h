@@ -64,6 +64,7 @@ struct server {
 	struct doors *doors;
 	struct names *names;		/* NULL: none was ever looked up */
 	struct refusals *refusals;
+	struct refusals *strangers;	/* who left without having logged in */
 	struct event refusals_due;
 	struct reaper *reaper;
 	struct control *control;

@@ -16,6 +16,7 @@
 #include "common/exitcode.h"
 #include "common/log.h"
 #include "common/str.h"
+#include "daemon/listener/admission.h"
 #include "daemon/listener/keeper.h"
 #include "daemon/listener/names.h"
 #include "daemon/listener/reaper.h"
@@ -192,6 +193,7 @@ session_serve(struct session *n, int fd, uint64_t number, const char *listener, 
 	if (!m.selftest)
 		(void)str_copy(m.listener, sizeof m.listener, listener);
 	m.suspect = srclimit_is_suspect(n->server->sources, peer, clock_ms());
+	m.quiet = !m.selftest && admission_quiet(n->server, listener, peer);
 	m.peer_len = addr_len(peer);
 	memcpy(m.peer, &peer->sa, m.peer_len);
 	m.local_len = addr_len(local);
@@ -203,6 +205,7 @@ session_serve(struct session *n, int fd, uint64_t number, const char *listener, 
 		return r;
 	}
 	v->number = number;
+	v->quiet = m.quiet != 0;
 	(void)str_copy(v->listener, sizeof v->listener, listener);
 	v->peer = *peer;
 	v->local = *local;

@@ -42,6 +42,7 @@ struct service {
 	struct crowd_member member;	/* until it has logged in */
 	bool checking;			/* its monitor is busy with a password, and reads no messages */
 	bool claimed;			/* it has logged in */
+	bool quiet;			/* not in the log before that, but counted */
 	bool blocked;			/* the file system does not answer */
 	bool released;			/* counts no more against any limit */
 	int64_t since, last_report;

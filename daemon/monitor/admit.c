@@ -81,6 +81,7 @@ await_claim(struct monitor *s, enum account_reason *why)
 	if (m->type == MSG_CLAIMED && m->claimed.verdict == 0) {
 		s->rate_fd = msg_take_fd(m, 0);
 		msg_close(m);
+		monitor_put_on_record(s);
 		return true;
 	}
 	*why = m->type == MSG_CLAIMED ? reason_of(s, m->claimed.verdict) : REASON_UNAVAILABLE;

@@ -45,6 +45,7 @@ struct monitor {
 	enum monitor_stage stage;
 	bool worker_ready, agent_ready;
 	bool selftest;			/* no client: the listener tries out a session (daemon/listener/selftest.h) */
+	bool quiet;			/* not in the log as long as it has not logged in: the listener counts it */
 	bool ended;
 	int exit_code;
 
@@ -144,6 +145,8 @@ void monitor_check_log(struct monitor *);
 
 /* From now on log lines name this user: who is logging in, or has. NULL: nobody yet. */
 void monitor_name_user(struct monitor *, const char *user);
+/* A client whose arrival was not to be logged has logged in: it is logged now. */
+void monitor_put_on_record(struct monitor *);
 
 /* Ends the session after the running handler. The first code counts. */
 void monitor_end(struct monitor *, int exit_code);

@@ -61,13 +61,22 @@ log_connect(const struct monitor *s)
 {
 	struct log_line l;
 
-	if (s->selftest)
+	if (s->selftest || s->quiet)
 		return;
 	log_begin(&l, LOG_LEVEL_INFO, "connect");
 	log_num(&l, "rport", addr_port(&s->peer));
 	if (s->listener_name[0] != '\0')
 		log_str(&l, "listener", s->listener_name);
 	log_end(&l);
+}
+
+void
+monitor_put_on_record(struct monitor *s)
+{
+	if (!s->quiet)
+		return;
+	s->quiet = false;
+	log_connect(s);
 }
 
 void
@@ -92,6 +101,7 @@ client(struct monitor *s, struct msg *m)
 	s->agent_pid = (pid_t)c->agent_pid;
 	s->worker_pid = (pid_t)c->worker_pid;
 	s->suspect = c->suspect != 0;
+	s->quiet = c->quiet != 0;
 	if (c->names[0] != '\0')
 		(void)str_copy(s->names, sizeof s->names, c->names);
 	/* The server's settings may ask for less than those of a listener that is not known here. */
@@ -539,9 +549,10 @@ run(struct monitor *s)
 static void
 log_end_of_session(const struct monitor *s)
 {
+	bool ordinary = s->exit_code == SP_EXIT_NOAUTH || s->exit_code == SP_EXIT_OK;
 	struct log_line l;
 
-	if (s->selftest || (s->stage != STAGE_LOGIN && s->stage != STAGE_LIVE))
+	if (s->selftest || (s->stage != STAGE_LOGIN && s->stage != STAGE_LIVE) || (s->quiet && ordinary))
 		return;
 	log_begin(&l, LOG_LEVEL_INFO, "session-end");
 	if (s->stage == STAGE_LIVE) {

@@ -196,6 +196,33 @@ def test_refusals_are_counted_in_the_log(serve):
         assert sum(counts) == count and len(counts) <= 4, lines
 
 
+def test_strangers_are_counted_in_the_log(serve):
+    """Anybody can connect and leave: the first of a source in a minute have their lines, the rest is counted together.
+    Who logs in is on record however many left before."""
+    server = serve("connects_per_minute = 1000")
+    before = server.log().count("event=connect ")
+    for n in range(200):
+        assert greeting(server).startswith("220")
+        if n == 100:
+            server.ftp("alice").quit()
+    alice = server.ftp("alice")
+    with pytest.raises(ftplib.error_perm):
+        server.ftp("bob", "wrong")
+    server.wait_log(r"event=auth-failure session=\S+ rhost=127\.0\.0\.1 user=bob ")
+    wait_for(lambda: len(json.loads(ctl(server, "--json", "who").stdout)) == 1, "the end of the others")
+    alice.quit()
+    server.stop()
+    log = server.log()
+    logins = re.findall(r"event=login session=(\S+) ", log)
+    connects = re.findall(r"event=connect session=(\S+) rhost=127\.0\.0\.1 .*rport=\d+ listener=main", log)
+    ends = re.findall(r"event=session-end session=(\S+) rhost=127\.0\.0\.1 ", log)
+    counts = [int(c) for c in re.findall(r"event=no-login rhost=127\.0\.0\.1 listener=main count=(\d+)", log)]
+    assert len(logins) == 2 and set(logins) <= set(connects) & set(ends)
+    # 200 and bob; slow machines may take some minutes.
+    assert len(connects) - 2 + sum(counts) == before + 201
+    assert 1 <= len(counts) <= 5 and len(connects) <= 2 + 10 * len(counts) and len(ends) <= len(connects), counts
+
+
 def test_sessions_of_one_user(serve):
     server = serve("max_sessions_per_user = 1")
     first = server.raw().login("alice")

@@ -28,7 +28,7 @@ static void
 begin(void)
 {
 	lines = clients = 0;
-	x = refusals_new();
+	x = refusals_new("refused");
 	ck_assert_ptr_nonnull(x);
 	log_set_sink(collect, NULL);
 }
@@ -99,6 +99,52 @@ START_TEST(what_was_counted_is_said_without_another)
 }
 END_TEST
 
+static unsigned
+own_lines(const char *from, unsigned of, int64_t now)
+{
+	unsigned own = 0;
+	struct addr a;
+
+	ck_assert_int_eq(addr_parse(&a, from, 21), 0);
+	for (unsigned i = 0; i < of; i++)
+		own += refusals_own_line(x, &a, &(struct refusal){ .reason = "", .listener = "main" }, now);
+	return own;
+}
+
+/* The first of a source in a minute have lines of their own, the rest is counted; others are not touched by that. */
+START_TEST(the_first_have_lines_of_their_own)
+{
+	ck_assert_uint_eq(own_lines("192.0.2.1", 200, 1000), 10);
+	ck_assert_uint_eq(own_lines("192.0.2.2", 3, 1000), 3);
+	ck_assert_uint_eq(own_lines("2001:db8::1", 6, 1000) + own_lines("2001:db8::2", 6, 1000), 10);
+	for (int i = 0; i < 190; i++)
+		refuse("192.0.2.1", "", "main", 2000);
+	ck_assert_uint_eq(lines, 0);
+	ck_assert_int_eq(refusals_flush(x, 60999), 1);
+	ck_assert_int_eq(refusals_flush(x, 61000), 60000);
+	ck_assert_uint_eq(lines, 1);
+	ck_assert_str_eq(last, "event=refused rhost=192.0.2.1 limit=7 listener=main count=190");
+	/* A minute later the source starts again, whether it was counted or forgotten. */
+	ck_assert_uint_eq(own_lines("192.0.2.1", 200, 61000), 10);
+	ck_assert_uint_eq(own_lines("192.0.2.2", 200, 61000), 10);
+}
+END_TEST
+
+START_TEST(many_sources_have_few_lines_of_their_own)
+{
+	unsigned own = 0;
+
+	for (unsigned i = 0; i < 20000; i++) {
+		char text[64];
+
+		(void)snprintf(text, sizeof text, "2001:db8:%x:%x::1", i >> 8, i & 255);
+		own += own_lines(text, 20, 1000);
+	}
+	ck_assert_uint_le(own, 100 * 10 + 925);
+	ck_assert_uint_eq(lines, 0);
+}
+END_TEST
+
 /* Nobody is lost, and nobody can order more lines by having more addresses. */
 START_TEST(bounded)
 {
@@ -127,6 +173,8 @@ listener_refusals_suite(void)
 	tcase_add_test(t, one_line_a_minute);
 	tcase_add_test(t, sources_reasons_and_listeners_apart);
 	tcase_add_test(t, what_was_counted_is_said_without_another);
+	tcase_add_test(t, the_first_have_lines_of_their_own);
+	tcase_add_test(t, many_sources_have_few_lines_of_their_own);
 	tcase_add_test(t, bounded);
 	suite_add_tcase(suite, t);
 	return suite;

@@ -51,6 +51,8 @@ void rig_start(struct rig *, const char *config);
 void rig_ready(struct rig *);
 /* And a client comes; the worker gets its socket. */
 void rig_client(struct rig *);
+/* The same for one whose arrival is not to be logged. */
+void rig_quiet_client(struct rig *);
 /* The worker asks; the test goes on with what follows. */
 void rig_login(struct rig *, const char *user, const char *password);
 /* Plays listener and agent of a good login and takes LOGIN_OK; the agent gets the profile in *profile. */

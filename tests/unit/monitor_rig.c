@@ -219,8 +219,8 @@ rig_ready(struct rig *r)
 	r->descriptors = tests_descriptors(r->pid);
 }
 
-void
-rig_client(struct rig *r)
+static void
+arrive(struct rig *r, bool quiet)
 {
 	static struct msg_client client;
 	struct addr peer, local;
@@ -229,6 +229,7 @@ rig_client(struct rig *r)
 	ck_assert_int_eq(addr_parse(&peer, rig_peer, 0), 0);
 	ck_assert_int_eq(addr_parse(&local, rig_local, 0), 0);
 	client.session = 0x4f2a;
+	client.quiet = quiet;
 	client.agent_pid = 1234;
 	client.listener[0] = '\0';
 	memcpy(client.peer, &peer.sa, client.peer_len = addr_len(&peer));
@@ -241,6 +242,18 @@ rig_client(struct rig *r)
 	ck_assert_uint_eq(r->m.fd_count, 1);
 	msg_close(&r->m);
 	close(pair[1]);
+}
+
+void
+rig_client(struct rig *r)
+{
+	arrive(r, false);
+}
+
+void
+rig_quiet_client(struct rig *r)
+{
+	arrive(r, true);
 }
 
 void

@@ -57,6 +57,22 @@ START_TEST(client_that_leaves_has_never_authenticated)
 }
 END_TEST
 
+/* The listener counts it; what is no ordinary end is said all the same. */
+START_TEST(quiet_clients_that_never_log_in_leave_no_lines)
+{
+	rig_start(&r, "");
+	rig_ready(&r);
+	rig_quiet_client(&r);
+	chan_close(_i == 0 ? &r.login : &r.agent);
+	chan_close(&r.log);
+	ck_assert_int_eq(rig_wait(&r), _i == 0 ? SP_EXIT_NOAUTH : SP_EXIT_ORPHAN);
+	ck_assert(!rig_logged(&r, "event=connect"));
+	ck_assert_int_eq(rig_logged(&r, "event=session-end session=4f2a rhost=192.0.2.7 how=orphaned"), _i != 0);
+	ck_assert_int_eq(rig_logged(&r, "event=session-end"), _i != 0);
+	rig_remove(&r);
+}
+END_TEST
+
 START_TEST(agent_that_vanishes_ends_the_session)
 {
 	rig_start(&r, "");
@@ -390,6 +406,7 @@ monitor_session_suite(void)
 	tcase_add_test(t, a_spare_that_is_not_needed_ends_quietly);
 	tcase_add_test(t, ready_needs_both);
 	tcase_add_test(t, client_that_leaves_has_never_authenticated);
+	tcase_add_loop_test(t, quiet_clients_that_never_log_in_leave_no_lines, 0, 2);
 	tcase_add_test(t, agent_that_vanishes_ends_the_session);
 	tcase_add_test(t, listener_that_vanishes_ends_the_session);
 	tcase_add_loop_test(t, a_listener_that_is_not_known_is_refused, 0, 2);
