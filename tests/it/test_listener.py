@@ -715,8 +715,8 @@ def test_what_a_session_costs_the_listener(serve):
     clients = [server.raw().login() for _ in range(10)] + [server.raw() for _ in range(10)]
     assert all(r.reply()[0] == 220 for r in clients[10:])
     wait_for(lambda: server.ctl("status")["spares"] == 2)
-    # One is kept free for REIN.
-    assert before + 20 <= held() <= before + 20 * (each - 1)
+    # One is kept free for REIN. The connection of sallyctl may still be counted.
+    wait_for(lambda: before + 20 <= held() <= before + 20 * (each - 1), "the count of descriptors")
     for r in clients:
         r.close()
     server.wait_quiet()
