@@ -27,7 +27,8 @@
 	SP_ERR(SP_EVERSION,	"peer is of another version")		\
 	SP_ERR(SP_ENOTDROPPED,	"privileges could not be proved dropped") \
 	SP_ERR(SP_ENOUSER,	"no user has that name")		\
-	SP_ERR(SP_ENOGROUP,	"no group has that name")
+	SP_ERR(SP_ENOGROUP,	"no group has that name")		\
+	SP_ERR(SP_EKILLED,	"whoever calls it is killed")
 
 enum {
 	SP_EBASE = -5000,

@@ -3,25 +3,22 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <ifaddrs.h>
 #include <limits.h>
-#include <linux/landlock.h>
-#include <linux/openat2.h>
-#include <linux/seccomp.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/addr.h"
+#include "common/err.h"
 #include "common/str.h"
 #include "ctl/doctor.h"
 #include "ctl/resolve.h"
+#include "privsep/part.h"
 #include "privsep/role.h"
 
 #define LISTENING 0x0a		/* TCP_LISTEN, as /proc/net/tcp has it */
@@ -349,34 +346,40 @@ doctor_address(struct doctor *d)
 	doctor_each_listener(d, check_address);
 }
 
+/* What is said of a part that this system does not give, and how bad that is. */
 static void
-check_call(struct doctor *d, bool works, bool needed, const char *what, const char *since)
+report_part(struct doctor *d, enum part p, int error)
 {
-	if (works)
-		doctor_find(d, DOCTOR_FINE, NULL, "%s", what);
+	const struct part_row *row = part_row(p);
+	enum part_verdict verdict = part_verdict(p, error, d->s);
+
+	if (geteuid() != 0 && error == -EPERM && row->need != NEED_LANDLOCK)
+		doctor_find(d, DOCTOR_NOTE, "ask as root", "%s: %s, for an ordinary user", row->name, sp_strerror(error));
 	else
-		doctor_find(d, needed ? DOCTOR_ERROR : DOCTOR_WARNING, since, "%s is missing", what);
+		doctor_find(d, verdict == PART_FATAL ? DOCTOR_ERROR : verdict == PART_TOLD ? DOCTOR_WARNING : DOCTOR_NOTE, row->remedy,
+		    "%s: %s. %s%s", row->name, sp_strerror(error), verdict == PART_FATAL ? "The server does not start. " : "",
+		    row->without);
 }
 
 void
 doctor_kernel(struct doctor *d)
 {
-	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH };
-	unsigned action = SECCOMP_RET_KILL_PROCESS;
-	int fd = (int)syscall(SYS_openat2, AT_FDCWD, ".", &how, sizeof(how));
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	struct role_id id = { 65534, 65534 };
+	int errors[PART_COUNT], r;
 
-	check_call(d, fd >= 0, true, "openat2 with RESOLVE_BENEATH", "Linux 5.6 or newer is needed");
-	if (fd >= 0)
-		close(fd);
-	check_call(d, syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0, true, "seccomp filters",
-	    "a kernel with CONFIG_SECCOMP_FILTER is needed; containers may forbid it");
-	check_call(d, abi > 0, d->s->landlock == CONF_LANDLOCK_REQUIRE, "Landlock",
-	    "boot with lsm=landlock,... (Linux 5.13 or newer), or set landlock = off; chroot and openat2 remain");
-	fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	check_call(d, fd >= 0, true, "process descriptors", "Linux 5.3 or newer is needed");
-	if (fd >= 0)
-		close(fd);
+	/* Whether that user exists is asked elsewhere. */
+	(void)role_find_user(d->s->worker_user, &id);
+	r = parts_try(&id, errors);
+	if (r != 0)
+		doctor_find(d, DOCTOR_ERROR, "free memory and processes", "nothing can be tried: %s", sp_strerror(r));
+	for (unsigned p = 0; r == 0 && p < PART_COUNT; p++)
+		if (p == PART_LANDLOCK && d->s->landlock == CONF_LANDLOCK_OFF)
+			doctor_find(d, DOCTOR_NOTE, "landlock = auto uses it where it works", "%s is not used: landlock = off",
+			    part_row((enum part)p)->name);
+		else if (errors[p] == 0)
+			doctor_find(d, DOCTOR_FINE, NULL, "%s", part_row((enum part)p)->name);
+		else if (errors[p] < 0)
+			report_part(d, (enum part)p, errors[p]);
 }
 
 #define LISTENER_FDS	128	/* without sessions: its sockets, templates, logs, sallyctl's connections */

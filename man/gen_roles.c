@@ -6,6 +6,7 @@
 
 #include "man/mdoc.h"
 #include "privsep/msg.h"
+#include "privsep/part.h"
 #include "privsep/role.h"
 
 enum { W = 1, A = 2, M = 4, K = 8, L = 16, C = 32 };
@@ -63,6 +64,30 @@ print_roles(void)
 			puts("Its root is an empty folder.");
 		if ((r->flags & ROLE_EMPTY_NET) != 0)
 			puts("Its network namespace is empty.");
+	}
+	mdoc_list_end();
+}
+
+static void
+print_parts(void)
+{
+	static const char *const needs[] = {
+		[NEED_ALWAYS] = "Without it the server does not start.",
+		[NEED_SANDBOX] = "Without it the server starts with sandbox = best_effort only.",
+		[NEED_LANDLOCK] = "Without it the server starts unless landlock = require.",
+		[NEED_WARN] = "Without it the server starts.",
+		[NEED_OTHERWISE] = "Another way is taken without it, and nothing is said.",
+	};
+
+	mdoc_list_begin("Ds");
+	for (unsigned p = 0; p < PART_COUNT; p++) {
+		const struct part_row *row = part_row((enum part)p);
+
+		mdoc_macro("It", row->name, NULL);
+		mdoc_text(needs[row->need]);
+		mdoc_text(row->without);
+		printf("Remedy: ");
+		mdoc_text(row->remedy);
 	}
 	mdoc_list_end();
 }
@@ -136,6 +161,7 @@ print_messages(void)
 
 const struct generator role_generators[] = {
 	{ "ROLES", print_roles },
+	{ "PARTS", print_parts },
 	{ "SYSCALLS", print_calls },
 	{ "REFUSED_SYSCALLS", print_refused },
 	{ "FORBIDDEN_SYSCALLS", print_forbidden },

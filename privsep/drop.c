@@ -197,7 +197,7 @@ jail_to(int dir_fd)
  * it has no effect any more, and each bit costs a call.
  */
 static int
-drop(const struct drop_target *t, int jail_fd, bool cut)
+drop(const struct drop_target *t, int jail_fd, bool lax, bool cut)
 {
 	uint64_t jail_cap = jail_fd < 0 ? 0 : UINT64_C(1) << CAP_SYS_CHROOT;
 	bool root = geteuid() == 0;
@@ -215,6 +215,9 @@ drop(const struct drop_target *t, int jail_fd, bool cut)
 		r = raise_cap(jail_cap);
 		if (r == 0)
 			r = jail_to(jail_fd);
+		/* The listener has said at its start what is lost (PART_ROOT). */
+		if (lax && (r == -EPERM || r == -ENOSYS))
+			r = 0;
 	}
 	/* Containers often lack some of what a role may have at most. */
 	if (r == 0)
@@ -229,7 +232,7 @@ drop(const struct drop_target *t, int jail_fd, bool cut)
 int
 drop_to(const struct drop_target *t)
 {
-	return drop(t, -1, true);
+	return drop(t, -1, false, true);
 }
 
 /* The change of uid has cleared the parent-death signal: set it again. */
@@ -240,7 +243,7 @@ rearm_parent_death(void)
 }
 
 int
-drop_to_user(uid_t uid, gid_t gid, const gid_t *groups, size_t count, int jail_fd)
+drop_to_user(uid_t uid, gid_t gid, const gid_t *groups, size_t count, int jail_fd, bool lax)
 {
 	struct drop_target t = { uid, gid, groups, count, 0 };
 	int r;
@@ -251,7 +254,7 @@ drop_to_user(uid_t uid, gid_t gid, const gid_t *groups, size_t count, int jail_f
 		t.uid = geteuid();
 		t.gid = getegid();
 	}
-	r = drop(&t, jail_fd, false);
+	r = drop(&t, jail_fd, lax, false);
 	if (r == 0)
 		r = rearm_parent_death();
 	return r != 0 ? r : sandbox_enter(PHASE_LIVE);
@@ -269,7 +272,7 @@ drop_monitor(const struct role_id *id, uint64_t caps)
 		t.uid = geteuid();
 		t.gid = getegid();
 	}
-	r = drop(&t, -1, false);
+	r = drop(&t, -1, false, false);
 	if (r == 0)
 		r = rearm_parent_death();
 	return r != 0 ? r : sandbox_enter(PHASE_LIVE);
@@ -327,8 +330,7 @@ jail_to_nothing(void)
 	return r;
 }
 
-/* Without root a user namespace of our own lets us make the network namespace, where the system permits it. */
-static int
+int
 empty_network(void)
 {
 	if (unshare(CLONE_NEWNET) == 0)
@@ -351,26 +353,37 @@ part(const char *name, int r, bool lax, const char **what)
 	return 0;
 }
 
+struct drop_how
+drop_how(const struct settings *s)
+{
+	return (struct drop_how){ s->sandbox == CONF_SANDBOX_BEST_EFFORT, s->landlock };
+}
+
+/* The third wall, behind an empty root and filters; the listener has said at its start where it is missing. */
+static int
+restrict_to_nothing(const struct drop_how *how, const char **what)
+{
+	int r = how->landlock == CONF_LANDLOCK_OFF ? 0 : landlock_restrict_to(-1, LANDLOCK_NOTHING);
+
+	if (how->landlock == CONF_LANDLOCK_AUTO && landlock_is_missing(r))
+		return 0;
+	return part("Landlock", r, how->lax && how->landlock != CONF_LANDLOCK_REQUIRE, what);
+}
+
 int
-drop_to_role(const struct role_row *row, const struct role_id *id, bool lax, const char **what)
+drop_to_role(const struct role_row *row, const struct role_id *id, const struct drop_how *how, const char **what)
 {
 	bool root = geteuid() == 0;
 	struct drop_target t = { 0, 0, NULL, 0, row->caps[PHASE_TEMPLATE] };
 	int r = 0;
 
-	*what = "resource limits";
-	r = drop_limits(row);
+	r = part("resource limits", drop_limits(row), how->lax, what);
 	if (r == 0 && (row->flags & ROLE_EMPTY_NET) != 0)
-		r = part("empty network namespace", empty_network(), lax, what);
+		r = part("empty network namespace", empty_network(), how->lax, what);
 	if (r == 0 && (row->flags & ROLE_EMPTY_ROOT) != 0)
-		r = part("empty root", jail_to_nothing(), lax, what);
-	if (r == 0 && (row->flags & ROLE_EMPTY_ROOT) != 0) {
-		int l = landlock_restrict_to(-1, LANDLOCK_NOTHING);
-
-		/* The third wall here: kernels without it are served as well. */
-		if (l != -ENOSYS && l != -EOPNOTSUPP)
-			r = part("Landlock", l, lax, what);
-	}
+		r = part("empty root", jail_to_nothing(), how->lax, what);
+	if (r == 0 && (row->flags & ROLE_EMPTY_ROOT) != 0)
+		r = restrict_to_nothing(how, what);
 	if (r != 0)
 		return r;
 	*what = "user and capabilities";

@@ -10,10 +10,12 @@
 #ifndef PRIVSEP_DROP_H
 #define PRIVSEP_DROP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/conf.h"
 #include "privsep/role.h"
 
 struct drop_target {
@@ -37,10 +39,10 @@ int drop_to(const struct drop_target *);
  * capability, then the filter of PHASE_LIVE.  uid 0 is refused (SP_EDENIED)
  * unless the whole server runs without privileges as that user.  jail_fd: a
  * directory that becomes its root, entered as the user (a home of mode 0700, a
- * share that knows no root), or -1; the fd stays the caller's.  Call
- * landlock_restrict_to() before.  0 or a negative code.
+ * share that knows no root), or -1; the fd stays the caller's.  lax (sandbox = best_effort): where the
+ * system refuses chroot(2) the root stays as it is.  Call landlock_restrict_to() before.  0 or a negative code.
  */
-int drop_to_user(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count, int jail_fd);
+int drop_to_user(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count, int jail_fd, bool lax);
 
 /*
  * A monitor leaves root after login: becomes monitor_user, keeps the named
@@ -56,6 +58,9 @@ int drop_caps(uint64_t permitted, uint64_t effective);
 /* An empty folder that has no name any more becomes the root. 0 or -errno. */
 int jail_to_nothing(void);
 
+/* A network namespace without any address; without root in a user namespace, where the system permits it. 0 or -errno. */
+int empty_network(void);
+
 enum landlock_access {
 	LANDLOCK_NOTHING,	/* no path at all; dir_fd is not used */
 	LANDLOCK_READ_TREE,	/* read files, list folders below it */
@@ -65,21 +70,31 @@ enum landlock_access {
 /*
  * From now on the process opens paths only below the directory (Landlock).
  * Descriptors that are open stay usable.  Needs no privilege, but sets
- * no_new_privs.  0; -EOPNOTSUPP or -ENOSYS when the kernel has no Landlock; -errno.
+ * no_new_privs.  0, or -errno (landlock_is_missing()).
  */
 int landlock_restrict_to(int dir_fd, enum landlock_access);
 
+/* Does this code of landlock_restrict_to() mean that kernel or container have no Landlock for us? */
+bool landlock_is_missing(int code);
+
 /* No core files, few descriptors, as the role's row says. 0 or -errno. */
 int drop_limits(const struct role_row *);
+
+/* What the configuration says about parts that the system may lack. */
+struct drop_how {
+	bool lax;			/* sandbox = best_effort: what the system does not offer is logged and left out */
+	int landlock;			/* CONF_LANDLOCK_* */
+};
+
+struct drop_how drop_how(const struct settings *);
 
 /*
  * The end of every role's way into its sandbox that needs no path: an empty
  * network namespace, an empty root, Landlock without any path, limits, the
  * user and capabilities of the role's first phase (roles.def).  id: the user
- * that the row names, NULL for root.  lax (sandbox = best_effort): what the
- * system does not offer is logged and left out; the user never is.  0 or a
- * negative code, what[size] then says what failed.
+ * that the row names, NULL for root.  The user is never left out.  0 or a
+ * negative code, *what then says what failed.
  */
-int drop_to_role(const struct role_row *, const struct role_id *id, bool lax, const char **what);
+int drop_to_role(const struct role_row *, const struct role_id *id, const struct drop_how *, const char **what);
 
 #endif

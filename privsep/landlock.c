@@ -48,6 +48,13 @@ add_tree(int ruleset_fd, int dir_fd, uint64_t rights)
 	return syscall(SYS_landlock_add_rule, ruleset_fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0 ? -errno : 0;
 }
 
+bool
+landlock_is_missing(int code)
+{
+	/* Kernels without it, or booted without it; filters of containers, which differ in what they answer. */
+	return code == -ENOSYS || code == -EOPNOTSUPP || code == -EPERM || code == -EACCES;
+}
+
 int
 landlock_restrict_to(int dir_fd, enum landlock_access access)
 {

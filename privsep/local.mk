@@ -7,6 +7,7 @@ libprivsep_a_SOURCES = \
 	privsep/landlock.c \
 	privsep/messages.def privsep/messages_rows.h privsep/messages_undef.h \
 	privsep/msg.c privsep/msg.h \
+	privsep/part.c privsep/part.h privsep/parts.def \
 	privsep/role.c privsep/role.h privsep/role_print.c privsep/roles.def \
 	privsep/sandbox.c privsep/sandbox.h privsep/sandbox_make.c privsep/syscalls.def \
 	privsep/spawn.c privsep/spawn.h \

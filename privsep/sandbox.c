@@ -16,7 +16,7 @@
 
 static struct {
 	const struct role_row *row;
-	bool lax;
+	bool lax, told;
 	int entered;			/* phases so far */
 	const struct sandbox_programs *programs;
 	const struct sandbox_programs *helper;	/* of the role that a child may take; NULL: none */
@@ -139,7 +139,10 @@ sandbox_enter(enum role_phase phase)
 			continue;
 		if (!box.lax)
 			return -errno;
-		log_problem(LOG_LEVEL_WARNING, "sandbox-incomplete", box.row->name, -errno);
+		/* Sessions inherit that it has been said. */
+		if (!box.told)
+			log_problem(LOG_LEVEL_WARNING, "sandbox-incomplete", box.row->name, -errno);
+		box.told = true;
 	}
 	return 0;
 }

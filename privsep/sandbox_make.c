@@ -25,6 +25,8 @@
 
 enum { W = 1 << ROLE_WORKER, A = 1 << ROLE_AGENT, M = 1 << ROLE_MONITOR, K = 1 << ROLE_KEEPER, C = 1 << ROLE_CLERK,
 	L = 1 << ROLE_LISTENER };
+#define KILLING_API 3	/* libseccomp's level of interface that has SCMP_ACT_KILL_PROCESS */
+
 enum { T = PHASE_TEMPLATE, S = PHASE_SPARE, E = PHASE_LIVE };
 enum strictness { NARROW, SOFT, HARD };
 
@@ -181,9 +183,16 @@ export_program(scmp_filter_ctx ctx, struct sandbox_programs *all, int phase)
 static int
 make_filter(enum msg_role role, int phase, enum role_filter kind, struct sandbox_programs *all)
 {
-	scmp_filter_ctx ctx = seccomp_init(kind == FILTER_LIST ? SCMP_ACT_TRAP : SCMP_ACT_ALLOW);
+	scmp_filter_ctx ctx;
 	int r;
 
+	/*
+	 * The library asks the kernel what it can do, and makes no such filter where it is told nothing.  Whether the
+	 * filter can be loaded is seen when that is tried.
+	 */
+	if (seccomp_api_get() < KILLING_API && (r = seccomp_api_set(KILLING_API)) != 0)
+		return r;
+	ctx = seccomp_init(kind == FILTER_LIST ? SCMP_ACT_TRAP : SCMP_ACT_ALLOW);
 	if (ctx == NULL)
 		return -ENOMEM;
 	r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);

@@ -39,7 +39,9 @@ place_fds(const int *fds, unsigned n)
 		else if (dup2(away[i], FIRST_FD + (int)i) < 0)
 			return -errno;
 	}
-	return close_range(FIRST_FD + n, ~0u, 0) < 0 ? -errno : 0;
+	/* By way of /proc where close_range(2) is missing or denied. */
+	closefrom(FIRST_FD + (int)n);
+	return 0;
 }
 
 /* output_fd -1: stdout goes nowhere, stderr stays. */
@@ -112,6 +114,17 @@ start(const char *path, char *const *argv, const int *fds, unsigned n, int outpu
 	child->pid = pid;
 	child->pid_fd = pid_fd;
 	return 0;
+}
+
+int
+spawn_signal(const struct spawned *child, int number)
+{
+	if (syscall(SYS_pidfd_send_signal, child->pid_fd, number, NULL, 0) == 0)
+		return 0;
+	if (errno != ENOSYS && errno != EPERM)
+		return -errno;
+	/* A kernel or container without that call. The number is this child's until the caller has waited for it. */
+	return kill(child->pid, number) < 0 ? -errno : 0;
 }
 
 int

@@ -27,4 +27,7 @@ int spawn_program(const char *path, const char *name, const int *fds, unsigned n
  */
 int spawn_command(const char *path, const char *const *argv, int *output_fd, struct spawned *);
 
+/* Sends a signal to a child that has not been waited for. 0 or -errno. */
+int spawn_signal(const struct spawned *, int number);
+
 #endif

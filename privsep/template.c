@@ -38,7 +38,7 @@ static struct {
 	const struct kind *kind;
 	const struct role_row *row;
 	pid_t listener;
-	bool lax;
+	struct drop_how how;
 	struct chan channel;
 	/*
 	 * The last request; large, so not on the stack.  It stands here because each
@@ -144,11 +144,11 @@ static int
 enter_sandbox(const struct role_id *id)
 {
 	const char *what = "filters";
-	int r = sandbox_unseal(TEMPLATE_FILTERS_FD, me.t->role, me.lax);
+	int r = sandbox_unseal(TEMPLATE_FILTERS_FD, me.t->role, me.how.lax);
 
 	close(TEMPLATE_FILTERS_FD);
 	if (r == 0)
-		r = drop_to_role(me.row, id, me.lax, &what);
+		r = drop_to_role(me.row, id, &me.how, &what);
 	if (r == 0) {
 		what = "filters";
 		r = sandbox_enter(PHASE_TEMPLATE);
@@ -193,7 +193,7 @@ start(void)
 	close(TEMPLATE_CONFIG_FD);
 	if (r == 0) {
 		log_set_level((enum log_level)conf_server(conf)->log_level);
-		me.lax = conf_server(conf)->sandbox == CONF_SANDBOX_BEST_EFFORT;
+		me.how = drop_how(conf_server(conf));
 		r = geteuid() == 0 ? own_user(conf, &id) : 0;
 	}
 	if (r == 0)

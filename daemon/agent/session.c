@@ -118,9 +118,7 @@ restrict_paths(struct agent *a)
 	if ((a->flags & PROFILE_JAIL) == 0 || a->set->landlock == CONF_LANDLOCK_OFF)
 		return 0;
 	r = landlock_restrict_to(a->root.fd, LANDLOCK_WRITE_TREE);
-	if (r == 0 || a->set->landlock == CONF_LANDLOCK_REQUIRE)
-		return r;
-	return r == -EOPNOTSUPP || r == -ENOSYS || r == -EPERM ? 0 : r;
+	return a->set->landlock == CONF_LANDLOCK_AUTO && landlock_is_missing(r) ? 0 : r;
 }
 
 /* The walls, from the outside in; the last step cannot be taken back. */
@@ -134,7 +132,8 @@ become_user(struct agent *a)
 	umask(a->mask);
 	if ((r = restrict_paths(a)) != 0)
 		return r;
-	return drop_to_user(a->uid, a->gid, a->groups, a->group_count, jail ? a->root.fd : -1);
+	return drop_to_user(a->uid, a->gid, a->groups, a->group_count, jail ? a->root.fd : -1,
+	    drop_how(a->set).lax);
 }
 
 /* The folder to begin in; the root when the wished one is not there. */

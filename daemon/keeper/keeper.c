@@ -37,26 +37,26 @@ usage(int argc, char **argv)
 }
 
 /* One channel a session, and all of them here: as many descriptors as the system allows. */
-static int
+static void
 raise_limit(void)
 {
 	struct rlimit l;
 
 	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
-		return -errno;
+		return;
 	l.rlim_cur = l.rlim_max;
-	return setrlimit(RLIMIT_NOFILE, &l) < 0 ? -errno : 0;
+	(void)setrlimit(RLIMIT_NOFILE, &l);
 }
 
 static int
-enter_sandbox(const struct role_id *id, bool lax)
+enter_sandbox(const struct role_id *id, const struct drop_how *how)
 {
 	const struct role_row *row = role_row(ROLE_KEEPER);
 	const char *what = "filters";
-	int r = sandbox_prepare(ROLE_KEEPER, lax);
+	int r = sandbox_prepare(ROLE_KEEPER, how->lax);
 
 	if (r == 0)
-		r = drop_to_role(row, id, lax, &what);
+		r = drop_to_role(row, id, how, &what);
 	/* The change of user has cleared it. */
 	if (r == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		r = -errno;
@@ -74,18 +74,17 @@ start(void)
 {
 	struct conf *conf = NULL;
 	struct role_id id = { 0, 0 };
-	bool lax = false;
+	struct drop_how how = { 0 };
 	int r = conf_unseal(TEMPLATE_CONFIG_FD, TO_KEEPER, &conf);
 
 	close(TEMPLATE_CONFIG_FD);
 	if (r == 0) {
 		log_set_level((enum log_level)conf_server(conf)->log_level);
-		lax = conf_server(conf)->sandbox == CONF_SANDBOX_BEST_EFFORT;
+		how = drop_how(conf_server(conf));
 		r = geteuid() == 0 ? role_find_user(conf_server(conf)->keeper_user, &id) : 0;
 	}
 	conf_free(conf);
-	if (r == 0)
-		r = raise_limit();
+	raise_limit();
 	/* What libcrypto would read from files is not wanted here. */
 	if (r == 0 && OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
 		r = -ENOMEM;
@@ -95,7 +94,7 @@ start(void)
 		fprintf(stderr, "sallyport-keeper: cannot start: %s\n", sp_strerror(r));
 		return SP_EXIT_CONFIG;
 	}
-	return enter_sandbox(&id, lax);
+	return enter_sandbox(&id, &how);
 }
 
 int

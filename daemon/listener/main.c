@@ -29,6 +29,7 @@
 #include "daemon/listener/doors.h"
 #include "daemon/listener/keeper.h"
 #include "daemon/listener/names.h"
+#include "daemon/listener/parts.h"
 #include "daemon/listener/pool.h"
 #include "daemon/listener/refusals.h"
 #include "daemon/listener/reload.h"
@@ -176,6 +177,7 @@ server_override(const struct server *s, struct conf *c)
 		(void)conf_set(c, SC_SERVER, NULL, "log", "syslog", why, sizeof why);
 	if (s->options->serve || s->options->inetd || access(s->options->conf_path, F_OK) != 0)
 		users_choose(c);
+	parts_override(s, c);
 	if (!s->options->debug)
 		return;
 	(void)conf_set(c, SC_SERVER, NULL, "log", "stderr", why, sizeof why);
@@ -249,6 +251,8 @@ set_up(struct server *s)
 		r = server_open_log(s);
 	if (r != 0)
 		return SP_EXIT_CONFIG;
+	if (parts_examine(s) != 0)
+		return SP_EXIT_SANDBOX;
 	s->sources = srclimit_new();
 	s->claims = claim_new();
 	s->refusals = refusals_new("refused");

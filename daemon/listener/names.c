@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -211,7 +210,7 @@ on_output(evutil_socket_t fd, short what, void *arg)
 		x->len += (size_t)n;
 	/* Its end is seen by its process descriptor; one that says too much would wait for a reader. */
 	if (x->len == TEXT_MAX)
-		(void)syscall(SYS_pidfd_send_signal, x->child.pid_fd, SIGKILL, NULL, 0);
+		(void)spawn_signal(&x->child, SIGKILL);
 	else if (errno == EAGAIN)
 		event_add(&x->readable, NULL);
 }
@@ -226,7 +225,7 @@ on_gone(evutil_socket_t fd, short what, void *arg)
 	if ((what & EV_TIMEOUT) != 0) {
 		static const struct timeval soon = { 1, 0 };
 
-		(void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+		(void)spawn_signal(&x->child, SIGKILL);
 		event_add(&x->gone, &soon);
 		return;
 	}
@@ -304,7 +303,7 @@ names_stop(struct server *s)
 		return;
 	evtimer_del(&x->due);
 	if (x->output_fd >= 0) {
-		(void)syscall(SYS_pidfd_send_signal, x->child.pid_fd, SIGKILL, NULL, 0);
+		(void)spawn_signal(&x->child, SIGKILL);
 		forget_child(x);
 	}
 	free(x);

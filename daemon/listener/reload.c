@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -173,7 +172,7 @@ on_tested(evutil_socket_t fd, short what, void *arg)
 	int r;
 
 	if ((what & EV_TIMEOUT) != 0)
-		(void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+		(void)spawn_signal(&x->child, SIGKILL);
 	if (waitid(P_PIDFD, (id_t)fd, &end, WEXITED | ((what & EV_TIMEOUT) != 0 ? 0 : WNOHANG)) < 0 || end.si_pid == 0)
 		return;
 	on_output(x->output_fd, 0, s);

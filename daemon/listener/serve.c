@@ -204,6 +204,6 @@ serve_say(const struct conf *c)
 		    "    lftp -e 'set ssl:ca-file %s; set ftp:ssl-force yes; open %s%s; ls'\n", user, s->certificate.v[0], url,
 		    s->certificate.v[0], user, url);	/* open last: lftp connects to an URL of its own before -e */
 	if (geteuid() != 0)
-		fprintf(stderr, "sallyportd: without root every process runs as uid %lu: system call filters and Landlock "
+		fprintf(stderr, "sallyportd: without root every process runs as uid %lu: system call filters, and Landlock where it works, "
 		    "separate them, users do not\n", (unsigned long)geteuid());
 }

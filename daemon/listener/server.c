@@ -62,7 +62,7 @@ serve_now(struct server *s)
 	log_str(&l, "started", how_started(s));
 	log_num(&l, "spares", pool_spares(s));
 	if (!s->root)
-		log_str(&l, "lost", "without root all processes have one uid: only filters and Landlock separate them");
+		log_str(&l, "lost", "without root all processes have one uid: only filters, and Landlock where it works, separate them");
 	log_end(&l);
 	if (s->options->serve)
 		serve_say(s->conf);

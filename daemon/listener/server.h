@@ -46,6 +46,7 @@ struct server {
 	const struct settings *settings;	/* conf_server(conf) */
 	bool root;			/* uids can be changed */
 	bool lax;			/* sandbox = best_effort */
+	bool no_landlock;		/* it was tried at the start, and does not work here */
 	bool stopping, ready;
 	bool hurried;			/* stopping, and transfers were broken off */
 	int exit_code;

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,6 +22,7 @@
 #include "daemon/listener/selftest.h"
 #include "daemon/listener/server.h"
 #include "daemon/listener/session.h"
+#include "privsep/spawn.h"
 #include "privsep/verify.h"
 
 #define KILL_AFTER		2000	/* ms after one of the three ended */
@@ -229,12 +229,20 @@ static const struct {
 	[STOP_NOW] = { 1000, true, 3000 },
 };
 
+static void
+signal_process(const struct process *p, int number)
+{
+	const struct spawned child = { p->pid, p->pid_fd };
+
+	(void)spawn_signal(&child, number);
+}
+
 void
 session_hurry(const struct session *n)
 {
 	if (n->stopped == STOP_NOW && n->service != NULL && n->service->checking && !n->service->claimed &&
 	    n->process[MEMBER_MONITOR].pid_fd >= 0)
-		(void)syscall(SYS_pidfd_send_signal, n->process[MEMBER_MONITOR].pid_fd, ROLE_SIGNAL_GIVE_WAY, NULL, 0);
+		signal_process(&n->process[MEMBER_MONITOR], ROLE_SIGNAL_GIVE_WAY);
 }
 
 void
@@ -308,7 +316,7 @@ session_kill(struct session *n, bool all)
 
 	for (int m = 0; m < MEMBER_COUNT; m++)
 		if (is_running(&n->process[m]) && !(spare && m != MEMBER_WORKER))
-			(void)syscall(SYS_pidfd_send_signal, n->process[m].pid_fd, SIGKILL, NULL, 0);
+			signal_process(&n->process[m], SIGKILL);
 	n->killed = true;
 	hang_up(n);
 	n->deadline = clock_ms() + KILL_REST_AFTER;

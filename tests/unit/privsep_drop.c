@@ -119,7 +119,7 @@ drop_refuses_what_it_cannot_do(void)
 static int
 user_without_root(void)
 {
-	return drop_to_user(0, 0, NULL, 0, -1) == SP_EDENIED ? 0 : 1;
+	return drop_to_user(0, 0, NULL, 0, -1, false) == SP_EDENIED ? 0 : 1;
 }
 
 static int
@@ -135,7 +135,7 @@ user_in_a_jail(void)
 	rmdir(path);
 	if (fd < 0 || sandbox_prepare(ROLE_AGENT, false) != 0 || sandbox_enter(PHASE_SPARE) != 0)
 		return 2;
-	if (drop_to_user(UID, GID, groups, 3, fd) != 0)
+	if (drop_to_user(UID, GID, groups, 3, fd, false) != 0)
 		return 3;
 	/* The way up from the working directory ends at the jail: its inode is that of the root. */
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC };
@@ -182,7 +182,7 @@ landlock_without_paths(void)
 {
 	int r = landlock_restrict_to(-1, LANDLOCK_NOTHING);
 
-	if (r == -ENOSYS || r == -EOPNOTSUPP)
+	if (landlock_is_missing(r))
 		return NOT_HERE;
 	if (r != 0)
 		return 1;
@@ -197,7 +197,7 @@ landlock_of_a_tree(enum landlock_access access, bool may_write)
 	if (dir < 0)
 		return 1;
 	r = landlock_restrict_to(dir, access);
-	if (r == -ENOSYS || r == -EOPNOTSUPP)
+	if (landlock_is_missing(r))
 		return NOT_HERE;
 	if (r != 0)
 		return 2;
@@ -241,13 +241,14 @@ static int
 worker_role(void)
 {
 	struct role_id id = { UID, GID };
+	const struct drop_how how = { false, CONF_LANDLOCK_AUTO };
 	const char *what = "";
 
 	/* A folder that was open before: an empty root does not keep one out of it, Landlock does. */
 	int before = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bool landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) > 0;
 
-	if (drop_to_role(role_row(ROLE_WORKER), &id, false, &what) != 0)
+	if (drop_to_role(role_row(ROLE_WORKER), &id, &how, &what) != 0)
 		return 1;
 	if (getuid() != UID || getgroups(0, NULL) != 0)
 		return 2;
@@ -321,7 +322,7 @@ static int
 become_user(void)
 {
 	return sandbox_prepare(ROLE_AGENT, false) != 0 || sandbox_enter(PHASE_SPARE) != 0 ||
-	    drop_to_user(UID, GID, groups, 3, -1) != 0;
+	    drop_to_user(UID, GID, groups, 3, -1, false) != 0;
 }
 
 static int
