@@ -140,15 +140,21 @@ put_last(struct session *s, unsigned code, enum content content, const char *fmt
 	send_out(s);
 }
 
+static void __attribute__((format(printf, 4, 0)))
+only_line(struct session *s, unsigned code, enum content content, const char *fmt, va_list ap)
+{
+	s->out.len = 0;
+	s->out.code = code;
+	put_last(s, code, content, fmt, ap);
+}
+
 void
 reply(struct session *s, unsigned code, const char *fmt, ...)
 {
 	va_list ap;
 
-	s->out.len = 0;
-	s->out.code = code;
 	va_start(ap, fmt);
-	put_last(s, code, WORDS, fmt, ap);
+	only_line(s, code, WORDS, fmt, ap);
 	va_end(ap);
 }
 
@@ -157,10 +163,8 @@ reply_named(struct session *s, unsigned code, const char *fmt, ...)
 {
 	va_list ap;
 
-	s->out.len = 0;
-	s->out.code = code;
 	va_start(ap, fmt);
-	put_last(s, code, NAMES, fmt, ap);
+	only_line(s, code, NAMES, fmt, ap);
 	va_end(ap);
 }
 
