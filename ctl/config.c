@@ -11,6 +11,7 @@
 #include "common/exitcode.h"
 #include "common/str.h"
 #include "ctl/conf.h"
+#include "ctl/machine.h"
 #include "ctl/policy.h"
 #include "ctl/resolve.h"
 
@@ -71,12 +72,35 @@ translate(int code)
 					: CTL_FAILED;
 }
 
-/* Beyond what sallyportd's check-config can tell, the rules of all policies are compiled. */
+static int
+error_count(const struct conf *conf)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < conf_problem_count(conf); i++)
+		n += conf_problem_at(conf, i)->severity == CONF_ERROR;
+	return n;
+}
+
+/* right: the files have no mistakes, and say what will be wanted of it. */
+static void
+ask_machine(const struct invocation *inv, struct conf *conf, bool right)
+{
+	resolve_check(conf);
+	certificates_check(conf);
+	if (!right)
+		return;
+	machine_check(conf);
+	expectations_check(inv, conf);
+}
+
+/* Beyond what the files say: the rules of all policies are compiled, and this machine is asked. */
 int
 check_command(struct invocation *inv)
 {
 	const char *path = inv->argc > 0 ? inv->argv[0] : inv->config;
 	struct conf *conf = conf_new();
+	bool here = inv->count[OPT_ELSEWHERE] == 0;
 	int errors = conf != NULL ? conf_load(conf, path) : -ENOMEM, code;
 
 	if (errors < 0) {
@@ -84,10 +108,13 @@ check_command(struct invocation *inv)
 		return ctl_fail_code(inv, CTL_FAILED, path, errors);
 	}
 	policies_check(conf, true);
-	identities_check(conf);
+	if (here)
+		identities_check(conf);
 	changes_check(conf);
 	empty_passwords_check(conf);
-	resolve_check(conf);
+	errors = error_count(conf);
+	if (here)
+		ask_machine(inv, conf, errors == 0);
 	code = translate(conf_report(stdout, conf, inv->json));
 	conf_free(conf);
 	return code;

@@ -69,6 +69,9 @@ bool identity_is_missing(struct conf *, const struct conf_section *account);
  */
 void changes_check(struct conf *);
 
+/* Adds every line of the configuration's file of expectations that is not met. To be called when its rules have no mistakes. */
+void expectations_check(const struct invocation *, struct conf *);
+
 /* What is said of an account with an empty password, behind its name. */
 #define EMPTY_MEANS	": it is refused, or lets everybody in where allow_empty_passwords says so"
 #define EMPTY_REMEDY	"give it a password, or lock it with a star"

@@ -113,6 +113,7 @@ struct report {
 	const struct invocation *inv;
 	const char *file;
 	unsigned met, broken, wrong;
+	struct conf *problems;		/* what is not met is added to these, and nothing printed; or NULL */
 	struct json json;
 };
 
@@ -157,7 +158,10 @@ parse(char *line, struct expectation *e)
 static void
 tell(struct report *r, const struct expectation *e, const char *state, const char *text)
 {
-	if (r->inv->json) {
+	if (r->problems != NULL) {
+		if (strcmp(state, "met") != 0)
+			conf_problem_add(r->problems, CONF_ERROR, r->file, e->line, "expectations", text, "");
+	} else if (r->inv->json) {
 		json_open(&r->json, NULL, '{');
 		json_unsigned(&r->json, "line", e->line);
 		json_str(&r->json, "state", state);
@@ -272,6 +276,23 @@ compare(const struct invocation *inv, struct conf *conf, const char *file, FILE 
 	code = finish_report(&r, check_file(&r, &v, in));
 	view_end(&v);
 	return code;
+}
+
+void
+expectations_check(const struct invocation *inv, struct conf *conf)
+{
+	static struct view v;
+	const char *file = conf_server(conf)->expectations;
+	struct report r = { .inv = inv, .file = file, .problems = conf };
+	FILE *in = file == NULL ? NULL : fopen(file, "re");
+
+	/* That it is not there is told with the configuration's other files. */
+	if (in == NULL)
+		return;
+	view_begin(&v, inv, conf);
+	(void)check_file(&r, &v, in);
+	view_end(&v);
+	fclose(in);
 }
 
 /* Rules with mistakes meet no expectation: they are told first, as check tells them. */

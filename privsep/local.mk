@@ -1,6 +1,7 @@
 noinst_LIBRARIES += libprivsep.a
-libprivsep_a_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS) $(CAP_CFLAGS)
+libprivsep_a_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS) $(CAP_CFLAGS) $(CRYPTO_CFLAGS)
 libprivsep_a_SOURCES = \
+	privsep/chain.c privsep/chain.h \
 	privsep/chan.c privsep/chan.h \
 	privsep/drop.c privsep/drop.h \
 	privsep/inflight.c privsep/inflight.h \

@@ -14,6 +14,7 @@
 #include "common/fdutil.h"
 #include "common/str.h"
 #include "daemon/keeper/certificate.h"
+#include "privsep/chain.h"
 #include "privsep/tlsfiles.h"
 
 static int64_t
@@ -142,6 +143,8 @@ certificate_read(int fd, EVP_PKEY **public, struct key_facts *f, int *chain_fd, 
 		return r;
 	}
 	r = parse(pem, len, public, f, chain_fd);
+	if (r == 0 && chain_check(pem, len, (int64_t)time(NULL), f->fault, sizeof f->fault) != SP_EDENIED)
+		f->fault[0] = '\0';	/* dates are told otherwise */
 	OPENSSL_cleanse(pem, len);
 	free(pem);
 	if (r == SP_EFORMAT)

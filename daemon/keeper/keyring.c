@@ -15,10 +15,10 @@
 #include "daemon/keeper/certificate.h"
 #include "daemon/keeper/keyring.h"
 #include "daemon/keeper/tbs.h"
+#include "privsep/chain.h"
 
 #define KEY_FILE_MAX (64 * 1024)
-#define RSA_BITS_MIN 2048
-#define RSA_BITS_MAX 8192
+#define TRIAL_RSA_BITS 2048
 
 static const struct key *
 find_key(const struct keyring *ring, uint32_t number)
@@ -34,16 +34,6 @@ drop_key(struct key *k)
 {
 	EVP_PKEY_free(k->pkey);
 	*k = (struct key){ 0 };
-}
-
-/* The kind of a key, or -1 for one that no scheme of ours uses. */
-static int
-kind_of(const EVP_PKEY *pkey)
-{
-	for (int kind = SCHEME_RSA; kind <= SCHEME_ED25519; kind++)
-		if (EVP_PKEY_is_a(pkey, scheme_key_name((enum scheme_key)kind)))
-			return kind;
-	return -1;
 }
 
 /* In TLS 1.3 an ECDSA scheme belongs to one curve. */
@@ -82,7 +72,7 @@ sign_shape(EVP_PKEY *pkey, unsigned code, const uint8_t *message, size_t message
 
 	if (s == NULL || shape == TBS_NONE || (s->shapes & shape) == 0)
 		return SP_EDENIED;
-	if ((int)s->key != kind_of(pkey) || !group_fits(pkey, s, shape))
+	if ((int)s->key != chain_key_kind(pkey) || !group_fits(pkey, s, shape))
 		return SP_EDENIED;
 	return make_signature(pkey, s, message, message_len, sig, len);
 }
@@ -139,35 +129,6 @@ read_key(int fd, char *why, size_t size)
 	return pkey;
 }
 
-/* Is it on a curve that a scheme of TLS 1.3 has? The others are weaker, or clients do not know them. */
-static bool
-curve_fits(EVP_PKEY *pkey)
-{
-	char group[64] = "";
-	const struct scheme *s;
-
-	if (EVP_PKEY_get_group_name(pkey, group, sizeof group, NULL) != 1)
-		return false;
-	for (size_t i = 0; (s = scheme_at(i)) != NULL; i++)
-		if (*s->group != '\0' && strcmp(s->group, group) == 0)
-			return true;
-	return false;
-}
-
-/* A kind and size that our schemes can use. */
-static int
-check_kind(EVP_PKEY *pkey, char *why, size_t size)
-{
-	int kind = kind_of(pkey), bits = EVP_PKEY_get_bits(pkey);
-
-	if (kind < 0 || (kind == SCHEME_EC && !curve_fits(pkey)))
-		return str_copy(why, size, "keys must be RSA, ECDSA (P-256, P-384, P-521) or Ed25519"), SP_EFORMAT;
-	if (kind == SCHEME_RSA && (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX))
-		return str_format(why, size, "RSA key of %d bits: must be %d to %d", bits, RSA_BITS_MIN, RSA_BITS_MAX),
-		    SP_ERANGE;
-	return 0;
-}
-
 /* The proof that key and certificate are a pair, and that signing works inside the sandbox. */
 static int
 try_pair(EVP_PKEY *pkey, EVP_PKEY *public, char *why, size_t size)
@@ -176,7 +137,7 @@ try_pair(EVP_PKEY *pkey, EVP_PKEY *public, char *why, size_t size)
 	uint8_t sig[SIGNATURE_MAX];
 	size_t len = sizeof sig;
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	const char *digest = kind_of(pkey) == SCHEME_ED25519 ? NULL : "SHA256";
+	const char *digest = chain_key_kind(pkey) == SCHEME_ED25519 ? NULL : "SHA256";
 	const struct scheme s = { .digest = digest == NULL ? "" : digest };
 	int ok = ctx != NULL && EVP_PKEY_eq(pkey, public) == 1 &&
 	    make_signature(pkey, &s, text, sizeof text, sig, &len) == 0 &&
@@ -195,7 +156,7 @@ keyring_warm_up(void)
 {
 	char why[128];
 	EVP_PKEY *const keys[] = {
-		EVP_RSA_gen(RSA_BITS_MIN),
+		EVP_RSA_gen(TRIAL_RSA_BITS),
 		EVP_EC_gen("P-256"),
 		EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
 	};
@@ -232,7 +193,7 @@ keyring_load(struct keyring *ring, uint32_t number, const char *name, int key_fd
 		return str_copy(why, size, "too many keys are loaded"), -ENOSPC;
 	pkey = read_key(key_fd, why, size);
 	if (pkey != NULL)
-		r = check_kind(pkey, why, size);
+		r = chain_check_key(pkey, why, size);
 	if (r == 0)
 		r = certificate_read(cert_fd, &public, facts, chain_fd, why, size);
 	if (r == 0)

@@ -22,6 +22,7 @@ struct key_facts {
 	int64_t not_before, not_after;	/* seconds since 1970 */
 	char algorithm[64];		/* "RSA 2048" */
 	char names[1024];		/* DNS names and addresses, separated by blanks */
+	char fault[513];		/* weak, or no chain: why clients would not believe it; else "" */
 };
 
 struct key {

@@ -72,6 +72,7 @@ load_key(struct keeper *k)
 	a.not_after = (uint64_t)facts.not_after;
 	(void)str_copy(a.algorithm, sizeof a.algorithm, facts.algorithm);
 	(void)str_copy(a.names, sizeof a.names, facts.names);
+	(void)str_copy(a.fault, sizeof a.fault, facts.fault);
 	(void)chan_answer(&k->listener, &k->m, MSG_KEY_LOADED, &a, &chain_fd, 1);
 	close(chain_fd);
 }

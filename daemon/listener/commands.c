@@ -17,7 +17,7 @@
 /* What these commands take; NULL and false: not given. */
 struct words {
 	const char *subject, *listener;
-	bool json;
+	bool json, elsewhere;
 };
 
 /* Reads the words behind the command's name. false: one is not known. */
@@ -27,6 +27,8 @@ parse_words(struct words *w, int argc, char **argv, bool show)
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--json") == 0)
 			w->json = true;
+		else if (!show && strcmp(argv[i], "--elsewhere") == 0)
+			w->elsewhere = true;
 		else if (show && strcmp(argv[i], "--for") == 0 && i + 1 < argc)
 			w->subject = argv[++i];
 		else if (show && strcmp(argv[i], "--listener") == 0 && i + 1 < argc)
@@ -35,18 +37,6 @@ parse_words(struct words *w, int argc, char **argv, bool show)
 			return false;
 	}
 	return true;
-}
-
-int
-command_check_config(const char *conf_path, int argc, char **argv)
-{
-	struct words w = { .json = false };
-
-	if (!parse_words(&w, argc, argv, false)) {
-		fprintf(stderr, "Usage: sallyportd check-config [--json]\n");
-		return SP_EXIT_USAGE;
-	}
-	return conf_check_command(stdout, conf_path, w.json);
 }
 
 /* The program of that name beside this one, or the installed one. */
@@ -63,6 +53,25 @@ find_sallyctl(char *path, size_t size)
 			return path;
 	}
 	return SP_BINDIR "/sallyctl";
+}
+
+int
+command_check_config(const char *conf_path, int argc, char **argv)
+{
+	struct words w = { .json = false };
+	char path[4096];
+	const char *program;
+
+	if (!parse_words(&w, argc, argv, false)) {
+		fprintf(stderr, "Usage: sallyportd check-config [--elsewhere] [--json]\n");
+		return SP_EXIT_USAGE;
+	}
+	/* Rules, certificates and accounts are for a program that has the libraries; without it the files' own rules remain. */
+	program = find_sallyctl(path, sizeof path);
+	if (access(program, X_OK) == 0)
+		execl(program, "sallyctl", "--config", conf_path, "check", w.elsewhere ? "--elsewhere" : w.json ? "--json" : NULL,
+		    w.elsewhere && w.json ? "--json" : NULL, NULL);
+	return conf_check_command(stdout, conf_path, w.json);
 }
 
 /*

@@ -267,7 +267,14 @@ keeper_reload(struct server *s)
 	/* It had died, and still does: it goes on being awaited. */
 	if (!k->running && k->certs.pairs > 0)
 		evtimer_add(&k->retry, &in);
-	return r == SP_EDENIED && k->files_fd >= 0 ? 0 : r;
+	/* A restart would fail, or serve what no client believes: now somebody looks. */
+	return r == 0 && k->why[0] != '\0' ? SP_EDENIED : r;
+}
+
+const char *
+keeper_fault(const struct server *s)
+{
+	return s->keeper == NULL ? "" : s->keeper->why;
 }
 
 void

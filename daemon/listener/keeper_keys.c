@@ -70,6 +70,23 @@ log_pair(const struct cert_pair *p, const char *why)
 	log_end(&l);
 }
 
+/* The first fault is kept for whoever has asked for a reload. */
+static void
+note_fault(struct keeper *k, const char *file, const char *why)
+{
+	if (k->why[0] == '\0')
+		(void)str_format(k->why, sizeof k->why, "%s: %s", file, why);
+}
+
+/* One that signs, and that clients would not believe: it is taken for want of a better one only. */
+static int
+refuse_fault(struct keeper *k, const struct cert_pair *p, const char *fault)
+{
+	note_fault(k, p->cert, fault);
+	log_pair(p, fault);
+	return p->loaded ? SP_EDENIED : 0;
+}
+
 static int
 note_loaded(struct cert_pair *p, struct msg *m, uint32_t number)
 {
@@ -110,6 +127,7 @@ load_pair(struct keeper *k, struct cert_pair *p)
 
 	if (r != 0) {
 		log_pair(p, sp_strerror(r));
+		note_fault(k, p->cert, sp_strerror(r));
 		return SP_EDENIED;
 	}
 	(void)str_copy(q.name, sizeof q.name, p->key);
@@ -120,12 +138,15 @@ load_pair(struct keeper *k, struct cert_pair *p)
 	if (r != 0)
 		return r;
 	if (m.type == MSG_KEY_LOADED)
-		r = note_loaded(p, &m, q.key);
+		r = m.key_loaded.fault[0] != '\0' ? refuse_fault(k, p, m.key_loaded.fault) : 0;
 	else if (m.type == MSG_FAILED) {
+		note_fault(k, p->cert, m.failed.text);
 		log_pair(p, m.failed.text);
 		r = SP_EDENIED;
 	} else
 		r = SP_EREPLY;
+	if (r == 0)
+		r = note_loaded(p, &m, q.key);
 	msg_close(&m);
 	return r;
 }
@@ -153,6 +174,7 @@ read_extra(struct keeper *k, struct cert_extra *e)
 	if (r == 0)
 		return true;
 	log_problem(LOG_LEVEL_ERROR, "certificate-unusable", e->path, r);
+	note_fault(k, e->path, sp_strerror(r));
 	if (had == NULL || had->pem == NULL)
 		return false;
 	e->pem = malloc(had->pem_len + 1);
@@ -169,6 +191,7 @@ load_all(struct keeper *k, struct certs *fresh, bool *complete)
 	int r = 0;
 
 	*complete = true;
+	k->why[0] = '\0';
 	for (size_t i = 0; i < fresh->pairs && r == 0; i++) {
 		struct cert_pair *p = &fresh->pair[i];
 

@@ -31,6 +31,7 @@ struct keeper {
 	bool stale;			/* templates of that generation know keys that are gone */
 	unsigned stale_generation;
 	int files_fd;
+	char why[1200];			/* the first thing that was wrong with what was loaded last; "": nothing */
 };
 
 /* A log line of the keeper becomes one of ours. */

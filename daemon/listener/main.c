@@ -45,7 +45,7 @@ static const char help[] =
     "Usage: sallyportd [OPTION]...                   serve as the configuration says\n"
     "       sallyportd serve DIR [--port N] [--address A] [--user NAME:PASSWORD] [--read-only]\n"
     "                        [--certificate FILE [--private-key FILE]]\n"
-    "       sallyportd check-config                  print every mistake of the configuration\n"
+    "       sallyportd check-config [--elsewhere]    print every mistake of the configuration\n"
     "       sallyportd show-config [--for USER[,ADDRESS]]\n"
     "       sallyportd print-roles                   print what each process may be and do\n"
     "\n"

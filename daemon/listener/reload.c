@@ -34,6 +34,7 @@ struct reload {
 	struct spawned child;
 	int output_fd;
 	struct event readable, gone;
+	char fault[1200];		/* what is wrong with its certificates */
 	size_t len;
 	char text[EXPECT_TEXT + 1];
 };
@@ -68,6 +69,7 @@ static void
 take_back(struct server *s)
 {
 	struct conf *bad = s->conf;
+	int r;
 
 	s->conf = s->reload->previous;
 	s->reload->previous = NULL;
@@ -76,9 +78,36 @@ take_back(struct server *s)
 		log_problem(LOG_LEVEL_ERROR, "reload", "limits of listeners", -ENOMEM);
 	names_settle(s);
 	/* Whatever the keeper was told last, these keys are the ones in use. */
-	if (keeper_reload(s) != 0)
-		log_problem(LOG_LEVEL_ERROR, "reload", "the old keys", 0);
+	r = keeper_reload(s);
+	if (r != 0 && r != SP_EDENIED)
+		log_problem(LOG_LEVEL_ERROR, "reload", "the old keys", r);
 	conf_free(bad);
+}
+
+/* Why the new configuration was not adopted. */
+static void
+explain(const struct server *s, int r, char *text, size_t size)
+{
+	(void)str_format(text, size, "The old configuration stays: %s", r == SP_EDENIED && s->reload->fault[0] != '\0' ? s->reload->fault :
+	    sp_strerror(r));
+}
+
+struct late {
+	char *text;
+	size_t size;
+};
+
+/* A certificate whose time is over, or not there yet, keeps nobody from reloading: it is served already. */
+static void
+warn_of_time(void *context, const struct keeper_certificate *c)
+{
+	struct late *l = context;
+	size_t used = strlen(l->text);
+	int64_t now = (int64_t)time(NULL);
+
+	if (c->not_after <= now || c->not_before > now)
+		(void)str_format(l->text + used, l->size - used, "\nWarning: %s %s; clients refuse it", c->file,
+		    c->not_after <= now ? "has expired" : "is not valid yet");
 }
 
 /* What is in the files and not in use, a line each. */
@@ -107,6 +136,7 @@ reload_succeeded(struct server *s)
 	sections_retire(s);
 	names_settle(s);
 	list_restarts(s, text, sizeof text);
+	keeper_each(s, warn_of_time, &(struct late){ text, sizeof text });
 	conf_free(s->reload->previous);
 	forget(s);
 	tell(s, 0, text);
@@ -137,6 +167,7 @@ adopt(struct server *s)
 	if (r == 0)
 		r = keeper_reload(s);
 	if (r != 0) {
+		(void)str_copy(x->fault, sizeof x->fault, keeper_fault(s));
 		take_back(s);
 		return r;
 	}
@@ -188,8 +219,11 @@ on_tested(evutil_socket_t fd, short what, void *arg)
 	}
 	r = adopt(s);
 	if (r != 0) {
+		char text[sizeof x->fault + 64];
+
+		explain(s, r, text, sizeof text);
 		forget(s);
-		tell(s, 2, sp_strerror(r));
+		tell(s, 2, text);
 	}
 }
 
@@ -306,8 +340,8 @@ server_reload(struct server *s, char *why, size_t size)
 		expectations = conf_server(next)->expectations;
 		r = test_policies(s, expectations);
 		if (r != 0) {
+			explain(s, r, why, size);
 			forget(s);
-			(void)str_format(why, size, "The old configuration stays: %s", sp_strerror(r));
 		}
 	}
 	if (r != 0)
