@@ -204,6 +204,64 @@ check_sources(const struct view *v)
 
 /* ------------------------------------------------------------- single kinds */
 
+/* Does a listener section have this address? */
+static bool
+is_listened_at(const struct conf *c, const char *address)
+{
+	const struct conf_section *s = NULL;
+	struct addr a, b;
+
+	if (addr_parse(&a, address, 21) != 0)
+		return true;	/* said already */
+	while ((s = conf_section_next(c, SC_LISTENER, s)) != NULL) {
+		const struct conf_value *value = conf_section_get(s, K_listen);
+		const struct conf_list *list = value == NULL ? NULL : value->data;
+
+		for (size_t i = 0; list != NULL && i < list->n; i++)
+			if (addr_parse(&b, list->v[i], 21) == 0 && addr_same_host(&a, &b) && addr_port(&a) == addr_port(&b))
+				return true;
+	}
+	return false;
+}
+
+/* Is every listener for clients that begin with TLS? */
+static bool
+all_implicit(const struct conf *c)
+{
+	const struct conf_section *s = NULL;
+
+	while ((s = conf_section_next(c, SC_LISTENER, s)) != NULL) {
+		const struct conf_value *value = conf_section_get(s, K_implicit_tls);
+
+		if (value == NULL || !*(const bool *)value->data)
+			return false;
+	}
+	return true;
+}
+
+/* Listener sections take the place of the server's addresses: one that is lost by that was not meant to be. */
+static void
+check_lost_addresses(const struct view *v)
+{
+	const struct conf_list *list = value_of(v, K_listen);
+	const struct conf_section *first = conf_section_next(v->conf, SC_LISTENER, NULL);
+	char what[200], hint[200];
+
+	for (size_t i = 0; first != NULL && i < list->n; i++) {
+		if (is_listened_at(v->conf, list->v[i]))
+			continue;
+		(void)str_format(what, sizeof what,
+		    "nobody would listen at %.80s: where there are listener sections, they alone say where",
+		    list->v[i]);
+		(void)str_format(hint, sizeof hint,
+		    "write a section [listener main] with listen = %.80s, and none in [server]", list->v[i]);
+		if (sets(v, K_listen))
+			complain(v, K_listen, what, hint);
+		else if (all_implicit(v->conf))
+			conf_problem_add(v->conf, CONF_WARNING, first->file, first->line, first->label, what, hint);
+	}
+}
+
 static void
 check_server(const struct view *v)
 {
@@ -329,6 +387,7 @@ static const struct {
 	{ SC_SERVER | SC_LISTENER, check_client_certificates },
 	{ SC_SERVER | SC_LISTENER, check_sources },
 	{ SC_SERVER, check_server },
+	{ SC_SERVER, check_lost_addresses },
 	{ SC_LISTENER, check_listener },
 	{ SC_CLASS, check_class },
 	{ SC_GROUP | SC_ACCOUNT, check_references },

@@ -25,7 +25,8 @@ struct place {
 };
 
 static void
-complain(const struct place *p, enum conf_key_id key, enum conf_severity severity, const char *file, const char *why, const char *hint)
+complain(const struct place *p, enum conf_key_id key, enum conf_severity severity, const char *file, const char *why,
+    const char *hint)
 {
 	const struct conf_origin *o = &p->r->origin[key];
 	char what[1200];
@@ -69,12 +70,14 @@ check_certificate(const struct place *p, const char *path, const char *pem, size
 	int r = chain_check(pem, len, (int64_t)time(NULL), why, sizeof why);
 
 	if (r != 0)
-		complain(p, K_certificate, CONF_ERROR, path, why, r == SP_ERANGE ? "renew it, or set the clock; a reload goes on with it" :
-		    r == SP_EFORMAT ? "the file must hold the certificate and its issuers in PEM" :
-		    "get another one, or put the right issuers behind it");
+		complain(p, K_certificate, CONF_ERROR, path, why,
+		    r == SP_ERANGE    ? "renew it, or set the clock; a reload goes on with it"
+		    : r == SP_EFORMAT ? "the file must hold the certificate and its issuers in PEM"
+				      : "get another one, or put the right issuers behind it");
 	else if (!chain_ends(pem, len))
 		complain(p, K_certificate, CONF_WARNING, path,
-		    "its issuer is neither in the file nor known to this system; clients that do not have it refuse the certificate",
+		    "its issuer is neither in the file nor known to this system; clients that do not have it refuse "
+		    "the certificate",
 		    "unless clients have it, put the issuer's certificate behind this one");
 }
 
@@ -97,7 +100,8 @@ check_key(const struct place *p, const char *path, const char *pem, size_t len, 
 	char why[200];
 
 	if (key == NULL)
-		complain(p, K_private_key, CONF_ERROR, path, encrypted ? "the key has a passphrase" : "no private key in PEM form found",
+		complain(p, K_private_key, CONF_ERROR, path,
+		    encrypted ? "the key has a passphrase" : "no private key in PEM form found",
 		    encrypted ? "openssl pkey -in KEY -out KEY removes it" : "");
 	else if (chain_check_key(key, why, sizeof why) != 0)
 		complain(p, K_private_key, CONF_ERROR, path, why, "make another key, and get a certificate for it");

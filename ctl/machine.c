@@ -21,8 +21,8 @@
 
 struct look {
 	struct conf *conf;
-	const struct conf_resolved *r;	/* the settings of a listener */
-	bool running;			/* a server answers on the control socket */
+	const struct conf_resolved *r; /* the settings of a listener */
+	bool running;                  /* a server answers on the control socket */
 };
 
 static void
@@ -52,8 +52,11 @@ check_user(const struct look *k, enum conf_key_id key, const char *name, const c
 
 	if (r == 0 && id.uid != 0)
 		return;
-	(void)str_format(what, sizeof what, "%s = %.200s: %s", name, user, r == 0 ? "a role that runs as root is not separated "
-	    "from root" : r == -ENOENT ? "there is no such user or group" : sp_strerror(r));
+	(void)str_format(what, sizeof what, "%s = %.200s: %s", name, user,
+	    r == 0         ? "a role that runs as root is not separated "
+			     "from root"
+	    : r == -ENOENT ? "there is no such user or group"
+			   : sp_strerror(r));
 	complain(k, key, is_set(k, key) ? CONF_ERROR : CONF_WARNING, what,
 	    "sudo systemd-sysusers makes the users of a package; useradd --system NAME any other");
 }
@@ -62,7 +65,7 @@ static void
 check_users(const struct look *k)
 {
 	if (geteuid() != 0)
-		return;		/* a server without root needs none */
+		return; /* a server without root needs none */
 	check_user(k, K_worker_user, "worker_user", k->r->s.worker_user);
 	check_user(k, K_monitor_user, "monitor_user", k->r->s.monitor_user);
 	check_user(k, K_keeper_user, "keeper_user", k->r->s.keeper_user);
@@ -95,10 +98,13 @@ check_address(const struct look *k, const char *text)
 	/* Low ports are root's. What is in use is the running server's, or will be free when that other one ends. */
 	if (r == 0 || r == -EACCES || (r == -EADDRINUSE && k->running))
 		return;
-	(void)str_format(what, sizeof what, "listen = %.200s: %s", text, r == -EADDRINUSE ? "in use by another program" :
-	    r == -EADDRNOTAVAIL ? "this machine has no such address" : sp_strerror(r));
-	complain(k, K_listen, is_set(k, K_listen) ? CONF_ERROR : CONF_WARNING, what, r == -EADDRINUSE ?
-	    "stop the other server (ss -ltnp tells which), or choose another port" : "give the address to an interface, or listen on *");
+	(void)str_format(what, sizeof what, "listen = %.200s: %s", text,
+	    r == -EADDRINUSE      ? "in use by another program"
+	    : r == -EADDRNOTAVAIL ? "this machine has no such address"
+				  : sp_strerror(r));
+	complain(k, K_listen, is_set(k, K_listen) ? CONF_ERROR : CONF_WARNING, what,
+	    r == -EADDRINUSE ? "stop the other server (ss -ltnp tells which), or choose another port"
+			     : "give the address to an interface, or listen on *");
 }
 
 static void
@@ -140,7 +146,8 @@ check_external(const struct look *k)
 	if (path == NULL || str_copy(sun.sun_path, sizeof sun.sun_path, path) != 0 ||
 	    (fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) < 0)
 		return;
-	if (connect(fd, (struct sockaddr *)&sun, sizeof sun) < 0 && errno != EAGAIN && !(errno == EACCES && geteuid() != 0)) {
+	if (connect(fd, (struct sockaddr *)&sun, sizeof sun) < 0 && errno != EAGAIN &&
+	    !(errno == EACCES && geteuid() != 0)) {
 		(void)str_format(what, sizeof what, "external_socket = %.400s: %s", path, strerror(errno));
 		complain(k, K_external_socket, CONF_ERROR, what, "start the program, or correct external_socket");
 	}
@@ -166,7 +173,8 @@ check_pam(const struct look *k)
 	    "install /etc/pam.d/sallyport, set pam_service to one that exists, or take pam out of accounts");
 }
 
-/* Looks up a name that no account can have: that needs the connection, the tables, their columns, and the right to read them. */
+/* Looks up a name that no account can have: that needs the connection, the tables, their columns, and the right to read
+ * them. */
 static void
 check_tables(const struct look *k, const char *name, enum conf_key_id key, const char *where)
 {
@@ -219,8 +227,11 @@ check_sources(const struct look *k)
 		const char *name;
 		void (*check)(const struct look *);
 	} rows[] = {
-		{ "passwd_file", check_passwd_file }, { "external", check_external }, { "pam", check_pam },
-		{ "database", check_database }, { "postgresql", check_postgresql },
+		{ "passwd_file", check_passwd_file },
+		{ "external", check_external },
+		{ "pam", check_pam },
+		{ "database", check_database },
+		{ "postgresql", check_postgresql },
 	};
 
 	for (size_t i = 0; i < k->r->s.accounts.n; i++)
@@ -237,7 +248,7 @@ server_answers(const struct conf *conf)
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	bool answers = fd >= 0 && str_copy(sun.sun_path, sizeof sun.sun_path, conf_server(conf)->control_socket) == 0 &&
-	    (connect(fd, (struct sockaddr *)&sun, sizeof sun) == 0 || errno == EACCES);
+		       (connect(fd, (struct sockaddr *)&sun, sizeof sun) == 0 || errno == EACCES);
 
 	if (fd >= 0)
 		close(fd);

@@ -16,10 +16,10 @@
 #include "privsep/chain.h"
 #include "privsep/scheme.h"
 
-#define RSA_BITS_MIN	2048
-#define RSA_BITS_MAX	8192
-#define STRENGTH_MIN	112	/* bits: what clients ask for today, level 2 of OpenSSL's security levels */
-#define NAME_MAX_TEXT	200
+#define RSA_BITS_MIN 2048
+#define RSA_BITS_MAX 8192
+#define STRENGTH_MIN 112 /* bits: what clients ask for today, level 2 of OpenSSL's security levels */
+#define NAME_MAX_TEXT 200
 
 /* ---------------------------------------------------------------------------- keys */
 
@@ -56,14 +56,13 @@ chain_check_key(EVP_PKEY *pkey, char *why, size_t size)
 		return str_copy(why, size, "keys must be RSA, ECDSA (P-256, P-384, P-521) or Ed25519"), SP_EFORMAT;
 	if (kind == SCHEME_RSA && (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX))
 		return str_format(why, size, "RSA key of %d bits: must be %d to %d", bits, RSA_BITS_MIN, RSA_BITS_MAX),
-		    SP_ERANGE;
+		       SP_ERANGE;
 	return 0;
 }
 
 /* --------------------------------------------------------------------------- chains */
 
-static STACK_OF(X509) *
-read_all(const char *pem, size_t len)
+static STACK_OF(X509) * read_all(const char *pem, size_t len)
 {
 	STACK_OF(X509) *all = sk_X509_new_null();
 	BIO *in = BIO_new_mem_buf(pem, (int)len);
@@ -88,12 +87,13 @@ is_own_issuer(X509 *x)
 
 /* The certificate that has issued this one, by name, identifier and signature; NULL: it is not among them. */
 static X509 *
-find_issuer(STACK_OF(X509) *all, X509 *x)
+find_issuer(STACK_OF(X509) * all, X509 *x)
 {
 	for (int i = 0; i < sk_X509_num(all); i++) {
 		X509 *other = sk_X509_value(all, i);
 
-		if (other != x && X509_check_issued(other, x) == X509_V_OK && X509_verify(x, X509_get0_pubkey(other)) == 1)
+		if (other != x && X509_check_issued(other, x) == X509_V_OK &&
+		    X509_verify(x, X509_get0_pubkey(other)) == 1)
 			return other;
 	}
 	ERR_clear_error();
@@ -115,12 +115,14 @@ check_strength(X509 *x, char *why, size_t size)
 	EVP_PKEY *key = X509_get0_pubkey(x);
 
 	if (key == NULL || EVP_PKEY_get_security_bits(key) < STRENGTH_MIN) {
-		(void)str_format(why, size, "the key of %s is too weak, or of a kind that is not known (%d bits)", name_of(x, name),
-		    key == NULL ? 0 : EVP_PKEY_get_bits(key));
+		(void)str_format(why, size, "the key of %s is too weak, or of a kind that is not known (%d bits)",
+		    name_of(x, name), key == NULL ? 0 : EVP_PKEY_get_bits(key));
 		return SP_EDENIED;
 	}
-	if (!is_own_issuer(x) && X509_get_signature_info(x, &digest, NULL, &strength, NULL) == 1 && strength < STRENGTH_MIN) {
-		(void)str_format(why, size, "the signature of %s is too weak (%s)", name_of(x, name), OBJ_nid2sn(digest));
+	if (!is_own_issuer(x) && X509_get_signature_info(x, &digest, NULL, &strength, NULL) == 1 &&
+	    strength < STRENGTH_MIN) {
+		(void)str_format(
+		    why, size, "the signature of %s is too weak (%s)", name_of(x, name), OBJ_nid2sn(digest));
 		return SP_EDENIED;
 	}
 	return 0;
@@ -139,13 +141,14 @@ check_time(X509 *x, int64_t now, char *why, size_t size)
 		return 0;
 	if (ASN1_TIME_to_tm(limit, &tm) == 1)
 		(void)strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S UTC", &tm);
-	(void)str_format(why, size, "%s %s %s", name_of(x, name), early ? "is not valid before" : "has expired at", when);
+	(void)str_format(
+	    why, size, "%s %s %s", name_of(x, name), early ? "is not valid before" : "has expired at", when);
 	return SP_ERANGE;
 }
 
 /* From the first certificate to the last that is known. The first fault but that of a date ends it. */
 static int
-walk(STACK_OF(X509) *all, int64_t now, char *why, size_t size)
+walk(STACK_OF(X509) * all, int64_t now, char *why, size_t size)
 {
 	X509 *x = sk_X509_value(all, 0);
 	int r = 0, steps = 0, dated = 0;
@@ -158,7 +161,8 @@ walk(STACK_OF(X509) *all, int64_t now, char *why, size_t size)
 		x = is_own_issuer(x) ? NULL : find_issuer(all, x);
 	}
 	if (r == 0 && steps == 1 && sk_X509_num(all) > 1) {
-		(void)str_format(why, size, "the chain is broken: no certificate behind %s has issued it", name_of(sk_X509_value(all, 0), name));
+		(void)str_format(why, size, "the chain is broken: no certificate behind %s has issued it",
+		    name_of(sk_X509_value(all, 0), name));
 		r = SP_EDENIED;
 	}
 	return r != 0 ? r : dated;
@@ -188,11 +192,11 @@ chain_ends(const char *pem, size_t len)
 	int known = 1, error;
 
 	if (sk_X509_num(all) == 1 && !is_own_issuer(sk_X509_value(all, 0)) && store != NULL && ctx != NULL &&
-	    X509_STORE_set_default_paths(store) == 1 && X509_STORE_CTX_init(ctx, store, sk_X509_value(all, 0), all) == 1 &&
-	    X509_verify_cert(ctx) != 1) {
+	    X509_STORE_set_default_paths(store) == 1 &&
+	    X509_STORE_CTX_init(ctx, store, sk_X509_value(all, 0), all) == 1 && X509_verify_cert(ctx) != 1) {
 		error = X509_STORE_CTX_get_error(ctx);
 		known = error != X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY &&
-		    error != X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE;
+			error != X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE;
 	}
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(store);

@@ -55,7 +55,9 @@ part_verdict(enum part p, int error, const struct settings *s)
 	case NEED_SANDBOX:
 		return s->sandbox == CONF_SANDBOX_BEST_EFFORT ? PART_TOLD : PART_FATAL;
 	case NEED_LANDLOCK:
-		return s->landlock == CONF_LANDLOCK_REQUIRE ? PART_FATAL : s->landlock == CONF_LANDLOCK_OFF ? PART_SILENT : PART_TOLD;
+		return s->landlock == CONF_LANDLOCK_REQUIRE ? PART_FATAL
+		       : s->landlock == CONF_LANDLOCK_OFF   ? PART_SILENT
+							    : PART_TOLD;
 	case NEED_WARN:
 		return PART_TOLD;
 	case NEED_OTHERWISE:
@@ -139,7 +141,8 @@ try_close_range(const struct role_id *id)
 static int
 try_openat2(const struct role_id *id)
 {
-	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
 	int fd = (int)syscall(SYS_openat2, AT_FDCWD, ".", &how, sizeof how);
 
 	(void)id;
@@ -210,7 +213,10 @@ try_users(const struct role_id *id)
 {
 	if (geteuid() != 0)
 		return PART_NOT_TRIED;
-	return setgroups(0, NULL) < 0 || setresgid(id->gid, id->gid, id->gid) < 0 || setresuid(id->uid, id->uid, id->uid) < 0 ? -errno : 0;
+	return setgroups(0, NULL) < 0 || setresgid(id->gid, id->gid, id->gid) < 0 ||
+		       setresuid(id->uid, id->uid, id->uid) < 0
+		   ? -errno
+		   : 0;
 }
 
 static int
@@ -275,7 +281,7 @@ try_in_child(enum part first, const struct role_id *id, int errors[PART_COUNT])
 		try_from(first, id, ends[1]);
 	close(ends[1]);
 	while (pid > 0 && first + (unsigned)n < PART_COUNT &&
-	    read(ends[0], &errors[first + (unsigned)n], sizeof errors[0]) == (ssize_t)sizeof errors[0])
+	       read(ends[0], &errors[first + (unsigned)n], sizeof errors[0]) == (ssize_t)sizeof errors[0])
 		n++;
 	close(ends[0]);
 	if (pid > 0)

@@ -55,6 +55,34 @@ def test_the_sample_is_right():
     assert r.returncode == 0 and r.stdout.endswith("ok\n"), r.stdout
 
 
+@pytest.mark.parametrize("text, fault, word", [
+    ("[server]\nlisten = *:2121\n[listener x]\nlisten = *:2122\n", 78, "[listener main] with listen = *:2121"),
+    ("[server]\nlisten = *:2121, 127.0.0.1:2122\n[listener x]\nlisten = *:2121\n", 78, "[listener main] with listen = 127.0.0.1:2122"),
+    ("[listener x]\nlisten = *:2122\n[server]\nlisten = 127.0.0.1:2123\n", 78, "[listener main] with listen = 127.0.0.1:2123"),
+    ("[server]\nlisten = *:2121\n[listener x]\nlisten = *:2121\n[listener y]\nlisten = *:2122\n", 0, ""),
+    ("[server]\nlisten = *:2121\n", 0, ""),
+    ("[listener x]\nlisten = *:2122\n", 0, ""),
+    ("[listener x]\nlisten = *:990\nimplicit_tls = yes\n{tls}", 0, "warning"),
+    ("[listener x]\nlisten = *:990\nimplicit_tls = yes\n[listener y]\nlisten = *:21\n{tls}", 0, ""),
+])
+def test_no_port_is_closed_without_a_word(tmp_path, text, fault, word):
+    """[listener X] beside listen of [server]: the server would not listen there any longer."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x",
+                    "-keyout", tmp_path / "key", "-out", tmp_path / "pem"], capture_output=True, check=True)
+    path = tmp_path / "ports.conf"
+    path.write_text(text.replace("{tls}", f"[tls]\ncertificate = {tmp_path}/pem\nprivate_key = {tmp_path}/key\n"))
+    r = run(path, "check-config", "--elsewhere")
+    assert r.returncode == fault and word in r.stdout and (word != "" or r.stdout == "ok\n"), r.stdout
+
+
+def test_the_second_way_in_of_the_sample_leaves_the_first(tmp_path):
+    """The block as an administrator uncomments it."""
+    with open(f"{BUILD}/etc/sallyport.conf") as f:
+        block = re.search(r"^# Several ways in.*\n((?:#.*\n)+)", f.read(), re.M)[1]
+    lines = [line[1:] for line in block.splitlines() if not line.startswith("# ")]
+    assert [line for line in lines if line.startswith("listen =")] == ["listen = *:21", "listen = *:990"], lines
+
+
 def examples():
     """Every block of settings in the documents."""
     for path in ("README.md", "man/sallyport.conf.5.in", "man/sallyport-policy.5.in", "man/sallyport-quickstart.7.in"):

@@ -35,8 +35,8 @@ deny(scmp_filter_ctx ctx, char *rule)
 	if (call == __NR_SCMP_ERROR)
 		errx(64, "%s: there is no such call", rule);
 	number = atoi(error);
-	return seccomp_rule_add_array(ctx, number == 0 ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO((uint16_t)number), call,
-	    argument != NULL, &is);
+	return seccomp_rule_add_array(
+	    ctx, number == 0 ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO((uint16_t)number), call, argument != NULL, &is);
 }
 
 int
