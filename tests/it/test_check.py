@@ -76,7 +76,8 @@ def check(directory, server="", sections="", **users):
     conf = f"{directory}/check.conf"
     lines = "".join(f"{k} = {v}\n" for k, v in (ROLE_USERS | users).items())
     with open(conf, "w") as f:
-        f.write(f"[server]\n{lines}control_socket = {directory}/nobody\nlisten = 127.0.0.1:{free_port()}\n{server}\n{sections}\n")
+        listen = "" if "[listener" in sections else f"listen = 127.0.0.1:{free_port()}\n"
+        f.write(f"[server]\n{lines}control_socket = {directory}/nobody\n{listen}{server}\n{sections}\n")
     os.chmod(conf, 0o600)
     said = []
     for command in BOTH:
