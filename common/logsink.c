@@ -61,6 +61,7 @@ typedef int line_writer(enum log_level, const char *text, size_t len);
 
 static line_writer *write_line;
 static bool echoing;
+static char echoed[4096];	/* what was, a line each */
 
 static const int priorities[] = {
 #define LEVEL_ROW(name, word, priority) [name] = priority,
@@ -191,6 +192,12 @@ log_to_sink(void *context, enum log_level level, const char *text, size_t len)
 		r = write_line(level, text, len);
 	if (r != 0)
 		lose(&gaps->log, sink_name, r);
+	if (echoing && level == LOG_LEVEL_ERROR) {
+		size_t used = strlen(echoed);
+
+		/* What does not fit is in the log. */
+		(void)str_format(echoed + used, sizeof echoed - used, "%.*s\n", (int)len, text);
+	}
 	if (echoing && level == LOG_LEVEL_ERROR && stream_fd != STDERR_FILENO && stream_fd != STDOUT_FILENO)
 		log_to_fd((void *)(intptr_t)STDERR_FILENO, level, text, len);
 }
@@ -199,6 +206,12 @@ void
 log_echo(bool on)
 {
 	echoing = on;
+}
+
+const char *
+log_echoed(void)
+{
+	return echoed;
 }
 
 bool

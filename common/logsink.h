@@ -34,6 +34,8 @@ int log_open_json(const char *where);
  * read where it was started.
  */
 void log_echo(bool on);
+/* The errors that were logged meanwhile, a line each, as far as they fit; for who started the server from elsewhere. */
+const char *log_echoed(void);
 
 /* The descriptor that log_open() opened and keeps, -1: none. Sandboxes leave it open. */
 int log_fd(void);

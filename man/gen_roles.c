@@ -50,7 +50,7 @@ static void
 print_roles(void)
 {
 	static const enum msg_role roles[] = { ROLE_LISTENER, ROLE_MONITOR, ROLE_WORKER, ROLE_AGENT, ROLE_KEEPER,
-	    ROLE_CLERK };
+	    ROLE_CLERK, ROLE_STARTER };
 
 	mdoc_list_begin("Ds");
 	for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
@@ -141,6 +141,8 @@ static const char *const channels[] = {
 	[CH_SIGN] = "worker and keeper",
 	[CH_KEEPER] = "listener and keeper",
 	[CH_CONTROL] = "sallyctl and listener",
+	[CH_START] = "listener and starter",
+	[CH_LINK] = "the old and the new generation of a server",
 	[CH_ANY] = "answers on any channel",
 };
 

@@ -17,7 +17,8 @@
 #define MSG_SIZE_MAX	(68 * 1024)	/* the largest packet, header included */
 
 enum msg_role {
-	ROLE_ANY, ROLE_LISTENER, ROLE_TEMPLATE, ROLE_MONITOR, ROLE_WORKER, ROLE_AGENT, ROLE_KEEPER, ROLE_CLERK, ROLE_CTL
+	ROLE_ANY, ROLE_LISTENER, ROLE_TEMPLATE, ROLE_MONITOR, ROLE_WORKER, ROLE_AGENT, ROLE_KEEPER, ROLE_CLERK,
+	ROLE_STARTER, ROLE_OLD, ROLE_NEW, ROLE_CTL
 };
 
 /* One kind per pair of roles that talk; the graph of channels is the policy. */
@@ -31,6 +32,8 @@ enum msg_channel {
 	CH_FILES,	/* worker - agent */
 	CH_SIGN,	/* worker - keeper */
 	CH_KEEPER,	/* listener - keeper */
+	CH_START,	/* listener - starter */
+	CH_LINK,	/* listener - the listener of another generation */
 	CH_CONTROL	/* sallyctl - listener */
 };
 

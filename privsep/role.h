@@ -72,7 +72,7 @@ struct role_row {
 	const char *doc;
 };
 
-/* The row of a role; NULL for ROLE_ANY, ROLE_TEMPLATE, ROLE_CTL. */
+/* The row of a role; NULL for those that are no process of their own: ROLE_ANY, ROLE_TEMPLATE, ROLE_OLD, ROLE_NEW, ROLE_CTL. */
 const struct role_row *role_row(enum msg_role);
 /* The role that a child of this one may take (the monitor's clerk); ROLE_ANY: none. */
 enum msg_role role_helper(enum msg_role);

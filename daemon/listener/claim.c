@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/bucket.h"
@@ -162,6 +163,27 @@ void
 claim_linger_end(struct claim_table *c, const char *user)
 {
 	take_off(c->lingering, user);
+}
+
+int
+claim_memory_of(const struct claim_table *c, const char *user)
+{
+	const struct name *n = *place_of(c->users, user);
+
+	return n == NULL ? -1 : n->memory_fd;
+}
+
+void
+claim_adopt(struct claim_table *c, const char *user, int fd)
+{
+	struct name *n = *place_of(c->users, user);
+	struct stat st;
+
+	/* Another size: another version knows other buckets. */
+	if (n == NULL || n->memory_fd >= 0 || fstat(fd, &st) < 0 || st.st_size != (off_t)sizeof(struct bucket_pair))
+		close(fd);
+	else
+		n->memory_fd = fd;
 }
 
 int

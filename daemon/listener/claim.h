@@ -36,5 +36,9 @@ void claim_linger_end(struct claim_table *, const char *user);
  * The descriptor belongs to the table.  -1: no such user, or no memory.
  */
 int claim_memory(struct claim_table *, const char *user, uint64_t up, uint64_t down);
+/* The same, if there is one already. -1: there is none. */
+int claim_memory_of(const struct claim_table *, const char *user);
+/* One that another generation of the server has made becomes the user's, if it has none. Takes over fd. */
+void claim_adopt(struct claim_table *, const char *user, int fd);
 
 #endif

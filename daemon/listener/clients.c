@@ -15,10 +15,12 @@
 #include "common/str.h"
 #include "daemon/listener/admission.h"
 #include "daemon/listener/doors.h"
+#include "daemon/listener/elsewhere.h"
 #include "daemon/listener/keeper.h"
 #include "daemon/listener/pool_inside.h"
 #include "daemon/listener/selftest.h"
 #include "daemon/listener/server.h"
+#include "daemon/listener/tell.h"
 
 #define WAIT_LIMIT	10000	/* ms a client waits for a session to be forked */
 #define SILENT_MS	3000	/* who has said nothing for so long and gave way was no busy client */
@@ -28,7 +30,7 @@
 unsigned
 pool_clients(const struct server *s)
 {
-	return s->pool->clients;
+	return s->pool->clients + elsewhere_clients(s);
 }
 
 /* ------------------------------------------------------------------ those who wait */
@@ -50,6 +52,21 @@ give_up(struct server *s, struct waiting *w, const char *reason, const char *tex
 	admission_left(s, w->listener, &w->peer);
 	s->pool->clients--;
 	drop_waiting(s, w);
+}
+
+void
+pool_hand_over(struct server *s)
+{
+	struct waiting *w, *next;
+
+	TAILQ_FOREACH_SAFE(w, &s->pool->waiting, link, next) {
+		/* Told is taken, whatever becomes of it there. */
+		if (!tell_client(s, w->fd, w->listener, &w->peer, &w->local))
+			return;
+		admission_left(s, w->listener, &w->peer);
+		s->pool->clients--;
+		drop_waiting(s, w);
+	}
 }
 
 /* Gives the client to a spare. NULL: there is none. */
@@ -186,6 +203,7 @@ penalise(struct session *n, int64_t seconds)
 	struct server *s = n->server;
 	struct srclimit_rules rules = server_rules(s, n->service->listener);
 
+	tell_penalty(n, seconds * 1000);
 	srclimit_penalise(s->sources, &rules, &n->service->peer, seconds * 1000, clock_ms());
 }
 
@@ -241,6 +259,7 @@ pool_release(struct session *n)
 	if (v == NULL || v->released)
 		return;
 	v->released = true;
+	tell_end(n);
 	s->pool->clients--;
 	crowd_leave(&v->member);
 	admission_left(s, v->listener, &v->peer);
@@ -263,7 +282,7 @@ serve_again(struct session *n)
 		close(fd);
 	else if (n->stopped != STOP_NOT)
 		admission_refuse(n->server, fd, v->listener, &v->peer, "kick", "The server ends this session.");
-	else
+	else if (!tell_client(n->server, fd, v->listener, &v->peer, &v->local))
 		doors_return(n->server, fd, v->listener, &v->peer, &v->local);
 }
 

@@ -32,7 +32,7 @@ struct client {
 	struct event readable, writable;
 	struct ucred who;	/* when it connected */
 	bool json;		/* the form of the answer that is awaited */
-	bool awaits_reload;
+	enum answer_when awaits;	/* ANSWER_NOW: nothing */
 	struct answer answer;
 	size_t sent;
 	uint32_t id;
@@ -41,7 +41,9 @@ struct client {
 struct control {
 	int fd;
 	struct event ready, resume;
-	char path[sizeof((struct sockaddr_un *)0)->sun_path];
+	char path[sizeof((struct sockaddr_un *)0)->sun_path];	/* "": none that is ours */
+	char place[sizeof((struct sockaddr_un *)0)->sun_path];	/* where it is to be, while an older generation is there; "" */
+	ino_t inode;
 	TAILQ_HEAD(, client) clients;
 	unsigned count;
 };
@@ -152,14 +154,13 @@ on_command(evutil_socket_t fd, short what, void *arg)
 	c->json = m.command.json != 0;
 	report_answer(c->server, &(struct order){ m.command.verb, m.command.argument, c->json, c->who.uid, c->who.pid }, &a);
 	msg_close(&m);
-	if (a.deferred)
-		c->awaits_reload = true;
-	else
+	c->awaits = a.when;
+	if (a.when == ANSWER_NOW)
 		reply(c, &a);
 }
 
-void
-control_reloaded(struct server *s, int status, const char *text)
+static void
+answer_waiting(struct server *s, enum answer_when what, int status, const char *text)
 {
 	struct client *c, *next;
 
@@ -169,12 +170,24 @@ control_reloaded(struct server *s, int status, const char *text)
 		struct answer a;
 
 		next = TAILQ_NEXT(c, link);
-		if (!c->awaits_reload)
+		if (c->awaits != what)
 			continue;
-		c->awaits_reload = false;
+		c->awaits = ANSWER_NOW;
 		report_result(c->json, status, text, &a);
 		reply(c, &a);
 	}
+}
+
+void
+control_reloaded(struct server *s, int status, const char *text)
+{
+	answer_waiting(s, ANSWER_RELOADED, status, text);
+}
+
+static void
+control_restarted(struct server *s, int status, const char *text)
+{
+	answer_waiting(s, ANSWER_RESTARTED, status, text);
 }
 
 static void
@@ -262,6 +275,14 @@ give_to_group(const char *path, const char *group)
 	return chown(path, (uid_t)-1, g->gr_gid) < 0 || chmod(path, 0660) < 0 ? -errno : 0;
 }
 
+static ino_t
+inode_of(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 ? st.st_ino : 0;
+}
+
 static int
 open_at(struct server *s, const char *path)
 {
@@ -283,6 +304,7 @@ open_at(struct server *s, const char *path)
 	(void)umask(mask);
 	if (r == 0)
 		(void)str_copy(k->path, sizeof k->path, path);
+	k->inode = inode_of(path);
 	if (r == 0)
 		r = give_to_group(path, s->settings->control_group);
 	if (r == 0)
@@ -294,16 +316,23 @@ int
 control_open(struct server *s)
 {
 	const char *path = s->settings->control_socket;
+	char beside[sizeof((struct sockaddr_un *)0)->sun_path];
 	int r;
 
 	if (path == NULL || s->options->inetd || s->options->serve)
 		return 0;
+	s->restarted = control_restarted;
 	s->control = calloc(1, sizeof *s->control);
 	if (s->control == NULL)
 		return -ENOMEM;
 	s->control->fd = -1;
 	TAILQ_INIT(&s->control->clients);
-	r = open_at(s, path);
+	if (s->older == NULL)
+		r = open_at(s, path);
+	else if ((r = str_format(beside, sizeof beside, "%s.new", path)) == 0) {
+		(void)str_copy(s->control->place, sizeof s->control->place, path);
+		r = open_at(s, beside);
+	}
 	/* The folder of the default path is made by the service manager; by hand it may be missing. */
 	if (r == -ENOENT && strcmp(path, SP_RUNDIR "/control") == 0 && mkdir(SP_RUNDIR, 0755) == 0)
 		r = open_at(s, path);
@@ -318,6 +347,44 @@ control_open(struct server *s)
 	return 0;
 }
 
+int
+control_take_place(struct server *s)
+{
+	struct control *k = s->control;
+
+	if (k == NULL || k->place[0] == '\0')
+		return 0;
+	if (rename(k->path, k->place) < 0)
+		return -errno;
+	(void)str_copy(k->path, sizeof k->path, k->place);
+	k->place[0] = '\0';
+	return 0;
+}
+
+/* Closes the socket; its file is removed only where it is still this one. */
+static void
+stop_listening(struct control *k)
+{
+	if (k->fd >= 0) {
+		if (event_initialized(&k->ready)) {
+			event_del(&k->ready);
+			evtimer_del(&k->resume);
+		}
+		close(k->fd);
+	}
+	k->fd = -1;
+	if (k->path[0] != '\0' && inode_of(k->path) == k->inode)
+		(void)unlink(k->path);
+	k->path[0] = '\0';
+}
+
+void
+control_leave(struct server *s)
+{
+	if (s->control != NULL)
+		stop_listening(s->control);
+}
+
 void
 control_close(struct server *s)
 {
@@ -328,15 +395,7 @@ control_close(struct server *s)
 		return;
 	TAILQ_FOREACH_SAFE(c, &k->clients, link, next)
 		drop(c);
-	if (k->fd >= 0) {
-		if (event_initialized(&k->ready)) {
-			event_del(&k->ready);
-			evtimer_del(&k->resume);
-		}
-		close(k->fd);
-	}
-	if (k->path[0] != '\0')
-		(void)unlink(k->path);
+	stop_listening(k);
 	free(k);
 	s->control = NULL;
 }

@@ -11,6 +11,10 @@ struct server;
 
 /* Opens the socket of the configuration. 0 or a negative code, said on the log. */
 int control_open(struct server *);
+/* Its place was another generation's until now: from now on sallyctl reaches this one. 0 or a negative code. */
+int control_take_place(struct server *);
+/* The place is a newer generation's: nobody new is heard; who is connected is answered still. */
+void control_leave(struct server *);
 /* Removes it. */
 void control_close(struct server *);
 /* Whoever waits for the result of a reload gets it: an exit code and its text, or the same in JSON. */

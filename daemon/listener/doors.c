@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <event2/event_struct.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,12 +15,14 @@
 #include "daemon/listener/admission.h"
 #include "daemon/listener/doors.h"
 #include "daemon/listener/server.h"
+#include "daemon/listener/socket.h"
 #include "daemon/listener/systemd.h"
 
 #define ACCEPTS_A_TURN	32
 #define PAUSE_MS	200	/* without accepting, after descriptors ran out */
-#define BACKLOG		1024
 #define FTP_PORT	21
+#define LATE_MS		10	/* between attempts at an address that the older generation still holds */
+#define LATE_TRIES	1000
 
 struct door {
 	struct door *next;
@@ -37,9 +38,12 @@ struct door {
 
 struct doors {
 	struct door *door;
-	struct event resume;
-	bool open;
+	struct event resume, late;
+	unsigned tries;			/* left, until what cannot be listened on is an error */
+	bool open, taken;		/* taken: there was an older generation */
 };
+
+static void on_late(evutil_socket_t, short, void *);
 
 static int
 local_address(int fd, struct addr *local)
@@ -59,22 +63,6 @@ peer_address(int fd, struct addr *peer)
 	return getpeername(fd, (struct sockaddr *)&name, &len) < 0 ? -errno : addr_from(peer, &name, len);
 }
 
-/* Whatever is set here is inherited by accepted sockets, so that no session need do it. */
-static int
-set_options(int fd)
-{
-	static const struct { int level, name; } on[] = {
-		{ SOL_SOCKET, SO_REUSEADDR }, { SOL_SOCKET, SO_KEEPALIVE }, { SOL_SOCKET, SO_OOBINLINE },
-		{ IPPROTO_TCP, TCP_NODELAY },
-	};
-	int one = 1;
-
-	for (size_t i = 0; i < sizeof on / sizeof on[0]; i++)
-		if (setsockopt(fd, on[i].level, on[i].name, &one, sizeof one) < 0)
-			return -errno;
-	return 0;
-}
-
 void
 doors_admit(struct server *s, int fd, const char *listener)
 {
@@ -85,7 +73,7 @@ doors_admit(struct server *s, int fd, const char *listener)
 	if (r == 0)
 		r = local_address(fd, &local);
 	if (r == 0)
-		r = evutil_make_socket_nonblocking(fd) < 0 ? -errno : set_options(fd);
+		r = evutil_make_socket_nonblocking(fd) < 0 ? -errno : socket_options(fd);
 	if (r == 0)
 		r = section_add(s, listener, &n);
 	if (r != 0) {
@@ -102,7 +90,7 @@ doors_return(struct server *s, int fd, const char *listener, const struct addr *
 	struct section *n;
 
 	/* As accepted: whatever the last session did to it is undone. */
-	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || set_options(fd) != 0 || section_add(s, listener, &n) != 0)
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || socket_options(fd) != 0 || section_add(s, listener, &n) != 0)
 		close(fd);
 	else
 		admission_client(s, n, fd, peer, local);
@@ -171,11 +159,21 @@ on_client(evutil_socket_t listen_fd, short what, void *arg)
 static void
 belong_to(struct door *d, struct section *n)
 {
-	if (d->section != NULL)
+	if (d->section != NULL && d->section->doors > 0)
 		d->section->doors--;
 	d->section = n;
 	if (n != NULL)
 		n->doors++;
+}
+
+static struct doors *
+get_doors(struct server *s)
+{
+	if (s->doors == NULL && (s->doors = calloc(1, sizeof *s->doors)) != NULL) {
+		evtimer_assign(&s->doors->resume, s->base, on_resume, s);
+		evtimer_assign(&s->doors->late, s->base, on_late, s);
+	}
+	return s->doors;
 }
 
 /* Takes over fd when that succeeds. NULL: no memory. */
@@ -213,45 +211,6 @@ remove_door(struct server *s, struct door *d)
 	free(d);
 }
 
-static int
-open_socket(const struct addr *a)
-{
-	int off = 0, r, fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -errno;
-	r = set_options(fd);
-	/* The IPv6 wildcard takes IPv4 clients as well, whatever the system's default is. */
-	if (r == 0 && a->sa.sa_family == AF_INET6)
-		r = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) < 0 ? -errno : 0;
-	if (r == 0)
-		r = bind(fd, &a->sa, addr_len(a)) < 0 ? -errno : 0;
-	if (r == 0)
-		r = listen(fd, BACKLOG) < 0 ? -errno : 0;
-	if (r != 0) {
-		close(fd);
-		return r;
-	}
-	return fd;
-}
-
-/* A machine without IPv6 still has the wildcard. */
-static int
-open_wildcard_too(struct addr *a)
-{
-	int fd = open_socket(a);
-
-	if ((fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL) && a->sa.sa_family == AF_INET6 &&
-	    IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr)) {
-		in_port_t port = addr_port(a);
-
-		*a = (struct addr){ .in = { .sin_family = AF_INET } };
-		addr_set_port(a, port);
-		fd = open_socket(a);
-	}
-	return fd;
-}
-
 /* What to do about the usual reasons. */
 static void
 log_cannot_listen(const struct server *s, const char *text, int code)
@@ -277,9 +236,8 @@ log_cannot_listen(const struct server *s, const char *text, int code)
 	log_end(&l);
 }
 
-/* Says why on the log. */
 static int
-open_one(struct server *s, struct section *n, const char *text)
+open_silently(struct server *s, struct section *n, const char *text)
 {
 	struct addr wanted, a;
 	struct door *d = NULL;
@@ -287,17 +245,26 @@ open_one(struct server *s, struct section *n, const char *text)
 
 	if (r == 0) {
 		a = wanted;
-		fd = open_wildcard_too(&a);
+		fd = socket_open(&a);
 		r = fd < 0 ? fd : 0;
 	}
 	if (r == 0 && (d = add_door(s, n, fd, &a)) == NULL) {
 		close(fd);
 		r = -ENOMEM;
 	}
+	if (r == 0)
+		d->wanted = wanted;
+	return r;
+}
+
+/* Says why on the log. */
+static int
+open_one(struct server *s, struct section *n, const char *text)
+{
+	int r = open_silently(s, n, text);
+
 	if (r != 0)
 		log_cannot_listen(s, text, r);
-	else
-		d->wanted = wanted;
 	return r;
 }
 
@@ -337,7 +304,7 @@ inherit(struct server *s, int fd, const char *name)
 	if (r == 0)
 		r = local_address(fd, &a);
 	if (r == 0)
-		r = evutil_make_socket_nonblocking(fd) < 0 ? -errno : set_options(fd);
+		r = evutil_make_socket_nonblocking(fd) < 0 ? -errno : socket_options(fd);
 	if (r != 0)
 		return r;
 	d = add_door(s, n, fd, &a);
@@ -362,22 +329,6 @@ take_inherited(struct server *s, int count)
 	if (r != 0)
 		log_problem(LOG_LEVEL_ERROR, "cannot-listen", "sockets from systemd", r);
 	return r;
-}
-
-int
-doors_open(struct server *s)
-{
-	struct section *own;
-	int inherited = systemd_listen_fds();
-
-	s->doors = calloc(1, sizeof *s->doors);
-	if (s->doors == NULL)
-		return -ENOMEM;
-	evtimer_assign(&s->doors->resume, s->base, on_resume, s);
-	/* Its client is admitted later, but what is set is of interest before. */
-	if (s->options->inetd)
-		return section_add(s, "", &own);
-	return inherited > 0 ? take_inherited(s, inherited) : each_listed(s, open_listed, NULL);
 }
 
 /* --------------------------------------------------------------------- reloading */
@@ -406,6 +357,28 @@ keep_listed(struct server *s, struct section *n, const char *text, void *context
 	return 0;
 }
 
+static bool
+is_open(const struct server *s, const char *text)
+{
+	struct addr a;
+
+	return addr_parse(&a, text, FTP_PORT) == 0 && find_door(s, &a) != NULL;
+}
+
+static int
+open_quietly(struct server *s, struct section *n, const char *text, void *context)
+{
+	(void)context;
+	return is_open(s, text) ? 0 : open_silently(s, n, text);
+}
+
+static int
+open_or_say(struct server *s, struct section *n, const char *text, void *context)
+{
+	(void)context;
+	return is_open(s, text) ? 0 : open_one(s, n, text);
+}
+
 struct lines {
 	char *text;
 	size_t size;
@@ -416,16 +389,30 @@ open_missing(struct server *s, struct section *n, const char *text, void *contex
 {
 	struct lines *to = context;
 	size_t used = strlen(to->text);
-	struct addr a;
 	int r;
 
-	if (addr_parse(&a, text, FTP_PORT) == 0 && find_door(s, &a) != NULL)
+	if (is_open(s, text))
 		return 0;
 	r = open_one(s, n, text);
 	/* What does not fit is on the log. */
 	if (r != 0)
 		(void)str_format(to->text + used, to->size - used, "\nNeeds a restart: listen = %s (%s)", text, sp_strerror(r));
 	return 0;
+}
+
+static void
+drop_unlisted(struct server *s)
+{
+	struct door *d, *next;
+
+	for (d = s->doors->door; d != NULL; d = d->next)
+		d->kept = false;
+	(void)each_listed(s, keep_listed, NULL);
+	for (d = s->doors->door; d != NULL; d = next) {
+		next = d->next;
+		if (!d->kept)
+			remove_door(s, d);
+	}
 }
 
 /* Those of systemd cannot be closed for good: it would let clients connect that nobody answers. */
@@ -435,7 +422,8 @@ name_inherited(struct server *s)
 	struct section *n;
 
 	for (struct door *d = s->doors->door; d != NULL; d = d->next)
-		if (d->inherited && conf_section_find(s->conf, SC_LISTENER, d->name) != NULL && section_add(s, d->name, &n) == 0)
+		if (d->inherited && (d->section == NULL || conf_section_find(s->conf, SC_LISTENER, d->name) != NULL) &&
+		    section_add(s, conf_section_find(s->conf, SC_LISTENER, d->name) == NULL ? "" : d->name, &n) == 0)
 			belong_to(d, n);
 }
 
@@ -443,7 +431,6 @@ void
 doors_reload(struct server *s, char *text, size_t size)
 {
 	struct lines to = { text, size };
-	struct door *d, *next;
 
 	text[0] = '\0';
 	if (s->options->inetd || s->stopping)
@@ -452,16 +439,98 @@ doors_reload(struct server *s, char *text, size_t size)
 		name_inherited(s);
 		return;
 	}
-	for (d = s->doors->door; d != NULL; d = d->next)
-		d->kept = false;
-	(void)each_listed(s, keep_listed, NULL);
 	/* First, because an address and the star beside it cannot be listened on at one port. */
-	for (d = s->doors->door; d != NULL; d = next) {
-		next = d->next;
-		if (!d->kept)
-			remove_door(s, d);
-	}
+	drop_unlisted(s);
 	(void)each_listed(s, open_missing, &to);
+}
+
+/* ------------------------------------------------------------- generations */
+
+int
+doors_take(struct server *s, int fd, const struct addr *wanted, const char *name, bool inherited)
+{
+	struct addr a;
+	struct door *d = get_doors(s) == NULL || local_address(fd, &a) != 0 ? NULL : add_door(s, NULL, fd, &a);
+
+	if (d == NULL) {
+		close(fd);
+		return -ENOMEM;
+	}
+	d->wanted = *wanted;
+	d->inherited = inherited;
+	(void)str_copy(d->name, sizeof d->name, name);
+	s->doors->taken = true;
+	return 0;
+}
+
+void
+doors_give(const struct server *s, void (*f)(void *, int, const struct addr *, const char *, bool), void *context)
+{
+	for (const struct door *d = s->doors->door; d != NULL; d = d->next)
+		f(context, d->fd, &d->wanted, d->name, d->inherited);
+}
+
+/* What the older generation listens on beside it (0.0.0.0 where it had a star) can be had when that has left. */
+static void
+on_late(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval soon = { 0, LATE_MS * 1000 };
+	struct server *s = arg;
+	bool last = s->doors->tries == 0;
+	int r;
+
+	(void)fd, (void)what;
+	if (s->stopping || s->left)
+		return;
+	r = each_listed(s, last ? open_or_say : open_quietly, NULL);
+	if (r != 0 && !last) {
+		s->doors->tries--;
+		evtimer_add(&s->doors->late, &soon);
+	}
+}
+
+/* Those of the older generation, and what its configuration did not name. */
+static int
+open_beside(struct server *s)
+{
+	int r;
+
+	if (s->doors->door->inherited) {
+		name_inherited(s);
+		return 0;
+	}
+	drop_unlisted(s);
+	r = each_listed(s, open_quietly, NULL);
+	if (r == -EADDRINUSE) {
+		s->doors->tries = LATE_TRIES;
+		return 0;
+	}
+	return r == 0 ? 0 : each_listed(s, open_or_say, NULL);
+}
+
+int
+doors_open(struct server *s)
+{
+	struct section *own;
+	int inherited = systemd_listen_fds();
+
+	if (get_doors(s) == NULL)
+		return -ENOMEM;
+	/* Its client is admitted later, but what is set is of interest before. */
+	if (s->options->inetd)
+		return section_add(s, "", &own);
+	if (s->doors->taken)
+		return open_beside(s);
+	return inherited > 0 ? take_inherited(s, inherited) : each_listed(s, open_listed, NULL);
+}
+
+void
+doors_pause(struct server *s)
+{
+	s->doors->open = false;
+	evtimer_del(&s->doors->resume);
+	for (struct door *d = s->doors->door; d != NULL; d = d->next)
+		event_del(&d->ready);
 }
 
 void
@@ -469,6 +538,8 @@ doors_begin(struct server *s)
 {
 	s->doors->open = true;
 	on_resume(-1, 0, s);
+	if (s->doors->tries > 0)
+		on_late(-1, 0, s);
 }
 
 void
@@ -476,6 +547,7 @@ doors_close(struct server *s)
 {
 	s->doors->open = false;
 	evtimer_del(&s->doors->resume);
+	evtimer_del(&s->doors->late);
 	while (s->doors->door != NULL)
 		remove_door(s, s->doors->door);
 }

@@ -25,6 +25,16 @@ int doors_open(struct server *);
  * Sockets of systemd stay; those whose section is gone only refuse.
  */
 void doors_reload(struct server *, char *text, size_t size);
+/*
+ * Before doors_open(): a socket that the generation before this one listens on, as doors_give() described it.  Those that the
+ * configuration names are kept.  Takes over fd.  0 or a negative code.
+ */
+int doors_take(struct server *, int fd, const struct addr *wanted, const char *name, bool inherited);
+/* Calls f with each socket, to be given to the next generation; it stays open and this one's. */
+void doors_give(const struct server *, void (*f)(void *, int fd, const struct addr *wanted, const char *name, bool inherited),
+    void *context);
+/* Accepts nobody until doors_begin(); clients wait. */
+void doors_pause(struct server *);
 /* Begins to accept. */
 void doors_begin(struct server *);
 /* Accepts no more; the sockets are closed. */

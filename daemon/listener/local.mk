@@ -9,9 +9,12 @@ liblistener_a_SOURCES = \
 	daemon/listener/control.c daemon/listener/control.h \
 	daemon/listener/crowd.c daemon/listener/crowd.h \
 	daemon/listener/doors.c daemon/listener/doors.h \
+	daemon/listener/elsewhere.c daemon/listener/elsewhere.h \
 	daemon/listener/ending.c \
 	daemon/listener/keeper.c daemon/listener/keeper.h \
 	daemon/listener/keeper_keys.c daemon/listener/keeper_keys.h \
+	daemon/listener/leave.c daemon/listener/leave.h \
+	daemon/listener/link.c daemon/listener/link.h \
 	daemon/listener/metrics.c daemon/listener/metrics.h daemon/listener/metrics.def \
 	daemon/listener/monitors.c \
 	daemon/listener/names.c daemon/listener/names.h \
@@ -27,8 +30,12 @@ liblistener_a_SOURCES = \
 	daemon/listener/serve.c \
 	daemon/listener/server.c daemon/listener/server.h \
 	daemon/listener/session.c daemon/listener/session.h \
+	daemon/listener/socket.c daemon/listener/socket.h \
 	daemon/listener/srclimit.c daemon/listener/srclimit.h \
+	daemon/listener/starter.c daemon/listener/starter.h daemon/listener/state.h \
 	daemon/listener/systemd.c daemon/listener/systemd.h \
+	daemon/listener/takeover.c daemon/listener/takeover.h \
+	daemon/listener/tell.c daemon/listener/tell.h \
 	daemon/listener/templates.c daemon/listener/templates.h \
 	daemon/listener/users.c daemon/listener/users.h
 

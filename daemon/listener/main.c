@@ -28,12 +28,15 @@
 #include "daemon/listener/control.h"
 #include "daemon/listener/doors.h"
 #include "daemon/listener/keeper.h"
+#include "daemon/listener/leave.h"
 #include "daemon/listener/names.h"
 #include "daemon/listener/parts.h"
 #include "daemon/listener/pool.h"
 #include "daemon/listener/refusals.h"
 #include "daemon/listener/reload.h"
 #include "daemon/listener/server.h"
+#include "daemon/listener/starter.h"
+#include "daemon/listener/takeover.h"
 #include "daemon/listener/templates.h"
 #include "daemon/listener/users.h"
 #include "privsep/drop.h"
@@ -163,6 +166,8 @@ read_configuration(struct conf *c, const char *path)
 		/* What is longer than this is cut. */
 		(void)conf_problem_text(conf_problem_at(c, i), text, sizeof text);
 		fprintf(stderr, "%s\n", text);
+		if (conf_problem_at(c, i)->severity == CONF_ERROR)
+			takeover_note(text);
 	}
 	return n == 0 ? 0 : SP_EXIT_CONFIG;
 }
@@ -241,16 +246,27 @@ shed_privileges(struct server *s)
 	return r != 0 ? r : sandbox_enter(PHASE_LIVE);
 }
 
+/* Whom sallyctl restart cannot reach has no use for a starter. */
+static bool
+has_successors(const struct server *s)
+{
+	return !s->options->inetd && !s->options->serve && s->settings->control_socket != NULL;
+}
+
 static int
 set_up(struct server *s)
 {
-	int r = users_find(s);
+	int r = users_find(s), starter;
 
-	log_echo(true);		/* until serve_now() */
+	log_echo(true);		/* until server_serve() */
+	/* As early as can be: it is to have nothing that it does not need. */
+	starter = r == 0 && has_successors(s) ? starter_fork(s) : 0;
 	if (r == 0)
 		r = server_open_log(s);
 	if (r != 0)
 		return SP_EXIT_CONFIG;
+	if (starter != 0)
+		log_problem(LOG_LEVEL_WARNING, "no-starter", "sallyctl restart cannot replace this server", starter);
 	if (parts_examine(s) != 0)
 		return SP_EXIT_SANDBOX;
 	s->sources = srclimit_new();
@@ -260,8 +276,9 @@ set_up(struct server *s)
 	if (s->sources == NULL || s->refusals == NULL || s->strangers == NULL || s->claims == NULL ||
 	    server_init(s) != 0 || pool_start(s) != 0)
 		return SP_EXIT_OS;
-	if (doors_open(s) != 0 || control_open(s) != 0)
+	if (takeover_meet(s) != 0 || doors_open(s) != 0 || control_open(s) != 0)
 		return SP_EXIT_OS;
+	leave_allow(s);
 	r = shed_privileges(s);
 	if (r != 0) {
 		log_problem(LOG_LEVEL_ERROR, "refusing-to-start", "privileges cannot be shed", r);
@@ -282,6 +299,7 @@ run(struct conf *conf)
 	struct event_config *how = event_config_new();
 	int r;
 
+	s.starter_fd = s.hold_fd = -1;
 	s.options = &line.options;
 	s.conf = conf;
 	s.started = clock_ms();
@@ -317,8 +335,11 @@ int
 main(int argc, char **argv)
 {
 	struct conf *conf;
-	int r = parse(argc, argv);
+	int r;
 
+	takeover_find();
+	starter_remember(argv);
+	r = parse(argc, argv);
 	if (r >= 0)
 		return r;
 	if (wants_help(argc, argv)) {
@@ -341,9 +362,11 @@ main(int argc, char **argv)
 		r = serve_configuration(conf, argc - optind, argv + optind);
 	else
 		r = read_configuration(conf, line.config);
-	if (r != 0)
-		return r;
 	if (!line.options.serve)
 		line.options.conf_path = line.config;
-	return run(conf);
+	if (r == 0)
+		r = run(conf);
+	/* It has served, or there is nobody to hear it, unless this was to take the place of another. */
+	takeover_refuse(r);
+	return r;
 }

@@ -8,6 +8,7 @@
 #include "common/json.h"
 #include "common/logsink.h"
 #include "common/str.h"
+#include "daemon/listener/elsewhere.h"
 #include "daemon/listener/keeper.h"
 #include "daemon/listener/metrics.h"
 #include "daemon/listener/pool.h"

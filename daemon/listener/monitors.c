@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -13,6 +14,7 @@
 #include "daemon/listener/admission.h"
 #include "daemon/listener/server.h"
 #include "daemon/listener/session.h"
+#include "daemon/listener/tell.h"
 
 static int
 got_ready(struct session *n, struct msg *m)
@@ -26,33 +28,86 @@ got_ready(struct session *n, struct msg *m)
 	return 0;
 }
 
+/* Its claim (id) is decided: answers it, and counts it here if that is the verdict. */
+static int
+answer_claim(struct session *n, const struct msg_claim *c, uint32_t id, int verdict, int fd)
+{
+	struct msg_claimed answer = { .verdict = (uint8_t)verdict };
+	struct service *v = n->service;
+
+	if (verdict == CLAIM_COUNTED) {
+		v->claimed = true;
+		crowd_leave(&v->member);
+		(void)str_copy(v->user, sizeof v->user, c->user);
+		(void)str_copy(v->class, sizeof v->class, c->class);
+	}
+	return chan_send(&n->channel, MSG_CLAIMED, id, &answer, &fd, fd >= 0);
+}
+
+static int
+decide_claim(struct session *n, const struct msg_claim *c, uint32_t id)
+{
+	struct server *s = n->server;
+	int fd = -1, r = s->stopping ? (int)CLAIM_STOPPING :
+	    claim_take(s->claims, c->user, c->class, c->max_per_user, c->max_per_class);
+
+	if (r < 0)
+		return r;
+	s->total.logins += r == CLAIM_COUNTED;
+	if (r == CLAIM_COUNTED && (c->rate_up != 0 || c->rate_down != 0))
+		fd = claim_memory(s->claims, c->user, c->rate_up, c->rate_down);
+	return answer_claim(n, c, id, r, fd);
+}
+
 static int
 got_claim(struct session *n, struct msg *m)
 {
-	const struct msg_claim *c = &m->claim;
-	struct msg_claimed answer = { 0 };
 	struct service *v = n->service;
-	int r, fd = -1;
 
-	if (v->claimed)
+	if (v->claimed || v->asked != NULL)
 		return SP_ESTATE;
 	/* It gave way to another, or its listener is gone: its place is taken. */
 	if (v->released)
 		return SP_ECLOSED;
-	r = n->server->stopping ? (int)CLAIM_STOPPING : claim_take(n->server->claims, c->user, c->class, c->max_per_user, c->max_per_class);
-	if (r < 0)
-		return r;
-	answer.verdict = (uint8_t)r;
-	if (r == 0) {
-		v->claimed = true;
-		crowd_leave(&v->member);
-		n->server->total.logins++;
-		(void)str_copy(v->user, sizeof v->user, c->user);
-		(void)str_copy(v->class, sizeof v->class, c->class);
-		if (c->rate_up != 0 || c->rate_down != 0)
-			fd = claim_memory(n->server->claims, c->user, c->rate_up, c->rate_down);
-	}
-	return chan_answer(&n->channel, m, MSG_CLAIMED, &answer, &fd, fd >= 0);
+	if (n->server->stopping || !tell_claim(n, &m->claim))
+		return decide_claim(n, &m->claim, m->id);
+	v->asked = malloc(sizeof *v->asked);
+	if (v->asked == NULL)
+		return -ENOMEM;
+	*v->asked = m->claim;
+	v->asked_id = m->id;
+	return 0;
+}
+
+void
+session_claimed(struct session *n, int verdict, int fd)
+{
+	struct service *v = n->service;
+	struct msg_claim *c = v->asked;
+	int r = verdict;
+
+	if (c == NULL)
+		return;
+	v->asked = NULL;
+	/* Counted there with all; here only so that the counts are right should the newer one die. */
+	if (r == CLAIM_COUNTED && !v->released)
+		r = claim_take(n->server->claims, c->user, c->class, 0, 0);
+	if (v->released || r < 0 || answer_claim(n, c, v->asked_id, r, fd) != 0)
+		session_end(n);
+	free(c);
+}
+
+void
+session_claimed_here(struct session *n)
+{
+	struct msg_claim *c = n->service->asked;
+
+	if (c == NULL)
+		return;
+	n->service->asked = NULL;
+	if (n->service->released || decide_claim(n, c, n->service->asked_id) != 0)
+		session_end(n);
+	free(c);
 }
 
 static int
@@ -63,6 +118,7 @@ got_login_failed(struct session *n, struct msg *m)
 
 	(void)m;
 	s->total.login_failures++;
+	tell_failed_login(n);
 	srclimit_suspect(s->sources, &rules, &n->service->peer, clock_ms());
 	if (srclimit_is_suspect(s->sources, &n->service->peer, clock_ms()))
 		crowd_suspect(&n->service->member);
@@ -104,6 +160,7 @@ got_activity(struct session *n, struct msg *m)
 	(void)str_copy(v->what, sizeof v->what, m->activity.what);
 	v->last_report = clock_ms();
 	count_bytes(n, m->activity.bytes_in, m->activity.bytes_out);
+	tell_activity(n);
 	return 0;
 }
 
@@ -111,7 +168,9 @@ static int
 got_totals(struct session *n, struct msg *m)
 {
 	n->server->total.transfers += m->totals.transfers;
+	n->service->transfers += m->totals.transfers;
 	count_bytes(n, m->totals.bytes_in, m->totals.bytes_out);
+	tell_activity(n);
 	return 0;
 }
 
@@ -137,6 +196,7 @@ static int
 got_blocked(struct session *n, struct msg *m)
 {
 	n->service->blocked = m->blocked.blocked != 0;
+	tell_activity(n);
 	return 0;
 }
 

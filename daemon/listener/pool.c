@@ -129,7 +129,7 @@ may_start(struct server *s)
 {
 	const struct pool *p = s->pool;
 
-	return !s->stopping && templates_ready(s) && !keeper_awaited(s) && p->count[SESSION_STARTING] < STARTING_MAX &&
+	return !s->stopping && !s->left && templates_ready(s) && !keeper_awaited(s) && p->count[SESSION_STARTING] < STARTING_MAX &&
 	    pace_allows(&p->pace, p->waiting_count > 0, p->count[SESSION_STARTING], clock_ms());
 }
 
@@ -229,7 +229,7 @@ pool_fill(struct server *s)
 	struct pool *p = s->pool;
 	unsigned least = (unsigned)s->settings->spare_sessions_min;
 
-	if (missing(s) == 0)
+	if (missing(s) == 0 || s->left)
 		return;
 	if (p->wanted > least || p->waiting_count > 0 || p->count[SESSION_SPARE] < (least + 1) / 2)
 		evtimer_add(&p->soon, &at_once);
@@ -344,7 +344,7 @@ pool_session_ended(struct session *n)
 	bool unused = n->state == SESSION_STARTING || n->state == SESSION_SPARE;
 
 	pool_move(n, SESSION_ENDING);
-	if (unused && !s->stopping && !n->told_to_stop)
+	if (unused && !s->stopping && !s->left && !n->told_to_stop)
 		throttle(s, NULL, 0);
 	pool_tick_in(s, 1000);
 }
@@ -437,11 +437,11 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	kill_late(s, now);
 	shrink(s, now);
 	fill_now(s);
-	if (s->stopping)
+	if (s->stopping || s->left)
 		server_check_stopped(s);
 	if (p->count[SESSION_ENDING] > 0 || p->watching)
 		pool_tick_in(s, ENDS_EVERY);
-	else if (p->waiting_count > 0 || missing(s) > 0 || p->count[SESSION_STARTING] > 0)
+	else if (p->waiting_count > 0 || (missing(s) > 0 && !s->left) || p->count[SESSION_STARTING] > 0)
 		pool_tick_in(s, 1000);
 	else
 		pool_tick_in(s, p->wanted > (unsigned)s->settings->spare_sessions_min ? SHRINK_EVERY : 60000);

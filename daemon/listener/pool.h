@@ -56,7 +56,7 @@ unsigned pool_left(const struct server *);
 /* The same without those whose processes were killed and are held by the kernel. */
 unsigned pool_lasting(const struct server *);
 
-/* Calls f for every session that has a client. */
+/* Calls f for every session that has a client, those of an older generation included. */
 void pool_each(const struct server *, void (*f)(void *, const struct session_facts *), void *context);
 
 /*
@@ -66,6 +66,8 @@ void pool_each(const struct server *, void (*f)(void *, const struct session_fac
 unsigned pool_kick(struct server *, const char *which, const char *text);
 /* Ends the clients that wait, or have not logged in, and came by a listener that a reload has removed. */
 void pool_end_gone(struct server *);
+/* Gives the clients that wait to the newer generation. */
+void pool_hand_over(struct server *);
 /* Ends all spares, and refuses clients that wait. */
 void pool_end_spares(struct server *);
 /* Ends all spares, those included that are being forked; clients go on waiting. */

@@ -297,6 +297,10 @@ cannot_reload(const struct server *s)
 {
 	if (s->stopping)
 		return "The server is stopping.";
+	if (s->left)
+		return "A newer generation serves; this one only ends its sessions.";
+	if (s->newer != NULL)
+		return "The server is being restarted.";
 	if (s->reload != NULL)
 		return "A reload is already going on.";
 	if (!s->ready)

@@ -14,7 +14,9 @@
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/listener/doors.h"
+#include "daemon/listener/elsewhere.h"
 #include "daemon/listener/keeper.h"
+#include "daemon/listener/link.h"
 #include "daemon/listener/metrics.h"
 #include "daemon/listener/pool.h"
 #include "daemon/listener/reload.h"
@@ -32,7 +34,8 @@ struct request {
 	struct server *server;
 	const char *argument[ARGUMENTS_MAX];
 	unsigned arguments;
-	bool json, deferred;
+	bool json;
+	enum answer_when when;
 	FILE *out;
 	struct json doc;
 };
@@ -105,12 +108,24 @@ status_certificate(void *context, const struct keeper_certificate *c)
 	json_close(&q->doc);
 }
 
+static void
+status_older(struct request *q)
+{
+	if (q->server->older == NULL)
+		return;
+	json_open(&q->doc, "older", '{');
+	json_str(&q->doc, "version", elsewhere_version(q->server));
+	json_num(&q->doc, "pid", elsewhere_pid(q->server));
+	json_num(&q->doc, "sessions", elsewhere_clients(q->server));
+	json_close(&q->doc);
+}
+
 static int
 do_status(struct request *q)
 {
 	const struct server *s = q->server;
 	const struct { const char *name; int64_t value; } numbers[] = {
-		{ "pid", getpid() }, { "uptime", (clock_ms() - s->started) / 1000 }, { "sessions", pool_busy(s) },
+		{ "pid", getpid() }, { "uptime", (clock_ms() - s->started) / 1000 }, { "sessions", pool_busy(s) + elsewhere_clients(s) },
 		{ "ending", pool_ending(s) },
 		{ "spares", pool_spares(s) }, { "waiting", pool_waiting(s) }, { "served", (int64_t)s->sessions_served },
 		{ "refused", (int64_t)s->sessions_refused }, { "crashes", (int64_t)s->crashes },
@@ -124,6 +139,9 @@ do_status(struct request *q)
 			fprintf(q->out, "%-12s %" PRId64 "\n", numbers[i].name, numbers[i].value);
 		doors_each(s, status_door, q);
 		keeper_each(s, status_certificate, q);
+		if (s->older != NULL)
+			fprintf(q->out, "older        %s (pid %ld): %u session%s\n", elsewhere_version(s), (long)elsewhere_pid(s),
+			    elsewhere_clients(s), str_plural(elsewhere_clients(s)));
 		return STATUS_DONE;
 	}
 	json_open(&q->doc, NULL, '{');
@@ -132,6 +150,7 @@ do_status(struct request *q)
 		json_num(&q->doc, numbers[i].name, numbers[i].value);
 	json_bool(&q->doc, "draining", server_drain_text(s) != NULL);
 	json_bool(&q->doc, "stopping", s->stopping);
+	status_older(q);
 	json_open(&q->doc, "listeners", '[');
 	doors_each(s, status_door, q);
 	json_close(&q->doc);
@@ -318,25 +337,77 @@ do_reload(struct request *q)
 
 	if (r != 0)
 		return say(q, STATUS_FAILED, why);
-	q->deferred = true;
+	q->when = ANSWER_RELOADED;
 	return STATUS_DONE;
+}
+
+static int
+do_restart(struct request *q)
+{
+	struct server *s = q->server;
+	char why[512];
+
+	if (s->restart == NULL)
+		return say(q, STATUS_FAILED, "This server cannot be replaced while it runs.");
+	if (s->restart(s, why, sizeof why) != 0)
+		return say(q, STATUS_FAILED, why);
+	q->when = ANSWER_RESTARTED;
+	return STATUS_DONE;
+}
+
+/* Sessions of the older generation; text NULL: not any longer. */
+static void
+drain_older(struct server *s, const char *text, int64_t ms)
+{
+	struct msg_link_drain m = { .off = text == NULL, .ms = (uint64_t)ms };
+
+	(void)str_copy(m.text, sizeof m.text, text == NULL ? "" : text);
+	link_tell(s->older, MSG_LINK_DRAIN, &m, -1);
+}
+
+/* "drain old [TIME] [MESSAGE]": what follows TIME is one argument. */
+static int
+do_drain_old(struct request *q, const char *text)
+{
+	char rest[257], *time_text = rest, *end;
+	int64_t ms = 0;
+
+	if (q->server->older == NULL)
+		return say(q, STATUS_NONE, "There is no older generation.");
+	(void)str_copy(rest, sizeof rest, q->arguments > 1 ? q->argument[1] : "");
+	end = rest + strcspn(rest, " ");
+	if (strcmp(rest, "off") == 0) {
+		drain_older(q->server, NULL, 0);
+		return say(q, STATUS_DONE, "the older generation goes on");
+	}
+	if (*end != '\0')
+		*end++ = '\0';
+	if (*time_text != '\0' && parse_time(time_text, &ms) != 0)
+		return say(q, STATUS_ARGUMENT, "A time is expected, such as 10m, or off.");
+	drain_older(q->server, *end != '\0' ? end : text, ms);
+	return say(q, STATUS_DONE, ms == 0 ? "sessions of the older generation end after their running transfer" :
+	    "sessions of the older generation end after this time");
 }
 
 static int
 do_drain(struct request *q)
 {
+	static const char usual[] = "The server is being serviced; try again later.";
 	const char *time_text = q->arguments > 0 ? q->argument[0] : "";
-	const char *text = q->arguments > 1 && *q->argument[1] != '\0' ? q->argument[1] :
-	    "The server is being serviced; try again later.";
+	const char *text = q->arguments > 1 && *q->argument[1] != '\0' ? q->argument[1] : usual;
 	int64_t ms = 0;
 
+	if (strcmp(time_text, "old") == 0)
+		return do_drain_old(q, usual);
 	if (strcmp(time_text, "off") == 0) {
 		server_drain(q->server, NULL, 0);
+		drain_older(q->server, NULL, 0);
 		return say(q, STATUS_DONE, "clients are welcome again");
 	}
 	if (*time_text != '\0' && parse_time(time_text, &ms) != 0)
 		return say(q, STATUS_ARGUMENT, "A time is expected, such as 10m, or off.");
 	server_drain(q->server, text, ms);
+	drain_older(q->server, text, ms);
 	return say(q, STATUS_DONE, ms == 0 ? "no new clients are taken; sessions end after their running transfer" :
 	    "no new clients are taken; sessions end after this time");
 }
@@ -386,6 +457,8 @@ do_sandbox(struct request *q)
 	if (q->json)
 		json_open(&q->doc, NULL, '[');
 	sandbox_line(q, ROLE_LISTENER, PHASE_LIVE, getpid(), &s->self);
+	if (s->starter_pid != 0)
+		sandbox_line(q, ROLE_STARTER, PHASE_LIVE, s->starter_pid, &s->self);
 	for (int m = 0; m < MEMBER_COUNT; m++)
 		if (templates_pid(s, (enum member)m) != 0)
 			sandbox_line(q, templates_role((enum member)m), PHASE_TEMPLATE, templates_pid(s, (enum member)m),
@@ -413,6 +486,7 @@ static const struct verb {
 	{ "unban", do_unban, true },
 	{ "bans", do_bans, false },
 	{ "reload", do_reload, true },
+	{ "restart", do_restart, true },
 	{ "drain", do_drain, true },
 	{ "stop", do_stop, true },
 	{ "sandbox", do_sandbox, false },
@@ -481,11 +555,11 @@ report_answer(struct server *s, const struct order *o, struct answer *a)
 		if (v != NULL && v->changes)
 			log_command(o);
 		a->status = v == NULL ? say(&q, STATUS_ARGUMENT, "The server does not know this command.") : v->f(&q);
-		a->deferred = q.deferred;
+		a->when = q.when;
 	}
 	finish(&q);
 	free(lines);
-	if (a->deferred) {
+	if (a->when != ANSWER_NOW) {
 		free(a->text);
 		a->text = NULL;
 	}

@@ -10,9 +10,11 @@
 
 struct server;
 
+enum answer_when { ANSWER_NOW, ANSWER_RELOADED, ANSWER_RESTARTED };
+
 struct answer {
 	int status;		/* exit code of sallyctl: 0 done, 1 no such thing, 2 failed, 64 bad argument */
-	bool deferred;		/* control_reloaded() will give it */
+	enum answer_when when;	/* it is there; or will be when that has happened */
 	char *text;		/* malloc'ed, the receiver's */
 	size_t len;
 };

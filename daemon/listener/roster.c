@@ -7,6 +7,8 @@
 
 #include "common/clock.h"
 #include "common/str.h"
+#include "daemon/listener/elsewhere.h"
+#include "daemon/listener/link.h"
 #include "daemon/listener/pool.h"
 #include "daemon/listener/server.h"
 #include "daemon/listener/session.h"
@@ -36,31 +38,51 @@ pool_each(const struct server *s, void (*f)(void *, const struct session_facts *
 		facts_of(n, &facts);
 		f(context, &facts);
 	}
+	elsewhere_each(s, f, context);
 }
 
 static bool
-is_meant(const struct session *n, const char *which)
+is_meant(const char *which, uint64_t number, const char *user, const struct addr *peer)
 {
-	const struct service *v = n->service;
 	char text[ADDR_TEXT_MAX];
 
-	if (strcmp(v->user, which) == 0 || strcmp(addr_host(text, &v->peer), which) == 0)
+	if (strcmp(user, which) == 0 || strcmp(addr_host(text, peer), which) == 0)
 		return true;
-	return strcmp(session_id(text, v->number), which) == 0;
+	return strcmp(session_id(text, number), which) == 0;
+}
+
+struct kick {
+	struct server *server;
+	const char *which, *text;
+	unsigned count;
+};
+
+static void
+kick_elsewhere(void *context, const struct session_facts *f)
+{
+	struct kick *k = context;
+	struct msg_link_kick m = { .session = f->number };
+
+	if (!is_meant(k->which, f->number, f->user, f->peer))
+		return;
+	(void)str_copy(m.text, sizeof m.text, k->text);
+	link_tell(k->server->older, MSG_LINK_KICK, &m, -1);
+	k->count++;
 }
 
 unsigned
 pool_kick(struct server *s, const char *which, const char *text)
 {
+	struct kick k = { .server = s, .which = which, .text = text };
 	struct session *n, *next;
-	unsigned count = 0;
 
 	TAILQ_FOREACH_SAFE(n, pool_list(s, SESSION_BUSY), link, next)
-		if (is_meant(n, which)) {
+		if (is_meant(which, n->service->number, n->service->user, &n->service->peer)) {
 			session_stop(n, text, n->stopped == STOP_NOT ? STOP_SOON : STOP_NOW);
-			count++;
+			k.count++;
 		}
-	return count;
+	elsewhere_each(s, kick_elsewhere, &k);
+	return k.count;
 }
 
 bool

@@ -15,11 +15,13 @@
 #include "daemon/listener/control.h"
 #include "daemon/listener/doors.h"
 #include "daemon/listener/keeper.h"
+#include "daemon/listener/link.h"
 #include "daemon/listener/names.h"
 #include "daemon/listener/pool.h"
 #include "daemon/listener/reload.h"
 #include "daemon/listener/selftest.h"
 #include "daemon/listener/server.h"
+#include "daemon/listener/starter.h"
 #include "daemon/listener/systemd.h"
 #include "daemon/listener/templates.h"
 
@@ -50,11 +52,14 @@ how_started(const struct server *s)
 	return access(s->options->conf_path, F_OK) == 0 ? "configuration" : "defaults";
 }
 
-static void
-serve_now(struct server *s)
+void
+server_serve(struct server *s)
 {
 	struct log_line l;
+	int r = control_take_place(s);
 
+	if (r != 0)
+		log_problem(LOG_LEVEL_ERROR, "control-socket", s->settings->control_socket, r);
 	s->ready = true;
 	log_echo(false);
 	log_begin(&l, LOG_LEVEL_NOTICE, "ready");
@@ -73,6 +78,20 @@ serve_now(struct server *s)
 	} else
 		doors_begin(s);
 	systemd_notify("READY=1\nSTATUS=Serving.");
+}
+
+/* At once; or when the older generation has heard of it and lets its clients go. */
+static void
+serve_now(struct server *s)
+{
+	struct msg_link_ready m = { .pid = (uint32_t)getpid(), .version = PACKAGE_VERSION };
+
+	if (s->older == NULL) {
+		server_serve(s);
+		return;
+	}
+	s->offered = true;
+	link_tell(s->older, MSG_LINK_READY, &m, -1);
 }
 
 void
@@ -95,7 +114,7 @@ server_spare_ready(struct server *s)
 {
 	int r;
 
-	if (s->ready || s->stopping || s->selftest != NULL)
+	if (s->ready || s->offered || s->stopping || s->selftest != NULL)
 		return;
 	if (s->options->inetd) {
 		/* The client has no later session that could know them. */
@@ -215,6 +234,7 @@ on_over(evutil_socket_t fd, short what, void *arg)
 	if (pool_left(s) > 0)
 		log_problem(LOG_LEVEL_WARNING, "left-behind", "killed processes that a file system holds", 0);
 	names_stop(s);
+	starter_end(s);
 	templates_stop(s);
 	keeper_stop(s);
 	control_close(s);
@@ -235,6 +255,12 @@ server_stop(struct server *s, const char *why)
 	struct timeval in = { (time_t)s->settings->stop_timeout, 0 };
 
 	/* Asked a second time, the administrator means it. */
+	if (s->ready) {
+		struct msg_link_stop m;
+
+		(void)str_copy(m.why, sizeof m.why, why);
+		link_tell(s->older, MSG_LINK_STOP, &m, -1);
+	}
 	if (s->stopping) {
 		on_stop_end(-1, 0, s);
 		return;
@@ -256,7 +282,7 @@ server_check_stopped(struct server *s)
 	if (s->options->inetd && s->ready && !s->stopping && pool_busy(s) + pool_waiting(s) == 0)
 		server_stop(s, "served");
 	/* Processes that were killed and are held by a file system end when that answers. */
-	if (s->stopping && pool_lasting(s) == 0)
+	if ((s->stopping || s->left) && pool_lasting(s) == 0 && (s->older == NULL || !s->ready))
 		event_active(&s->over, EV_TIMEOUT, 0);
 }
 

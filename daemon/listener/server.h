@@ -1,83 +1,10 @@
 /*
- * The listener as a whole: what its modules share.  One struct server a
- * process.  It never reads a byte from a client; what it reads comes from its
- * templates, monitors and sallyctl, through chan_receive().  Nothing here
- * may block.
+ * What the listener does as a whole: begin to serve, drain, stop.
  */
 #ifndef LISTENER_SERVER_H
 #define LISTENER_SERVER_H
 
-#include <event2/event.h>
-#include <event2/event_struct.h>
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "common/conf.h"
-#include "daemon/listener/claim.h"
-#include "daemon/listener/srclimit.h"
-#include "privsep/role.h"
-
-struct control;
-struct doors;
-struct keeper;
-struct names;
-struct pool;
-struct reaper;
-struct refusals;
-struct reload;
-struct section;
-struct selftest;
-struct templates;
-
-/* How the server was started (main.c). */
-struct options {
-	const char *conf_path;		/* NULL: none (serve) */
-	const char *libexec;		/* folder of the programs */
-	bool debug;			/* log to stderr, everything */
-	bool inetd;			/* one client, on descriptor 0 */
-	bool no_stderr;			/* and that descriptor was standard error too */
-	bool serve;			/* sallyportd serve DIR */
-};
-
-struct server {
-	const struct options *options;
-	struct event_base *base;
-	struct conf *conf;
-	const struct settings *settings;	/* conf_server(conf) */
-	bool root;			/* uids can be changed */
-	bool lax;			/* sandbox = best_effort */
-	bool no_landlock;		/* it was tried at the start, and does not work here */
-	bool stopping, ready;
-	bool hurried;			/* stopping, and transfers were broken off */
-	int exit_code;
-	int64_t started;		/* clock_ms() */
-	struct role_id self, worker, monitor, keeper_id;
-	uint64_t sessions_served, sessions_refused, crashes;
-	struct {
-		uint64_t logins, login_failures, transfers, bytes_in, bytes_out;
-	} total;			/* since the start */
-
-	struct srclimit *sources;
-	struct claim_table *claims;
-	struct templates *templates;
-	struct pool *pool;
-	struct section *sections;
-	struct doors *doors;
-	struct names *names;		/* NULL: none was ever looked up */
-	struct refusals *refusals;
-	struct refusals *strangers;	/* who left without having logged in */
-	struct event refusals_due;
-	struct reaper *reaper;
-	struct control *control;
-	struct keeper *keeper;
-
-	/* server.c and start.c */
-	struct reload *reload;			/* one is going on */
-	char drain_text[257];
-	struct event drain_end, stop_end, over;
-	struct event signals[4];
-	struct selftest *selftest;
-};
+#include "daemon/listener/state.h"
 
 /* The rules of srclimit for one listener section ("" : the server's). */
 struct srclimit_rules server_rules(const struct server *, const char *listener);
@@ -86,6 +13,8 @@ struct srclimit_rules server_ban_rules(const struct server *);
 
 /* Begins an orderly stop: no new clients, sessions may finish until stop_timeout, then ends the loop. */
 void server_stop(struct server *, const char *why);
+/* Begins to accept clients, and says so. */
+void server_serve(struct server *);
 /* Ends the event loop when a stop is due and the last session has gone. */
 void server_check_stopped(struct server *);
 /*

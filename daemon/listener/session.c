@@ -360,6 +360,8 @@ session_free(struct session *n)
 	forget_client(n);
 	if (n->service != NULL && n->service->back_fd >= 0)
 		close(n->service->back_fd);
+	if (n->service != NULL)
+		free(n->service->asked);
 	free(n->service);
 	free(n);
 }

@@ -47,7 +47,9 @@ struct service {
 	bool released;			/* counts no more against any limit */
 	int64_t since, last_report;
 	char what[257];
-	uint64_t bytes_in, bytes_out;
+	uint64_t bytes_in, bytes_out, transfers;
+	struct msg_claim *asked;	/* the newer generation decides on it; NULL: nothing is to be decided */
+	uint32_t asked_id;
 };
 
 struct session {
@@ -116,6 +118,10 @@ void session_forked(struct session *, enum member, pid_t, int pid_fd);
  * what the monitor did wrong, logged.
  */
 int session_hear(struct session *);
+/* monitors.c: the newer generation has decided on its claim (CLAIM_*). fd, which stays the caller's: the rates' memory, or -1. */
+void session_claimed(struct session *, int verdict, int fd);
+/* monitors.c: there is nobody any more who would decide: as this one's own counts say. */
+void session_claimed_here(struct session *);
 /* Every socket has another, for as long as the system runs. 0: this kernel does not tell. */
 uint64_t session_socket_number(int fd);
 /* One of its processes has ended (reaper_handler). */

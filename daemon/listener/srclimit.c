@@ -222,6 +222,25 @@ srclimit_leave(struct srclimit *s, const struct addr *a)
 }
 
 void
+srclimit_count(struct srclimit *s, const struct addr *a, int64_t now)
+{
+	struct addr_net net = addr_bucket(a);
+	struct source *e = find_or_add(s, &net, now);
+
+	if (e != NULL)
+		e->sessions++;
+}
+
+void
+srclimit_set_penalty(struct srclimit *s, const struct addr_net *net, int64_t until, int64_t now)
+{
+	struct source *e = find_or_add(s, net, now);
+
+	if (e != NULL && e->penalty_end < until)
+		e->penalty_end = until;
+}
+
+void
 srclimit_penalise(struct srclimit *s, const struct srclimit_rules *rules, const struct addr *a, int64_t amount,
     int64_t now)
 {
@@ -326,12 +345,12 @@ srclimit_each_ban(struct srclimit *s, const struct srclimit_rules *rules, int64_
 {
 	for (unsigned i = 0; i < s->ban_count; i++)
 		if (s->bans[i].until == 0 || s->bans[i].until > now)
-			f(context, &(struct srclimit_ban){ s->bans[i].net, s->bans[i].until, s->bans[i].reason });
+			f(context, &(struct srclimit_ban){ s->bans[i].net, s->bans[i].until, s->bans[i].reason, false });
 	for (size_t i = 0; i < CHAINS; i++)
 		for (const struct source *e = s->chain[i]; e != NULL; e = e->next)
 			if (e->penalty_end - now > rules->penalty_threshold)
 				f(context, &(struct srclimit_ban){ e->net, e->penalty_end - rules->penalty_threshold,
-				    "failed logins or crashes" });
+				    "failed logins or crashes", true });
 }
 
 const char *

@@ -30,6 +30,7 @@ struct srclimit_ban {
 	struct addr_net net;
 	int64_t until;			/* clock_ms() time; 0: for ever */
 	const char *reason;
+	bool penalty;			/* that of a source; not the administrator's */
 };
 
 /* NULL: no memory. */
@@ -39,6 +40,10 @@ void srclimit_free(struct srclimit *);
 /* A client connected. Only after SRC_WELCOME it is counted, and srclimit_leave() must follow. */
 enum srclimit_answer srclimit_enter(struct srclimit *, const struct srclimit_rules *, const struct addr *, int64_t now);
 void srclimit_leave(struct srclimit *, const struct addr *);
+/* Counts a client that another generation of the server has let in; srclimit_leave() must follow. */
+void srclimit_count(struct srclimit *, const struct addr *, int64_t now);
+/* A source (addr_bucket()) has a penalty until then. */
+void srclimit_set_penalty(struct srclimit *, const struct addr_net *, int64_t until, int64_t now);
 
 /* Adds to the penalty of a source. A penalty runs out as time passes, a second each second. */
 void srclimit_penalise(struct srclimit *, const struct srclimit_rules *, const struct addr *, int64_t amount,

@@ -371,7 +371,7 @@ templates_start(struct server *s)
 		return -ENOMEM;
 	s->templates->delay = DELAY_FIRST;
 	s->templates->log_fd = log_share();
-	s->templates->hold_fd = fd_sealed("holds", "", 0);
+	s->templates->hold_fd = s->hold_fd >= 0 ? s->hold_fd : fd_sealed("holds", "", 0);
 	evtimer_assign(&s->templates->retry, s->base, on_retry, s);
 	evtimer_assign(&s->templates->collect, s->base, on_collect, s);
 	for (int m = 0; m < MEMBER_COUNT; m++) {
@@ -424,6 +424,12 @@ unsigned
 templates_generation(const struct server *s)
 {
 	return s->templates->generation;
+}
+
+int
+templates_hold_fd(const struct server *s)
+{
+	return s->templates->hold_fd;
 }
 
 pid_t

@@ -29,6 +29,8 @@ void templates_stop(struct server *);
 
 /* All three can fork now. */
 bool templates_ready(const struct server *);
+/* The file in which agents lock directories; it stays the templates'. -1: none. */
+int templates_hold_fd(const struct server *);
 /* Counts renewals: spares of an older generation are retired. */
 unsigned templates_generation(const struct server *);
 pid_t templates_pid(const struct server *, enum member);

@@ -127,6 +127,7 @@ forge_receiver(const struct msg_row *row)
 		[CH_LOG] = { ROLE_MONITOR, ROLE_WORKER }, [CH_AGENT] = { ROLE_MONITOR, ROLE_AGENT },
 		[CH_FILES] = { ROLE_WORKER, ROLE_AGENT }, [CH_SIGN] = { ROLE_WORKER, ROLE_KEEPER },
 		[CH_KEEPER] = { ROLE_LISTENER, ROLE_KEEPER }, [CH_CONTROL] = { ROLE_CTL, ROLE_LISTENER },
+		[CH_START] = { ROLE_LISTENER, ROLE_STARTER }, [CH_LINK] = { ROLE_OLD, ROLE_NEW },
 	};
 	const enum msg_role *e = ends[row->channel];
 

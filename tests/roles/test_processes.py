@@ -10,7 +10,7 @@ import pytest
 
 from conftest import BUILD, ROLE_USERS, UIDS, exists, wait_for
 
-PROGRAMS = {"sallyport-monit": "monitor", "sallyport-worke": "worker", "sallyport-agent": "agent",
+PROGRAMS = {"sallyport-start": "starter", "sallyport-monit": "monitor", "sallyport-worke": "worker", "sallyport-agent": "agent",
             "sallyport-keepe": "keeper"}
 
 
@@ -37,7 +37,7 @@ def table():
             roles[role][m[1]] = (m[2], m[3], mask)
         elif role and line.startswith("    ") and "descriptors:" in line:
             flags[role] = line
-    assert set(roles) == {"listener", "monitor", "worker", "agent", "keeper", "clerk"}
+    assert set(roles) == {"listener", "monitor", "worker", "agent", "keeper", "clerk", "starter"}
     return roles, flags
 
 
@@ -130,6 +130,18 @@ def test_listener(server):
     pid = server.process.pid
     check(pid, "listener", "live")
     assert bin(int(status(pid)["CapEff"], 16)).count("1") <= 2
+
+
+def test_starter(server):
+    """It has the privileges of a start to pass them on, uses none, and has its channel and what the server was started with."""
+    pid, = processes(server)["starter"]
+    s = status(pid)
+    assert s["Uid"].split() == ["0"] * 4
+    assert int(s["CapEff"], 16) == int(s["CapInh"], 16) == int(s["CapAmb"], 16) == 0
+    for field in ("CapPrm", "CapBnd"):
+        assert int(s[field], 16) & ~ROLES["starter"]["live"][2] == 0, field
+    held = descriptors(pid)
+    assert set(held) == {0, 1, 2, 3} and held[3].startswith("socket:"), held
 
 
 @pytest.mark.parametrize("role", ["monitor", "worker", "agent"])

@@ -11,6 +11,7 @@
 	SUITE(crowd)		\
 	SUITE(session)		\
 	SUITE(control)		\
+	SUITE(link)		\
 	SUITE(refusals)		\
 	SUITE(names)		\
 	SUITE(systemd)		\

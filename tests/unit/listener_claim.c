@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,6 +48,33 @@ START_TEST(limits_of_a_class)
 	claim_release(c, "alice", "guests");
 	ck_assert_uint_eq(claim_classes(c, "guests"), 0);
 	ck_assert_int_eq(claim_take(c, "bob", "guests", 0, 1), CLAIM_COUNTED);
+}
+END_TEST
+
+static int
+memory_of(size_t size)
+{
+	int fd = memfd_create("rates", MFD_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, (off_t)size), 0);
+	return fd;
+}
+
+/* Sessions of two generations share their account's rates; but not memory of another shape. */
+START_TEST(rates_of_another_generation)
+{
+	int fd = memory_of(sizeof(struct bucket_pair));
+
+	ck_assert_int_eq(claim_memory_of(c, "alice"), -1);
+	ck_assert_int_eq(claim_take(c, "alice", "", 0, 0), CLAIM_COUNTED);
+	ck_assert_int_eq(claim_memory_of(c, "alice"), -1);
+	claim_adopt(c, "alice", memory_of(1));
+	ck_assert_int_eq(claim_memory_of(c, "alice"), -1);
+	claim_adopt(c, "alice", fd);
+	ck_assert_int_eq(claim_memory_of(c, "alice"), fd);
+	claim_adopt(c, "alice", memory_of(sizeof(struct bucket_pair)));
+	ck_assert_int_eq(claim_memory(c, "alice", 1, 1), fd);
 }
 END_TEST
 
@@ -129,6 +157,7 @@ listener_claim_suite(void)
 	tcase_add_checked_fixture(t, begin, finish);
 	tcase_add_test(t, limits_of_a_user);
 	tcase_add_test(t, limits_of_a_class);
+	tcase_add_test(t, rates_of_another_generation);
 	tcase_add_test(t, releasing_what_was_never_taken);
 	tcase_add_test(t, many_users_share_chains);
 	tcase_add_test(t, shared_memory);

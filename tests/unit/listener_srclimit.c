@@ -186,6 +186,29 @@ START_TEST(unban_forgives_a_penalty)
 }
 END_TEST
 
+/* What another generation has counted counts here, and so does its penalty; which is no ban, and runs out. */
+START_TEST(sources_of_another_generation)
+{
+	struct addr a = address("192.0.2.1");
+	struct addr_net net = addr_bucket(&a);
+
+	rules.sessions = 2;
+	srclimit_count(s, &a, 0);
+	srclimit_count(s, &a, 0);
+	ck_assert_int_eq(enter("192.0.2.1", 0), SRC_TOO_MANY);
+	leave("192.0.2.1");
+	ck_assert_int_eq(enter("192.0.2.1", 0), SRC_WELCOME);
+	rules.sessions = 0;
+	rules.penalty_threshold = 1000;
+	srclimit_set_penalty(s, &net, 5000, 0);
+	ck_assert_int_eq(enter("192.0.2.1", 0), SRC_PENALTY);
+	/* A longer one that it has here stays. */
+	srclimit_set_penalty(s, &net, 100, 0);
+	ck_assert_int_eq(enter("192.0.2.1", 3000), SRC_PENALTY);
+	ck_assert_int_eq(enter("192.0.2.1", 4100), SRC_WELCOME);
+}
+END_TEST
+
 /* As many as the table holds are there at once: nobody can be forgotten, and nobody is let in uncounted. */
 START_TEST(memory_is_bounded)
 {
@@ -272,6 +295,7 @@ listener_srclimit_suite(void)
 	tcase_add_test(t, some_networks_are_exempt);
 	tcase_add_test(t, bans_end_and_are_lifted);
 	tcase_add_test(t, unban_forgives_a_penalty);
+	tcase_add_test(t, sources_of_another_generation);
 	tcase_add_test(t, memory_is_bounded);
 	tcase_add_test(t, many_networks_keep_nobody_out);
 	tcase_add_test(t, bans_are_bounded);
