@@ -20,6 +20,7 @@ daemon/monitor common/|authz/|privsep/|account/
 daemon/worker common/|authz/|privsep/|account/
 daemon/agent common/|authz/|privsep/|account/
 daemon/keeper common/|authz/|privsep/|account/
+daemon/verifier common/|authz/|privsep/|account/
 ctl common/|authz/|privsep/|account/
 EOF
 # Files of one program that include each other's headers: each of them is in the other's hands. Those there are may only

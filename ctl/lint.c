@@ -355,16 +355,6 @@ is_nobody(const char *user)
 	return run.view.unknown && conf_section_find(run.view.conf, SC_ACCOUNT, user) == NULL;
 }
 
-static void
-look_at_certificate(const char *user)
-{
-	const struct conf_resolved *r = run.view.account.resolved;
-	const struct conf_origin *o = r == NULL ? NULL : &r->origin[K_certificate_login];
-
-	if (r != NULL && r->s.certificate_login == CONF_CERTLOGIN_INSTEAD && r->s.certificate_id.n > 0)
-		TELL(CERTIFICATE_ALONE, o->file, o->line, "%s", user);
-}
-
 static int
 lint_user(const char *user)
 {
@@ -386,7 +376,6 @@ lint_user(const char *user)
 		return CTL_OK;
 	if (empty_password(&run.view.account))
 		tell_empty(NULL, run.view.account.origin, 0, user, FAULT_EMPTY);
-	look_at_certificate(user);
 	look_at_owners();
 	if (run.view.root_fd < 0)
 		return CTL_OK;

@@ -9,14 +9,15 @@
 #include "privsep/role.h"
 #include "privsep/sandbox.h"
 
-enum { W = 1 << 0, A = 1 << 1, M = 1 << 2, K = 1 << 3, L = 1 << 4, C = 1 << 5, S = 1 << 6 };
+enum { W = 1 << 0, A = 1 << 1, M = 1 << 2, K = 1 << 3, L = 1 << 4, C = 1 << 5, S = 1 << 6,
+	V = 1 << 7 };
 
 static const struct {
 	unsigned bit;
 	enum msg_role role;
 } roles[] = {
 	{ L, ROLE_LISTENER }, { M, ROLE_MONITOR }, { W, ROLE_WORKER }, { A, ROLE_AGENT }, { K, ROLE_KEEPER },
-	{ C, ROLE_CLERK }, { S, ROLE_STARTER },
+	{ C, ROLE_CLERK }, { S, ROLE_STARTER }, { V, ROLE_VERIFIER },
 };
 
 #define ROLES (sizeof(roles) / sizeof(roles[0]))

@@ -9,11 +9,12 @@
 #include "privsep/part.h"
 #include "privsep/role.h"
 
-enum { W = 1, A = 2, M = 4, K = 8, L = 16, C = 32 };
+enum { W = 1, A = 2, M = 4, K = 8, L = 16, C = 32, V = 64 };
 enum { T, S, E };
 
 static const struct { unsigned bit; const char *name; } letters[] = {
 	{ L, "listener" }, { W, "worker" }, { A, "agent" }, { M, "monitor" }, { K, "keeper" }, { C, "clerk" },
+	{ V, "verifier" },
 };
 
 static const struct call { const char *name; unsigned roles; int until; const char *arguments, *reason; } calls[] = {
@@ -50,7 +51,7 @@ static void
 print_roles(void)
 {
 	static const enum msg_role roles[] = { ROLE_LISTENER, ROLE_MONITOR, ROLE_WORKER, ROLE_AGENT, ROLE_KEEPER,
-	    ROLE_CLERK, ROLE_STARTER };
+	    ROLE_CLERK, ROLE_VERIFIER, ROLE_STARTER };
 
 	mdoc_list_begin("Ds");
 	for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {

@@ -31,7 +31,8 @@ PRIVSEP_LIBS = libprivsep.a libcommon.a $(SECCOMP_LIBS) $(CAP_LIBS)
 
 libprivsep_a_SOURCES += \
 	privsep/scheme.c privsep/scheme.h privsep/schemes.def \
-	privsep/tlsfiles.c privsep/tlsfiles.h
+	privsep/tlsfiles.c privsep/tlsfiles.h \
+	privsep/tlstrust.c privsep/tlstrust.h
 
 # PROTOCOL.md comes from the table of messages; tests/protocol.sh compares them.
 noinst_PROGRAMS += make-protocol

@@ -18,7 +18,7 @@
 
 enum msg_role {
 	ROLE_ANY, ROLE_LISTENER, ROLE_TEMPLATE, ROLE_MONITOR, ROLE_WORKER, ROLE_AGENT, ROLE_KEEPER, ROLE_CLERK,
-	ROLE_STARTER, ROLE_OLD, ROLE_NEW, ROLE_CTL
+	ROLE_STARTER, ROLE_OLD, ROLE_NEW, ROLE_VERIFIER, ROLE_CTL
 };
 
 /* One kind per pair of roles that talk; the graph of channels is the policy. */
@@ -34,6 +34,7 @@ enum msg_channel {
 	CH_KEEPER,	/* listener - keeper */
 	CH_START,	/* listener - starter */
 	CH_LINK,	/* listener - the listener of another generation */
+	CH_VERIFY,	/* monitor - verifier */
 	CH_CONTROL	/* sallyctl - listener */
 };
 

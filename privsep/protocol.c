@@ -37,7 +37,8 @@ static const char *const states_of[MSG_COUNT] = {
 static const char *const roles[] = {
 	[ROLE_ANY] = "any", [ROLE_LISTENER] = "listener", [ROLE_TEMPLATE] = "template", [ROLE_MONITOR] = "monitor",
 	[ROLE_WORKER] = "worker", [ROLE_AGENT] = "agent", [ROLE_KEEPER] = "keeper", [ROLE_CLERK] = "clerk",
-	[ROLE_STARTER] = "starter", [ROLE_OLD] = "old generation", [ROLE_NEW] = "new generation", [ROLE_CTL] = "sallyctl",
+	[ROLE_STARTER] = "starter", [ROLE_OLD] = "old generation", [ROLE_NEW] = "new generation",
+	[ROLE_VERIFIER] = "verifier", [ROLE_CTL] = "sallyctl",
 };
 
 static const struct {
@@ -53,6 +54,7 @@ static const struct {
 	{ CH_FILES, "Worker and agent" },
 	{ CH_SIGN, "Worker and keeper" },
 	{ CH_KEEPER, "Listener and keeper" },
+	{ CH_VERIFY, "Monitor and verifier" },
 	{ CH_CONTROL, "sallyctl and listener" },
 	{ CH_START, "Listener and starter" },
 	{ CH_LINK, "Two generations of a server" },

@@ -24,7 +24,7 @@
 #endif
 
 enum { W = 1 << ROLE_WORKER, A = 1 << ROLE_AGENT, M = 1 << ROLE_MONITOR, K = 1 << ROLE_KEEPER, C = 1 << ROLE_CLERK,
-	L = 1 << ROLE_LISTENER };
+	V = 1 << ROLE_VERIFIER, L = 1 << ROLE_LISTENER };
 #define KILLING_API 3	/* libseccomp's level of interface that has SCMP_ACT_KILL_PROCESS */
 
 enum { T = PHASE_TEMPLATE, S = PHASE_SPARE, E = PHASE_LIVE };
@@ -303,7 +303,7 @@ static void
 print_roles(FILE *out, unsigned roles)
 {
 	static const struct { unsigned bit; char letter; } letters[] = {
-		{ L, 'L' }, { M, 'M' }, { W, 'W' }, { A, 'A' }, { K, 'K' }, { C, 'C' },
+		{ L, 'L' }, { M, 'M' }, { W, 'W' }, { A, 'A' }, { K, 'K' }, { C, 'C' }, { V, 'V' },
 	};
 
 	for (size_t i = 0; i < ROWS(letters); i++)
@@ -315,7 +315,7 @@ sandbox_print(FILE *out)
 {
 	static const char *const strict[] = { "killed unless broad", "killed, EPERM when broad", "killed" };
 
-	fprintf(out, "System calls (L listener, M monitor, W worker, A agent, K keeper, C clerk)\n\n");
+	fprintf(out, "System calls (L listener, M monitor, W worker, A agent, K keeper, C clerk, V verifier)\n\n");
 	for (size_t i = 0; i < ROWS(allow); i++) {
 		print_roles(out, allow[i].roles);
 		fprintf(out, " %-8s %-24s %s%s%s\n", role_phase_name(allow[i].until), allow[i].name,

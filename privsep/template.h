@@ -20,6 +20,7 @@
 #define TEMPLATE_LOG_FD		7	/* the monitor's: log_share() of the listener */
 #define TEMPLATE_HOLD_FD	7	/* the agent's: an empty memory file of the listener's, which all agents lock places of */
 #define TEMPLATE_AGENT_HOLD_FD	8	/* the monitor's: the same, for an agent that it may have to start */
+#define TEMPLATE_VERIFIER_TLS_FD 9	/* the monitor's: what the worker's has in TEMPLATE_TLS_FD, for verifiers */
 
 struct conf;
 

@@ -281,7 +281,7 @@ execute(struct server *s, enum member member, int conf_fd, struct program *p)
 {
 	const struct role_row *row = role_row(kinds[member].role);
 	char path[512];
-	int ends[2], fds[6], r;
+	int ends[2], fds[7], r;
 
 	if (str_format(path, sizeof path, "%s/%s", s->options->libexec, row->program) != 0)
 		return -ENAMETOOLONG;
@@ -296,6 +296,8 @@ execute(struct server *s, enum member member, int conf_fd, struct program *p)
 	fds[3] = s->templates->filters_fd[member];
 	fds[4] = member == MEMBER_MONITOR ? s->templates->log_fd : member == MEMBER_AGENT ? s->templates->hold_fd : -1;
 	fds[5] = member == MEMBER_MONITOR ? s->templates->hold_fd : -1;
+	/* For its verifiers. */
+	fds[6] = member == MEMBER_MONITOR ? keeper_files_fd(s) : -1;
 	r = fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 	if (r == 0)
 		r = spawn_program(path, row->program, fds, sizeof fds / sizeof fds[0], &p->process);

@@ -32,7 +32,9 @@ leave_root(uint64_t caps)
 	return drop_monitor(&monitor_prepared.id, caps);
 }
 
-static const struct monitor_system real_system = { monitor_verify_agent, leave_root, pamsession_start_agent, clerk_confine, END_WAIT };
+static const struct monitor_system real_system = {
+	monitor_verify_agent, leave_root, pamsession_start_agent, clerk_confine, proof_start_verifier, END_WAIT
+};
 const struct monitor_system *monitor_system = &real_system;
 
 /* ------------------------------------------------------------------- the limits */

@@ -3,7 +3,6 @@
  */
 #include "config.h"
 
-#include <stddef.h>
 #include <string.h>
 
 #include "account/password.h"
@@ -126,22 +125,20 @@ certificate_admits(const struct monitor *s, const struct msg_prepare *prepare)
 	const struct account_query q = {
 		.user = prepare->user, .listener = s->listener_name, .base = s->base, .host = prepare->host,
 		.tls = prepare->tls != 0, .peer = &s->peer, .local = &s->local,
-		.certificate = prepare->certificate, .certificate_len = prepare->certificate_len
+		.certificate = s->certificate, .certificate_len = s->certificate_len
 	};
 
 	return account_certificate_admits(&monitor_prepared.sources, &q);
 }
 
 /*
- * What a worker says of its TLS is its word: nothing here has seen the handshake.  But an honest one does not speak of
- * TLS where its listener has none, nor of a certificate that its listener asks nobody for.
+ * That there is TLS at all is the worker's word: nothing here has seen the handshake.  But an honest one does not
+ * speak of TLS where its listener has none, nor takes back that there was some.
  */
 static bool
-handshake_is_possible(const struct monitor *s, bool tls, size_t certificate_len)
+handshake_is_possible(const struct monitor *s, bool tls)
 {
-	if (certificate_len > 0 && (!tls || s->base->client_certificate == CONF_CERT_NO))
-		return false;
-	return !tls || s->base->tls != CONF_TLS_OFF;
+	return tls ? s->base->tls != CONF_TLS_OFF : !s->claimed;
 }
 
 int
@@ -149,7 +146,7 @@ monitor_prepare(struct monitor *s, struct msg *m)
 {
 	static struct msg_prepared answer;
 
-	if (s->deciding || !handshake_is_possible(s, m->prepare.tls, m->prepare.certificate_len))
+	if (s->deciding || !handshake_is_possible(s, m->prepare.tls))
 		return SP_ESTATE;
 	answer.verdict = 0;
 	answer.text[0] = '\0';
@@ -176,7 +173,7 @@ authenticate(struct monitor *s, const struct msg_login *login, enum account_reas
 	struct account_query q = {
 		.user = login->user, .password = &login->password, .listener = s->listener_name, .base = s->base,
 		.host = login->host, .tls = login->tls != 0, .peer = &s->peer, .local = &s->local,
-		.certificate = login->certificate, .certificate_len = login->certificate_len
+		.certificate = s->certificate, .certificate_len = s->certificate_len
 	};
 	enum account_reason why = REASON_NONE;
 	enum account_result r;
@@ -186,6 +183,9 @@ authenticate(struct monitor *s, const struct msg_login *login, enum account_reas
 		return *told = REASON_UNAVAILABLE;
 	if (needs_tls(s, q.tls))
 		return *told = REASON_TLS;	/* whoever it is */
+	/* The worker's handshake would have failed, were the worker still its own master. */
+	if (q.tls && s->base->client_certificate == CONF_CERT_REQUIRE && s->certificate_len == 0)
+		return *told = REASON_CERTIFICATE;
 	password_lend(&monitor_scratch.body);	/* what is sent later lies there */
 	account_init(&s->account, login->user);
 	s->have_account = true;
@@ -216,8 +216,7 @@ decide(struct monitor *s, struct msg *m)
 
 	request->type = m->type;
 	request->id = m->id;
-	memcpy(&request->login, &m->login, offsetof(struct msg_login, certificate));
-	memcpy(request->login.certificate, m->login.certificate, m->login.certificate_len);
+	request->login = m->login;
 	secret_clear(&m->login.password);
 	monitor_name_user(s, request->login.user);
 	why = authenticate(s, &request->login, &told);
@@ -241,7 +240,7 @@ monitor_login(struct monitor *s, struct msg *m)
 {
 	int r;
 
-	if (s->deciding || !handshake_is_possible(s, m->login.tls, m->login.certificate_len)) {
+	if (s->deciding || !handshake_is_possible(s, m->login.tls)) {
 		secret_clear(&m->login.password);
 		return SP_ESTATE;
 	}

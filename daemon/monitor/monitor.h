@@ -92,6 +92,11 @@ struct monitor {
 	uint64_t moved, last_moved;	/* bytes of the one that runs, by the last note, and of the one that was broken off */
 	bool broken_off;		/* the session ended in the middle of a transfer */
 	struct chan last_word;		/* the listener's channel once the listener has closed its direction */
+
+	bool claimed;			/* the worker has sent a handshake in which a certificate was shown */
+	size_t challenge_len, certificate_len;
+	uint8_t challenge[64];		/* what the client must have signed; empty: nobody is asked for a certificate */
+	uint8_t certificate[8192];	/* what has been proved of the client (struct account_query); empty: nothing */
 };
 
 /* What a test replaces: it has no root, or no agent in a process of its own. */
@@ -100,6 +105,7 @@ struct monitor_system {
 	int (*leave_root)(uint64_t caps);
 	int (*start_agent)(struct monitor *, int files_fd);	/* a fresh one: sets own_agent and the channel */
 	int (*become_clerk)(void);	/* in the child: capabilities and filter */
+	int (*start_verifier)(pid_t *, int *fd);	/* a fresh one, and our end of its channel */
 	int end_wait;	/* ms that one process of a session may outlive another */
 };
 extern const struct monitor_system *monitor_system;
@@ -126,6 +132,7 @@ struct monitor_scratch {
 		struct msg_layer layer;
 		struct msg_profile profile;
 		struct msg_login_ok login_ok;
+		struct msg_verify verify;	/* proof.c */
 	} body __attribute__((aligned(4096)));
 	char start[4096];	/* admit.c: where the session begins */
 	char value[4096];	/* profile.c: a setting as text */
@@ -233,7 +240,24 @@ bool monitor_send_profile(struct monitor *, int root_fd);
 /* True when the agent has become the account, verified from outside, with PROFILE_OK as the answer. */
 bool monitor_await_agent(struct monitor *);
 
+/* ---------------------------------------------------------------------- proof.c */
+
+/*
+ * In the template: keeps what starting a verifier takes, if any listener asks for certificates. files_fd is taken
+ * over, -1: none. 0 or a negative code.
+ */
+int proof_prepare(const struct conf *, int files_fd);
+/* A client has come: makes up what it will have to sign, where it will be asked for a certificate. 0 or -errno. */
+int proof_begin(struct monitor *);
+/* PROVE: has the handshake verified, once. What is proved stands in certificate afterwards. */
+monitor_handler monitor_prove;
+/* The real start_verifier of struct monitor_system: executes the program. 0 or a negative code. */
+int proof_start_verifier(pid_t *, int *fd);
+
 /* ----------------------------------------------------------------- pamsession.c */
+
+/* The program of a role, beside ours. 0 or a negative code. */
+int monitor_find_program(enum msg_role, char *out, size_t size);
 
 /* In the template: keeps what starting an agent takes. Both descriptors are taken over, -1: none. 0 or a negative code. */
 int pamsession_prepare(const struct conf *, int filters_fd, int hold_fd);

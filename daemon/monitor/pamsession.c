@@ -32,11 +32,10 @@ static struct {
 
 static volatile sig_atomic_t terminated;
 
-/* The program beside ours. */
-static int
-find_program(char *out, size_t size)
+int
+monitor_find_program(enum msg_role role, char *out, size_t size)
 {
-	const char *name = role_row(ROLE_AGENT)->program;
+	const char *name = role_row(role)->program;
 	ssize_t n = readlink("/proc/self/exe", out, size - 1);
 	char *slash;
 
@@ -69,7 +68,8 @@ pamsession_prepare(const struct conf *conf, int filters_fd, int hold_fd)
 	agent.filters_fd = filters_fd;
 	agent.hold_fd = hold_fd;
 	agent.config_fd = conf_seal(conf, TO_AGENT);
-	return agent.config_fd < 0 ? agent.config_fd : find_program(agent.program, sizeof agent.program);
+	return agent.config_fd < 0 ? agent.config_fd :
+	    monitor_find_program(ROLE_AGENT, agent.program, sizeof agent.program);
 }
 
 /* ------------------------------------------------------------------ a fresh agent */

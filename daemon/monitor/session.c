@@ -118,6 +118,9 @@ client(struct monitor *s, struct msg *m)
 	s->base = conf_listener(monitor_prepared.conf, s->listener_name);
 	memcpy(serve.peer, c->peer, serve.peer_len = c->peer_len);
 	memcpy(serve.local, c->local, serve.local_len = c->local_len);
+	if ((r = proof_begin(s)) != 0)
+		return r;
+	memcpy(serve.challenge, s->challenge, serve.challenge_len = s->challenge_len);
 	s->stage = STAGE_LOGIN;
 	r = grace_start(s, s->base->login_grace_time);
 	if (r == 0)
@@ -219,6 +222,7 @@ static const struct {
 	{ MSG_STOP,		stop },
 	{ MSG_PREPARE,		monitor_prepare },
 	{ MSG_LOGIN,		monitor_login },
+	{ MSG_PROVE,		monitor_prove },
 	{ MSG_LOG,		monitor_worker_log },
 	{ MSG_GIVE_BACK,	give_back },
 	{ MSG_PULSE,		worker_pulse },
@@ -640,5 +644,7 @@ monitor_warm_up(const struct conf *conf)
 	if (r == 0)
 		r = pamsession_prepare(conf, chan_fd_is(TEMPLATE_AGENT_FD, 'm') ? TEMPLATE_AGENT_FD : -1,
 		    chan_fd_is(TEMPLATE_AGENT_HOLD_FD, 'm') ? TEMPLATE_AGENT_HOLD_FD : -1);
+	if (r == 0)
+		r = proof_prepare(conf, chan_fd_is(TEMPLATE_VERIFIER_TLS_FD, 'm') ? TEMPLATE_VERIFIER_TLS_FD : -1);
 	return r;
 }

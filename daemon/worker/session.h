@@ -85,8 +85,7 @@ struct session {
 	bool data_must_be_secure;	/* PROT P is demanded */
 	int (*data_secure)(struct session *, struct stream *);
 	const char *data_refusal;	/* why TLS on a data connection was refused: text of the 522; NULL: failed */
-	const uint8_t *certificate;	/* what the verified client certificate says, as LOGIN carries it; NULL: none */
-	size_t certificate_len;
+	bool certified;			/* the monitor has been sent the proof of the client's certificate */
 	void *tls;
 
 	/* Who it is. */
@@ -107,6 +106,8 @@ struct session {
 	struct queue later;
 
 	/* Large ones. */
+	size_t challenge_len;
+	uint8_t challenge[64];		/* of SERVE */
 	char cwd[4097];
 	struct line_reader in;
 	struct reply out;

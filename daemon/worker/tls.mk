@@ -3,7 +3,6 @@ noinst_LIBRARIES += libtls.a
 libtls_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
 libtls_a_SOURCES = \
 	daemon/worker/tls_bio.c daemon/worker/tls_bio.h \
-	daemon/worker/tls_identity.c daemon/worker/tls_identity.h \
 	daemon/worker/tls_memory.c daemon/worker/tls_memory.h \
 	daemon/worker/tls_profile.c daemon/worker/tls_profile.h \
 	daemon/worker/tls_provider.c daemon/worker/tls_provider.h \

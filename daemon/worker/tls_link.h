@@ -44,6 +44,8 @@ struct tls_link {
  * certificate forbids the data connection's use.
  */
 int tls_link_judge(struct tls_link *);
+/* A control connection begins: its handshake is kept where the client will be asked for a certificate. 0, -ENOMEM. */
+int tls_link_note_handshake(struct tls_link *);
 /* The connection ends: what that means for later ones. Before its SSL is freed. */
 void tls_link_ended(const struct tls_link *);
 /* Logs why it has not. */

@@ -23,30 +23,9 @@
 #include "daemon/worker/tls_provider.h"
 #include "daemon/worker/tls_stream.h"
 #include "privsep/scheme.h"
-#include "privsep/tlsfiles.h"
+#include "privsep/tlstrust.h"
 
-#define NAME_SHOWN		128	/* of an issuer, for the log */
 #define TICKET_KEYS		80	/* name, HMAC key, cipher key, as OpenSSL wants them */
-
-const char *
-tls_error_text(void)
-{
-	unsigned long e = ERR_peek_error();
-	const char *text = e == 0 ? NULL : ERR_reason_error_string(e);
-
-	ERR_clear_error();
-	return text == NULL ? "unknown" : text;
-}
-
-const char *
-tls_name(const struct X509_name_st *name, char *dst, size_t size)
-{
-	char *text = X509_NAME_oneline(name, NULL, 0);
-
-	(void)str_format(dst, size, "%.*s", (int)size - 1, text == NULL ? "" : text);
-	OPENSSL_free(text);
-	return dst;
-}
 
 bool
 tls_fast_aes(void)
@@ -61,28 +40,6 @@ tls_fast_aes(void)
 
 /* ---------------------------------------------------------------- certificates */
 
-static struct stack_st_X509 *
-read_certificates(const void *pem, size_t len)
-{
-	BIO *in = BIO_new_mem_buf(pem, (int)len);
-	struct stack_st_X509 *all = sk_X509_new_null();
-	X509 *x;
-
-	while (in != NULL && all != NULL && (x = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL)
-		if (sk_X509_push(all, x) == 0)
-			X509_free(x);
-	/* The end of the file is an error to that function. */
-	ERR_clear_error();
-	BIO_free(in);
-	return all;
-}
-
-static void
-free_certificates(struct stack_st_X509 *all)
-{
-	sk_X509_pop_free(all, X509_free);
-}
-
 static const char *
 add_chain(struct tls_profile *p, const struct tlsfile *f)
 {
@@ -90,7 +47,7 @@ add_chain(struct tls_profile *p, const struct tlsfile *f)
 
 	if (p->cert_count == TLS_CERTS_MAX)
 		return "too many certificates";
-	*c = (struct tls_cert){ .chain = read_certificates(f->data, f->len) };
+	*c = (struct tls_cert){ .chain = tlstrust_certificates(f->data, f->len) };
 	c->leaf = sk_X509_shift(c->chain);
 	if (c->leaf != NULL)
 		c->key = tls_provider_key(X509_get0_pubkey(c->leaf), f->key);
@@ -101,88 +58,20 @@ add_chain(struct tls_profile *p, const struct tlsfile *f)
 static const char *
 add_client_ca(struct tls_profile *p, const struct tlsfile *f)
 {
-	struct stack_st_X509 *all = read_certificates(f->data, f->len);
-	X509_STORE *store = SSL_CTX_get_cert_store(p->ctx);
-	const char *why = sk_X509_num(all) > 0 ? NULL : "no certificate in client_ca";
+	const char *why = tlstrust_add_ca(SSL_CTX_get_cert_store(p->ctx), f);
+	struct stack_st_X509 *all = tlstrust_certificates(f->data, f->len);
 
 	for (int i = 0; i < sk_X509_num(all) && why == NULL; i++)
-		if (X509_STORE_add_cert(store, sk_X509_value(all, i)) != 1 ||
-		    SSL_CTX_add_client_CA(p->ctx, sk_X509_value(all, i)) != 1)
+		if (SSL_CTX_add_client_CA(p->ctx, sk_X509_value(all, i)) != 1)
 			why = tls_error_text();
-	free_certificates(all);
+	tlstrust_free(all);
 	return why;
-}
-
-/* A list that is missing or too old has its issuer's certificates refused (set_revocation()): it closes no listener. */
-static void
-look_at_crl(const X509_CRL *crl)
-{
-	const ASN1_TIME *until = X509_CRL_get0_nextUpdate(crl);
-	struct log_line l;
-	char issuer[NAME_SHOWN];
-
-	if (until == NULL || X509_cmp_current_time(until) >= 0)
-		return;
-	log_begin(&l, LOG_LEVEL_WARNING, "revocation-list-too-old");
-	log_str(&l, "issuer", tls_name(X509_CRL_get_issuer(crl), issuer, sizeof issuer));
-	log_str(&l, "effect", "no client certificate of that issuer is accepted");
-	log_end(&l);
 }
 
 static const char *
 add_client_crl(struct tls_profile *p, const struct tlsfile *f)
 {
-	BIO *in = BIO_new_mem_buf(f->data, (int)f->len);
-	X509_STORE *store = SSL_CTX_get_cert_store(p->ctx);
-	const char *why = NULL;
-	X509_CRL *crl;
-	size_t n = 0;
-
-	while (why == NULL && in != NULL && (crl = PEM_read_bio_X509_CRL(in, NULL, NULL, NULL)) != NULL) {
-		n++;
-		look_at_crl(crl);
-		why = X509_STORE_add_crl(store, crl) == 1 ? NULL : tls_error_text();
-		X509_CRL_free(crl);
-	}
-	ERR_clear_error();
-	BIO_free(in);
-	if (n == 0)
-		log_problem(LOG_LEVEL_ERROR, "revocation-list-empty", f->name, 0);
-	return why;
-}
-
-/* The whole chain, and whatever the file holds: one that cannot be read must not let anybody in who is revoked. */
-static void
-set_revocation(struct tls_profile *p, const struct settings *s)
-{
-	if (s->client_crl != NULL)
-		(void)X509_STORE_set_flags(SSL_CTX_get_cert_store(p->ctx), X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
-}
-
-static bool
-listed(const struct conf_list *l, const char *name)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (strcmp(l->v[i], name) == 0)
-			return true;
-	return false;
-}
-
-/* Is the file one that these settings name? */
-static bool
-wanted(const struct settings *s, const struct tlsfile *f)
-{
-	switch (f->kind) {
-	case TLSFILE_CHAIN:
-		return listed(&s->certificate, f->name);
-	case TLSFILE_CLIENT_CA:
-		return s->client_ca != NULL && strcmp(s->client_ca, f->name) == 0;
-	case TLSFILE_CLIENT_CRL:
-		return s->client_crl != NULL && strcmp(s->client_crl, f->name) == 0;
-	case TLSFILE_KINDS:
-		break;
-	}
-	return false;
+	return tlstrust_add_crl(SSL_CTX_get_cert_store(p->ctx), f);
 }
 
 static const char *
@@ -199,7 +88,7 @@ add_files(struct tls_profile *p, const struct settings *s, const void *files, si
 
 	rd_init(&r, files, len);
 	while (why == NULL && tlsfiles_get(&r, &f) == 1)
-		if (wanted(s, &f))
+		if (tlstrust_wanted(s, &f))
 			why = add[f.kind](p, &f);
 	return why == NULL && r.error != 0 ? "sealed certificates are damaged" : why;
 }
@@ -322,7 +211,7 @@ set_client_certificates(struct tls_profile *p, const struct settings *s)
 		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
 	p->ask_certificate = mode != SSL_VERIFY_NONE;
 	SSL_CTX_set_verify(p->ctx, mode, tls_stream_note_verification);
-	set_revocation(p, s);
+	tlstrust_set_revocation(SSL_CTX_get_cert_store(p->ctx), s);
 	(void)SSL_CTX_set_purpose(p->ctx, X509_PURPOSE_SSL_CLIENT);
 }
 
@@ -352,6 +241,10 @@ configure(struct tls_profile *p, const struct settings *s)
 	if (SSL_CTX_set_min_proto_version(ctx, s->tls_min == CONF_TLS_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1)
 		return tls_error_text();
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+#ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
+	/* The verifier reads certificates as they are. */
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RX_CERTIFICATE_COMPRESSION | SSL_OP_NO_TX_CERTIFICATE_COMPRESSION);
+#endif
 	SSL_CTX_set_mode(ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	(void)SSL_CTX_set_max_early_data(ctx, 0);
 	(void)SSL_CTX_set_session_id_context(ctx, name, sizeof name - 1);
@@ -376,7 +269,7 @@ tls_profile_free(struct tls_profile *p)
 		return;
 	for (size_t i = 0; i < p->cert_count; i++) {
 		X509_free(p->cert[i].leaf);
-		free_certificates(p->cert[i].chain);
+		tlstrust_free(p->cert[i].chain);
 		EVP_PKEY_free(p->cert[i].key);
 	}
 	SSL_CTX_free(p->ctx);

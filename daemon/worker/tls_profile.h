@@ -22,7 +22,6 @@ struct ssl_st;
 struct x509_st;
 struct evp_pkey_st;
 struct stack_st_X509;
-struct X509_name_st;
 
 /* A certificate with its issuers and the number of its key. */
 struct tls_cert {
@@ -75,11 +74,5 @@ int tls_warm_handshakes(void);
 
 /* Does this processor have instructions for AES? */
 bool tls_fast_aes(void);
-
-/* A name of a certificate as text, cut to size; dst. */
-const char *tls_name(const struct X509_name_st *, char *dst, size_t size);
-
-/* The oldest error of OpenSSL's queue as text; the queue is emptied. Never NULL. */
-const char *tls_error_text(void);
 
 #endif

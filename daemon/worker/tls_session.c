@@ -13,10 +13,10 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/str.h"
-#include "daemon/worker/tls_identity.h"
 #include "daemon/worker/tls_link.h"
 #include "daemon/worker/tls_provider.h"
 #include "privsep/chan.h"
+#include "privsep/tlstrust.h"
 
 /* ------------------------------------------------------------- OpenSSL's callbacks */
 
@@ -44,31 +44,17 @@ struct mark {
 	uint8_t from_control, trusted, unused[2];
 };
 
-/* What the client's certificate says; *len 0 when there is none. The caller frees it. */
-static uint8_t *
-peer_certificate(SSL *ssl, size_t *len)
-{
-	X509 *x = SSL_get0_peer_certificate(ssl);
-
-	*len = 0;
-	return x == NULL ? NULL : tls_identity(x, len);
-}
-
 /* Who showed a certificate on the control connection shows the same one on data connections, or resumes. */
 static bool
 same_client(const struct tls_link *l)
 {
 	const struct tls_session *t = l->session;
-	size_t len;
-	uint8_t *shown;
-	bool same;
+	const X509 *shown;
 
 	if (t->certificate == NULL || (SSL_session_reused(l->ssl) == 1 && l->trusted))
 		return true;
-	shown = peer_certificate(l->ssl, &len);
-	same = shown != NULL && len == t->certificate_len && memcmp(shown, t->certificate, len) == 0;
-	free(shown);
-	return same;
+	shown = SSL_get0_peer_certificate(l->ssl);
+	return shown != NULL && X509_cmp(shown, t->certificate) == 0;
 }
 
 /*
@@ -193,6 +179,70 @@ tls_stream_note_verification(int ok, X509_STORE_CTX *ctx)
 	return ok;
 }
 
+/* ----------------------------------------------------- what the client has signed */
+
+static void
+forget_handshake(struct tls_session *t)
+{
+	free(t->handshake);
+	t->handshake = NULL;
+	t->handshake_len = 0;
+	t->handshake_closed = true;
+}
+
+/* Each message of the handshake, whole and in clear, in both directions and in order. */
+static void
+note_message(int written, int version, int type, const void *message, size_t len, SSL *ssl, void *context)
+{
+	struct tls_session *t = context;
+
+	(void)version, (void)ssl;
+	if (type != SSL3_RT_HANDSHAKE || t->handshake_closed || len == 0)
+		return;
+	if (len > TLS_HANDSHAKE_MAX - t->handshake_len) {
+		log_problem(LOG_LEVEL_WARNING, "handshake-too-long", "the client's certificate cannot be proved", 0);
+		forget_handshake(t);
+		return;
+	}
+	memcpy(t->handshake + t->handshake_len, message, len);
+	t->handshake_len += len;
+	t->handshake_closed = !written && *(const uint8_t *)message == SSL3_MT_CERTIFICATE_VERIFY;
+}
+
+/* The challenge is told as one more issuer: what the client signs is then signed in this session. */
+static int
+add_challenge(const struct tls_session *t, SSL *ssl)
+{
+	const unsigned char *p = t->challenge;
+	X509_NAME *name = d2i_X509_NAME(NULL, &p, (long)t->challenge_len);
+	STACK_OF(X509_NAME) *all = SSL_dup_CA_list(SSL_CTX_get_client_CA_list(t->profile->ctx));
+
+	if (name == NULL || all == NULL || sk_X509_NAME_push(all, name) == 0) {
+		X509_NAME_free(name);
+		sk_X509_NAME_pop_free(all, X509_NAME_free);
+		return -ENOMEM;
+	}
+	SSL_set_client_CA_list(ssl, all);
+	return 0;
+}
+
+int
+tls_link_note_handshake(struct tls_link *l)
+{
+	struct tls_session *t = l->session;
+
+	if (!t->profile->ask_certificate || t->challenge_len == 0)
+		return 0;
+	forget_handshake(t);
+	t->handshake = malloc(TLS_HANDSHAKE_MAX);
+	if (t->handshake == NULL || add_challenge(t, l->ssl) != 0)
+		return -ENOMEM;
+	t->handshake_closed = false;
+	SSL_set_msg_callback(l->ssl, note_message);
+	SSL_set_msg_callback_arg(l->ssl, t);
+	return 0;
+}
+
 /* -------------------------------------------------------------------- the session */
 
 int
@@ -210,9 +260,9 @@ tls_session_begin(struct tls_session *t, struct tls_profile *p, struct chan *kee
 void
 tls_session_end(struct tls_session *t)
 {
-	free(t->certificate);
+	X509_free(t->certificate);
 	t->certificate = NULL;
-	t->certificate_len = 0;
+	forget_handshake(t);
 	tls_provider_set_signer(NULL, NULL);
 }
 
@@ -269,13 +319,14 @@ note_control(struct tls_link *l)
 	if (host == NULL || str_copy(t->name, sizeof t->name, host) != 0)
 		t->name[0] = '\0';
 	(void)str_format(t->description, sizeof t->description, "%s %s", SSL_get_version(l->ssl), SSL_get_cipher_name(l->ssl));
-	free(t->certificate);
-	t->certificate = peer_certificate(l->ssl, &t->certificate_len);
+	X509_free(t->certificate);
+	t->certificate = SSL_get1_peer_certificate(l->ssl);
 	t->reuse.last_ticket_ms = clock_ms();
 	t->control = l->ssl;
 	log_control(t);
 	if (t->secured != NULL)
 		t->secured(t);
+	forget_handshake(t);
 }
 
 static struct tls_reuse_facts

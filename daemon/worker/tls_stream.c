@@ -17,6 +17,7 @@
 #include "common/err.h"
 #include "common/str.h"
 #include "daemon/worker/tls_link.h"
+#include "privsep/tlstrust.h"
 
 #define RECORD		16384
 #define RECORD_EXTRA	64		/* more than TLS adds to a record */
@@ -358,7 +359,6 @@ set_up(struct tls_link *l)
 		SSL_set_options(l->ssl, SSL_OP_ENABLE_KTLS);
 	bio = l->ssl == NULL ? NULL : l->in_kernel ? BIO_new_socket(l->wire.fd, BIO_NOCLOSE) : tls_bio_new(&l->wire);
 	if (bio == NULL) {
-		SSL_free(l->ssl);
 		return -ENOMEM;
 	}
 	SSL_set_bio(l->ssl, bio, bio);
@@ -375,7 +375,7 @@ set_up(struct tls_link *l)
 	/* Whoever showed a certificate on the control connection is asked for it again when it does not resume. */
 	if (l->data && l->session->certificate == NULL)
 		SSL_set_verify(l->ssl, SSL_VERIFY_NONE, NULL);
-	return 0;
+	return l->data ? 0 : tls_link_note_handshake(l);
 }
 
 int
@@ -393,6 +393,7 @@ tls_stream_start(struct tls_session *t, struct stream *st, enum tls_use use)
 	l->in_kernel = data && t->profile->in_kernel;
 	l->wire.batch = data && !l->in_kernel;
 	if (set_up(l) != 0) {
+		SSL_free(l->ssl);
 		free(l);
 		return -ENOMEM;
 	}

@@ -16,9 +16,11 @@
 #include "daemon/worker/tls_reuse.h"
 
 struct chan;
+struct x509_st;
 struct x509_store_ctx_st;
 
 #define TLS_BINDING	16
+#define TLS_HANDSHAKE_MAX 65536	/* bytes of handshake */
 
 /* What a connection is for. */
 enum tls_use {
@@ -35,8 +37,16 @@ struct tls_session {
 	struct ssl_st *control;		/* NULL: not under TLS */
 	struct tls_reuse reuse;
 	char name[256];			/* host name that control asked for (SNI); "" none */
-	uint8_t *certificate;		/* what the client's verified one says, as LOGIN carries it; NULL: none */
-	size_t certificate_len;
+	struct x509_st *certificate;	/* the client's, verified; NULL: none */
+	const uint8_t *challenge;	/* of SERVE: the owner's; see handshake */
+	size_t challenge_len;
+	/*
+	 * Where clients are asked for a certificate, and until secured() has returned: the messages of the control
+	 * connection's handshake up to the client's signature, as PROVE carries them.
+	 */
+	uint8_t *handshake;
+	size_t handshake_len;
+	bool handshake_closed;		/* nothing is added: it is complete, or was too long and is empty */
 	char description[96];		/* "TLSv1.3 TLS_AES_128_GCM_SHA256", of the control connection */
 	char refused_certificate[224];	/* what is wrong with the client's; "" nothing */
 	char problem[256];		/* why the last handshake failed, for the log */

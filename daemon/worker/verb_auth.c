@@ -105,11 +105,6 @@ log_in(struct session *s, char *password, size_t len, unsigned code)
 	(void)str_copy(body->user, sizeof body->user, s->user);
 	(void)str_copy(body->host, sizeof body->host, s->host);
 	body->tls = s->secure;
-	body->certificate_len = 0;
-	if (s->certificate != NULL && s->certificate_len <= sizeof body->certificate) {
-		memcpy(body->certificate, s->certificate, s->certificate_len);
-		body->certificate_len = s->certificate_len;
-	}
 	e = ask_monitor(s, MSG_LOGIN, body, MSG_LOGIN_OK, MSG_LOGIN_REFUSED);
 	if (e == 0 && s->answer.type == MSG_LOGIN_OK && verb_possible(&site_table[SITE_PSWD], s->answer.login_ok.rights) &&
 	    getrandom(mark_key, sizeof mark_key, 0) == sizeof mark_key)
@@ -141,7 +136,7 @@ printable(const char *text)
 static bool
 answer_is_known(const struct session *s)
 {
-	return s->certificate == NULL && (s->secure || s->set->tls < CONF_TLS_CONTROL);
+	return !s->certified && (s->secure || s->set->tls < CONF_TLS_CONTROL);
 }
 
 static void
@@ -155,11 +150,6 @@ prepare(struct session *s)
 	(void)str_copy(body->user, sizeof body->user, s->user);
 	(void)str_copy(body->host, sizeof body->host, s->host);
 	body->tls = s->secure;
-	body->certificate_len = 0;
-	if (s->certificate != NULL && s->certificate_len <= sizeof body->certificate) {
-		memcpy(body->certificate, s->certificate, s->certificate_len);
-		body->certificate_len = s->certificate_len;
-	}
 	e = ask_monitor(s, MSG_PREPARE, body, MSG_PREPARED, MSG_NONE);
 	if (e < 0)
 		return;

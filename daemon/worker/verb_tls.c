@@ -60,6 +60,18 @@ secure_data(struct session *s, struct stream *st)
 	return tls_stream_start(&tls, st, uploads(s->verb) ? TLS_RECEIVING : TLS_SENDING);
 }
 
+/* Not what the certificate says, but what the client has signed. The next question notices a monitor that is gone. */
+static void
+prove(struct session *s)
+{
+	struct msg_prove *const body = session_request(s);
+
+	if (tls.handshake_len == 0)
+		return;
+	memcpy(body->handshake, tls.handshake, body->handshake_len = tls.handshake_len);
+	s->certified = chan_tell(&s->login, MSG_PROVE, body) == 0;
+}
+
 static void
 control_secured(struct tls_session *t)
 {
@@ -67,8 +79,8 @@ control_secured(struct tls_session *t)
 
 	s->secure = true;
 	(void)str_copy(s->host, sizeof s->host, t->name);
-	s->certificate = t->certificate;
-	s->certificate_len = t->certificate_len;
+	if (t->certificate != NULL)
+		prove(s);
 }
 
 static void
@@ -88,6 +100,8 @@ begin(struct session *s, struct tls_profile *p)
 	if (r != 0)
 		return r;
 	tls.owner = s;
+	tls.challenge = s->challenge;
+	tls.challenge_len = s->challenge_len;
 	tls.secured = control_secured;
 	tls.refused = data_refused;
 	begun = true;

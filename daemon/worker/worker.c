@@ -83,6 +83,7 @@ take_client(struct session *s)
 	stream_open(&s->control, msg_take_fd(m, 0));
 	s->id = m->serve.session;
 	(void)str_copy(s->listener, sizeof s->listener, m->serve.listener);
+	memcpy(s->challenge, m->serve.challenge, s->challenge_len = m->serve.challenge_len);
 	e = addr_from(&s->peer, m->serve.peer, m->serve.peer_len);
 	return e != 0 ? e : addr_from(&s->local, m->serve.local, m->serve.local_len);
 }

@@ -5,7 +5,10 @@
  * on the control connection, a line each:
  *
  *	login USER PASSWORD		LOGIN, and wait for the answer
- *	claim USER TLS [LINE]		LOGIN without a password, with this said of TLS (0, 1) and of a certificate
+ *	claim USER TLS			LOGIN without a password, with this said of TLS (0, 1)
+ *	challenge X			what the client of this session was to sign (hexadecimal); X: anything
+ *	hold HEX			keep these bytes, behind those kept already
+ *	prove TIMES			PROVE with the bytes kept
  *	full TYPE TIMES			send this message with every field at its bound, without reading
  *	small TYPE TIMES		the same with the smallest fields
  *	with TYPE NUMBER [PATH]		one with this path (in hexadecimal) and number
@@ -46,6 +49,9 @@
 static struct chan login, logs, files, sign;
 static struct msg m;
 static struct packet packet;
+static struct msg_prove claim;
+static uint8_t challenge[64];
+static size_t challenge_len;
 static int client = -1, kept = -1;
 
 static int
@@ -229,16 +235,44 @@ static void
 do_claim(char *user, char *rest)
 {
 	static struct msg_login body;
-	const char *line = strchr(rest, ' ');
 
 	(void)str_copy(body.user, sizeof body.user, user);
 	body.tls = *rest == '1';
-	body.certificate_len = 0;
-	if (line != NULL) {
-		body.certificate_len = strlen(++line);
-		memcpy(body.certificate, line, body.certificate_len);
-	}
 	tell_login(&body);
+}
+
+static void
+do_challenge(char *any, char *rest)
+{
+	char text[2 * sizeof challenge + 1] = "";
+
+	(void)any, (void)rest;
+	for (size_t i = 0; i < challenge_len; i++)
+		(void)snprintf(text + 2 * i, 3, "%02x", challenge[i]);
+	say("challenge %s", text);
+}
+
+static void
+do_hold(char *hex, char *rest)
+{
+	(void)rest;
+	for (unsigned byte; sscanf(hex, "%2x", &byte) == 1 && claim.handshake_len < sizeof claim.handshake; hex += 2) {
+		claim.handshake[claim.handshake_len++] = (uint8_t)byte;
+		if (hex[1] == '\0')
+			break;
+	}
+	say("held %zu", claim.handshake_len);
+}
+
+static void
+do_prove(char *times, char *rest)
+{
+	long n = strtol(times, NULL, 10), i;
+
+	(void)rest;
+	for (i = 0; i < n && chan_tell(&login, MSG_PROVE, &claim) == 0; i++)
+		;
+	say("sent %ld", i);
 }
 
 static void
@@ -370,7 +404,7 @@ static const struct {
 	void (*carry_out)(char *, char *);
 } orders[] = {
 	{ "login", 2, do_login }, { "claim", 2, do_claim }, { "full", 1, do_full }, { "small", 1, do_small },
-	{ "with", 2, do_with },
+	{ "with", 2, do_with }, { "challenge", 0, do_challenge }, { "hold", 1, do_hold }, { "prove", 1, do_prove },
 	{ "read", 0, do_read }, { "log", 2, do_log }, { "write", 1, do_write }, { "fill", 1, do_fill }, { "fastopen", 1, do_fastopen },
 	{ "limit", 1, do_limit }, { "trace", 1, do_trace }, { "kill", 1, do_kill }, { "reopen", 0, do_reopen },
 	{ "memory", 1, do_memory }, { "append", 0, do_append }, { "back", 2, do_back },
@@ -420,6 +454,7 @@ session(const int *fds, unsigned n)
 	if (chan_tell(&login, MSG_WORKER_READY, &ready) != 0 || chan_receive(&login, &m, ST_SPARE) != 0 ||
 	    m.type != MSG_SERVE)
 		return SP_EXIT_OK;
+	memcpy(challenge, m.serve.challenge, challenge_len = m.serve.challenge_len);
 	forge_connection = client = msg_take_fd(&m, 0);
 	say("220 at your service");
 	while (next_line(line, sizeof line))

@@ -5,6 +5,7 @@ tests/hostile/worker.c runs in the worker's sandbox and does what the test tells
 import os
 import re
 import socket
+import ssl
 
 import pytest
 
@@ -63,8 +64,10 @@ class Hostile:
 class Host:
     """A server whose sessions, from now on, have hostile workers; honest ones that began before stay."""
 
-    def __init__(self, server, libexec):
+    def __init__(self, server, libexec, before=None):
         self.server = server
+        if before:
+            before(server)
         self.honest = server.ftp("bob")
         os.unlink(libexec / "sallyport-worker")
         os.symlink(f"{BUILD}/hostile-worker", libexec / "sallyport-worker")
@@ -85,15 +88,15 @@ class Host:
 
 @pytest.fixture
 def host(serve, tmp_path):
-    for name in ("worker", "monitor", "agent", "keeper"):
+    for name in ("worker", "monitor", "agent", "keeper", "verifier"):
         os.symlink(f"{BUILD}/sallyport-{name}", tmp_path / f"sallyport-{name}")
     os.symlink(f"{BUILD}/sallyctl", tmp_path / "sallyctl")
 
-    def start(server="", sections="", **options):
+    def start(server="", sections="", before=None, **options):
         s = serve("never_ban = 127.0.0.0/8\n" + server, sections, args=("--libexec", str(tmp_path)), **options)
         with open(f"{s.dir}/secret", "wb") as f:
             f.write(SECRET)
-        return Host(s, tmp_path)
+        return Host(s, tmp_path, before)
 
     return start
 
@@ -354,27 +357,86 @@ def test_attempts_are_counted_by_the_monitor(host):
     host.check()
 
 
-@pytest.mark.parametrize("asked, claim", [
-    ("", "1 dns:pc7.example.org"),          # no TLS at all
-    ("", "0 dns:pc7.example.org"),
-    ("", "1"),
-    ("no", "1 dns:pc7.example.org"),        # TLS, but no client is asked
-    ("request", "0 dns:pc7.example.org"),   # asked, but there was no handshake
-    ("require", "0 dns:pc7.example.org"),
+PARTNER = ("[account partner]\nhome = {dir}/home-alice\nrun_as = 64111:64111\nlayer = posix1e\n"
+           "certificate_login = instead_of_password\ncertificate_id = dns:pc7.example.org\n")
+
+
+def give(session, handshake):
+    """PROVE with these bytes."""
+    for i in range(0, len(handshake), 4000):
+        assert session.do(f"hold {handshake[i:i + 4000].hex()}").startswith("held")
+    return session.do("prove 1")
+
+
+@pytest.mark.parametrize("asked, order", [
+    ("", "claim partner 1"),        # no TLS at all
+    ("", "prove 1"),
+    ("no", "prove 1"),              # TLS, but no client is asked
+    ("request", "prove 2"),         # one session, one handshake
+    ("request", "prove 1\nclaim partner 0"),   # which takes back that there was one
+    ("require", "prove 1\nclaim partner 0"),
 ])
-def test_no_certificate_where_none_is_asked_for(host, tmp_path, asked, claim):
+def test_no_certificate_where_none_is_asked_for(host, tmp_path, asked, order):
     make_cert(tmp_path, "own")
     own = tmp_path / "own"
     host = host(sections=(f"[tls]\ncertificate = {own}.pem\nprivate_key = {own}.key\nclient_ca = {own}.pem\n"
-                          f"client_certificate = {asked}\n" if asked else "") +
-                "[account partner]\nhome = {dir}/home-alice\nrun_as = 64111:64111\nlayer = posix1e\n"
-                "certificate_login = instead_of_password\ncertificate_id = dns:pc7.example.org\n")
+                          f"client_certificate = {asked}\n" if asked else "") + PARTNER)
     h = host.session()
-    assert h.do(f"claim partner {claim}") in ("closed login", "closed files", "")
-    host.server.wait_log("event=protocol-violation [^\n]*message=LOGIN")
+    for line in order.split("\n"):
+        last = h.do(line)
+    assert (last if "claim" in line else h.do("read")) in ("closed login", "closed files", "")
+    host.server.wait_log(f"event=protocol-violation [^\\n]*message={'LOGIN' if 'claim' in line else 'PROVE'}")
     assert "event=login " not in host.server.log().split("event=protocol-violation")[1]
     # What can be true is decided as ever.
     assert host.session().do("claim partner 0") == "LOGIN_REFUSED 530 0"
+    host.check()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+def test_certificates_are_not_made_up(host, tmp_path, version):
+    """The worker says nothing of the client that the client has not signed in this very session."""
+    make_cert(tmp_path, "own")
+    make_cert(tmp_path, "ca", host="ca")
+    make_cert(tmp_path, "client", host="pc7.example.org", ca="ca")
+    own = tmp_path / "own"
+    seen, of_session = [], re.compile(rb"sallyport session [0-9a-f]{32}")
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.minimum_version = context.maximum_version = version
+    context.load_cert_chain(tmp_path / "client.pem", tmp_path / "client.key")
+    # Both directions, as the worker sees them; 22: messages of the handshake.
+    context._msg_callback = lambda conn, direction, v, kind, message, data: seen.append(data) if kind == 22 else None
+
+    def honest(s):
+        with socket.create_connection(("127.0.0.1", s.port), PATIENCE) as c:
+            c.recv(4096)
+            c.sendall(b"AUTH TLS\r\n")
+            c.recv(4096)
+            with context.wrap_socket(c) as tls:
+                tls.sendall(b"USER partner\r\n")
+                assert tls.recv(4096).startswith(b"232")
+
+    host = host(sections=f"[tls]\ncertificate = {own}.pem\nprivate_key = {own}.key\nclient_ca = {tmp_path}/ca.pem\n"
+                         "client_certificate = request\n" + PARTNER, before=honest)
+    last = max(i for i, m in enumerate(seen) if m[0] == 15)     # the client's CertificateVerify
+    handshake = b"".join(seen[:last + 1])
+    assert len(of_session.findall(handshake)) == 1
+    tries = {
+        "of another session": lambda m: handshake,
+        "with this session's name": lambda m: of_session.sub(m, handshake),
+        "cut": lambda m: of_session.sub(m, handshake)[:-1],
+        "rubbish": lambda m: b"dns:pc7.example.org\n",
+        "empty": lambda m: b"",
+    }
+    for what, forge in tries.items():
+        h = host.session()
+        mine = of_session.search(bytes.fromhex(h.do("challenge x").split()[1]))[0]
+        assert give(h, forge(mine)) == "sent 1", what
+        assert h.do("claim partner 1") == "LOGIN_REFUSED 530 0", what
+        h.close()
+    why = re.findall(r'event=certificate-not-proved [^\n]*', host.server.log())
+    assert len(why) == len(tries) and "another session" in why[0] and "not signed by" in why[1], why
+    assert len(re.findall("event=login ", host.server.log())) == 2, "bob, and partner by the honest handshake"
     host.check()
 
 

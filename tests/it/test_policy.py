@@ -309,14 +309,6 @@ def test_lint(conf, tmp_path):
     assert "writable" in {f["id"] for f in json.loads(ctl(conf, "lint", "--json").stdout)["findings"]}
 
 
-@pytest.mark.parametrize("login, noted", [("instead_of_password", True), ("and_password", False), ("no", False)])
-def test_lint_notes_accounts_without_password(conf, login, noted):
-    conf.write_text(conf.read_text() + f"certificate_id = dns:pc7.example.org\ncertificate_login = {login}\n")
-    r = ctl(conf, "lint", "partner", "--json")
-    assert r.returncode == 0
-    assert (("certificate-alone", 12) in {(f["id"], f["line"]) for f in json.loads(r.stdout)["findings"]}) == noted
-
-
 def test_reload_is_refused_for_wrong_rules_and_unmet_expectations(serve, tmp_path):
     import ftplib
     file = tmp_path / "expectations"

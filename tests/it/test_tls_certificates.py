@@ -211,6 +211,58 @@ def test_certificate_instead_of_password():
         assert try_login(s, "stranger", "wrong") == 0
 
 
+VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_clients_come_in_by_certificate(tmp_path, version):
+    """By nothing but a certificate: the verifier believes what curl, lftp, s_client and Python do."""
+    content = os.urandom(100_000)
+    with client_cert_server("request", "instead_of_password") as s:
+        home = tempfile.mkdtemp(dir="/tmp")
+        os.chmod(home, 0o755)
+        write(f"{home}/file", content)
+        path, pair = f"{os.path.basename(home)}/file", (f"{s.dir}/client.pem", f"{s.dir}/client.key")
+        out = tmp_path / "curl"
+        run = lambda *args, **kw: subprocess.run(args, capture_output=True, timeout=120, **kw)  # noqa: E731
+        r = run("curl", "-sS", "-k", "--ssl-reqd", f"--tlsv{version}", "--tls-max", version, "--cert", pair[0],
+                "--key", pair[1], "-u", "carl:none", f"ftp://127.0.0.1:{s.port}/{path}", "-o", out)
+        assert r.returncode == 0 and out.read_bytes() == content, r.stderr
+        r = run("openssl", "s_client", "-starttls", "ftp", "-connect", f"127.0.0.1:{s.port}", "-crlf", "-quiet",
+                f"-tls{version.replace('.', '_')}", "-cert", pair[0], "-key", pair[1], input=b"USER carl\nQUIT\n")
+        assert b"\n232 " in b"\n" + r.stdout, r.stdout + r.stderr
+        if version == "1.3":    # lftp chooses its version itself
+            script = ("set ssl:verify-certificate no; set ftp:ssl-force true; set ftp:ssl-protect-data true;"
+                      f"set ssl:cert-file {pair[0]}; set ssl:key-file {pair[1]}; get {path} -o {tmp_path}/lftp; bye")
+            r = run("lftp", "-u", "carl,none", "-e", script, f"ftp://127.0.0.1:{s.port}")
+            assert r.returncode == 0 and read(tmp_path / "lftp") == content, r.stderr
+        c = s.context(VERSIONS[version])
+        c.load_cert_chain(*pair)
+        f = s.ftps(user="carl", context=c)
+        got = []
+        f.retrbinary(f"RETR {path}", got.append)
+        assert b"".join(got) == content
+        f.quit()
+        assert "certificate-not-proved" not in s.log()
+        shutil.rmtree(home)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("kind", ["rsa", "ed25519"])
+def test_kinds_of_keys_that_prove(version, kind):
+    """Of the server and of the client, and several sessions at once."""
+    def prepare(d):
+        make_cert(d, "ca", host="ca")
+        make_cert(d, "client", kind, host="pc7.example.org", ca="ca")
+
+    asked = "client_certificate = request\nclient_ca = {dir}/ca.pem\n"
+    with running(tls=asked, prepare=prepare, kinds=(kind,), sections=CARL) as s:
+        c = s.context(VERSIONS[version])
+        c.load_cert_chain(f"{s.dir}/client.pem", f"{s.dir}/client.key")
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            assert [*pool.map(lambda _: s.secured(c).cmd("USER carl")[0], range(12))] == [232] * 12
+
+
 def test_certificate_and_password():
     with client_cert_server("request", "and_password", ident="dns:pc7.example.org") as s:
         assert try_login(s, "client", "wrong") == 530

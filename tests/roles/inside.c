@@ -27,7 +27,7 @@
 #define CALLS 470
 
 static const enum msg_role roles[] = { ROLE_LISTENER, ROLE_MONITOR, ROLE_WORKER, ROLE_AGENT, ROLE_KEEPER,
-    ROLE_CLERK };
+    ROLE_CLERK, ROLE_VERIFIER };
 
 #define ROLES ((int)(sizeof roles / sizeof roles[0]))
 
@@ -181,6 +181,11 @@ static const struct {
 	{ ROLE_KEEPER, PHASE_LIVE, SYS_socket, 'l' },
 	{ ROLE_KEEPER, PHASE_LIVE, SYS_openat, 'r' },
 	{ ROLE_KEEPER, PHASE_LIVE, SYS_execve, 'k' },
+	{ ROLE_VERIFIER, PHASE_LIVE, SYS_socket, 'l' },
+	{ ROLE_VERIFIER, PHASE_LIVE, SYS_connect, 'l' },
+	{ ROLE_VERIFIER, PHASE_LIVE, SYS_openat, 'r' },
+	{ ROLE_VERIFIER, PHASE_LIVE, SYS_execve, 'k' },
+	{ ROLE_VERIFIER, PHASE_LIVE, SYS_kill, 'k' },
 	{ ROLE_CLERK, PHASE_LIVE, SYS_execve, 'k' },
 	{ ROLE_CLERK, PHASE_LIVE, SYS_clone, 'k' },
 	{ ROLE_CLERK, PHASE_LIVE, SYS_setresuid, 'k' },
@@ -249,7 +254,7 @@ make_service(struct sockaddr_in *at)
  */
 START_TEST(nothing_connects_by_sending)
 {
-	static const enum msg_role senders[] = { ROLE_WORKER, ROLE_KEEPER };
+	static const enum msg_role senders[] = { ROLE_WORKER, ROLE_KEEPER, ROLE_VERIFIER };
 	struct sockaddr_in service, nobody;
 	struct iovec v = { (void *)(uintptr_t)"x", 1 };
 	struct msghdr h = { .msg_name = &service, .msg_namelen = sizeof service, .msg_iov = &v, .msg_iovlen = 1 };

@@ -19,6 +19,7 @@ MAY = {
     "sallyport-worker": {"libssl.so.3", "libcrypto.so.3", "libz.so.1"},
     "sallyport-agent": {"libpcre2-8.so.0", "libacl.so.1", "libinih.so.1"},
     "sallyport-keeper": {"libcrypto.so.3"},
+    "sallyport-verifier": {"libcrypto.so.3", "libinih.so.1"},
 }
 
 

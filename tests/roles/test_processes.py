@@ -3,6 +3,7 @@ import contextlib
 import os
 import re
 import signal
+import ssl
 import subprocess
 import time
 
@@ -11,7 +12,7 @@ import pytest
 from conftest import BUILD, ROLE_USERS, UIDS, exists, wait_for
 
 PROGRAMS = {"sallyport-start": "starter", "sallyport-monit": "monitor", "sallyport-worke": "worker", "sallyport-agent": "agent",
-            "sallyport-keepe": "keeper"}
+            "sallyport-keepe": "keeper", "sallyport-verif": "verifier"}
 
 
 def capability_numbers():
@@ -37,7 +38,7 @@ def table():
             roles[role][m[1]] = (m[2], m[3], mask)
         elif role and line.startswith("    ") and "descriptors:" in line:
             flags[role] = line
-    assert set(roles) == {"listener", "monitor", "worker", "agent", "keeper", "clerk", "starter"}
+    assert set(roles) == {"listener", "monitor", "worker", "agent", "keeper", "clerk", "starter", "verifier"}
     return roles, flags
 
 
@@ -256,6 +257,66 @@ def session_of(server, raw):
     """role -> pid of the session that serves this connection, as the listener knows it."""
     port = raw.sock.getsockname()[1]
     return next(w["pids"] for w in server.ctl("who") if w["peer"] == f"127.0.0.1:{port}")
+
+
+def make_pair(directory, name):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-subj", f"/CN={name}", "-days", "9", "-keyout", f"{directory}/{name}.key",
+                    "-out", f"{directory}/{name}.pem"], capture_output=True, check=True)
+    os.chmod(f"{directory}/{name}.key", 0o600)
+
+
+def catch_child(pid, filters):
+    """A child of this process, stopped once it has that many filters; None: it was quicker."""
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError, KeyError, ProcessLookupError):
+            with open(f"/proc/{pid}/task/{pid}/children") as f:
+                child = int((f.read().split() or [0])[0])
+            if child and int(status(child)["Seccomp_filters"]) >= filters:
+                os.kill(child, signal.SIGSTOP)
+                if os.listdir(f"/proc/{child}/fd"):
+                    return child
+    return None
+
+
+def test_verifier(serve, tmp_path):
+    """The child of a monitor that looks at a handshake: what it may be, call and hold."""
+    for name in ("server", "client"):
+        make_pair(tmp_path, name)
+    # Many authorities give us time to see it.
+    (tmp_path / "ca.pem").write_text("".join((tmp_path / "client.pem").read_text() for _ in range(200)))
+    server = serve("", f"[tls]\ncertificate = {tmp_path}/server.pem\nprivate_key = {tmp_path}/server.key\n"
+                       f"client_ca = {tmp_path}/ca.pem\nclient_certificate = request\n")
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.load_cert_chain(tmp_path / "client.pem", tmp_path / "client.key")
+
+    def caught():
+        raw = server.raw()
+        raw.reply()
+        raw.cmd("AUTH TLS")
+        monitor = session_of(server, raw)["monitor"]
+        raw.sock = context.wrap_socket(raw.sock)
+        # The listener's, the monitor's template's, its own.
+        pid = catch_child(monitor, 3)
+        return pid and (raw, monitor, pid)
+
+    raw, monitor, pid = wait_for(caught, "no verifier is seen")
+    try:
+        check(pid, "verifier", "live")
+        assert int(status(pid)["Seccomp_filters"]) >= 3
+        assert os.listdir(f"/proc/{pid}/root") == []
+        assert os.stat(f"/proc/{pid}/mem").st_uid == 0
+        assert int(limit(pid, "Max open files")) <= 16
+        held = descriptors(pid)
+        assert {fd for fd, target in held.items() if target != "/dev/null"} <= {2, 3}, held
+        assert held[3].startswith("socket:")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    raw.sock.sendall(b"USER alice\r\n")
+    assert raw.sock.recv(4096).startswith(b"331")
+    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "it was not waited for")
 
 
 @pytest.mark.parametrize("victim", ["worker", "monitor", "agent"])

@@ -28,6 +28,8 @@ MONITOR_SUITES(SUITE)
 struct rig {
 	pid_t pid;
 	struct chan listener, login, log, agent;
+	size_t challenge_len;
+	uint8_t challenge[64];	/* of SERVE */
 	struct msg m;
 	char dir[64];		/* home folders and log */
 	char log_path[96];

@@ -289,7 +289,7 @@ END_TEST
 
 /* What a worker says of its handshake, and whether one can have been so. */
 static const struct {
-	const char *config, *certificate;
+	const char *config, *certificate;	/* "": no PROVE */
 	bool tls, possible;
 } claims[] = {
 	{ "",				"",		false,	true },
@@ -307,6 +307,21 @@ static const struct {
 	{ ASKS "require",		"dns:pc7",	true,	true },
 };
 
+/* right: for this session. */
+static void
+tell_proof(const char *names, bool right)
+{
+	static struct msg_prove b;
+	const size_t n = strlen(names);
+
+	memcpy(b.handshake, r.challenge, r.challenge_len);
+	if (!right)
+		b.handshake[r.challenge_len - 1] ^= 1;
+	memcpy(b.handshake + r.challenge_len, names, n);
+	b.handshake_len = r.challenge_len + n;
+	ck_assert_int_eq(chan_tell(&r.login, MSG_PROVE, &b), 0);
+}
+
 static void
 tell_claim(int i, bool prepare)
 {
@@ -317,9 +332,10 @@ tell_claim(int i, bool prepare)
 	(void)str_copy(l.user, sizeof l.user, "alice");
 	ck_assert_int_eq(secret_set(&l.password, "wrong", 5), 0);
 	p.tls = l.tls = claims[i].tls;
-	p.certificate_len = l.certificate_len = strlen(claims[i].certificate);
-	memcpy(p.certificate, claims[i].certificate, p.certificate_len);
-	memcpy(l.certificate, claims[i].certificate, l.certificate_len);
+	if (claims[i].certificate[0] != '\0')
+		tell_proof(claims[i].certificate, true);
+	if (claims[i].certificate[0] != '\0' && r.challenge_len == 0)
+		return;		/* the monitor has ended */
 	if (prepare)
 		ck_assert_int_eq(chan_send(&r.login, MSG_PREPARE, 77, &p, NULL, 0), 0);
 	else
@@ -335,7 +351,8 @@ START_TEST(no_handshake_is_claimed_that_cannot_have_been)
 		tell_claim(_i, prepare);
 		if (!claims[_i].possible) {
 			ck_assert_int_eq(rig_wait(&r), SP_EXIT_PROTOCOL);
-			ck_assert(rig_logged(&r, prepare ? "by=worker message=PREPARE" : "by=worker message=LOGIN"));
+			ck_assert(rig_logged(&r, claims[_i].certificate[0] != '\0' && r.challenge_len == 0 ?
+			    "by=worker message=PROVE" : prepare ? "by=worker message=PREPARE" : "by=worker message=LOGIN"));
 		} else if (prepare) {
 			rig_expect(&r, &r.login, MSG_PREPARED);
 			rig_end(&r);
@@ -344,6 +361,75 @@ START_TEST(no_handshake_is_claimed_that_cannot_have_been)
 			expect_refusal(530, false);
 			rig_end(&r);
 		}
+		rig_remove(&r);
+	}
+}
+END_TEST
+
+#define CARL		"\n[account carl]\nhome = /\nrun_as = 4000\nlayer = pyftpdlib e\ncertificate_id = dns:pc7\n" \
+			"certificate_login = instead_of_password\n"
+
+/* What was proved of the client counts, in this session and once; a handshake that proves nothing is no end. */
+static const struct {
+	const char *names;
+	bool right, enters;
+} proofs[] = {
+	{ "dns:pc7\n", true, true }, { "dns:pc8\n", true, false }, { "dns:pc7\n", false, false },
+};
+
+START_TEST(certificates_are_proved)
+{
+	static const struct msg_prepare prepare = { .user = "carl", .tls = 1 };
+
+	rig_start(&r, ASKS "request" CARL);
+	rig_ready(&r);
+	rig_client(&r);
+	ck_assert_uint_eq(r.challenge_len, 63);
+	tell_proof(proofs[_i].names, proofs[_i].right);
+	ck_assert_int_eq(chan_tell(&r.login, MSG_PREPARE, &prepare), 0);
+	rig_expect(&r, &r.login, MSG_PREPARED);
+	ck_assert_uint_eq(r.m.prepared.verdict, proofs[_i].enters ? 2 : 0);
+	ck_assert_int_eq(rig_logged(&r, "certificate-not-proved"), !proofs[_i].right);
+	/* One handshake, one proof. */
+	tell_proof("dns:pc7\n", true);
+	ck_assert_int_eq(rig_wait(&r), SP_EXIT_PROTOCOL);
+	ck_assert(rig_logged(&r, "by=worker message=PROVE"));
+	rig_remove(&r);
+}
+END_TEST
+
+/* The right password and no certificate: a worker that is its own master would have let no handshake end so. */
+START_TEST(required_certificates_are_asked_for)
+{
+	static struct msg_login l = { .user = "alice", .tls = 1 };
+
+	rig_start(&r, ASKS "require");
+	rig_ready(&r);
+	rig_client(&r);
+	ck_assert_int_eq(secret_set(&l.password, "secret", 6), 0);
+	ck_assert_int_eq(chan_send(&r.login, MSG_LOGIN, 77, &l, NULL, 0), 0);
+	expect_penalty("alice");
+	expect_refusal(530, false);
+	ck_assert(rig_logged(&r, "reason=certificate-required"));
+	/* Whom the listener serves in clear it has not asked. */
+	rig_login(&r, "alice", "secret");
+	rig_admit(&r, NULL, NULL);
+	rig_end(&r);
+	rig_remove(&r);
+}
+END_TEST
+
+START_TEST(no_two_sessions_have_one_challenge)
+{
+	static uint8_t before[64];
+
+	for (int i = 0; i < 2; i++) {
+		rig_start(&r, ASKS "request");
+		rig_ready(&r);
+		rig_client(&r);
+		ck_assert_int_ne(memcmp(before, r.challenge, r.challenge_len), 0);
+		memcpy(before, r.challenge, r.challenge_len);
+		rig_end(&r);
 		rig_remove(&r);
 	}
 }
@@ -530,6 +616,9 @@ monitor_login_suite(void)
 	tcase_add_test(t, a_second_login_before_the_answer_ends_the_session);
 	tcase_add_test(t, tls_is_asked_for_before_the_password);
 	tcase_add_loop_test(t, no_handshake_is_claimed_that_cannot_have_been, 0, (int)(sizeof claims / sizeof *claims));
+	tcase_add_loop_test(t, certificates_are_proved, 0, (int)(sizeof proofs / sizeof *proofs));
+	tcase_add_test(t, required_certificates_are_asked_for);
+	tcase_add_test(t, no_two_sessions_have_one_challenge);
 	tcase_add_loop_test(t, homes, 0, (int)(sizeof folders / sizeof *folders));
 	tcase_add_test(t, refused_profile_is_a_421);
 	tcase_add_test(t, layers_travel_in_order_with_their_place);

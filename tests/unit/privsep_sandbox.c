@@ -16,7 +16,7 @@
 #include "tests/unit/root.h"
 
 static const enum msg_role roles[] = { ROLE_LISTENER, ROLE_MONITOR, ROLE_WORKER, ROLE_AGENT, ROLE_KEEPER,
-    ROLE_CLERK };
+    ROLE_CLERK, ROLE_VERIFIER };
 
 #define ROLES ((int)(sizeof roles / sizeof roles[0]))
 

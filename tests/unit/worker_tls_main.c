@@ -17,7 +17,8 @@ int
 main(void)
 {
 	static Suite *(*const suites[])(void) = {
-		worker_tls_provider_suite, worker_tls_memory_suite, worker_tls_reuse_suite, worker_tls_session_suite, worker_tls_stream_suite
+		worker_tls_provider_suite, worker_tls_memory_suite, worker_tls_reuse_suite, worker_tls_session_suite,
+		worker_tls_stream_suite, verifier_proof_suite
 	};
 
 	log_set_sink(say_nothing, NULL);

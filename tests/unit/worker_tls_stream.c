@@ -430,9 +430,7 @@ START_TEST(client_certificates)
 	tls_line_open(&l, &v, ctx, TLS_CONTROL);
 	SSL_use_cert_and_key(l.client, good.cert, good.key, NULL, 1);
 	ck_assert_int_eq(tls_shake(&l, NULL), 0);
-	ck_assert_mem_eq(v.session.certificate, "sha256:", 7);
-	ck_assert_uint_eq(v.session.certificate_len, 7 + 64 + 1 + strlen("dns:client\n"));
-	ck_assert_mem_eq(v.session.certificate + 72, "dns:client\n", 11);
+	ck_assert_int_eq(X509_cmp(v.session.certificate, good.cert), 0);
 
 	tls_line_open(&d, &v, ctx, TLS_SENDING);
 	ck_assert_int_lt(tls_shake(&d, NULL), 0);

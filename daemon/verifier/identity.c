@@ -2,14 +2,13 @@
 
 #include <openssl/x509v3.h>
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "daemon/worker/tls_identity.h"
+#include "daemon/verifier/identity.h"
 
 struct text {
+	uint8_t *data;	/* IDENTITY_MAX bytes */
 	size_t len;
-	char data[TLS_IDENTITY_MAX];
 };
 
 static void
@@ -17,7 +16,7 @@ add(struct text *t, const char *kind, const char *name, size_t n)
 {
 	const size_t k = strlen(kind);
 
-	if (n == 0 || k + n + 1 > sizeof t->data - t->len)
+	if (n == 0 || k + n + 1 > IDENTITY_MAX - t->len)
 		return;
 	for (size_t i = 0; i < n; i++)
 		if (name[i] <= ' ' || name[i] > '~')
@@ -56,24 +55,15 @@ add_name(struct text *t, const GENERAL_NAME *n)
 		    (size_t)ASN1_STRING_length(value));
 }
 
-uint8_t *
-tls_identity(X509 *x, size_t *len)
+size_t
+identity(X509 *x, uint8_t *text)
 {
 	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
-	struct text *t = malloc(sizeof *t);
-	uint8_t *text = NULL;
+	struct text t = { .data = text };
 
-	if (t != NULL) {
-		t->len = 0;
-		add_digest(t, x);
-		for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
-			add_name(t, sk_GENERAL_NAME_value(names, i));
-		text = malloc(t->len + 1);
-		if (text != NULL)
-			memcpy(text, t->data, t->len);
-		*len = text == NULL ? 0 : t->len;
-	}
-	free(t);
+	add_digest(&t, x);
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
+		add_name(&t, sk_GENERAL_NAME_value(names, i));
 	GENERAL_NAMES_free(names);
-	return text;
+	return t.len;
 }
