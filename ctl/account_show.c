@@ -264,6 +264,17 @@ print_layers(struct json *j, bool json, const struct conf_layers *layers)
 	}
 }
 
+/* Whom an account without run_as runs as: a user of the system as itself, others as virtual_user. */
+static void
+say_runner(const struct account *a, char *value, size_t size, char *origin, size_t origin_size)
+{
+	(void)str_format(value, size, "%u:%u", (unsigned)a->uid, (unsigned)a->gid);
+	if ((a->flags & ACCOUNT_SYSTEM) != 0)
+		(void)str_copy(origin, origin_size, a->origin != NULL ? a->origin : a->source->name);
+	else
+		origin_text(&a->resolved->origin[K_virtual_user], origin, origin_size);
+}
+
 static void
 print_settings(struct json *j, bool json, const struct account *a)
 {
@@ -279,6 +290,8 @@ print_settings(struct json *j, bool json, const struct account *a)
 		}
 		(void)conf_value_text(&a->resolved->s, (enum conf_key_id)k, value, sizeof(value));
 		origin_text(&a->resolved->origin[k], origin, sizeof(origin));
+		if (k == K_run_as && a->resolved->s.run_as == NULL)
+			say_runner(a, value, sizeof(value), origin, sizeof(origin));
 		print_row(j, json, conf_keys[k].name, k == K_password ? kind_of(a) : value, origin);
 	}
 }

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,14 +208,15 @@ void
 doctor_programs(struct doctor *d)
 {
 	static const enum msg_role roles[] = { ROLE_MONITOR, ROLE_WORKER, ROLE_AGENT, ROLE_KEEPER };
-	char path[512];
+	const char *directory = d->inv->value[OPT_LIBEXEC] != NULL ? d->inv->value[OPT_LIBEXEC] : SP_LIBEXECDIR;
+	char path[PATH_MAX];
 
 	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
-		(void)str_format(path, sizeof(path), "%s/%s", SP_LIBEXECDIR, role_row(roles[i])->program);
+		(void)str_format(path, sizeof(path), "%s/%s", directory, role_row(roles[i])->program);
 		check_program(d, path);
 	}
 	if (d->here == 0)
-		doctor_find(d, DOCTOR_FINE, NULL, "%s: all there", SP_LIBEXECDIR);
+		doctor_find(d, DOCTOR_FINE, NULL, "%s: all there", directory);
 }
 
 static void

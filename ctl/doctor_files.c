@@ -367,9 +367,24 @@ check_folder_of(struct doctor *d, const char *file, const char *what)
 	check_folder(d, folder, what);
 }
 
+/* Does any section set a limit that needs ledgers? */
+static bool
+uses_quota(const struct conf *conf)
+{
+	static const enum conf_scope kinds[] = { SC_SERVER, SC_LISTENER, SC_CLASS, SC_GROUP, SC_ACCOUNT };
+
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+		for (const struct conf_section *s = NULL; (s = conf_section_next(conf, kinds[i], s)) != NULL;)
+			if (conf_section_sets(s, K_quota_bytes) || conf_section_sets(s, K_quota_files))
+				return true;
+	return false;
+}
+
 void
 doctor_folders(struct doctor *d)
 {
+	if (uses_quota(d->conf))
+		check_folder(d, d->s->quota_directory, "quota_directory");
 	check_folder_of(d, d->s->control_socket, "folder of control_socket");
 	check_folder_of(d, d->s->accounts_database, "folder of accounts_database");
 	check_folder_of(d, d->s->log, "folder of log");

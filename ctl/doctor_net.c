@@ -334,7 +334,11 @@ check_address(struct doctor *d, const struct settings *s)
 
 	for (size_t i = 0; i < s->passive_address.n; i++)
 		check_target(d, &s->passive_address.v[i]);
-	if (s->passive_address.n == 0 && !have_public(&any) && any)
+	if (s->passive_address.n > 0)
+		return;
+	if (have_public(&any) || !any)
+		doctor_find(d, DOCTOR_FINE, NULL, "passive_address is not set: clients are told the address that they are connected to");
+	else
 		doctor_find(d, DOCTOR_NOTE,
 		    "if clients come from the Internet through a router, set passive_address to its address",
 		    "this machine has private addresses only, and passive_address is not set");

@@ -141,8 +141,11 @@ const char *
 help_nearest(const char *word)
 {
 	const char *best = NULL, *name, *second;
-	unsigned least = 3, d;
+	/* Beyond a third of the word, likeness is chance. */
+	unsigned least = (unsigned)(strlen(word) + 2) / 3 + 1, d;
 
+	if (least > 3)
+		least = 3;
 	for (const struct command *c = ctl_commands; c->name != NULL; c++) {
 		name = c->name;
 		second = strchr(name, ' ');

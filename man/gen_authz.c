@@ -37,7 +37,7 @@ print_rights(void)
 static void
 print_operations(void)
 {
-	puts(".Bl -column \"READLINK\" \"READLINK and\" \"READLINK and\" \"READLINK and\"");
+	puts(".Bl -column \"READLINK\" \"nothing there\" \"RENTO and RENREPL\" \"RENTO and RENREPL\"");
 	puts(".It Sy operation Ta Sy nothing there Ta Sy a file there Ta Sy a folder there");
 	for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
 		printf(".It %s Ta %s Ta %s Ta %s\n", operations[i].name, operations[i].missing, operations[i].file,

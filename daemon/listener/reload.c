@@ -64,6 +64,18 @@ tell(struct server *s, int status, const char *text)
 	control_reloaded(s, status, text);
 }
 
+/*
+ * It is refused before any template was made for it.  Whoever rotates logs asks for a reload, and must get them opened
+ * again whatever becomes of it: what the listener writes itself, and what sessions write with their template's descriptors.
+ */
+static void
+refuse(struct server *s, const char *text)
+{
+	(void)server_open_log(s);
+	templates_renew(s, "logs");
+	tell(s, 2, text);
+}
+
 /* The old configuration is the running one again. */
 static void
 take_back(struct server *s)
@@ -214,7 +226,7 @@ on_tested(evutil_socket_t fd, short what, void *arg)
 		(void)str_format(text, sizeof text, "%s; the old configuration stays.\n%s", end.si_code == CLD_EXITED &&
 		    end.si_status == EXPECT_RULES ? "The rules of a policy are wrong" : "The expectations are not met", x->text);
 		forget(s);
-		tell(s, 2, text);
+		refuse(s, text);
 		return;
 	}
 	r = adopt(s);
@@ -223,7 +235,7 @@ on_tested(evutil_socket_t fd, short what, void *arg)
 
 		explain(s, r, text, sizeof text);
 		forget(s);
-		tell(s, 2, text);
+		refuse(s, text);
 	}
 }
 
@@ -349,6 +361,6 @@ server_reload(struct server *s, char *why, size_t size)
 		}
 	}
 	if (r != 0)
-		tell(s, 2, why);
+		refuse(s, why);
 	return r;
 }

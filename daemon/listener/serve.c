@@ -147,7 +147,8 @@ serve_configuration(struct conf *c, int argc, char **argv)
 
 	if (r != 0)
 		return r;
-	if (str_format(listen, sizeof listen, strchr(x.address, ':') == NULL ? "%s:%s" : "[%s]:%s", x.address, x.port) != 0)
+	if (str_format(listen, sizeof listen, strchr(x.address, ':') == NULL || x.address[0] == '[' ? "%s:%s" : "[%s]:%s",
+	    x.address, x.port) != 0)
 		return complain("not an address", x.address);
 	if (x.user[0] != '\0') {
 		account = x.user;

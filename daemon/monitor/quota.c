@@ -44,6 +44,19 @@ log_new(const struct monitor *s)
 	log_end(&l);
 }
 
+/* The directory is made where only it is missing, and one above it never. */
+static void
+log_unusable(const struct monitor *s, const char *directory, int error)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_ERROR, "quota-ledger-unusable");
+	log_str(&l, "about", s->account.name);
+	log_str(&l, "quota_directory", directory);
+	log_str(&l, "error", sp_strerror(error));
+	log_end(&l);
+}
+
 int
 monitor_open_ledger(struct monitor *s)
 {
@@ -61,7 +74,7 @@ monitor_open_ledger(struct monitor *s)
 		fd = witness;
 	}
 	if (fd < 0) {
-		log_problem(LOG_LEVEL_ERROR, "quota-ledger-unusable", s->account.name, fd);
+		log_unusable(s, directory, fd);
 		return fd;
 	}
 	if (is_new)

@@ -1,0 +1,108 @@
+"""What newcomers stumble over: each was seen once."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+from conftest import BUILD, TOP, UIDS, free_port, wait_for
+from tlsserver import run
+
+CTL = f"{BUILD}/sallyctl"
+
+
+def words(*arguments):
+    r = run(CTL, *arguments)
+    return r.returncode, (r.stdout + r.stderr).decode()
+
+
+@pytest.mark.parametrize("word, meant", [("foo", None), ("x", None), ("xyz", None), ("whp", "who"), ("relaod", "reload"),
+                                         ("statsu", "status"), ("chek", "check"), ("dcotor", "doctor")])
+def test_a_suggestion_is_like_what_was_typed(word, meant):
+    code, text = words(word)
+    assert code == 64 or code == 2, text
+    assert (f"did you mean {meant}?" in text) if meant else "did you mean" not in text, text
+
+
+@pytest.mark.skipif(shutil.which("git") is None or not os.path.exists(f"{TOP}/.git"), reason="no git checkout")
+@pytest.mark.parametrize("name", ["build", "build-san", "build-fuzz"])
+def test_git_ignores_directories_of_builds(name):
+    assert run("git", "-C", TOP, "check-ignore", "-q", f"{name}/x").returncode == 0
+
+
+@pytest.mark.parametrize("page, line", [("sallyport-replies.7", "No such file or directory"),
+                                        ("sallyport-policy.5", r"RNTO +RENTO +RENTO and RENREPL +RENTO and RENREPL")])
+def test_pages_show_what_they_say(page, line):
+    if shutil.which("mandoc") is None:
+        pytest.skip("no mandoc")
+    text = re.sub(r".\x08", "", run("mandoc", "-T", "ascii", "-O", "width=100", f"{BUILD}/man/{page}").stdout.decode())
+    assert re.search(line, text), line
+
+
+@pytest.mark.parametrize("address", ["[::1]", "::1", "127.0.0.1"])
+def test_serve_at_an_address_as_people_write_it(tmp_path, address):
+    os.chmod(tmp_path, 0o755)
+    (tmp_path / "hello").write_text("hello\n")
+    host = address if ":" not in address or address[0] == "[" else f"[{address}]"
+    port, log = free_port(host.strip("[]")), tmp_path / "log"
+    with open(log, "w") as out:
+        p = subprocess.Popen([f"{BUILD}/sallyportd", "--libexec", BUILD, "serve", str(tmp_path), "--address", address, "--port", str(port)],
+                             stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    try:
+        wait_for(lambda: "event=ready" in log.read_text() or p.poll() is not None)
+        r = run("curl", "-sS", "-g", f"ftp://{host}:{port}/hello")
+        assert r.stdout == b"hello\n", (r.stderr, log.read_text())
+    finally:
+        p.terminate()
+        p.wait()
+
+
+def test_doctor_says_that_no_passive_address_is_set(tmp_path):
+    conf = tmp_path / "x.conf"
+    conf.write_text("[server]\naccounts = config\n")
+    conf.chmod(0o600)
+    lines = [x for x in words("-c", str(conf), "doctor")[1].splitlines() if re.match(r"\w+ +address ", x)]
+    assert len(lines) == 1 and "passive_address is not set" in lines[0], lines
+
+
+def test_doctor_of_a_build_tree(tmp_path):
+    conf = tmp_path / "x.conf"
+    conf.write_text("[server]\naccounts = config\n")
+    conf.chmod(0o600)
+    lines = [x for x in words("-c", str(conf), "doctor", "--libexec", BUILD)[1].splitlines() if re.match(r"\w+ +programs ", x)]
+    assert lines and not any("No such file" in x for x in lines) and BUILD in lines[0], lines
+    lines = [x for x in words("-c", str(conf), "doctor", "--libexec", str(tmp_path))[1].splitlines() if re.match(r"\w+ +programs ", x)]
+    assert len(lines) == 4 and all(x.startswith("error") and str(tmp_path) in x for x in lines), lines
+
+
+def test_an_account_without_run_as_is_shown_with_its_user(tmp_path):
+    conf = tmp_path / "x.conf"
+    conf.write_text(f"[server]\naccounts = database\naccounts_database = {tmp_path}/db\nvirtual_user = {UIDS['bob']}:{UIDS['bob']}\n")
+    conf.chmod(0o600)
+    assert words("-c", str(conf), "account", "add", "--no-password", "plain")[0] == 0
+    code, text = words("-c", str(conf), "account", "show", "-e", "plain")
+    row = next((x for x in text.splitlines() if x.startswith("run_as")), text)
+    assert code == 0 and f"{UIDS['bob']}:{UIDS['bob']}" in row and "x.conf:4" in row, text
+
+
+def test_a_refused_reload_opens_rotated_logs_again(serve):
+    """logrotate asks for a reload; a mistake somebody left in the files must not make the server write into the old log."""
+    server = serve("")
+    if "-d" in server.command:		# that writes to stderr: start it as a service is
+        server.stop()
+        server.command.remove("-d")
+        server.start()
+    log = pathlib.Path(server.log_path)
+    log.rename(f"{log}.1")
+    with open(server.conf, "a") as f:
+        f.write("no_such_key = 1\n")
+    r = run(CTL, "--socket", f"{server.dir}/control", "reload")
+    assert r.returncode != 0
+    wait_for(lambda: log.exists(), "the log was not opened again")
+
+    def logged():	# sessions that were forked before serve first
+        server.ftp("alice").quit()
+        return "event=login" in log.read_text()
+
+    wait_for(logged, "sessions go on writing into the old log")
