@@ -3,11 +3,13 @@
 The tests of the machine build on each other, in their order, as an administrator goes on.
 """
 import contextlib
+import filecmp
 import glob
 import os
 import re
 import shutil
 import subprocess
+import threading
 import time
 
 import pytest
@@ -30,7 +32,7 @@ tls = offer
 # What systemd's macros for rpm say, which Debian's rpm lacks; scriptlets are nothing here.
 MACROS = {"_unitdir": "/usr/lib/systemd/system", "_sysusersdir": "/usr/lib/sysusers.d", "_tmpfilesdir": "/usr/lib/tmpfiles.d",
           "_docdir": "/usr/share/doc", "systemd_post()": "%{nil}", "systemd_preun()": "%{nil}",
-          "systemd_postun_with_restart()": "%{nil}"}
+          "systemd_postun()": "%{nil}"}
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can install packages, or make a machine for them")
 
@@ -227,10 +229,25 @@ def test_configured_it_serves_tls_and_accounts(machine):
     machine.do("sh", "-c", "echo geheim | sallyctl account add bob home=/srv/bob run_as=alice")
     pid = pid_of(machine)
     machine.do("systemctl", "reload", "sallyport")
-    wait_for(lambda: "event=reloaded" in machine.read(LOG))
+    # It has waited until that was over.
+    assert "event=reloaded" in machine.read(LOG)
     assert pid_of(machine) == pid
     log_in(machine)
     log_in(machine, "bob:geheim")
+
+
+def test_a_reload_that_is_refused_is_told(machine):
+    machine.write("/etc/sallyport/conf.d/wrong.conf", "[server]\nno_such_key = 1\n")
+    r = machine.run("systemctl", "reload", "sallyport")
+    assert r.returncode != 0 and "no_such_key" in machine.do("journalctl", "-u", "sallyport")
+    assert state_of(machine, "sallyport.service") == "active"
+    log_in(machine, "bob:geheim")
+    # Nor does a restart of that kind take the server away.
+    r = machine.run("sallyctl", "restart")
+    assert r.returncode == 2 and "no_such_key" in r.stdout and "goes on as it was" in r.stdout
+    machine.do("rm", "/etc/sallyport/conf.d/wrong.conf")
+    machine.do("systemctl", "reload", "sallyport")
+    log_in(machine)
 
 
 def test_logs_are_rotated(machine):
@@ -255,12 +272,61 @@ def test_reconfigured_it_goes_on(machine):
     assert pid_of(machine)
 
 
+def transfer(m, *arguments):
+    """bob's, over TLS and slowly: the running curl."""
+    return subprocess.Popen(["nsenter", "-t", m.leader, "-n", "--", "curl", "-sS", "--ssl-reqd", "--cacert", CERTIFICATE, "--limit-rate",
+                             "2M", "-u", "bob:geheim", *arguments], stderr=subprocess.PIPE, text=True)
+
+
+@contextlib.contextmanager
+def logins(m):
+    """One after the other as long as this lasts; yields what became of each."""
+    codes, over = [], threading.Event()
+
+    def run_them():
+        while not over.is_set():
+            codes.append(m.client("curl", "-sS", "-m", str(PATIENCE), "-u", "bob:geheim", "ftp://127.0.0.1/").returncode)
+
+    thread = threading.Thread(target=run_them)
+    thread.start()
+    try:
+        yield codes
+    finally:
+        over.set()
+        thread.join()
+
+
+@contextlib.contextmanager
+def nobody_is_cut_off(m):
+    """A session, an upload and a download (UPGRADE_BYTES) go on through what is done here, and every login is answered."""
+    sizes = {"sent": f"{CACHE}/big", "got": f"{CACHE}/big.got"}
+    with open(sizes["sent"], "wb") as f:
+        f.write(os.urandom(1 << 20) * (int(os.environ.get("UPGRADE_BYTES", 48 << 20)) >> 20))
+    shutil.copy(sizes["sent"], m.path("/srv/bob/big"))
+    m.do("chown", "alice", "/srv/bob/big")
+    running = [transfer(m, "ftp://127.0.0.1/sent", "-T", sizes["sent"]), transfer(m, "ftp://127.0.0.1/big", "-o", sizes["got"])]
+    wait_for(lambda: os.path.exists(sizes["got"]) and os.path.exists(m.path("/srv/bob/sent")))
+    with session(m) as ask, logins(m) as codes:
+        yield
+        assert ask() == "200\n"
+    assert codes and not any(codes), codes
+    for p in running:
+        assert p.wait(PATIENCE * 20) == 0, p.stderr.read()
+    for copy in (m.path("/srv/bob/sent"), sizes["got"]):
+        assert filecmp.cmp(copy, sizes["sent"], shallow=False), copy
+
+
 def test_upgraded(machine, higher):
-    """The new version runs; what the administrator wrote and what the server keeps is as before."""
+    """The new version runs; what the administrator wrote and what the server keeps is as before; nobody was cut off."""
     machine.do("sh", "-c", "echo '# mine' >>/etc/sallyport/sallyport.conf")
     shutil.copy(higher, machine.path("/srv/higher.deb"))
     pid = pid_of(machine)
-    machine.apt("install", "/srv/higher.deb")
+    with nobody_is_cut_off(machine):
+        machine.apt("install", "/srv/higher.deb")
+        assert f"(pid {pid})" in machine.do("sallyctl", "status")
+        assert state_of(machine, "sallyport.service") == "active"
+    # And what is left goes with the unit, whichever generation it is of.
+    wait_for(lambda: "older" not in machine.do("sallyctl", "status"))
     assert machine.do("dpkg-query", "-W", "-f", "${Version} ${Status}", "sallyport").endswith("+next install ok installed")
     assert state_of(machine, "sallyport.service") == "active" and pid_of(machine) != pid
     exe = machine.do("readlink", f"/proc/{pid_of(machine)}/exe")
@@ -268,6 +334,16 @@ def test_upgraded(machine, higher):
     assert machine.read("/etc/sallyport/sallyport.conf").endswith("# mine\n")
     log_in(machine)
     log_in(machine, "bob:geheim")
+
+
+def test_stopped_it_ends_both_generations(machine):
+    with session(machine) as ask:
+        machine.do("sallyctl", "restart")
+        assert "older" in machine.do("sallyctl", "status")
+        machine.do("systemctl", "restart", "sallyport")
+        assert ask() == ""
+    assert len([p for p in processes(machine) if p.split()[1].endswith("/sallyportd")]) == 2
+    log_in(machine)
 
 
 def again(m):
