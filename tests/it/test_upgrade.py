@@ -179,16 +179,30 @@ def test_transfers_go_on_and_every_login_is_answered(installed):
     assert 'how="broken' not in s.log() and s.ctl("metrics")["transfers_total"] >= 2
 
 
+def implicit(server):
+    """bob, by the other listener: what each counts alone is not enough."""
+    s = server.context().wrap_socket(socket.create_connection(("127.0.0.1", server.implicit), PATIENCE))
+    lines = s.makefile("rb")
+    for command, code in ((b"", b"220"), (b"USER bob\r\n", b"331"), (b"PASS bob\r\n", b"230")):
+        s.sendall(command)
+        line = lines.readline()
+        while line[3:4] == b"-":
+            line = lines.readline()
+        assert line.startswith(code), line
+    lines.close()
+    return s
+
+
 @pytest.mark.parametrize("setting", ["max_sessions = 2", "max_sessions_per_address = 2"])
 def test_limits_of_clients_count_both_generations(installed, setting):
     s = installed(server=setting + "\nmax_sessions_before_login = 2")
-    f, g = s.ftps(), s.ftps("bob")
+    f, g = s.ftps(), implicit(s)
     s.restart()
     wait_for(lambda: s.ctl("status")["ending"] == 0, "the test of the start does not end")
     r = s.raw()
     assert r.reply()[0] == 421
     r.close()
-    g.quit()
+    g.close()
     wait_for(lambda: s.ctl("status")["sessions"] == 1, "it is still counted")
     h = s.ftps("bob")
     r = s.raw()
