@@ -96,6 +96,38 @@ look_for_shadows(const struct sftpplus *s, uint32_t n, const struct lint_run *ru
 		}
 }
 
+/* One begins with something and the other ends with something: paths that do both are in both, and neither is the other's exception. */
+static bool
+rules_cross(const struct path_rule *a, const struct path_rule *b)
+{
+	if (a->method != METHOD_GLOB || b->method != METHOD_GLOB || a->glob.negated || b->glob.negated)
+		return false;
+	for (size_t i = 0; i < a->glob.count; i++)
+		for (size_t k = 0; k < b->glob.count; k++) {
+			enum glob_shape x = a->glob.alts[i].shape, y = b->glob.alts[k].shape;
+
+			if ((x == GLOB_PREFIX && y == GLOB_SUFFIX) || (x == GLOB_SUFFIX && y == GLOB_PREFIX))
+				return true;
+		}
+	return false;
+}
+
+/* A rule that only forbids is meant for all of its paths: those that an earlier one allows are told. */
+static void
+look_for_holes(const struct sftpplus *s, uint32_t n, const struct lint_run *run)
+{
+	const struct path_rule *r = &s->rules[n];
+	char q[QUOTED_MAX], other[QUOTED_MAX];
+
+	for (uint32_t i = 0; i < n && r->set.rights == 0; i++)
+		if (s->rules[i].set.rights != 0 && rules_cross(&s->rules[i], r) && !rule_covers(&s->rules[i], r)) {
+			LINT_AT(run, HALF_SHADOWED, r->set.source, r->set.line,
+			    "rule %u %s: what also matches rule %u %s is allowed by that one", n + 1, quoted(r->expression, q),
+			    i + 1, quoted(s->rules[i].expression, other));
+			return;
+		}
+}
+
 /* "/inbox/x*": members can be listed, the folder cannot. */
 static void
 look_for_folder(struct layer *l, const struct path_rule *r, const struct lint_run *run)
@@ -165,6 +197,7 @@ lint_sftpplus(struct layer *l, const struct lint_run *run)
 
 		look_for_hopeless(r, run);
 		look_for_shadows(s, i, run);
+		look_for_holes(s, i, run);
 		look_for_folder(l, r, run);
 		if (r->regex)
 			look_at_regex(r, run);

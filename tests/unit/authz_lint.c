@@ -50,6 +50,8 @@ static const struct sample {
 	{ "sftpplus", "allow-read\n/in//x*, allow-write", LINT_ID_NEVER_MATCHES, 2 },
 	{ "sftpplus", "allow-read\nm/^in/, allow-write", LINT_ID_NEVER_MATCHES, 2 },
 	{ "sftpplus", "allow-read\n/in*, allow-write\n/in/x, allow-read", LINT_ID_SHADOWED, 3 },
+	{ "sftpplus", "allow-list\n/inbox/*, allow-write\n*.exe, deny-full-control", LINT_ID_HALF_SHADOWED, 3 },
+	{ "sftpplus", "allow-list\n*.txt, allow-read\n/secret/*, deny-full-control", LINT_ID_HALF_SHADOWED, 3 },
 	{ "sftpplus", "allow-read\n*.csv, allow-write\n/in/*.csv, allow-read", LINT_ID_SHADOWED, 3 },
 	{ "sftpplus", "allow-read\n*, allow-write\nm/x/, allow-read\n/x?, allow-read", LINT_ID_SHADOWED, 4 },
 	{ "sftpplus", "allow-read\n/IN/x, allow-write\n/in/X, allow-read", LINT_ID_SHADOWED, 3 },
