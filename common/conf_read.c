@@ -189,6 +189,17 @@ finish_value(struct reader *r)
 
 /* ------------------------------------------------------------------ keys */
 
+/* No key, so that nobody's configuration holds it by mistake: what closed doors elsewhere must not be forgotten. */
+static bool
+is_left_open(struct reader *r, const char *name)
+{
+	if (!str_same(name, "not_imported"))
+		return false;
+	report(r, r->line, name, "another server's restriction has no counterpart here yet",
+	    "do what the line says, or decide that it is not needed, then remove it");
+	return true;
+}
+
 static void
 complain_unknown(struct reader *r, const char *name)
 {
@@ -226,6 +237,8 @@ accept_key(struct reader *r, const char *name, const char **before)
 		(void)str_format(hint, sizeof hint, "write \"%s = %s\"", k->name, **before != '\0' ? *before : "...");
 		conf_problem_add(r->conf, CONF_WARNING, r->file, r->line, name, "is another name", hint);
 	}
+	if (k == NULL && is_left_open(r, name))
+		return NULL;
 	if (k == NULL)
 		complain_unknown(r, name);
 	else if ((k->scopes & r->kind) == 0)

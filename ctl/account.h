@@ -47,6 +47,7 @@ int manage_report(const struct invocation *, const struct manage *, int argc, ch
 struct imported {
 	struct account a;		/* name, and what it sets: pairs */
 	const char *verifier;		/* a hash; NULL: none */
+	bool elsewhere;			/* an x: the hash is in a shadow file; * and ! mean there is to be none */
 	char why[300];			/* what is wrong */
 	char remark[300];		/* what could not be taken over; "" */
 };

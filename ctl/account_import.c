@@ -188,6 +188,9 @@ import_line(struct job *j, account_format *format, char *line, size_t len)
 		complain(j, j->lines, a.a.name, a.why);
 	if (r > 0) {
 		look_into_shadow(j, &a);
+		if (a.elsewhere && a.verifier == NULL)
+			imported_remark(&a, "it has no password hash, so nobody can log in: --shadow FILE brings those "
+					    "of a shadow file, sallyctl account passwd sets a new one");
 		take(j, &a, j->lines);
 	}
 	imported_end(&a);

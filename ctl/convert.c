@@ -79,7 +79,7 @@ convert_lost(struct convert *c, unsigned line, const char *name, const char *val
 	put(c->notes_out, value, " ");
 	fprintf(c->notes_out, ": %s\n", why);
 	if (!c->inv->json && !c->inv->quiet)
-		(void)ctl_fail(c->inv, CTL_OK, "%s:%u: %s %s: %s", c->path, line, name, value, why);
+		ctl_finding(c->inv, c->path, line, name, value, why);
 }
 
 /* ------------------------------------------------------------------------ reading */

@@ -73,6 +73,9 @@ const struct command *ctl_find(int argc, char **argv, int *used);
 /* Parses options and arguments of inv->command and runs it. Returns the exit code. */
 int ctl_run(struct invocation *, int argc, char **argv);
 
+/* What an import says of a line, or of the whole file (line 0), on stderr. */
+void ctl_finding(
+    const struct invocation *, const char *path, unsigned line, const char *name, const char *value, const char *why);
 /* "sallyctl acl get: TEXT" on stderr; returns code, so that handlers end with return ctl_fail(...). */
 int ctl_fail(const struct invocation *, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* The same for "what: the system's or our reason for code". */

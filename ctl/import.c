@@ -15,7 +15,7 @@
 
 #define TEXT_FILE_MAX	4096
 
-enum kind { COPY, WORDS, FIRST, MINUTES, RATE, TEXT, LATER, USELESS, LOST };
+enum kind { COPY, WORDS, FIRST, MINUTES, RATE, TEXT, LATER, USELESS, LOST, CLOSED };
 
 struct rule {
 	const char *server, *name;
@@ -47,7 +47,8 @@ struct item {
 struct import {
 	struct invocation *inv;
 	const struct import_server *server;
-	struct item *settings, *kept, *lost, *useless;
+	struct item *settings, *kept, *lost, *useless, *closed;
+	bool dropped[IMPORT_PLACE_COUNT];
 	bool failed;			/* out of memory */
 };
 
@@ -88,6 +89,20 @@ void
 import_lost(struct import *im, unsigned line, const char *name, const char *value, const char *why)
 {
 	add_item(im, &im->lost, IMPORT_SERVER, name, value, why, line);
+}
+
+void
+import_closed(
+    struct import *im, enum import_place place, unsigned line, const char *name, const char *value, const char *why)
+{
+	add_item(im, &im->lost, place, name, value, why, line);
+	add_item(im, &im->closed, place, name, value, why, line);
+}
+
+void
+import_drop(struct import *im, enum import_place place)
+{
+	im->dropped[place] = true;
 }
 
 void
@@ -141,6 +156,17 @@ import_value(const struct import *im, const char *name)
 		if (strcasecmp(it->name, name) == 0)
 			value = it->value;
 	return value;
+}
+
+unsigned
+import_line(const struct import *im, const char *name)
+{
+	unsigned line = 0;
+
+	for (const struct item *it = im->kept; it != NULL; it = it->next)
+		if (strcasecmp(it->name, name) == 0)
+			line = it->line;
+	return line;
 }
 
 bool
@@ -225,10 +251,9 @@ import_listen(struct import *im, const char *address, const char *port)
 }
 
 void
-import_anonymous(struct import *im, bool upload, bool mkdir, bool other)
+import_anonymous(struct import *im, const char *added, const char *denied)
 {
-	import_set(im, IMPORT_ANONYMOUS, "layer", "ups -* +rLC%s%s%s", upload ? "c" : "", mkdir ? "M" : "",
-	    other ? "madDnt" : "");
+	import_set(im, IMPORT_ANONYMOUS, "layer", "ups -* +rLC%s%s%s", added, denied[0] != '\0' ? " -" : "", denied);
 }
 
 /* ------------------------------------------------------------------------- rules */
@@ -283,7 +308,20 @@ apply(struct import *im, const struct rule *r, const char *value, unsigned line)
 		if (strcasecmp(value, "no") != 0 && strcasecmp(value, "off") != 0)
 			import_lost(im, line, r->name, value, r->argument);
 		break;
+	case CLOSED:
+		if (strcasecmp(value, "no") != 0 && strcasecmp(value, "off") != 0)
+			import_closed(im, r->place, line, r->name, value, r->argument);
+		break;
 	}
+}
+
+/* A star at the end of a row's name stands for the rest of a name. */
+static bool
+is_named(const struct rule *r, const char *name)
+{
+	size_t n = strcspn(r->name, "*");
+
+	return r->name[n] == '*' ? strncasecmp(r->name, name, n) == 0 : strcasecmp(r->name, name) == 0;
 }
 
 void
@@ -291,15 +329,15 @@ import_directive(struct import *im, const char *name, const char *value, unsigne
 {
 	for (const char *p = value; *p != '\0'; p++)
 		if ((unsigned char)*p < ' ' && *p != '\t') {
-			import_lost(im, line, name, value, "there are control bytes in the value");
+			import_closed(im, IMPORT_SERVER, line, name, value, "there are control bytes in the value");
 			return;
 		}
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-		if (strcmp(rules[i].server, im->server->name) == 0 && strcasecmp(rules[i].name, name) == 0) {
+		if (strcmp(rules[i].server, im->server->name) == 0 && is_named(&rules[i], name)) {
 			apply(im, &rules[i], value, line);
 			return;
 		}
-	import_lost(im, line, name, value, "the importer does not know this setting");
+	import_closed(im, IMPORT_SERVER, line, name, value, "the importer does not know this setting");
 }
 
 int
@@ -344,9 +382,38 @@ print_remarks(FILE *out, const char *title, const struct item *it)
 	}
 }
 
-/* The whole configuration as text. malloc'ed; NULL: no memory. */
+/* Why nobody gets in here. */
+static void
+print_closed(FILE *out, const struct import *im, enum import_place place)
+{
+	bool account = place == IMPORT_ANONYMOUS, any = false;
+	char safe[1024];
+
+	for (const struct item *it = im->closed; it != NULL; it = it->next) {
+		if (it->place != place)
+			continue;
+		any = true;
+		(void)str_escape(safe, sizeof(safe), it->value, strlen(it->value));
+		fprintf(out, "%s%s %s: %s\n",
+		    account ? "# Restricted access, and is not expressed here: " : "not_imported = ", it->name, safe,
+		    it->why);
+	}
+	if (any && account)
+		fputs("enabled = no\n", out);
+}
+
+static bool
+is_closed(const struct import *im, enum import_place place)
+{
+	for (const struct item *it = im->closed; it != NULL; it = it->next)
+		if (it->place == place)
+			return true;
+	return false;
+}
+
+/* The whole configuration as text, for the check without what it is to refuse. malloc'ed; NULL: no memory. */
 static char *
-compose(const struct import *im, const char *path)
+compose(const struct import *im, const char *path, bool closed)
 {
 	const struct item *it;
 	char *text = NULL;
@@ -361,6 +428,13 @@ compose(const struct import *im, const char *path)
 	print_remarks(out, "Not needed here:", im->useless);
 	for (int place = 0; place < IMPORT_PLACE_COUNT; place++) {
 		begun = false;
+		if (im->dropped[place])
+			continue;
+		if (closed && is_closed(im, (enum import_place)place)) {
+			fprintf(out, "\n[%s]\n", sections[place]);
+			print_closed(out, im, (enum import_place)place);
+			begun = true;
+		}
 		for (it = im->settings; it != NULL; it = it->next) {
 			if ((int)it->place != place)
 				continue;
@@ -408,7 +482,7 @@ check_result(struct import *im, const char *text)
 static int
 print_result(struct import *im, const char *path)
 {
-	char *text = compose(im, path);
+	char *text = compose(im, path, false);
 	struct json j;
 	int result = CTL_OK;
 
@@ -416,12 +490,12 @@ print_result(struct import *im, const char *path)
 	if (text != NULL) {
 		check_result(im, text);
 		free(text);
-		text = compose(im, path);
+		text = compose(im, path, true);
 	}
 	if (text == NULL || im->failed)
 		result = ctl_fail_code(im->inv, CTL_FAILED, path, -ENOMEM);
 	for (const struct item *it = im->lost; it != NULL && !im->inv->json && !im->inv->quiet; it = it->next)
-		(void)ctl_fail(im->inv, 0, "%s:%u: %s %s: %s", path, it->line, it->name, it->value, it->why);
+		ctl_finding(im->inv, path, it->line, it->name, it->value, it->why);
 	if (result == CTL_OK && im->inv->json) {
 		json_init(&j);
 		json_open(&j, NULL, '{');
@@ -452,6 +526,7 @@ import_from(struct invocation *inv, const struct import_server *server)
 	free_items(im.kept);
 	free_items(im.lost);
 	free_items(im.useless);
+	free_items(im.closed);
 	return result;
 }
 

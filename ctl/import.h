@@ -35,6 +35,12 @@ void import_set(struct import *, enum import_place, const char *key, const char 
     __attribute__((format(printf, 4, 5)));
 /* Remarks: something cannot be expressed, something is not needed. line 0: of the whole. */
 void import_lost(struct import *, unsigned line, const char *name, const char *value, const char *why);
+/*
+ * Something that restricted access cannot be expressed: nobody gets in by what is made of it. An account is not
+ * enabled, and any other section has a line not_imported, which check and the server refuse until it is removed.
+ */
+void import_closed(
+    struct import *, enum import_place, unsigned line, const char *name, const char *value, const char *why);
 void import_useless(struct import *, unsigned line, const char *name, const char *value, const char *why);
 
 /* The value of a directive that was kept for later; NULL: not set. */
@@ -50,8 +56,12 @@ void import_text(
 char *import_names(struct import *, const char *path, const char *name);
 /* listen = from an address (NULL: all) and a port (NULL: 21). */
 void import_listen(struct import *, const char *address, const char *port);
-/* The policy of anonymous clients, as a user permission string. */
-void import_anonymous(struct import *, bool upload, bool mkdir, bool other);
+/* The policy of anonymous clients, as a user permission string: +rLC and what is added, without the letters denied. */
+void import_anonymous(struct import *, const char *added, const char *denied);
+/* Is nothing of this section wanted? It is left out then. */
+void import_drop(struct import *, enum import_place);
+/* The line of a directive that was kept for later; 0: not set. */
+unsigned import_line(const struct import *, const char *name);
 
 /* Reads the lines of a file: comments and blank lines left out, leading and trailing blanks cut. 0 or -errno. */
 int import_lines(struct import *, const char *path, void (*line)(struct import *, char *text, unsigned number));

@@ -39,6 +39,27 @@ include(struct import *im, const char *pattern, unsigned line)
 	at.includes--;
 }
 
+/* Do these commands of a <Limit> change something, all of them? */
+static bool
+only_writes(const char *commands)
+{
+	static const char *const writes[] = { "WRITE", "STOR", "STOU", "APPE", "DELE", "RMD", "XRMD", "MKD", "XMKD",
+		"RNFR", "RNTO", "SITE_CHMOD", "SITE_CHGRP" };
+	char text[512], *rest = text, *word;
+
+	if (str_copy(text, sizeof(text), commands) != 0)
+		return false;
+	while ((word = strsep(&rest, " \t")) != NULL) {
+		bool found = *word == '\0';
+
+		for (size_t i = 0; i < sizeof(writes) / sizeof(writes[0]); i++)
+			found |= strcasecmp(word, writes[i]) == 0;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
 /* <Name argument>: what it means for the lines inside. */
 static void
 open_block(struct import *im, const char *name, const char *argument, unsigned line)
@@ -60,10 +81,17 @@ open_block(struct import *im, const char *name, const char *argument, unsigned l
 			import_set(im, IMPORT_ANONYMOUS, "home", "%s", argument);
 		return;
 	}
+	if (at.anonymous && at.closed == 0 && strcasecmp(name, "Limit") == 0 && only_writes(argument)) {
+		import_useless(im, line, name, argument,
+		    "anonymous clients may only read here: add letters to their layer");
+		at.closed++;
+		return;
+	}
 	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
 		if (strcasecmp(name, blocks[i].name) == 0) {
 			if (at.closed++ == 0)
-				import_lost(im, line, blocks[i].name, argument, blocks[i].why);
+				import_closed(im, at.anonymous ? IMPORT_ANONYMOUS : IMPORT_SERVER, line, blocks[i].name,
+				    argument, blocks[i].why);
 			return;
 		}
 }
@@ -123,9 +151,14 @@ take_line(struct import *im, char *text, unsigned line)
 				     strcasecmp(text, "RequireValidShell") == 0))
 		import_useless(im, line, text, value,
 		    "anonymous clients log in as anonymous and ftp, with the identity of anonymous_user");
+	else if (at.anonymous && strcasecmp(text, "MaxClients") == 0)
+		import_set(im, IMPORT_ANONYMOUS, "max_sessions_per_user", "%.*s", (int)strcspn(value, " \t"), value);
+	else if (at.anonymous && strncasecmp(text, "Display", 7) == 0)
+		import_lost(im, line, text, value,
+		    "set login_message or directory_message_file in [account anonymous]");
 	else if (at.anonymous)
-		import_lost(
-		    im, line, text, value, "inside <Anonymous>: see the keys that may stand in [account anonymous]");
+		import_closed(im, IMPORT_ANONYMOUS, line, text, value,
+		    "inside <Anonymous>: see the keys that may stand in [account anonymous]");
 	else
 		import_directive(im, text, value, line);
 }
@@ -250,7 +283,7 @@ finish(struct import *im)
 	const char *umask_value = import_value(im, "Umask"), *ident = import_value(im, "ServerIdent"),
 		   *stores = import_value(im, "HiddenStores");
 	const char *value;
-	char text[512];
+	char text[512], files[16], folders[16];
 
 	finish_accounts(im);
 	finish_root(im);
@@ -260,7 +293,12 @@ finish(struct import *im)
 	for (size_t i = 0; i < sizeof(logs) / sizeof(logs[0]); i++)
 		if ((value = import_value(im, logs[i].theirs)) != NULL && value[0] == '/')
 			import_set(im, IMPORT_SERVER, logs[i].ours, "%s", value);
-	if (umask_value != NULL)
+	if (umask_value != NULL && sscanf(umask_value, "%15s %15s", files, folders) == 2 &&
+	    strcmp(files, folders) != 0) {
+		import_set(im, IMPORT_SERVER, "umask", "000");
+		import_set(im, IMPORT_SERVER, "file_mode", "%04lo", 0666 & ~strtoul(files, NULL, 8));
+		import_set(im, IMPORT_SERVER, "dir_mode", "%04lo", 0777 & ~strtoul(folders, NULL, 8));
+	} else if (umask_value != NULL)
 		import_set(im, IMPORT_SERVER, "umask", "%.*s", (int)strcspn(umask_value, " \t"), umask_value);
 	if (ident != NULL && sscanf(ident, "on \"%511[^\"]", text) == 1)
 		import_set(im, IMPORT_SERVER, "banner", "%s", text);

@@ -6,10 +6,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "common/str.h"
 #include "ctl/import.h"
+
+/* Switches that close something, or could: what is neither yes nor no must not be taken for what opens. */
+static const char *const switches[] = { "ChrootEveryone", "AnonymousOnly", "NoAnonymous", "PAMAuthentication",
+	"UnixAuthentication", "AnonymousCanCreateDirs", "AnonymousCantUpload", "DisplayDotFiles",
+	"ProhibitDotFilesWrite", "ProhibitDotFilesRead", "AntiWarez", "NoRename", "NoChmod", "KeepAllFiles",
+	"NoTruncate" };
+
+static void
+take_directive(struct import *im, const char *name, const char *value, unsigned number)
+{
+	static const char *const no[] = { "no", "off", "false", "0" };
+	bool is_switch = false, known = import_is_yes(value);
+
+	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
+		is_switch |= strcasecmp(name, switches[i]) == 0;
+	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+		known |= strcasecmp(value, no[i]) == 0;
+	if (is_switch && !known)
+		import_closed(im, IMPORT_SERVER, number, name, value, "neither yes nor no");
+	else
+		import_directive(im, name, value, number);
+}
 
 static void
 take_line(struct import *im, char *text, unsigned number)
@@ -18,7 +41,7 @@ take_line(struct import *im, char *text, unsigned number)
 
 	if (*value != '\0')
 		*value++ = '\0';
-	import_directive(im, text, value + strspn(value, " \t"), number);
+	take_directive(im, text, value + strspn(value, " \t"), number);
 }
 
 /* The file's name is the directive, its first line the value. */
@@ -33,7 +56,9 @@ take_file(struct import *im, const char *folder, const char *name)
 		return;
 	if (fgets(value, sizeof(value), in) != NULL) {
 		value[strcspn(value, "\r\n")] = '\0';
-		import_directive(im, name, value, 1);
+		for (size_t n = strlen(value); n > 0 && (value[n - 1] == ' ' || value[n - 1] == '\t'); n--)
+			value[n - 1] = '\0';
+		take_directive(im, name, value + strspn(value, " \t"), 1);
 	}
 	fclose(in);
 }
@@ -96,8 +121,11 @@ finish_accounts(struct import *im)
 		import_lost(
 		    im, 0, "PureDB", base, "sallyctl account import reads the pureftpd.passwd that it was made from");
 	if (anonymous)
-		import_anonymous(im, !import_yes(im, "AnonymousCantUpload", false),
-		    import_yes(im, "AnonymousCanCreateDirs", false), false);
+		import_anonymous(im,
+		    import_yes(im, "AnonymousCantUpload", false)          ? ""
+		    : import_yes(im, "AnonymousCanCreateDirs", false) ? "cM"
+								       : "c",
+		    "");
 }
 
 static void

@@ -19,6 +19,7 @@ imported_begin(struct imported *a)
 {
 	account_init(&a->a, "");
 	a->verifier = NULL;
+	a->elsewhere = false;
 	a->why[0] = a->remark[0] = '\0';
 }
 
@@ -83,6 +84,7 @@ imported_hash(struct imported *a, const char *hash)
 {
 	if (hash[0] == '\0')
 		imported_remark(a, EMPTY_IMPORTED);
+	a->elsewhere = strcmp(hash, "x") == 0;
 	if (hash[0] == '*' || hash[0] == '!' || strcmp(hash, "x") == 0 || hash[0] == '\0')
 		return 0;
 	if (hash[0] != '$' && hash[0] != '_' && password_kind(hash) == NULL)

@@ -72,6 +72,17 @@ ctl_fail(const struct invocation *inv, int code, const char *fmt, ...)
 	return code;
 }
 
+void
+ctl_finding(
+    const struct invocation *inv, const char *path, unsigned line, const char *name, const char *value, const char *why)
+{
+	char at[16] = "";
+
+	if (line > 0)
+		(void)str_format(at, sizeof(at), "%u:", line);
+	(void)ctl_fail(inv, CTL_OK, "%s:%s %s %s: %s", path, at, name, value, why);
+}
+
 int
 ctl_fail_code(const struct invocation *inv, int exit_code, const char *what, int code)
 {

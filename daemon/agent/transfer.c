@@ -3,6 +3,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -134,6 +135,20 @@ handle_mlst(struct agent *a, const struct msg *m)
 	return agent_answer(a, MSG_TEXT, t, NULL, 0);
 }
 
+/* Does the setting download_only leave the file to this session? Modes are looked at as chmod(2) left them. */
+static bool
+is_offered(const struct agent *a, const struct stat *st)
+{
+	switch (a->set->download_only) {
+	case CONF_DOWNLOAD_WORLD:
+		return (st->st_mode & S_IROTH) != 0;
+	case CONF_DOWNLOAD_OTHERS:
+		return st->st_uid != geteuid();
+	default:
+		return true;
+	}
+}
+
 /* Opens agent->place for reading: a regular file and nothing else. */
 static int
 open_file(struct agent *a, struct msg_reading *answer)
@@ -152,6 +167,10 @@ open_file(struct agent *a, struct msg_reading *answer)
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		close(fd);
 		return agent_refuse(a, FAIL_KIND, NULL);
+	}
+	if (!is_offered(a, &st)) {
+		close(fd);
+		return -EACCES;	/* as though its mode said so */
 	}
 	answer->size = (uint64_t)st.st_size;
 	return fd;

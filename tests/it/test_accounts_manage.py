@@ -235,7 +235,8 @@ def test_taken_names_are_told_before_a_password_is_asked_for(base):
 
 FILES = {
     "passwd": (f"# comment\nann:{HASH}:64121:64122:Ann:/srv/ann:/bin/sh\nshy:x:64123:64123::/srv/shy:/bin/sh\n",
-               {"ann": {"run_as": "64121:64122", "home": "/srv/ann", "comment": "Ann"}, "shy": {"run_as": "64123:64123", "home": "/srv/shy"}}, 0),
+               {"ann": {"run_as": "64121:64122", "home": "/srv/ann",
+               "comment": "Ann"}, "shy": {"run_as": "64123:64123", "home": "/srv/shy"}}, 1),
     "proftpd": (f"pro:{HASH}:64121:64122:Pro:/srv/pro:/bin/false\n", {"pro": {"run_as": "64121:64122", "home": "/srv/pro", "comment": "Pro"}}, 0),
     "pure-ftpd": (f"pure:{HASH}:64121:64122:Pure:/srv/pure/./in:1025:2049:1:5:3:100:1000001:::10.0.0.0/8:10.9.0.0/16:0830-1745\nmini:{HASH}:1:1::/m\n"
                   f"part:{HASH}:1:1::/m:::::::::192.0.2.1::\n",
@@ -317,6 +318,13 @@ def test_what_holds_for_an_account_of_the_database(base):
         assert "yescrypt" not in r.stdout and "$y$" not in r.stdout
         r = subprocess.run([*command, "--for", "nobody-here,127.0.0.1"], capture_output=True, text=True, timeout=PATIENCE)
         assert r.returncode == NO and r.stdout == "" and "nobody-here" in r.stderr, r.stdout
+
+
+def test_accounts_that_cannot_log_in_are_told_with_the_remedy(base):
+    text = "".join(f"{name}:{hash_}:{IDENTITY}:{IDENTITY}::/srv:/bin/sh\n"
+                   for name, hash_ in (("one", "x"), ("two", "x"), ("ok", HASH)))
+    said = ctl(base, "import", "--format", "proftpd", "--dry-run", "-", password=text).stderr
+    assert said.count("nobody can log in") == 2 and "--shadow" in said and "account passwd" in said
 
 
 def test_shadow_beside_passwd(base, tmp_path):

@@ -262,3 +262,19 @@ def test_a_killed_agent_ends_its_session_only(server):
     other.quit()
     with server.ftp() as f:
         assert f.nlst("killed") == ["killed/f"]
+
+
+@pytest.mark.parametrize("word,own,others", [("any", True, True), ("world_readable", False, True),
+    ("not_own", False, True)])
+def test_download_only(serve, word, own, others):
+    """Uploads belong to the session, which could always read them: an upload area is no place to exchange files."""
+    server = serve(f"download_only = {word}\numask = 077")
+    ftp = server.ftp("alice")
+    ftp.storbinary("STOR own", io.BytesIO(b"x"))
+    with open(f"{server.homes['alice']}/theirs", "w") as f:
+        f.write("x")
+    for name, allowed in (("own", own), ("theirs", others)):
+        with contextlib.nullcontext() if allowed else pytest.raises(ftplib.error_perm, match="550"):
+            ftp.retrbinary(f"RETR {name}", lambda data: None)
+        assert ftp.sendcmd("NOOP").startswith("200")
+    ftp.quit()
