@@ -14,7 +14,7 @@ line_init(struct line_reader *l)
 	l->pos = l->end = 0;
 	l->state = LINE_TEXT;
 	l->len = l->seen = 0;
-	l->bad = l->too_long = l->argument = false;
+	l->bad = l->too_long = l->argument = l->strict = false;
 }
 
 void
@@ -41,6 +41,32 @@ bool
 line_more(const struct line_reader *l)
 {
 	return l->pos != l->end;
+}
+
+/* Does the argument of the line that has begun, or goes on with these bytes, begin in them?  As add() sees it. */
+static bool
+reaches_argument(const struct line_reader *l, const uint8_t *bytes, size_t n)
+{
+	size_t i = 0;
+
+	while ((l->seen == 0 || l->len == 0) && i < n && (bytes[i] == ' ' || bytes[i] == '\t'))
+		i++;
+	return l->argument || memchr(bytes + i, ' ', n - i) != NULL;
+}
+
+size_t
+line_length(const struct line_reader *l, const uint8_t *bytes, size_t n)
+{
+	const uint8_t *at = bytes, *lf;
+
+	while ((lf = memchr(at, '\n', n - (size_t)(at - bytes))) != NULL) {
+		bool after_cr = lf > bytes ? lf[-1] == '\r' : l->state == LINE_CR;
+
+		at = lf + 1;
+		if (after_cr || !l->strict || !reaches_argument(l, bytes, (size_t)(lf - bytes)))
+			return (size_t)(at - bytes);
+	}
+	return n;
 }
 
 uint8_t *
@@ -91,6 +117,19 @@ after_iac(struct line_reader *l, uint8_t c)
 	return true;
 }
 
+/*
+ * Does this LF end the line?  With the CR before it, it does.  Alone it does for clients that know nothing else, and where it
+ * is the last that has come: a person or a careless program waits for the reply there.  In the middle of what a client sent
+ * that has ended a line with CR LF before, it is part of a name, and the rest of that name is no command.  A verb holds no name.
+ */
+static bool
+ends_line(struct line_reader *l, bool after_cr)
+{
+	if (after_cr)
+		l->strict = true;
+	return after_cr || !l->strict || !l->argument || l->pos == l->end;
+}
+
 /* True at the end of a line. */
 static bool
 eat(struct line_reader *l, uint8_t c)
@@ -111,13 +150,13 @@ eat(struct line_reader *l, uint8_t c)
 		if (c != '\n')
 			l->bad = true;
 	}
-	if (c == '\n')
+	if (c == '\n' && ends_line(l, was == LINE_CR))
 		return true;
 	if (c == '\r')
 		l->state = LINE_CR;
 	else if (c == TELNET_IAC)
 		l->state = LINE_IAC;
-	else if (c == '\0')
+	else if (c == '\0' || c == '\n')
 		l->bad = true;
 	else
 		add(l, c);

@@ -2,7 +2,9 @@
  * The line reader of the control connection: turns whatever bytes arrive into
  * command lines.  Pure: it knows no sockets.  It trusts nothing.
  *
- *  - CR LF or LF ends a line (features such as devices send LF alone);
+ *  - CR LF ends a line, and so does the LF alone that some devices and people send; but once a line has ended with CR LF, a
+ *    LF in an argument, with more behind it, spoils the line: it stands in a file name, and whoever named the file must not
+ *    command;
  *  - IAC IAC is the byte 0xFF everywhere (RFC 854);
  *  - other Telnet commands are consumed in front of the argument, where
  *    clients send them and no command has a 0xFF; in an argument they cannot
@@ -28,7 +30,7 @@
 enum line_result {
 	LINE_NONE,	/* no whole line yet: read more */
 	LINE_COMMAND,	/* a line, NUL-terminated, valid until the next call of line_next() */
-	LINE_BAD,	/* NUL or a bare CR in it: 501 */
+	LINE_BAD,	/* NUL, or CR or LF alone, in it: 501 */
 	LINE_TOO_LONG,	/* 500 */
 	LINE_CROWDED,	/* queue.h: too many were waiting already */
 	LINE_FLOODED	/* end the session */
@@ -39,6 +41,7 @@ enum line_state { LINE_TEXT, LINE_CR, LINE_IAC, LINE_IAC_OPTION };
 struct line_reader {
 	enum line_state state;
 	bool bad, too_long;
+	bool strict;			/* the client ends its lines with CR LF */
 	bool argument;			/* the verb and the blank after it have come */
 	size_t pos, end;		/* unread part of raw */
 	size_t len;			/* of text */
@@ -57,6 +60,9 @@ bool line_begins(const struct line_reader *, const char *verb);
 
 /* Has anything arrived beyond the last line that line_next() gave? */
 bool line_more(const struct line_reader *);
+
+/* How many of these bytes, which come next, belong to the line that has begun: all of them where it does not end there. */
+size_t line_length(const struct line_reader *, const uint8_t *bytes, size_t n);
 
 /* Where the next bytes go: *space is how many. 0 while lines are left in the buffer: call line_next() first. */
 uint8_t *line_room(struct line_reader *, size_t *space);

@@ -107,12 +107,10 @@ static size_t
 own_bytes(const struct session *s, uint8_t *at, size_t space)
 {
 	ssize_t n = s->tls == NULL ? recv(s->control.fd, at, space, MSG_PEEK | MSG_DONTWAIT) : 0;
-	const uint8_t *end;
 
 	if (n <= 0 || (!line_begins(&s->in, "REIN") && !holds_word(at, (size_t)n, "REIN")))
 		return space;
-	end = memchr(at, '\n', (size_t)n);
-	return end == NULL ? (size_t)n : (size_t)(end - at) + 1;
+	return line_length(&s->in, at, (size_t)n);
 }
 
 ssize_t
@@ -370,7 +368,7 @@ serve_line(struct session *s, enum line_result r, char *text, size_t len)
 	else if (r == LINE_CROWDED)
 		reply(s, 450, "Too many commands were waiting for the end of a transfer; send this one again.");
 	else if (r == LINE_BAD)
-		reply(s, 501, "NUL and bare CR cannot stand in a command.");
+		reply(s, 501, "NUL, CR and LF cannot stand in a command.");
 	else if (r == LINE_TOO_LONG)
 		too_long(s);
 	else

@@ -211,6 +211,32 @@ def test_urgent_bytes_without_number(server):
     assert r.cmd("NOOP")[0] == 200
 
 
+@pytest.mark.parametrize("tail", ["DELE kept", "REIN", "RMD a REIN"])
+def test_a_name_with_a_line_feed_commands_nothing(server, tail):
+    """lftp sends the LF of a local name as it is. What follows it was named by whoever made the file."""
+    r = server.raw().login()
+    kept = os.path.join(server.homes["alice"], "kept")
+    with open(kept, "w") as f:
+        f.write("kept")
+    os.chown(kept, UIDS["alice"], UIDS["alice"])
+    r.send(f"MKD nl\n{tail}\r\nNOOP\r\n")
+    assert r.reply()[0] == 501
+    assert r.reply()[0] == 200
+    assert r.cmd("PWD")[0] == 257
+    assert os.path.exists(kept) and not os.path.exists(os.path.join(server.homes["alice"], "nl"))
+
+
+def test_devices_end_their_lines_with_a_line_feed(server):
+    r = server.raw()
+    r.reply()
+    r.send("USER alice\nPASS alice\nMKD by-lf\nNOOP\n")
+    assert [r.reply()[0] for _ in range(4)] == [331, 230, 257, 200]
+    r.send("NOOP\r\n")
+    assert r.reply()[0] == 200
+    r.send("MKD by-lf-too\n")
+    assert r.reply()[0] == 257
+
+
 def test_nobody_becomes_somebody_else(server):
     r = server.raw().login("reader")
     for line in ("USER alice", "PASS alice", "REIN", "ACCT alice", "HOST alice", "AUTH TLS"):

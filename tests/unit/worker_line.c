@@ -20,7 +20,8 @@ static const struct {
 	{ S("\r\n\n  \r\n\t\r\nNOOP\r\n"), "C", "NOOP" },
 	{ S("  NOOP  x \r\n"), "C", "NOOP  x " },
 	{ S("CWD  a b \r\n"), "C", "CWD  a b " },
-	{ S("A\r\nB\nC\r\n"), "CCC", "A|B|C" },
+	{ S("A\nB\nC\r\n"), "CCC", "A|B|C" },
+	{ S("A\r\n\nC\r\n"), "CC", "A|C" },
 	{ S("NO"), "", "" },
 	{ S("A\0B\r\nC\r\n"), "BC", "C" },
 	{ S("A\rB\r\nC\r\n"), "BC", "C" },
@@ -118,6 +119,35 @@ START_TEST(table)
 }
 END_TEST
 
+/* From a client that ends its lines with CR LF, a LF alone ends a line only where it is the last that came. */
+START_TEST(names_that_hold_a_line_feed)
+{
+	static const struct {
+		const char *bytes;
+		size_t n;
+		const char *results, *lines;
+	} names[] = {
+		{ S("STOR a\nDELE b\r\nNOOP\r\n"), "BC", "NOOP" },
+		{ S("STOR a\n\nDELE b\nDELE c\r\n"), "B", "" },
+		{ S("STOR a\nREIN\r\n"), "B", "" },
+		{ S("  abor\nPWD\r\n"), "CC", "abor|PWD" },
+		{ S("NOOP\n"), "C", "NOOP" },
+	};
+	static struct line_reader l;
+	char results[64] = "", lines[256] = "";
+
+	line_init(&l);
+	feed(&l, "OPTS UTF8 ON\r\n", 14, 40, results, lines);
+	results[0] = lines[0] = '\0';
+	/* What stays in the socket until a REIN has been obeyed is cut by the same rule. */
+	ck_assert_uint_eq(line_length(&l, (const uint8_t *)names[_i].bytes, names[_i].n),
+	    _i == 0 ? sizeof "STOR a\nDELE b\r\n" - 1 : _i == 3 ? sizeof "  abor\n" - 1 : names[_i].n);
+	feed(&l, names[_i].bytes, names[_i].n, LINE_RAW_BYTES, results, lines);
+	ck_assert_str_eq(results, names[_i].results);
+	ck_assert_str_eq(lines, names[_i].lines);
+}
+END_TEST
+
 /* The tail of a long line is no command, wherever the reads cut it. */
 START_TEST(long_line)
 {
@@ -191,6 +221,7 @@ worker_line_suite(void)
 	TCase *t = tcase_create("line");
 
 	tcase_add_loop_test(t, table, 0, (int)(sizeof rows / sizeof rows[0]));
+	tcase_add_loop_test(t, names_that_hold_a_line_feed, 0, 5);
 	tcase_add_loop_test(t, long_line, 1, 60);
 	tcase_add_test(t, longest_line);
 	tcase_add_loop_test(t, flood, 'x', 'x' + 1);
