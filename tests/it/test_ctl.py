@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BUILD, HASHES, PATIENCE, TOP, UIDS
+from conftest import BUILD, HASHES, PATIENCE, TOP, UIDS, Process, alive, wait_for
 from swapper import swapping
 
 CTL = f"{BUILD}/sallyctl"
@@ -526,6 +526,12 @@ def test_every_answer_of_the_server_has_json(serve, command):
     if command == "stop":
         # Even where nothing is left to end: the answer is the last that is heard of it.
         assert told == {"result": "stopping"} and server.process.wait(PATIENCE) == 0
+    elif command == "restart":
+        # The process that the test has started ends; the one that took its place is nobody's child.
+        assert server.process.wait(PATIENCE) == 0
+        new = Process(asked(server, "status")["pid"])
+        assert str(new) in told["result"] and ask(server, "stop").returncode == 0
+        wait_for(lambda: not alive(new))
     elif command == "reload":
         assert told == {"result": "The new configuration is in use."}
         with open(server.conf, "a") as f:
