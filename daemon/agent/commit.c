@@ -165,7 +165,8 @@ transfer_copy(int from, int to, uint64_t size)
 	}
 	if (n < 0)
 		return -errno;
-	return (uint64_t)in < size ? -EIO : 0;
+	/* Nothing failed: the file has become shorter since it was measured. */
+	return (uint64_t)in < size ? -ESTALE : 0;
 }
 
 /* Writes the temporary file's content over that of the file that keeps its owner and its links. */

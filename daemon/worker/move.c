@@ -373,8 +373,10 @@ store_by_hand(struct transfer *t, size_t n)
 	while (n > 0 && t->step != NULL) {
 		ssize_t r = read(t->pipe[0], t->buffer, n < HALF ? n : HALF);
 
+		if (r < 0 && errno == EINTR)
+			continue;
 		if (r <= 0)
-			return transfer_finish(t, TRANSFER_UNWRITABLE, -EIO);
+			return transfer_finish(t, TRANSFER_UNWRITABLE, r < 0 ? -errno : -EPIPE);
 		store(t, t->buffer, (size_t)r);
 		n -= (size_t)r;
 	}

@@ -66,8 +66,9 @@ receive(struct session *s, enum msg_type type, const void *body, const char *nam
 	if (!position_fits(s, name))
 		return;
 	if (s->range_last >= 0) {
+		forget_position(s);
 		session_record_refusal(s, name, "range-of-upload");
-		reply(s, 503, "RANG is for RETR and HASH; take it back with RANG 1 0.");
+		reply(s, 503, "RANG is for RETR and HASH only. The range is forgotten.");
 		return;
 	}
 	if (!ask(s, type, body, MSG_WRITING)) {
@@ -101,7 +102,7 @@ verb_stou(struct session *s, char *argument)
 	struct msg_store_unique *const body = session_request(s);
 
 	if (s->restart != 0) {
-		s->restart = 0;
+		forget_position(s);
 		session_record_refusal(s, argument, "position-of-stou");
 		reply(s, 503, "REST and STOU do not go together.");
 		return;

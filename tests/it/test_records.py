@@ -96,6 +96,9 @@ def test_one_that_is_refused_before_it_begins(records, before, line, code, reaso
     wanted = rf'notice event=command-refused .*role=worker .*op={op} typed={typed or chr(34) * 2} reason={reason}\n'
     wait_for(lambda: re.search(wanted, records.log()[had:]), wanted)
     assert records.log()[had:].count("event=command-refused") == 1, "a listing is no transfer"
+    if code == 503:
+        # What was asked for one transfer was for that one, refused or not.
+        assert r.put("STOR whole", b"all of it") == 226
     r.close()
 
 
