@@ -188,8 +188,10 @@ struct authz_tree {
 	    struct authz_identity *found, char *text, size_t *len);
 	/* The ftpcluster number of the owner, AUTHZ_NOBODY when unknown. 0, or -ENOENT. */
 	int (*owner)(void *context, const char *path, uint32_t *owner);
-	/* From now on the questions are about the object of an explained step (its place). NULL: that goes without saying. */
+	/* From now on the questions are about the object with that place, one of two. NULL: that goes without saying. */
 	void (*turn)(void *context, const void *place);
+	/* Are the directory and all directories below it that owner's?  false: no, or it cannot be told. NULL: it never can. */
+	bool (*owns_all)(void *context, const char *path, uint32_t owner);
 };
 
 /* ------------------------------------------------------------------ policy */
@@ -229,6 +231,7 @@ struct authz_object {
 	const char *path;
 	const char *resolved;
 	enum authz_kind kind;
+	const void *place;	/* for turn() of struct authz_tree, when this is one of two */
 };
 
 /* What made a layer answer as it did; points into the policy, valid until the next decision. */
@@ -345,7 +348,7 @@ struct authz_step {
 	enum authz_op op;
 	struct authz_object object;
 	struct authz_kernel kernel;
-	const void *place;		/* for turn() of struct authz_tree: both sides of a rename are asked about as alone */
+	const void *place;		/* as that of the object: both sides of a rename are asked about as alone */
 };
 
 enum authz_outcome { AUTHZ_ALLOW = 0, AUTHZ_DENY = 1, AUTHZ_CANNOT_TELL = 2 };

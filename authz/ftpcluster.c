@@ -42,9 +42,10 @@ struct cluster {
 	uint32_t listing;		/* for which last_folder is kept */
 	char *last_folder;
 	bool owner_known, owns_folder;	/* of last_folder */
+	const char *moved_at;		/* the path that last was found for, of cluster_moved(); the caller's */
 };
 
-enum { BY_LETTERS, BY_ADMINISTRATOR, BY_CONTROL_FILE, BY_OWNER, BY_FOLDER_OWNER, BY_FILES_BELOW };
+enum { BY_LETTERS, BY_ADMINISTRATOR, BY_CONTROL_FILE, BY_OWNER, BY_FOLDER_OWNER, BY_FILES_BELOW, BY_LETTERS_MOVED };
 
 static int
 cluster_compile(struct layer *l, struct compiler *c)
@@ -271,6 +272,15 @@ owns(struct layer *l, const char *path, size_t len)
 	return p->tree.owner(p->tree.context, copy, &owner) == 0 && owner == p->subject.dialect_uid;
 }
 
+static void
+turn_to(const struct layer *l, const struct authz_object *o)
+{
+	const struct authz_tree *t = &l->policy->tree;
+
+	if (t->turn)
+		t->turn(t->context, o->place);
+}
+
 #define OWNER_RIGHTS \
 	(AUTHZ_READ | AUTHZ_STAT | AUTHZ_OVERWRITE | AUTHZ_APPEND | AUTHZ_DELFILE | AUTHZ_DELDIR | AUTHZ_RENFROM | \
 	AUTHZ_CHMOD | AUTHZ_MTIME | AUTHZ_GETACL | AUTHZ_SETACL | AUTHZ_READLINK)
@@ -420,6 +430,12 @@ cluster_cite(
 		[BY_FILES_BELOW] = "any control file in it",
 	};
 
+	if (hit->a == BY_LETTERS_MOVED) {
+		struct request at = { .path = s->moved_at };
+
+		cite_letters(l, &at, &s->last, t);
+		return;
+	}
 	if (hit->a != BY_LETTERS && (!missing || hit->a == BY_CONTROL_FILE)) {
 		text_add(t, "%s", why[hit->a]);
 		return;
@@ -467,6 +483,34 @@ cluster_escapes(struct layer *l, const char *from, const char *to, const uint32_
 	return !to && !but && !is_administrator(l->policy);
 }
 
+/* A file in the directory itself goes along; where it says nothing of the account, those above count, here and there. */
+static uint32_t
+cluster_moved(struct layer *l, const struct move *mv, bool there, struct authz_hit *hit)
+{
+	const struct authz_policy *p = l->policy;
+	struct cluster *s = l->state;
+	const struct cluster_file *f;
+	uint32_t rights;
+
+	/* What lies behind a link stays where it is, and its rules with it. */
+	if (is_administrator(p) || !p->tree.control || mv->from->kind != AUTHZ_FOLDER)
+		return AUTHZ_ALL;
+	turn_to(l, mv->from);
+	s->moved_at = mv->from->path;
+	s->listing = 0;
+	memset(&s->last, 0, sizeof(s->last));
+	s->last.depth = strlen(s->moved_at);
+	f = control_file(l, s->moved_at);
+	if (!f || !ask_file(f, p->subject.choices, &s->last)) {
+		s->moved_at = there ? mv->to->path : mv->from->path;
+		turn_to(l, there ? mv->to : mv->from);
+		find_letters(l, s->moved_at, path_parent(s->moved_at, strlen(s->moved_at)), &s->last);
+	}
+	hit->a = BY_LETTERS_MOVED;
+	rights = cluster_rights(s->last.letters, p->subject.choices);
+	return mv->own ? rights | FOLDER_OWNER_RIGHTS : rights;
+}
+
 const struct dialect dialect_ftpcluster = {
 	.name = "ftpcluster",
 	.compile = cluster_compile,
@@ -476,6 +520,7 @@ const struct dialect dialect_ftpcluster = {
 	.uniform = cluster_uniform,
 	.escapes = cluster_escapes,
 	.rules_move = true,
+	.moved = cluster_moved,
 	.judges_paths = cluster_judges_paths,
 	.most = cluster_most,
 	.release = cluster_release,

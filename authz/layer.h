@@ -100,6 +100,12 @@ struct request {
 #define AUTHZ_OVER_MOVED \
 	(AUTHZ_ALL_FILES & ~(uint32_t)(AUTHZ_CREATE | AUTHZ_APPNEW | AUTHZ_MKDIR | AUTHZ_RENTO | AUTHZ_SYMLINK | AUTHZ_UMASK))
 
+/* A directory on its way. */
+struct move {
+	const struct authz_object *from, *to;	/* path is the one to be judged */
+	bool own;				/* it and all directories in it are the account's */
+};
+
 /* What a compiler says about a text. */
 struct compiler {
 	struct layer *layer;
@@ -149,6 +155,11 @@ struct dialect {
 	 * to (NULL: a place beyond the layer) by a rule that gives more; hit for cite().  NULL: generic names show it all.
 	 */
 	bool (*opens)(struct layer *, const char *from, const char *to, bool alone, struct authz_hit *);
+	/*
+	 * For rules in the tree: what the account may do with that which lies somewhere below the directory and is not its own,
+	 * or (there) what it could do once that has been moved.  NULL: rights() tells, for names that no rule means.
+	 */
+	uint32_t (*moved)(struct layer *, const struct move *, bool there, struct authz_hit *);
 	/* Rules stand in the tree and are moved with it: they go on to count where a layer of the language is. */
 	bool rules_move;
 	/* Whether the rules tell paths apart; NULL: never. */

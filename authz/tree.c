@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ struct authz_object
 tree_object(const struct place *p, bool resolved)
 {
 	return (struct authz_object){ .path = p->typed,
+		.place = p,
 		.resolved = resolved && root_by_link(p) ? p->path : NULL,
 		.kind = !p->found ? AUTHZ_MISSING : root_is_folder(p) ? AUTHZ_FOLDER : AUTHZ_FILE };
 }
@@ -304,14 +306,74 @@ tree_list_entry(struct tree *t, const char *name, uid_t uid)
 	t->entry_uid = uid;
 }
 
+/* What changed at the one place counts for both. */
 static void
 tree_turn(void *context, const void *place)
 {
-	tree_at(context, place);
+	((struct tree *)context)->at = place;
+}
+
+/* ------------------------------------------------------------ a tree on its way */
+
+#define LEVELS_MAX 200
+#define ENTRIES_MAX 20000	/* of a tree that is searched: a rename must not take long */
+
+struct search {
+	const struct tree *tree;
+	uint32_t owner;
+	unsigned left;
+};
+
+static bool search_dir(struct search *, int fd, unsigned level);
+
+static bool
+search_entry(struct search *s, int dir_fd, const struct dirent *e, unsigned level)
+{
+	int fd;
+
+	if (e->d_type != DT_DIR && e->d_type != DT_UNKNOWN)
+		return true;
+	if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+		return true;
+	fd = root_open_entry(dir_fd, e->d_name, O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return fd == -ENOENT || fd == -ENOTDIR || (fd == -ELOOP && e->d_type == DT_UNKNOWN);
+	return search_dir(s, fd, level + 1);
+}
+
+/* Takes fd. */
+static bool
+search_dir(struct search *s, int fd, unsigned level)
+{
+	const struct dirent *e;
+	bool own = level < LEVELS_MAX && owner_of(s->tree, fd) == s->owner;
+	DIR *d = own ? fdopendir(fd) : NULL;
+
+	if (d == NULL) {
+		close(fd);
+		return false;
+	}
+	errno = 0;
+	while (own && (e = readdir(d)) != NULL) {
+		own = s->left-- > 0 && search_entry(s, dirfd(d), e, level);
+		errno = 0;
+	}
+	own = own && errno == 0;
+	closedir(d);
+	return own;
+}
+
+static bool
+tree_owns_all(void *context, const char *path, uint32_t owner)
+{
+	struct search s = { context, owner, ENTRIES_MAX };
+	int fd = open_spot(context, path, O_RDONLY | O_DIRECTORY);
+
+	return fd >= 0 && search_dir(&s, fd, 0);
 }
 
 void
 tree_init(struct tree *t, uid_t uid, uint32_t dialect_uid)
 {
-	*t = (struct tree){ .hooks = { t, tree_control, tree_owner, tree_turn }, .uid = uid, .dialect_uid = dialect_uid, .list_fd = -1 };
+	*t = (struct tree){ .hooks = { t, tree_control, tree_owner, tree_turn, tree_owns_all }, .uid = uid, .dialect_uid = dialect_uid, .list_fd = -1 };
 }

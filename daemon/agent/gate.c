@@ -189,8 +189,11 @@ decide_move(struct agent *a)
 	struct authz_object from = gate_object(a, &a->source), to = gate_object(a, &a->place);
 	struct decision *d = &a->decisions[0];
 	struct authz_verdict v;
+	bool may = authz_decide_move(a->policy, &from, &to, &v);
 
-	if (authz_decide_move(a->policy, &from, &to, &v))
+	if (a->tree.changed)
+		return AGAIN;
+	if (may)
 		return 0;
 	a->verdict = v;
 	a->decided = 1;

@@ -274,7 +274,7 @@ enter_below(struct agent *a, struct listing *l, const struct place *p)
 	if (p->error != 0 || !root_is_folder(p) || set_typed(l, p) != 0)
 		return 0;
 	tree_at(&a->tree, p);
-	granted = authz_rights(a->policy, &(struct authz_object){ l->typed, p->path, AUTHZ_FOLDER });
+	granted = authz_rights(a->policy, &(struct authz_object){ .path = l->typed, .resolved = p->path, .kind = AUTHZ_FOLDER });
 	if ((granted & wanted) == 0)
 		return 0;
 	r = enter(l, p, granted, a->policy);

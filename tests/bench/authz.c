@@ -192,7 +192,7 @@ static int
 bench(const struct language *l, unsigned n, const char *where, const char *path)
 {
 	struct authz_subject who = { .user = "bench", .dialect_uid = 1000 };
-	struct authz_tree tree = { NULL, tree_control, tree_owner, NULL };
+	struct authz_tree tree = { NULL, tree_control, tree_owner, NULL, NULL };
 	struct text t = { NULL, 0 };
 	struct authz_source source = {
 		.dialect = l->dialect, .file = "bench", .line = 1, .scope = AUTHZ_SCOPE_ACCOUNT

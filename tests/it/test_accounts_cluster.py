@@ -239,3 +239,33 @@ def test_missing_file_is_not_a_wrong_password(cluster):
     os.symlink(f"{s.tree}/.passwd-away", f"{s.tree}/.passwd")
     with pytest.raises(ftplib.error_temp, match="421"):
         s.ftp("admin", "secret-password")
+
+
+def test_a_directory_is_not_moved_to_where_more_may_be_done_in_it(cluster):
+    """Its owner may rename it, and would be let into what others have in it by the control file above its new place."""
+    s = cluster()
+    for path, letters in (("", "* lr"), ("closed", "* lwm"), ("open", "* lrwdmsn"), ("same", "* lwm")):
+        os.makedirs(f"{s.tree}/{path}", exist_ok=True)
+        with open(f"{s.tree}/{path}/.permissions", "w") as f:
+            f.write(f"{letters}\n")
+    for name, inner in (("shared", 1001), ("mine", 100)):
+        for path, owner in ((name, 100), (f"{name}/theirs", inner)):
+            os.mkdir(f"{s.tree}/closed/{path}")
+            os.setxattr(f"{s.tree}/closed/{path}", "user.sallyport.owner", str(owner).encode())
+        with open(f"{s.tree}/closed/{name}/theirs/f", "w") as f:
+            f.write("secret")
+    for folder, _, files in os.walk(s.tree):
+        for name in [".", *(x for x in files if x != ".passwd")]:
+            os.chown(os.path.join(folder, name), SHARED, SHARED)
+    r = s.raw().login("root", "another-secret-password")
+    assert r.fetch("RETR /closed/shared/theirs/f")[1] == 550
+    assert r.cmd("RNFR /closed/shared")[0] == 350
+    code, text = r.cmd("RNTO /open/shared")
+    assert code in (550, 553), text
+    assert r.fetch("RETR /open/shared/theirs/f")[1] == 550
+    s.wait_log(r"event=access .*op=RNFR path=/closed/shared .*verdict=deny rule=\"ftpcluster: /open/.permissions:1: \* lrwdmsn speaks of ")
+    # Where nothing is opened, or nothing in it belongs to others, it goes.
+    for source, target in (("/closed/shared", "/same/shared"), ("/closed/mine", "/open/mine")):
+        assert r.cmd(f"RNFR {source}")[0] == 350 and r.cmd(f"RNTO {target}")[0] == 250, target
+    r.close()
+    assert os.listdir(f"{s.tree}/open/mine/theirs") == ["f"] and "syscall-refused" not in s.log()

@@ -353,7 +353,7 @@ can(struct authz_policy *p, enum authz_op op, const char *path, enum authz_kind 
 START_TEST(edits_act_at_once)
 {
 	struct one_file f = { "1003 l\n", 1, 0, 0, AUTHZ_NOBODY };
-	struct authz_tree tree = { &f, one_control, one_owner, NULL };
+	struct authz_tree tree = { &f, one_control, one_owner, NULL, NULL };
 	struct authz_source source = { .dialect = "ftpcluster", .text = "" };
 	struct authz_subject who = { .user = "other", .dialect_uid = 1003 };
 	struct authz_policy *p = authz_compile(&source, 1, &who, &tree, NULL);
@@ -385,7 +385,7 @@ END_TEST
 START_TEST(mistakes_in_the_tree_are_logged)
 {
 	struct one_file f = { .text = "1003 lr\nbob lr\n", .owner = 7 };
-	struct authz_tree tree = { &f, one_control, one_owner, NULL };
+	struct authz_tree tree = { &f, one_control, one_owner, NULL, NULL };
 	struct authz_source source = { .dialect = "ftpcluster", .text = "" };
 	struct authz_subject who = { .user = "u", .dialect_uid = 1003 };
 	struct authz_policy *p = authz_compile(&source, 1, &who, &tree, NULL);

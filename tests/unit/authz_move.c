@@ -1,6 +1,7 @@
 /* Renaming a folder above a rule: what is refused, by which rule, and what is not. */
 #include "config.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "authz/authz.h"
@@ -204,6 +205,116 @@ START_TEST(rules_in_the_tree_move_along)
 }
 END_TEST
 
+/* A tree with two control files at most; which side of a rename is asked about is checked. */
+struct moved_tree {
+	const char *here, *there, *own;	/* of /a, /b and /a/x (NULL: none) */
+	bool owns_all;
+	const void *at;
+};
+
+static int
+moved_control(void *context, const char *folder, const char *name, const struct authz_identity *known,
+    struct authz_identity *found, char *text, size_t *len)
+{
+	const struct moved_tree *t = context;
+	bool there = strncmp(folder, "/b", 2) == 0;
+	const char *file = strcmp(folder, "/a") == 0 ? t->here : strcmp(folder, "/b") == 0 ? t->there :
+	    strcmp(folder, "/a/x") == 0 ? t->own : NULL;
+
+	(void)name;
+	(void)known;
+	ck_assert_str_eq(t->at, there || strcmp(folder, "/") == 0 ? t->at : "from");
+	ck_assert(!there || strcmp(t->at, "to") == 0);
+	if (file == NULL)
+		return -ENOENT;
+	memset(found, 0, sizeof *found);
+	*len = strlen(file);
+	memcpy(text, file, *len);
+	return 0;
+}
+
+static void
+moved_turn(void *context, const void *place)
+{
+	((struct moved_tree *)context)->at = place;
+}
+
+static bool
+moved_owns_all(void *context, const char *path, uint32_t owner)
+{
+	const struct moved_tree *t = context;
+
+	ck_assert_str_eq(t->at, "from");
+	ck_assert_str_eq(path, "/a/x");
+	ck_assert_uint_eq(owner, 5);
+	return t->owns_all;
+}
+
+/* control files of /a, /b, /a/x; all directories are the account's; a second layer; what the reason cites */
+static const struct {
+	const char *here, *there, *own;
+	bool owns_all;
+	const char *layer, *rules, *cites;
+} tree_rows[] = {
+	{ "* l", "* lrw", NULL, false, NULL, NULL, "/b/.permissions:1: * lrw" },
+	{ "* l", "* lrw", NULL, true, NULL, NULL, NULL },		/* files can be taken there one by one */
+	{ "* ln", "* lrw", NULL, false, NULL, NULL, NULL },		/* these too */
+	{ "* lrw", "* lrw", NULL, false, NULL, NULL, NULL },
+	{ "* lrw", "* l", NULL, false, NULL, NULL, NULL },
+	{ "* lr", "* lrwm", NULL, false, NULL, NULL, NULL },		/* what may be made there does not matter */
+	{ "* lr", "* lrws", NULL, false, NULL, NULL, "/b/.permissions:1: * lrws" },
+	{ "* l", NULL, NULL, false, NULL, NULL, "the built-in lr on the root" },
+	{ "5 l\n* lr", "5 l\n* lr", NULL, false, NULL, NULL, NULL },
+	{ "5 l\n* lr", "* lr", NULL, false, NULL, NULL, "/b/.permissions:1: * lr" },
+	{ "* lr", "5 lrd", NULL, false, NULL, NULL, "/b/.permissions:1: 5 lrd" },
+	{ "bob l", "* lr", NULL, false, NULL, NULL, "/b/.permissions:1: * lr" },	/* malformed: nothing */
+	{ "* l", "* lrw", "* r", false, NULL, NULL, NULL },		/* its own file goes along */
+	{ "* l", "* lrw", "5", false, NULL, NULL, NULL },
+	{ "* l", "* lrw", "6 r", false, NULL, NULL, "/b/.permissions:1: * lrw" },	/* and says nothing of this account */
+	{ "* l", "* lrw", NULL, false, PY, "el", NULL },		/* another layer keeps it closed */
+	{ "* l", "* lrw", NULL, false, PY, "elr", "/b/.permissions:1: * lrw" },
+	{ "* l", "* l", NULL, false, PY, FULL "override /a el recursive", NULL },
+	{ "* lr", "* lr", NULL, false, PY, FULL "override /a el recursive", "pyftpdlib" },
+};
+
+static struct authz_policy *
+make_tree(int i, const struct authz_tree *tree, uint32_t number)
+{
+	const struct authz_source layers[] = {
+		{ .dialect = "ftpcluster", .text = "", .file = "f", .line = 1 },
+		{ .dialect = tree_rows[i].layer, .text = tree_rows[i].rules, .file = "f", .line = 2 },
+	};
+	struct authz_subject who = { .user = "u", .dialect_uid = number };
+	struct authz_policy *p = authz_compile(layers, tree_rows[i].layer != NULL ? 2 : 1, &who, tree, NULL);
+
+	ck_assert_ptr_nonnull(p);
+	return p;
+}
+
+/* The owner of a directory moves it below another control file: that one must not give more of what others have in it. */
+START_TEST(files_above_in_the_tree_do_not_open)
+{
+	struct moved_tree t = { tree_rows[_i].here, tree_rows[_i].there, tree_rows[_i].own, tree_rows[_i].owns_all, "" };
+	struct authz_tree tree = { &t, moved_control, NULL, moved_turn, moved_owns_all };
+	struct authz_object from = { .path = "/a/x", .kind = AUTHZ_FOLDER, .place = "from" }, to = { .path = "/b/x", .place = "to" };
+	struct authz_policy *p = make_tree(_i, &tree, 5);
+	struct authz_verdict v;
+	char why[640] = "";
+	bool may = authz_decide_move(p, &from, &to, &v);
+
+	if (!may)
+		authz_reason(p, &from, &v, why, sizeof why);
+	ck_assert_msg(may == (tree_rows[_i].cites == NULL), "row %d: %s", _i, why);
+	ck_assert_msg(may || strstr(why, tree_rows[_i].cites) != NULL, "row %d: %s", _i, why);
+	authz_free(p);
+	if (tree_rows[_i].layer == NULL) {
+		p = make_tree(_i, &tree, 0);
+		ck_assert_msg(authz_decide_move(p, &from, &to, &v), "row %d: the administrator", _i);
+		authz_free(p);
+	}
+}
+END_TEST
+
 static void
 count(void *context, const struct lint_finding *f)
 {
@@ -236,6 +347,7 @@ authz_move_suite(void)
 	tcase_add_loop_test(c, moves_that_escape_are_refused, 0, sizeof rows / sizeof *rows);
 	tcase_add_test(c, links_are_no_way_around);
 	tcase_add_test(c, rules_in_the_tree_move_along);
+	tcase_add_loop_test(c, files_above_in_the_tree_do_not_open, 0, sizeof tree_rows / sizeof *tree_rows);
 	tcase_add_test(c, such_trees_are_named);
 	suite_add_tcase(s, c);
 	return s;

@@ -52,7 +52,7 @@ owner(void *context, const char *path, uint32_t *out)
 	return 0;
 }
 
-static const struct authz_tree tree = { NULL, control, owner, NULL };
+static const struct authz_tree tree = { NULL, control, owner, NULL, NULL };
 static const struct authz_subject who = { .user = "u", .dialect_uid = 1003, .may_change_password = true };
 
 static struct authz_policy *
@@ -81,7 +81,7 @@ control_of_a_moment(void *context, const char *folder, const char *name, const s
 /* A control file that cannot be read gives nothing, and is read again once it can. */
 START_TEST(what_could_not_be_read_is_read_again)
 {
-	static const struct authz_tree moody = { NULL, control_of_a_moment, NULL, NULL };
+	static const struct authz_tree moody = { NULL, control_of_a_moment, NULL, NULL, NULL };
 	const struct authz_source s = { .dialect = "ftpcluster", .text = "", .file = "f", .line = 1 };
 	const struct authz_object o = { .path = "/a/f", .kind = AUTHZ_FILE };
 	struct authz_policy *p = authz_compile(&s, 1, &who, &moody, NULL);
