@@ -27,7 +27,7 @@
 #include "privsep/template.h"
 
 #define GRACE_MS	200
-#define SILENT_AFTER	10000	/* ms: twice what the worker lets pass between two notes */
+#define SILENT_AFTER	10000	/* ms: the worker lets one pass between two notes, and may wait for its turn */
 
 static struct agent agent;	/* zero pages until they are needed */
 static struct conf *configuration;

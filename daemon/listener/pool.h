@@ -23,7 +23,7 @@ struct session_facts {
 	const char *user, *class;	/* "" before login */
 	const char *listener;
 	const struct addr *peer;
-	bool logged_in, blocked;
+	bool logged_in, blocked, ending;
 	int64_t since;			/* wall clock, seconds */
 	int64_t idle_ms;		/* since something was last reported */
 	const char *what;		/* the running command, "" when none */

@@ -184,7 +184,7 @@ do_metrics(struct request *q)
 static const char *
 state_of(const struct session_facts *f)
 {
-	return f->blocked ? "blocked" : !f->logged_in ? "login" : *f->what == '\0' ? "idle" : "transfer";
+	return f->ending ? "ending" : f->blocked ? "blocked" : !f->logged_in ? "login" : *f->what == '\0' ? "idle" : "transfer";
 }
 
 static void

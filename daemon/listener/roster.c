@@ -21,7 +21,8 @@ facts_of(const struct session *n, struct session_facts *f)
 	*f = (struct session_facts){
 		.number = v->number, .user = v->user, .class = v->class, .listener = v->listener, .peer = &v->peer,
 		.logged_in = v->claimed, .since = v->since, .idle_ms = clock_ms() - v->last_report, .what = v->what,
-		.blocked = v->blocked, .bytes_in = v->bytes_in, .bytes_out = v->bytes_out,
+		.blocked = v->blocked, .ending = n->stopped != STOP_NOT,
+		.bytes_in = v->bytes_in, .bytes_out = v->bytes_out,
 	};
 	for (int m = 0; m < MEMBER_COUNT; m++)
 		f->pid[m] = n->process[m].pid;

@@ -25,6 +25,8 @@
 
 #define SLIM_AT_ONCE 1
 
+#define ACTIVITY_MS 1000	/* what the listener knows of transfers is no older */
+
 enum monitor_stage {
 	STAGE_START,	/* worker and agent have not both reported ready */
 	STAGE_SPARE,	/* nobody is served yet */
@@ -67,6 +69,7 @@ struct monitor {
 	bool deciding;			/* a LOGIN has not been answered yet: another one breaks the protocol */
 	int64_t deadline;		/* of the stage, in milliseconds; 0: none */
 	int64_t silent_until;		/* when a transfer that stands still ends the session, in milliseconds; 0: none does */
+	int64_t activity_at;		/* when the listener hears of what the session does, in milliseconds; 0: it knows */
 	int64_t slim_at;		/* when memory of the login is given back, or SLIM_AT_ONCE; 0: done */
 	bool stopping;			/* the agent was told to end */
 	bool gave_back;			/* the client's connection, to the listener (REIN) */
@@ -89,6 +92,8 @@ struct monitor {
 	uint64_t transfers, incomplete, bytes_in, bytes_out;
 	int inflight_fd;		/* where the agent notes the transfer that runs (privsep/inflight.h); -1: nowhere */
 	uint64_t recorded;		/* those of its transfers that the agent has told the end of */
+	char activity[257];		/* what runs, by the last note; "": nothing */
+	uint64_t noted_in, noted_out;	/* bytes of the session, by the last note */
 	uint64_t moved, last_moved;	/* bytes of the one that runs, by the last note, and of the one that was broken off */
 	bool broken_off;		/* the session ended in the middle of a transfer */
 	struct chan last_word;		/* the listener's channel once the listener has closed its direction */
@@ -187,6 +192,10 @@ monitor_handler monitor_transfer_record;			/* xferlog.c */
 /* At the end: records the transfer that the agent has begun and will not tell the end of, if there is one. */
 void monitor_record_lost(struct monitor *);
 monitor_handler monitor_chown, monitor_admin, monitor_note;	/* serve.c */
+/* Tells the listener what runs and how much was transferred, or sees to it that it is told soon. */
+void monitor_tell_activity(struct monitor *, int64_t now);
+/* Sees to it that it is told at that time (milliseconds of clock_ms()) at the latest. */
+void monitor_activity_by(struct monitor *, int64_t when);
 monitor_handler monitor_quota, monitor_quota_lock, monitor_quota_open, monitor_quota_deed, monitor_quota_settle,
     monitor_quota_intend, monitor_quota_find, monitor_quota_gone;	/* quota.c */
 

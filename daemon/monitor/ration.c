@@ -18,7 +18,7 @@ static const struct {
 	[RATION_REFUSAL]	= { 500, 100 },		/* warnings and refused requests of the agent */
 	[RATION_RECORD]		= { 20000, 2000 },	/* its other lines, records, and requests */
 	[RATION_ADMIN]		= { 20, 1 },		/* each may cost a tenth of a second for the hash */
-	[RATION_NOTE]		= { 20, 8 },		/* told to the listener, which serves everybody; two for a transfer */
+	[RATION_NOTE]		= { 20, 8 },		/* told to the listener, which serves everybody; the last of them always is, later */
 };
 
 bool

@@ -11,11 +11,13 @@
 #include <unistd.h>
 
 #include "account/unix.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/str.h"
 #include "daemon/monitor/monitor.h"
 
+#define AGAIN_MS 125	/* until it is tried again to tell the listener what is beyond the ration of notes */
 
 static const struct settings *
 settings(const struct monitor *s)
@@ -244,13 +246,37 @@ monitor_admin(struct monitor *s, struct msg *m)
 int
 monitor_note(struct monitor *s, struct msg *m)
 {
+	const struct msg_agent_note *n = &m->agent_note;
+
+	s->moved = n->moved;
+	(void)str_copy(s->activity, sizeof s->activity, n->what);
+	s->noted_in = n->bytes_in;
+	s->noted_out = n->bytes_out;
+	monitor_tell_activity(s, clock_ms());
+	return 0;
+}
+
+void
+monitor_tell_activity(struct monitor *s, int64_t now)
+{
 	static struct msg_activity a;
 
-	s->moved = m->agent_note.moved;
-	if (!ration_spend(s, RATION_NOTE))
-		return 0;
-	(void)str_copy(a.what, sizeof a.what, m->agent_note.what);
-	a.bytes_in = m->agent_note.bytes_in;
-	a.bytes_out = m->agent_note.bytes_out;
-	return chan_tell(&s->listener, MSG_ACTIVITY, &a);
+	s->activity_at = 0;
+	/* The last of many is the one that stays true: it is told later, not dropped. */
+	if (!ration_spend(s, RATION_NOTE)) {
+		monitor_activity_by(s, now + AGAIN_MS);
+		return;
+	}
+	(void)str_copy(a.what, sizeof a.what, s->activity);
+	/* Short transfers end without a note, and are recorded all the same. */
+	a.bytes_in = s->noted_in > s->bytes_in ? s->noted_in : s->bytes_in;
+	a.bytes_out = s->noted_out > s->bytes_out ? s->noted_out : s->bytes_out;
+	(void)chan_tell(&s->listener, MSG_ACTIVITY, &a);
+}
+
+void
+monitor_activity_by(struct monitor *s, int64_t when)
+{
+	if (s->activity_at == 0 || when < s->activity_at)
+		s->activity_at = when;
 }

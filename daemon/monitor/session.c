@@ -465,7 +465,7 @@ slim(struct monitor *s, int64_t now)
 static int64_t
 time_left(const struct monitor *s, int64_t now)
 {
-	const int64_t all[] = { s->deadline, s->slim_at, s->silent_until };
+	const int64_t all[] = { s->deadline, s->slim_at, s->silent_until, s->activity_at };
 	int64_t next = 0;
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -545,6 +545,8 @@ run(struct monitor *s)
 			blocked_too_long(s);
 		else if (s->slim_at != 0 && now >= s->slim_at)
 			slim(s, now);
+		else if (s->activity_at != 0 && now >= s->activity_at)
+			monitor_tell_activity(s, now);
 		else if (turn(s, time_left(s, now)))
 			gather(s, &last);
 	}

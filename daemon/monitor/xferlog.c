@@ -149,6 +149,7 @@ monitor_transfer_record(struct monitor *s, struct msg *m)
 		s->moved = 0;
 	}
 	keep(s, &m->transfer_record);
+	monitor_activity_by(s, clock_ms() + ACTIVITY_MS);
 	return 0;
 }
 

@@ -79,6 +79,8 @@ moved(struct transfer *t, size_t n)
 		t->s->bytes_in += n;
 	else
 		t->s->bytes_out += n;
+	if (t->listing)
+		t->s->bytes_listed += n;
 }
 
 /* ----------------------------------------------------------------------- making the connection */

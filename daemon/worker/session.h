@@ -74,6 +74,7 @@ struct session {
 	uint32_t stall_ms;
 	struct rate up, down;
 	uint64_t bytes_in, bytes_out;
+	uint64_t bytes_listed;		/* of bytes_out, those of listings */
 	bool rename_from;		/* RNFR went before */
 	bool finish_due;		/* the FINISH of a download waits for the next request */
 	struct msg_finish finish;

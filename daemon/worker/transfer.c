@@ -21,8 +21,9 @@
 #define LOOK_READS	16		/* reads of a look: LINE_RAW_BYTES each */
 #define CLOSE_MS	3000		/* how long the peer may take over the end of TLS (clients wait for 226 first) */
 #define DISCARD_MS	1000		/* a client that goes on may leave a refused upload idle so long */
-#define NOTE_FIRST_MS	300		/* shorter transfers are not worth a note */
-#define NOTE_EVERY_MS	5000		/* the agent takes a worker that says nothing for twice as long for blocked */
+#define STOPPED_MS	300		/* and where the session is to end, or its other half would be gone before the 421 */
+#define NOTE_FIRST_MS	10		/* shorter transfers, of small files mostly, are not worth a note */
+#define NOTE_EVERY_MS	1000		/* the agent takes a worker that says nothing for ten times as long for blocked */
 
 int
 transfer_finish(struct transfer *t, enum transfer_end end, int error)
@@ -120,7 +121,7 @@ static void
 note(struct transfer *t, int64_t now)
 {
 	struct session *s = t->s;
-	struct msg_note body = { .bytes_in = s->bytes_in, .bytes_out = s->bytes_out };
+	struct msg_note body = { .bytes_in = s->bytes_in, .bytes_out = s->bytes_out - s->bytes_listed };
 
 	t->noted = now;
 	/* The last note says that nothing runs any more. */
@@ -160,6 +161,8 @@ limit_ms(const struct transfer *t)
 {
 	if (t->step == move_accept || t->step == move_connect || t->step == move_handshake)
 		return (int)t->s->set->data_timeout * 1000;
+	if (t->step == move_discard && (t->s->stop || t->s->ending))
+		return STOPPED_MS;
 	if (t->step == move_discard && !t->refused && !queue_empty(&t->s->later))
 		return DISCARD_MS;
 	return t->step == move_shutdown || t->said_end || t->refused ? CLOSE_MS : (int)t->s->stall_ms;
@@ -222,7 +225,7 @@ await(struct transfer *t)
 	if (paused)
 		t->progress = true;
 	if (n == 0 && !paused)
-		return wait > NOTE_EVERY_MS ? 0 : too_slow(t);
+		return wait > due ? 0 : too_slow(t);
 	return attend(t, p);
 }
 

@@ -373,6 +373,30 @@ START_TEST(activity_is_passed_on)
 }
 END_TEST
 
+/* Of many notes the last is the one that stays true; what was too short for a note is told by its record. */
+START_TEST(the_last_activity_is_told)
+{
+	static const struct msg_agent_note running = { .what = "RETR /x" }, over = { .what = "", .bytes_out = 7 };
+	static const struct msg_transfer_record t = { .direction = TRANSFER_IN, .complete = 1, .bytes = 42, .path = "/short" };
+
+	rig_start(&r, "");
+	rig_live(&r, "alice", "secret");
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(chan_tell(&r.agent, MSG_AGENT_NOTE, &running), 0);
+	ck_assert_int_eq(chan_tell(&r.agent, MSG_AGENT_NOTE, &over), 0);
+	do
+		rig_expect(&r, &r.listener, MSG_ACTIVITY);
+	while (r.m.activity.bytes_out != 7);
+	ck_assert_str_eq(r.m.activity.what, "");
+	ck_assert_int_eq(chan_tell(&r.agent, MSG_TRANSFER_RECORD, &t), 0);
+	rig_expect(&r, &r.listener, MSG_ACTIVITY);
+	ck_assert_uint_eq(r.m.activity.bytes_in, 42);
+	ck_assert_uint_eq(r.m.activity.bytes_out, 7);
+	rig_end(&r);
+	rig_remove(&r);
+}
+END_TEST
+
 /* Notes come from the worker: they must not keep the listener, which serves all, busy. */
 START_TEST(activity_is_rationed)
 {
@@ -424,6 +448,7 @@ monitor_session_suite(void)
 	tcase_add_test(t, session_timeout_tells_the_client_first);
 	tcase_add_test(t, activity_is_passed_on);
 	tcase_add_test(t, activity_is_rationed);
+	tcase_add_test(t, the_last_activity_is_told);
 	suite_add_tcase(s, t);
 	return s;
 }
