@@ -377,7 +377,7 @@ def test_check_and_config_show(tmp_path):
 
 def test_sandbox_agrees_with_the_tables():
     told = json.loads(ctl("sandbox", "--json").stdout)
-    assert [r["role"] for r in told["roles"]] == ["listener", "monitor", "worker", "agent", "keeper", "clerk", "starter"]
+    assert [r["role"] for r in told["roles"]] == ["listener", "monitor", "worker", "agent", "keeper", "clerk", "starter", "verifier"]
     worker = {c["call"] for c in told["syscalls"] if "worker" in c["roles"]}
     assert {"read", "accept4"} <= worker and not {"openat", "socket", "connect", "execve", "fork"} & worker
     assert all(c["reason"] for c in told["syscalls"])
