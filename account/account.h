@@ -200,14 +200,17 @@ struct account_source {
 	    enum account_reason *why);
 
 	/*
-	 * Calls back for the hash of every account that the source has, as it is stored, for the work that every refusal
-	 * costs; 0 or a negative code.  stamp() tells cheaply whether it must be asked again: another number for other
-	 * accounts, never 0.  NULL, both: its accounts have no hashes that we see.
+	 * Calls back for the hash of every account that the source has, as it is stored, for the work that every
+	 * refusal costs; 0 or a negative code.  stamp() tells cheaply whether it must be asked again: another
+	 * number for other accounts, never 0.  NULL, both: its accounts have no hashes that we see.
 	 */
 	int (*hashes)(void *state, const struct account_query *, void (*each)(const char *hash));
 	uint64_t (*stamp)(void *state, const struct account_query *);
 
-	/* Where verify() has others compute a hash: which one, or NULL; until the next call. NULL: they have none of ours. */
+	/*
+	 * Where verify() has others compute a hash: which one, or NULL; until the next call. NULL: they have none
+	 * of ours.
+	 */
 	const char *(*hash_of)(void *state, const struct account *);
 
 	/*
@@ -290,7 +293,10 @@ void account_init(struct account *a, const char *name);
 /* Clears every text (verifiers may be passwords) and frees it. */
 void account_free(struct account *a);
 
-/* Clears what the password was compared with: the account lives as long as its session. Nobody logs in with it again. */
+/*
+ * Clears what the password was compared with: the account lives as long as its session. Nobody logs in with it
+ * again.
+ */
 void account_forget_password(struct account *a);
 
 /* Copies into the pool; NULL when memory is short or text is NULL. */

@@ -502,7 +502,10 @@ charge_forget_left(struct charge *c, uint32_t at, int folder_fd)
 		return r;
 	if (slot.kind == CHARGE_NONE || !table_is_dead(c->fd, at))
 		return 0;
-	/* A file in place may have another name by now; and a directory that was made anew says nothing of the old one. */
+	/*
+	 * A file in place may have another name by now; and a directory that was made anew says nothing of the old
+	 * one.
+	 */
 	if ((slot.kind != CHARGE_TEMPORARY && !table_is_intent(&slot)) || !table_same(&folder.id, &slot.folder))
 		return -ESTALE;
 	/* What it had made is charged before it is forgotten. */

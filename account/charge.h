@@ -88,8 +88,9 @@ struct charge {
 void charge_init(struct charge *, int ledger_fd);
 
 /*
- * The account's lock then is not free before everybody has closed this descriptor of ledger_open_witness(), or the session
- * has given it back: an agent that has it and outlives its monitor may still be at a deed.  It stays the caller's.
+ * The account's lock then is not free before everybody has closed this descriptor of ledger_open_witness(), or the
+ * session has given it back: an agent that has it and outlives its monitor may still be at a deed.  It stays the
+ * caller's.
  */
 void charge_share(struct charge *, int witness_fd);
 
@@ -118,20 +119,24 @@ int charge_begin(struct charge *, unsigned parts, int other, uint64_t size, cons
     struct ledger *now);
 
 /*
- * Between a deed's charge_begin() and the deed: notes in the table what is about to be done with the second file (or the
- * only one: that of an upload may go, too), or with the name of one that is about to be made, for whoever comes after a session that dies in between.  path is where that
- * lies, as the session sees it, and folder_fd its directory.  0, -EBUSY: the table is full, or -errno.
+ * Between a deed's charge_begin() and the deed: notes in the table what is about to be done with the second file
+ * (or the only one: that of an upload may go, too), or with the name of one that is about to be made, for whoever
+ * comes after a session that dies in between.  path is where that lies, as the session sees it, and folder_fd its
+ * directory.  0, -EBUSY: the table is full, or -errno.
  */
 int charge_intend(struct charge *, int folder_fd, const char *path);
 
 /*
- * Under the lock: the first deed, from place *at on, that a dead session was at.  As charge_find_left(), and to be settled
- * before anything else is changed, for nothing has been renamed since.
+ * Under the lock: the first deed, from place *at on, that a dead session was at.  As charge_find_left(), and to be
+ * settled before anything else is changed, for nothing has been renamed since.
  */
 bool charge_find_intent(struct charge *, uint32_t *at, enum charge_kind *, struct charge_id *,
     char path[CHARGE_PATH_MAX + 1]);
 
-/* After it: what lies on the disk now is charged, whatever the limit, and the lock given back. close: the upload is over. */
+/*
+ * After it: what lies on the disk now is charged, whatever the limit, and the lock given back. close: the upload is
+ * over.
+ */
 int charge_settle(struct charge *, bool close, struct ledger *now);
 
 /* The session's agent is gone, whatever it was doing: settles what is there. A temporary file stays listed. */
@@ -144,11 +149,11 @@ void charge_abandon(struct charge *);
 bool charge_find_left(struct charge *, uint32_t *at, enum charge_kind *, struct charge_id *,
     char path[CHARGE_PATH_MAX + 1]);
 /*
- * The file of that place is no longer in this directory.  Where it is a temporary file, which nobody can rename, or one
- * of a deed, since which nobody has renamed anything, and the directory is the one that it was in and not just of the
- * same name, its charge is given back.  An entry that was about to be made is done with, whether it is there, and has been
- * named by a deed, or not.  -ESTALE: the file may still lie elsewhere, and stays listed with its charge until it is met or
- * a census finds it gone.
+ * The file of that place is no longer in this directory.  Where it is a temporary file, which nobody can rename, or
+ * one of a deed, since which nobody has renamed anything, and the directory is the one that it was in and not just
+ * of the same name, its charge is given back.  An entry that was about to be made is done with, whether it is
+ * there, and has been named by a deed, or not.  -ESTALE: the file may still lie elsewhere, and stays listed with
+ * its charge until it is met or a census finds it gone.
  */
 int charge_forget_left(struct charge *, uint32_t slot, int folder_fd);
 

@@ -21,7 +21,10 @@ bool record_find(int fd, const struct ledger_entry *, const struct charge_id *, 
 int record_put(int fd, struct ledger_entry *, const struct charge_id *, const struct ledger *was,
     const struct ledger *is);
 
-/* A note that was made for a total that was never written: what the file was charged with before counts again. 0 or -errno. */
+/*
+ * A note that was made for a total that was never written: what the file was charged with before counts again. 0 or
+ * -errno.
+ */
 int record_take_back(int fd, const struct ledger_entry *, const struct charge_id *);
 
 /* A new ledger begins to record. 0 or -errno. */

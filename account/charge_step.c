@@ -68,8 +68,9 @@ changes(const struct step *s, unsigned n)
 }
 
 /*
- * A session was killed before its total was written: what it had noted counts from a number on that the next total is going
- * to have, and must not.  Whatever it had noted of files has a place in the table, which is put right last.
+ * A session was killed before its total was written: what it had noted counts from a number on that the next total
+ * is going to have, and must not.  Whatever it had noted of files has a place in the table, which is put right
+ * last.
  */
 static int
 take_back(struct charge *c, const struct ledger_entry *e)

@@ -18,7 +18,10 @@ uint64_t step_more(uint64_t from, uint64_t to);
 /* What the total would be after them. 0 or -EDQUOT, and nothing has changed. */
 int step_add(struct ledger_entry *, const struct step *, unsigned n, const struct ledger *limit);
 
-/* Under the account's lock: writes them, all or none, whatever is killed in between. now: the total. 0, -EDQUOT or -errno. */
+/*
+ * Under the account's lock: writes them, all or none, whatever is killed in between. now: the total. 0, -EDQUOT or
+ * -errno.
+ */
 int step_write(struct charge *, const struct step *, unsigned n, const struct ledger *limit, struct ledger *now);
 
 #endif

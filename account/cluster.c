@@ -153,7 +153,10 @@ cluster_is_locked(const struct cluster_row *row)
 
 /* ---------------------------------------------------------------------- writing */
 
-/* As asprintf(), but for what that leaves in memory of texts on their way: passwords are among them. NULL: no memory. */
+/*
+ * As asprintf(), but for what that leaves in memory of texts on their way: passwords are among them. NULL: no
+ * memory.
+ */
 static char * __attribute__((format(printf, 1, 2)))
 made_of(const char *fmt, ...)
 {
@@ -186,8 +189,8 @@ cluster_with_password(const char *text, const struct cluster_row *row, const cha
 }
 
 /*
- * What the third field of a line says, whether the line is an account, the counter or nothing that can be used: files may
- * belong to that number.  -1: nothing; beyond NUMBER_MAX: more than there are.
+ * What the third field of a line says, whether the line is an account, the counter or nothing that can be used:
+ * files may belong to that number.  -1: nothing; beyond NUMBER_MAX: more than there are.
  */
 static int64_t
 number_in(const char *line)

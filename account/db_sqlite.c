@@ -168,7 +168,10 @@ clear_and_move(void *p, int size)
 	return to;
 }
 
-/* Pages of the file hold passwords, and SQLite gives their memory back as it is: a session lives on with it. Done once. */
+/*
+ * Pages of the file hold passwords, and SQLite gives their memory back as it is: a session lives on with it. Done
+ * once.
+ */
 static void
 clear_what_is_freed(void)
 {

@@ -23,12 +23,15 @@ int hashes_open(void);
 void hashes_close(void);
 
 /*
- * Here is a hash of an account: is it dearer than those of its kind?  Then it is tried once, whether it can be computed and
- * how long it takes.  Texts that are no hash, or too dear for others to pay, are passed over.
+ * Here is a hash of an account: is it dearer than those of its kind?  Then it is tried once, whether it can be
+ * computed and how long it takes.  Texts that are no hash, or too dear for others to pay, are passed over.
  */
 void hashes_meet(const char *hash);
 
-/* What tells two states of a file apart, folded into what tells something else: for stamp() of a source. Never 0, as good as. */
+/*
+ * What tells two states of a file apart, folded into what tells something else: for stamp() of a source. Never 0,
+ * as good as.
+ */
 uint64_t hashes_stamp(uint64_t before, const char *path);
 
 /* Asks the sources whose accounts may have changed, and takes over what other processes have met. */

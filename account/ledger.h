@@ -25,8 +25,8 @@ struct ledger {
 int ledger_open(const char *directory, const char *account);
 
 /*
- * Opens an empty file beside the ledger, for reading only: whoever has the descriptor can keep a lock of it and do nothing
- * else.  A descriptor or -errno.
+ * Opens an empty file beside the ledger, for reading only: whoever has the descriptor can keep a lock of it and do
+ * nothing else.  A descriptor or -errno.
  */
 int ledger_open_witness(const char *directory, const char *account);
 

@@ -49,7 +49,10 @@ password_setting(char *setting, size_t size)
 	int r = new_setting(preferred(), setting, size);
 	size_t n = r == 0 ? strlen(setting) : 0;
 
-	/* Complete with the sign between salt and hash, which bcrypt has none of: so that password_mask() finds no hash. */
+	/*
+	 * Complete with the sign between salt and hash, which bcrypt has none of: so that password_mask() finds no
+	 * hash.
+	 */
 	return r != 0 || strncmp(setting, "$2", 2) == 0 ? r : str_copy(setting + n, size - n, "$");
 }
 

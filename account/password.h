@@ -30,8 +30,8 @@ enum password_verdict {
 void password_lend(void *memory);
 
 /*
- * Is it a password to store?  An empty one lets everybody in where allow_empty_passwords says so, and its hash looks like
- * any other: nobody would find it again.  Only {CLEAR} in the configuration says it openly.
+ * Is it a password to store?  An empty one lets everybody in where allow_empty_passwords says so, and its hash
+ * looks like any other: nobody would find it again.  Only {CLEAR} in the configuration says it openly.
  */
 bool password_storable(const struct secret *);
 
@@ -56,12 +56,16 @@ bool password_computable(const char *hash);
 bool password_affordable(const char *hash);
 
 /*
- * Does so much work as hashes of that kind do, for nothing: as the whole hash, once or several times, and what is left by
- * hashes of the same kind that ask for less.  Where the work of a kind cannot be divided, a rest costs a whole one.
+ * Does so much work as hashes of that kind do, for nothing: as the whole hash, once or several times, and what is
+ * left by hashes of the same kind that ask for less.  Where the work of a kind cannot be divided, a rest costs a
+ * whole one.
  */
 void password_waste(const struct secret *, const char *hash, uint64_t work);
 
-/* The beginning of a new hash of the kind that password_make() makes: checking a password against it costs as much. 0 or -errno. */
+/*
+ * The beginning of a new hash of the kind that password_make() makes: checking a password against it costs as much.
+ * 0 or -errno.
+ */
 int password_setting(char *setting, size_t size);
 
 /* Overwrites what is secret in a hash: kind, parameters and salt stay, so that it still costs what it cost. */

@@ -216,7 +216,10 @@ divide_bcrypt(const char *hash, uint64_t work, char *out, size_t size)
 	return UINT64_C(1) << log;
 }
 
-/* The number behind "rounds=", where that stands first behind the prefix; in a salt it means nothing. NULL: there is none. */
+/*
+ * The number behind "rounds=", where that stands first behind the prefix; in a salt it means nothing. NULL: there
+ * is none.
+ */
 static const char *
 rounds_of(const char *hash, const char *prefix)
 {

@@ -21,8 +21,8 @@ struct password_kind {
 	enum password_verdict (*check)(const struct secret *, const char *hash);
 	struct demand (*demand)(const char *hash);
 	/*
-	 * Writes a setting or hash of the same kind that does as much of that work as one can do, but no more; returns how
-	 * much that is, or 0 when it would be hardly any.  NULL: the work cannot be divided.
+	 * Writes a setting or hash of the same kind that does as much of that work as one can do, but no more;
+	 * returns how much that is, or 0 when it would be hardly any.  NULL: the work cannot be divided.
 	 */
 	uint64_t (*divide)(const char *hash, uint64_t work, char *out, size_t size);
 	uint64_t enough;	/* less work than this is outdated; KIND_AS_NEW: less memory than a new hash of the kind fills */

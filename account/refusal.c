@@ -36,7 +36,10 @@ opened(const struct account_sources *s, const char *name)
 	return NULL;
 }
 
-/* The sources behind the one that knew the name are asked too, as for a name that nobody knows; without the password. */
+/*
+ * The sources behind the one that knew the name are asked too, as for a name that nobody knows; without the
+ * password.
+ */
 static bool
 look_up(const struct account_opened *e, const struct account_query *q)
 {
@@ -63,7 +66,10 @@ work_of_others(const struct hash_known *k, const char *hash, int64_t us)
 	return work * (uint64_t)(n > HASHES_OF_PAM ? HASHES_OF_PAM : n);
 }
 
-/* One hash of each kind that the accounts have, the dearest of it, less what was computed already; a cheaper one counts in part. */
+/*
+ * One hash of each kind that the accounts have, the dearest of it, less what was computed already; a cheaper one
+ * counts in part.
+ */
 static void
 do_the_rest(const struct account_sources *s, const struct account_query *q, const char *hash, const struct effort *e,
     unsigned times)

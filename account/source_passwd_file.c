@@ -222,8 +222,8 @@ passwd_stamp(void *state, const struct account_query *q)
 /* ---------------------------------------------------------------------- changes */
 
 /*
- * The file, locked, and still under its name.  Whoever can read it can lock it, an upload to it does: others are waited for as
- * long as a data base's writers are.  A descriptor or -errno, -EBUSY when it stays locked.
+ * The file, locked, and still under its name.  Whoever can read it can lock it, an upload to it does: others are
+ * waited for as long as a data base's writers are.  A descriptor or -errno, -EBUSY when it stays locked.
  */
 static int
 lock_file(const struct passwd_file *f)

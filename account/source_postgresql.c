@@ -28,7 +28,10 @@ stamp_by_time(const char *where)
 static int
 open_postgresql(const struct conf *conf, void **state)
 {
-	/* libpq gives back what it has received as it is: passwords among it, in a process that lives as long as the session. */
+	/*
+	 * libpq gives back what it has received as it is: passwords among it, in a process that lives as long as
+	 * the session.
+	 */
 	(void)mallopt(M_PERTURB, OVERWRITTEN);
 	return tables_open((struct tables){ .where = conf_server(conf)->postgresql, .origin = "postgresql",
 	    .open = connect_to, .stamp = stamp_by_time }, state);

@@ -101,8 +101,8 @@ source_find_system_user(const struct account_query *q, struct account *a, enum a
 }
 
 /*
- * shadow(5): days since 1970; -1 is an empty field and means never.  0 as the day of expiry is what chage -E 0 writes to
- * close an account, and PAM takes it for that.
+ * shadow(5): days since 1970; -1 is an empty field and means never.  0 as the day of expiry is what chage -E 0
+ * writes to close an account, and PAM takes it for that.
  */
 static enum account_reason
 check_ageing(const struct spwd *sp, time_t now)

@@ -27,7 +27,10 @@ int turn_open(uint64_t memory);
 int turn_take(uint64_t memory);
 /* Is the whole budget large enough for that? */
 bool turn_fits(uint64_t memory);
-/* From now on this process waits behind those that do not: of such only so many as fill half of the budget look for a turn. */
+/*
+ * From now on this process waits behind those that do not: of such only so many as fill half of the budget look for
+ * a turn.
+ */
 void turn_yield(bool yields);
 /* For a process that hashes no more: in its hands the locks would only keep others waiting. */
 void turn_close(void);

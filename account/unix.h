@@ -65,8 +65,8 @@ bool unix_group_forbidden(gid_t gid);
 void unix_group_names(const struct account *a, char *out, size_t size);
 
 /*
- * Looks at the file system with the account's eyes until it is called with own, which takes our own again (root's, without
- * groups).  Nothing where this process is not root.
+ * Looks at the file system with the account's eyes until it is called with own, which takes our own again (root's,
+ * without groups).  Nothing where this process is not root.
  */
 void unix_see_as(const struct account *, bool own);
 

@@ -188,9 +188,15 @@ struct authz_tree {
 	    struct authz_identity *found, char *text, size_t *len);
 	/* The ftpcluster number of the owner, AUTHZ_NOBODY when unknown. 0, or -ENOENT. */
 	int (*owner)(void *context, const char *path, uint32_t *owner);
-	/* From now on the questions are about the object with that place, one of two. NULL: that goes without saying. */
+	/*
+	 * From now on the questions are about the object with that place, one of two. NULL: that goes without
+	 * saying.
+	 */
 	void (*turn)(void *context, const void *place);
-	/* Are the directory and all directories below it that owner's?  false: no, or it cannot be told. NULL: it never can. */
+	/*
+	 * Are the directory and all directories below it that owner's?  false: no, or it cannot be told. NULL: it
+	 * never can.
+	 */
 	bool (*owns_all)(void *context, const char *path, uint32_t owner);
 };
 
@@ -261,8 +267,9 @@ bool authz_is_last_upload(const struct authz_policy *, enum authz_op, const stru
 bool authz_decide(struct authz_policy *, enum authz_op, const struct authz_object *, struct authz_verdict *);
 
 /*
- * Decides what the two operations of a rename cannot: whether moving a folder takes something in it out of the reach of a
- * rule, or under one that gives more.  To be asked when both are allowed; denies with that rule, about from.
+ * Decides what the two operations of a rename cannot: whether moving a folder takes something in it out of the
+ * reach of a rule, or under one that gives more.  To be asked when both are allowed; denies with that rule, about
+ * from.
  */
 bool authz_decide_move(
     struct authz_policy *, const struct authz_object *from, const struct authz_object *to, struct authz_verdict *);
@@ -281,8 +288,8 @@ uint32_t authz_rights(struct authz_policy *, const struct authz_object *);
 /* Rights without a path: UMASK, PASSWD, USERADM. */
 uint32_t authz_session_rights(struct authz_policy *);
 /*
- * Rights that the account may have anywhere, those without a path included: what is not among them no rule grants on any
- * path.  The rules alone are looked at, so there may be no object for which they grant it.
+ * Rights that the account may have anywhere, those without a path included: what is not among them no rule grants
+ * on any path.  The rules alone are looked at, so there may be no object for which they grant it.
  */
 uint32_t authz_possible_rights(struct authz_policy *);
 

@@ -107,7 +107,10 @@ text_length(struct span s)
 	return n;
 }
 
-/* Writes the pattern with its dates, NULL: a star for each, to dst, which holds as much as the pattern. Returns the length. */
+/*
+ * Writes the pattern with its dates, NULL: a star for each, to dst, which holds as much as the pattern. Returns the
+ * length.
+ */
 static size_t
 expand(struct span s, const struct date *d, char *dst)
 {

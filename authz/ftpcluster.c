@@ -483,7 +483,10 @@ cluster_escapes(struct layer *l, const char *from, const char *to, const uint32_
 	return !to && !but && !is_administrator(l->policy);
 }
 
-/* A file in the directory itself goes along; where it says nothing of the account, those above count, here and there. */
+/*
+ * A file in the directory itself goes along; where it says nothing of the account, those above count, here and
+ * there.
+ */
 static uint32_t
 cluster_moved(struct layer *l, const struct move *mv, bool there, struct authz_hit *hit)
 {

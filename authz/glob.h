@@ -43,9 +43,10 @@ bool glob_match(const struct glob *, const char *folded, size_t len);
 bool glob_alt_match(const struct glob_alt *, const char *folded, size_t len);
 
 /*
- * How far an alternative can have come behind a folder (folded, with '/' at its end): a byte of states is 1 for each place
- * in the pattern from which it may go on.  Two folders below which it matches the same have the same states.  Returns
- * how many there are, 0 when there is no room for them; *all: whatever lies below the folder matches.
+ * How far an alternative can have come behind a folder (folded, with '/' at its end): a byte of states is 1 for
+ * each place in the pattern from which it may go on.  Two folders below which it matches the same have the same
+ * states.  Returns how many there are, 0 when there is no room for them; *all: whatever lies below the folder
+ * matches.
  */
 #define GLOB_STATES_MAX 4096
 size_t glob_alt_states(const struct glob_alt *, const char *folded, size_t len, uint8_t states[GLOB_STATES_MAX], bool *all);

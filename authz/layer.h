@@ -145,19 +145,21 @@ struct dialect {
 	 */
 	bool (*uniform)(struct layer *, const char *folder, enum authz_kind, uint32_t *rights, uint32_t *inside);
 	/*
-	 * Whether a rule that does not decide about the folder from itself speaks of something below it, and would not of the
-	 * same below to (NULL: a place beyond the layer); hit for cite().  Rules that give nothing but these rights are not
-	 * meant (NULL: all are).  NULL: there are no such rules.
+	 * Whether a rule that does not decide about the folder from itself speaks of something below it, and would
+	 * not of the same below to (NULL: a place beyond the layer); hit for cite().  Rules that give nothing but
+	 * these rights are not meant (NULL: all are).  NULL: there are no such rules.
 	 */
 	bool (*escapes)(struct layer *, const char *from, const char *to, const uint32_t *but, struct authz_hit *);
 	/*
-	 * Whether something below from that no rule there lets be moved alone (alone: other layers would) would be decided below
-	 * to (NULL: a place beyond the layer) by a rule that gives more; hit for cite().  NULL: generic names show it all.
+	 * Whether something below from that no rule there lets be moved alone (alone: other layers would) would be
+	 * decided below to (NULL: a place beyond the layer) by a rule that gives more; hit for cite().  NULL:
+	 * generic names show it all.
 	 */
 	bool (*opens)(struct layer *, const char *from, const char *to, bool alone, struct authz_hit *);
 	/*
-	 * For rules in the tree: what the account may do with that which lies somewhere below the directory and is not its own,
-	 * or (there) what it could do once that has been moved.  NULL: rights() tells, for names that no rule means.
+	 * For rules in the tree: what the account may do with that which lies somewhere below the directory and is
+	 * not its own, or (there) what it could do once that has been moved.  NULL: rights() tells, for names that
+	 * no rule means.
 	 */
 	uint32_t (*moved)(struct layer *, const struct move *, bool there, struct authz_hit *);
 	/* Rules stand in the tree and are moved with it: they go on to count where a layer of the language is. */

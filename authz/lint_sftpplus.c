@@ -96,7 +96,10 @@ look_for_shadows(const struct sftpplus *s, uint32_t n, const struct lint_run *ru
 		}
 }
 
-/* One begins with something and the other ends with something: paths that do both are in both, and neither is the other's exception. */
+/*
+ * One begins with something and the other ends with something: paths that do both are in both, and neither is the
+ * other's exception.
+ */
 static bool
 rules_cross(const struct path_rule *a, const struct path_rule *b)
 {

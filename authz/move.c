@@ -1,7 +1,8 @@
 /*
- * Renaming a folder above a rule: rules that name paths stay where they are while what they protect moves away.  The
- * originals let that happen; here the rename is refused, with the rule as the reason (choice RENAME_ORIGINAL).
- * So is the one that brings something under a rule that gives more, without a word of that rule about the folder itself.
+ * Renaming a folder above a rule: rules that name paths stay where they are while what they protect moves away.
+ * The originals let that happen; here the rename is refused, with the rule as the reason (choice RENAME_ORIGINAL).
+ * So is the one that brings something under a rule that gives more, without a word of that rule about the folder
+ * itself.
  */
 #include "authz/layer.h"
 

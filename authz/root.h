@@ -90,7 +90,10 @@ void root_leave(struct place *);
 /* Was a link on the way, so that both paths are to be judged? */
 bool root_by_link(const struct place *);
 
-/* From now on the place is as though its path ended in the folder above that level (1: the root). Nothing can be done there. */
+/*
+ * From now on the place is as though its path ended in the folder above that level (1: the root). Nothing can be
+ * done there.
+ */
 void root_forget(struct place *, unsigned level);
 
 /* Is the object a folder, a regular file? */
@@ -124,8 +127,9 @@ int root_keep_folder(const struct place *);
 /* The folders between the root and the object, the object itself counted: 0 for the root. */
 unsigned root_depth(const struct place *);
 /*
- * Opens the folder at that depth of the place: one that the walk went through, or the object (which is then still the
- * one that was found).  flags: O_PATH or O_RDONLY. A descriptor, which is the caller's, or -errno; -ESTALE: it is not held.
+ * Opens the folder at that depth of the place: one that the walk went through, or the object (which is then still
+ * the one that was found).  flags: O_PATH or O_RDONLY. A descriptor, which is the caller's, or -errno; -ESTALE: it
+ * is not held.
  */
 int root_open_level(const struct place *, unsigned depth, int flags);
 

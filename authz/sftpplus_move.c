@@ -5,7 +5,10 @@
 
 #include "common/str.h"
 
-/* A folder whose members are asked about: with '/' at its end, as it is and folded. NULL text: nothing is matched there. */
+/*
+ * A folder whose members are asked about: with '/' at its end, as it is and folded. NULL text: nothing is matched
+ * there.
+ */
 struct region {
 	const char *text, *folded;
 	size_t len;
@@ -130,7 +133,10 @@ regex_reach(const struct path_rule *r, const struct region *from, const struct r
 	return (struct reach){ false, pieces_differ(r, from, to) };
 }
 
-/* What the pattern is now, and what it may become: neither tells alone, where a date stands in the folder's own name. */
+/*
+ * What the pattern is now, and what it may become: neither tells alone, where a date stands in the folder's own
+ * name.
+ */
 static struct reach
 date_reach(const struct path_rule *r, const struct region *from, const struct region *to)
 {
@@ -172,7 +178,10 @@ sftpplus_escapes(struct layer *l, const char *from, const char *to, const uint32
 	struct request r = { .path = from, .len = strlen(from), .typed = from, .kind = AUTHZ_FOLDER, .want = AUTHZ_ALL };
 	struct authz_hit own = { 0 };
 
-	/* Nothing has a path below a name that is too long: what lies there may be judged anywhere, once it is moved on. */
+	/*
+	 * Nothing has a path below a name that is too long: what lies there may be judged anywhere, once it is
+	 * moved on.
+	 */
 	if (s->rule_count == 0 || !make_region(&here, from, text[0], folded[0]))
 		return false;
 	(void)make_region(&there, to, text[1], folded[1]);
@@ -260,7 +269,10 @@ gives_more(uint32_t rights, const struct common *c, bool alone)
 	return rights & AUTHZ_OVER_MOVED & ~(alone && (rights & AUTHZ_RENTO) ? c->fixed : c->all);
 }
 
-/* A rule that decides below the new name about what another one, further down, decides now: "!" and its kin among them. */
+/*
+ * A rule that decides below the new name about what another one, further down, decides now: "!" and its kin among
+ * them.
+ */
 static bool
 begins(const struct sftpplus *s, const struct region *from, const struct region *to, bool alone, struct authz_hit *hit)
 {

@@ -37,8 +37,8 @@ struct tree {
 void tree_init(struct tree *, uid_t uid, uint32_t dialect_uid);
 
 /*
- * From now on questions are about this place; kept by reference. NULL: about none, and everything is denied.  Never two:
- * over links, the path of one may be a name for a folder of the other.
+ * From now on questions are about this place; kept by reference. NULL: about none, and everything is denied.  Never
+ * two: over links, the path of one may be a name for a folder of the other.
  */
 void tree_at(struct tree *, const struct place *);
 
@@ -51,8 +51,9 @@ void tree_list(struct tree *, int fd);
 void tree_list_entry(struct tree *, const char *name, uid_t uid);
 
 /*
- * Finds a path of a client's for an operation (enum authz_op, or negative), as root_find() does from the working directory cwd.  "~" and what
- * begins with "~/" mean the directory start, in which the session began, where the working directory has no such name.
+ * Finds a path of a client's for an operation (enum authz_op, or negative), as root_find() does from the working
+ * directory cwd.  "~" and what begins with "~/" mean the directory start, in which the session began, where the
+ * working directory has no such name.
  */
 int tree_find(const struct root *, const char *cwd, const char *start, int op, const char *path, enum root_last, struct place *);
 

@@ -289,7 +289,10 @@ const struct settings *conf_server(const struct conf *);
  * so that the sessions of a template find it done.  0 or -ENOMEM.
  */
 int conf_prepare_listeners(struct conf *);
-/* That; what holds for the server where there is no such section, or nothing was prepared. Lives as long as the configuration. */
+/*
+ * That; what holds for the server where there is no such section, or nothing was prepared. Lives as long as the
+ * configuration.
+ */
 const struct settings *conf_listener(const struct conf *, const char *name);
 
 /* Origins without a file: what holds unless set, and what a caller has set. Layers have their key there instead. */
@@ -310,8 +313,8 @@ int conf_check(enum conf_scope, const char *key, const char *value, char *why, s
 const char *conf_value_text(const struct settings *, enum conf_key_id, char *dst, size_t size);
 
 /*
- * What changed between two configurations and only acts after a restart: the first such key behind after (NULL: of all).
- * NULL: there is none.
+ * What changed between two configurations and only acts after a restart: the first such key behind after (NULL: of
+ * all). NULL: there is none.
  */
 const struct conf_key *conf_needs_restart(const struct conf *now, const struct conf *next, const struct conf_key *after);
 

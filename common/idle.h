@@ -9,7 +9,10 @@
 
 #define IDLE_AFTER_MS	100	/* a session that is silent for so long gives back */
 
-/* Gives back the whole pages within start[size]; their content is zero afterwards. Never heap that malloc(3) has handed out. */
+/*
+ * Gives back the whole pages within start[size]; their content is zero afterwards. Never heap that malloc(3) has
+ * handed out.
+ */
 void idle_give_back(void *start, size_t size);
 
 /* Gives back what the stack has below the caller. */

@@ -116,7 +116,10 @@ put_json_key(struct text *t, const struct pair *p)
 		put(t, isalnum((unsigned char)p->key[i]) || p->key[i] == '-' ? p->key + i : "_", 1);
 }
 
-/* An unquoted number is one. A session has a hexadecimal number, which is a name, also when there is no letter in it. */
+/*
+ * An unquoted number is one. A session has a hexadecimal number, which is a name, also when there is no letter in
+ * it.
+ */
 static bool
 is_number(const struct pair *p)
 {

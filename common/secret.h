@@ -22,8 +22,9 @@ int secret_set(struct secret *, const char *, size_t n);
 void secret_clear(struct secret *);
 
 /*
- * Has a stored password the length that a hash of its kind has (crypt(5))?  A template such as "$y$j9T$..." has not, and
- * fits no password.  True for kinds that are not known here, for {CLEAR}, and for what is locked on purpose.
+ * Has a stored password the length that a hash of its kind has (crypt(5))?  A template such as "$y$j9T$..." has
+ * not, and fits no password.  True for kinds that are not known here, for {CLEAR}, and for what is locked on
+ * purpose.
  */
 bool secret_hash_whole(const char *);
 

@@ -72,7 +72,10 @@ str_utf8(const char *s, size_t left, uint32_t *code)
 bool
 str_hidden(uint32_t c)
 {
-	/* Controls; ends of lines to some readers, and what turns the direction of writing: a name could look like another. */
+	/*
+	 * Controls; ends of lines to some readers, and what turns the direction of writing: a name could look like
+	 * another.
+	 */
 	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
 	    (c >= 0x2066 && c <= 0x2069);
 }

@@ -27,7 +27,10 @@ size_t str_number(char *dst, uint64_t number, unsigned base);
  * what stands there is no valid UTF-8 (RFC 3629, section 4).
  */
 size_t str_utf8(const char *s, size_t left, uint32_t *code);
-/* Is it one that a log or a terminal must not be shown: a control, C1 included, or a turn of the direction of writing? */
+/*
+ * Is it one that a log or a terminal must not be shown: a control, C1 included, or a turn of the direction of
+ * writing?
+ */
 bool str_hidden(uint32_t code);
 
 /*

@@ -44,7 +44,10 @@ anywhere(const struct conf *conf, bool section)
 	return false;
 }
 
-/* Is it true of whatever the setting is said for?  What a class or a listener says for many is not one account's mistake. */
+/*
+ * Is it true of whatever the setting is said for?  What a class or a listener says for many is not one account's
+ * mistake.
+ */
 static bool
 works(const struct conf *conf, const struct conf_subject *who, const struct conf_resolved *r)
 {

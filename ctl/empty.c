@@ -1,4 +1,7 @@
-/* Accounts whose password is empty, or a hash that nothing here can compute, in those sources of the configuration that can be listed: for check and lint. */
+/*
+ * Accounts whose password is empty, or a hash that nothing here can compute, in those sources of the configuration
+ * that can be listed: for check and lint.
+ */
 #include "config.h"
 
 #include <fcntl.h>

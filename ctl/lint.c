@@ -183,8 +183,8 @@ open_below_root(const char *path, int flags, uint64_t resolve)
 }
 
 /*
- * How many names in the folder's parent are the folder's but for letter case; *exact: its own is there.  Links on the way
- * lead where they would lead the account: not out of its root.
+ * How many names in the folder's parent are the folder's but for letter case; *exact: its own is there.  Links on
+ * the way lead where they would lead the account: not out of its root.
  */
 static unsigned
 spellings(const char *path, bool *exact)

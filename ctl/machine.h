@@ -9,8 +9,8 @@
 #include "ctl/conf.h"
 
 /*
- * Users of the roles, addresses of the listeners, and the sources of accounts; what is
- * wrong is added to the problems of the configuration, where the setting stands.  What only root could tell is left out for others.
+ * Users of the roles, addresses of the listeners, and the sources of accounts; what is wrong is added to the
+ * problems of the configuration, where the setting stands.  What only root could tell is left out for others.
  */
 void machine_check(struct conf *);
 

@@ -30,8 +30,8 @@ add_problems(struct view *v)
 }
 
 /*
- * pyftpdlib does not start with an override of what is no folder, so check does not accept it.  The server does not ask:
- * otherwise whoever may remove a folder of his own could keep it from being started or reloaded.
+ * pyftpdlib does not start with an override of what is no folder, so check does not accept it.  The server does not
+ * ask: otherwise whoever may remove a folder of his own could keep it from being started or reloaded.
  */
 static void
 check_folder(void *context, const struct lint_folder *f)

@@ -43,7 +43,10 @@ struct view {
 void view_begin(struct view *, const struct invocation *, struct conf *);
 /* Takes an account; the one before is forgotten. CTL_OK, or CTL_FAILED with view->why. */
 int view_take(struct view *, const char *user);
-/* The same for its rules alone, whoever knows the account: no identity, no root (view->found is false). group: NULL, or its only group. */
+/*
+ * The same for its rules alone, whoever knows the account: no identity, no root (view->found is false). group:
+ * NULL, or its only group.
+ */
 int view_take_rules(struct view *, const char *user, const char *group);
 void view_end(struct view *);
 
@@ -69,7 +72,10 @@ bool identity_is_missing(struct conf *, const struct conf_section *account);
  */
 void changes_check(struct conf *);
 
-/* Adds every line of the configuration's file of expectations that is not met. To be called when its rules have no mistakes. */
+/*
+ * Adds every line of the configuration's file of expectations that is not met. To be called when its rules have no
+ * mistakes.
+ */
 void expectations_check(const struct invocation *, struct conf *);
 
 /* What is said of an account with an empty password, behind its name. */

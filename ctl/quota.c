@@ -255,7 +255,10 @@ stop_counting(void *context, const char *path, int error)
 	return error;
 }
 
-/* Files, directories and links below the folder, on its file system, however deep; the tree is the account's to tamper with. */
+/*
+ * Files, directories and links below the folder, on its file system, however deep; the tree is the account's to
+ * tamper with.
+ */
 static int
 count(const struct invocation *inv, const char *home, struct charge_census *census)
 {

@@ -6,8 +6,8 @@
 #include "common/conf.h"
 
 /*
- * The first address of each family, AF_UNSPEC where there is none. 0, or a code of getaddrinfo(3), also when there is no
- * address at all. May take as long as the name service.
+ * The first address of each family, AF_UNSPEC where there is none. 0, or a code of getaddrinfo(3), also when there
+ * is no address at all. May take as long as the name service.
  */
 int resolve(const char *name, struct addr *v4, struct addr *v6);
 /* Adds a warning to the configuration's problems for each name in passive_address that cannot be looked up. */

@@ -30,8 +30,9 @@ struct tree_walk {
 };
 
 /*
- * Walks over everything below the folder top_fd (O_PATH will do), in the order of names; left out is what vanishes meanwhile.  0, or what visit or trouble answered, -ENOMEM, or -EAGAIN: a folder that the
- * walk was in has been moved.
+ * Walks over everything below the folder top_fd (O_PATH will do), in the order of names; left out is what vanishes
+ * meanwhile.  0, or what visit or trouble answered, -ENOMEM, or -EAGAIN: a folder that the walk was in has been
+ * moved.
  */
 int tree_walk(const struct tree_walk *, int top_fd);
 

@@ -12,10 +12,10 @@
 struct evp_pkey_st;
 
 /*
- * The certificates of a PEM file, the server's own first: are keys and signatures strong enough for clients, and does each
- * certificate on the way from the first lead to an issuer that stands beside it, or to the end of what is there?
- * now: seconds since 1970.  0; SP_EFORMAT (none in it); SP_EDENIED (weak, or not a chain); SP_ERANGE (good, but
- * expired or not yet valid), in that order.  why[size] explains.
+ * The certificates of a PEM file, the server's own first: are keys and signatures strong enough for clients, and
+ * does each certificate on the way from the first lead to an issuer that stands beside it, or to the end of what is
+ * there? now: seconds since 1970.  0; SP_EFORMAT (none in it); SP_EDENIED (weak, or not a chain); SP_ERANGE (good,
+ * but expired or not yet valid), in that order.  why[size] explains.
  */
 int chain_check(const char *pem, size_t len, int64_t now, char *why, size_t size);
 
@@ -25,8 +25,8 @@ int chain_check_key(struct evp_pkey_st *, char *why, size_t size);
 int chain_key_kind(const struct evp_pkey_st *);
 
 /*
- * Does the file hold all that clients need, as far as this system's authorities (OpenSSL's files) can tell?  0: the only certificate
- * in it was issued by one that neither they nor the file have, which may be an intermediate.
+ * Does the file hold all that clients need, as far as this system's authorities (OpenSSL's files) can tell?  0: the
+ * only certificate in it was issued by one that neither they nor the file have, which may be an intermediate.
  */
 int chain_ends(const char *pem, size_t len);
 

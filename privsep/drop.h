@@ -58,7 +58,10 @@ int drop_caps(uint64_t permitted, uint64_t effective);
 /* An empty folder that has no name any more becomes the root. 0 or -errno. */
 int jail_to_nothing(void);
 
-/* A network namespace without any address; without root in a user namespace, where the system permits it. 0 or -errno. */
+/*
+ * A network namespace without any address; without root in a user namespace, where the system permits it. 0 or
+ * -errno.
+ */
 int empty_network(void);
 
 enum landlock_access {

@@ -1,8 +1,9 @@
 /*
- * What a session is transferring right now, for the record of a transfer that nobody is left to tell of: memory that the
- * agent writes and its monitor reads, when the agent has been killed or is held in a file system.  The monitor makes it
- * and passes it with PROFILE; a message for each transfer would cost more than a small file does.  What stands in it is
- * as good as what the agent says: the monitor takes it for a claim, of which there can be one for a session.
+ * What a session is transferring right now, for the record of a transfer that nobody is left to tell of: memory
+ * that the agent writes and its monitor reads, when the agent has been killed or is held in a file system.  The
+ * monitor makes it and passes it with PROFILE; a message for each transfer would cost more than a small file does.
+ * What stands in it is as good as what the agent says: the monitor takes it for a claim, of which there can be one
+ * for a session.
  */
 #ifndef PRIVSEP_INFLIGHT_H
 #define PRIVSEP_INFLIGHT_H

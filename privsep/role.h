@@ -48,12 +48,12 @@ enum role_filter {
 };
 
 /*
- * Descriptors that a session costs the listener: a channel, its three processes, the client's socket.  One more while the
- * client comes back by REIN and the old processes are ending; that is what limits are reckoned with.
+ * Descriptors that a session costs the listener: a channel, its three processes, the client's socket.  One more
+ * while the client comes back by REIN and the old processes are ending; that is what limits are reckoned with.
  */
 /*
- * From the listener to a monitor that is busy with a password and should give way to others.  A signal and a timer of our
- * own: PAM modules use alarm(2) for themselves.
+ * From the listener to a monitor that is busy with a password and should give way to others.  A signal and a timer
+ * of our own: PAM modules use alarm(2) for themselves.
  */
 #define ROLE_SIGNAL_GIVE_WAY (SIGRTMIN + 3)
 
@@ -72,7 +72,10 @@ struct role_row {
 	const char *doc;
 };
 
-/* The row of a role; NULL for those that are no process of their own: ROLE_ANY, ROLE_TEMPLATE, ROLE_OLD, ROLE_NEW, ROLE_CTL. */
+/*
+ * The row of a role; NULL for those that are no process of their own: ROLE_ANY, ROLE_TEMPLATE, ROLE_OLD, ROLE_NEW,
+ * ROLE_CTL.
+ */
 const struct role_row *role_row(enum msg_role);
 /* The role that a child of this one may take (the monitor's clerk); ROLE_ANY: none. */
 enum msg_role role_helper(enum msg_role);

@@ -38,9 +38,9 @@ struct sandbox_programs {
 int sandbox_prepare(enum msg_role, bool lax);
 
 /*
- * The same in two processes, with the filters of the role's helper as well, so that what is forked for each session need not
- * have libseccomp mapped: the listener makes the filters (a sealed memory file, close-on-exec; or
- * a negative code), the template takes them from it.  The fd stays the caller's.
+ * The same in two processes, with the filters of the role's helper as well, so that what is forked for each session
+ * need not have libseccomp mapped: the listener makes the filters (a sealed memory file, close-on-exec; or a
+ * negative code), the template takes them from it.  The fd stays the caller's.
  */
 int sandbox_seal(enum msg_role);
 int sandbox_unseal(int fd, enum msg_role, bool lax);
@@ -69,7 +69,10 @@ void sandbox_report(void);
 /* Writes the table for a reader: role, system call, until which phase, arguments, reason. */
 void sandbox_print(FILE *);
 
-/* What becomes of a call in a phase: allowed, with certain arguments, refused, killed, refused and logged (a c r k l). */
+/*
+ * What becomes of a call in a phase: allowed, with certain arguments, refused, killed, refused and logged (a c r k
+ * l).
+ */
 char sandbox_verdict(enum msg_role, enum role_phase, int syscall_number);
 
 #endif

@@ -83,7 +83,10 @@ run(const char *path, char *const *argv, const int *fds, unsigned n, int output_
 	int r;
 
 	default_signals();
-	/* Signals of a terminal or to the group of the server reach the listener alone, which then ends all in order. */
+	/*
+	 * Signals of a terminal or to the group of the server reach the listener alone, which then ends all in
+	 * order.
+	 */
 	(void)setsid();
 	r = place_standard(output_fd);
 	if (r == 0)

@@ -80,8 +80,9 @@ change_mode(const struct place *p, mode_t mode)
 }
 
 /*
- * The object that the policy was asked about, not the next one of its name: where rules ask about objects, an ACL is that of an open
- * file, and of one that cannot be opened as much as a name can tell.  *fd: the caller's to close, or -1. 0, AGAIN or -errno.
+ * The object that the policy was asked about, not the next one of its name: where rules ask about objects, an ACL
+ * is that of an open file, and of one that cannot be opened as much as a name can tell.  *fd: the caller's to
+ * close, or -1. 0, AGAIN or -errno.
  */
 static int
 acl_place(const struct place *p, int *fd, struct pacl_place *at)

@@ -155,7 +155,10 @@ refuse_outward(struct agent *a)
 	return agent_refuse(a, FAIL_KIND, "a symbolic link would lead out of the root");
 }
 
-/* Nothing that is moved may lead out of the root from where it comes to lie. 1: it is a link that needs another text. */
+/*
+ * Nothing that is moved may lead out of the root from where it comes to lie. 1: it is a link that needs another
+ * text.
+ */
 static int
 check_links(struct agent *a)
 {

@@ -75,7 +75,10 @@ may_settle(struct agent *a)
 	return quota_deed(a, CHARGE_OWN, -1, 0, NULL) != SP_ECLOSED;
 }
 
-/* In place, once the upload's file has been named to the monitor: whoever comes after a killed one knows that it may be gone. */
+/*
+ * In place, once the upload's file has been named to the monitor: whoever comes after a killed one knows that it
+ * may be gone.
+ */
 static void
 remove_own(struct agent *a)
 {
@@ -314,9 +317,9 @@ check_in_place(struct agent *a, uint64_t at, uint64_t size)
 }
 
 /*
- * Closes a temporary file, for the file system's last word on its content, and stays its owner all the same: closing one
- * of two descriptors reports what closing the last one would, and the lock lasts as long as the other.  A temporary file
- * without a lock is a dead session's, which anybody's listing removes.
+ * Closes a temporary file, for the file system's last word on its content, and stays its owner all the same:
+ * closing one of two descriptors reports what closing the last one would, and the lock lasts as long as the other.
+ * A temporary file without a lock is a dead session's, which anybody's listing removes.
  */
 static int
 close_temp(struct transfer *t)

@@ -141,8 +141,8 @@ warn_unresolved(struct agent *a, const char *name, const struct addr *tell)
 }
 
 /*
- * The address that this client is told: as configured for its network, else the one it came to.  EPSV tells a port only,
- * but the worker may answer PASV with the same socket later.
+ * The address that this client is told: as configured for its network, else the one it came to.  EPSV tells a port
+ * only, but the worker may answer PASV with the same socket later.
  */
 static void
 address_to_tell(struct agent *a, struct addr *tell, bool pasv)
@@ -197,7 +197,10 @@ handle_listen(struct agent *a, const struct msg *m)
 	address_to_tell(a, &tell, m->listen.family == 4);
 	if (!family_fits(m->listen.family, a->local.sa.sa_family, &tell))
 		return agent_refuse(a, FAIL_ARGUMENT, NULL);
-	/* A worker that refused a transfer has shut the port; the socket still has its name, unless somebody took it since. */
+	/*
+	 * A worker that refused a transfer has shut the port; the socket still has its name, unless somebody took
+	 * it since.
+	 */
 	if (a->listen_fd >= 0 && listen(a->listen_fd, BACKLOG) == 0)
 		return answer_listening(a, &tell);
 	if (a->listen_fd >= 0)

@@ -54,7 +54,10 @@ struct side {
 	char text[KERNEL_TEXT];
 };
 
-/* Gathers it: the folders before the last one were passed already, and above the root there is none. False: k has the answer. */
+/*
+ * Gathers it: the folders before the last one were passed already, and above the root there is none. False: k has
+ * the answer.
+ */
 static bool
 look_around(struct side *x, const struct place *p, struct authz_kernel *k)
 {

@@ -21,7 +21,10 @@ static const int operations[MSG_COUNT] = {
 #include "privsep/messages_undef.h"
 };
 
-/* How much of a name stands in a record, escaped: whatever a client calls a file, verdict, rule and result have their room. */
+/*
+ * How much of a name stands in a record, escaped: whatever a client calls a file, verdict, rule and result have
+ * their room.
+ */
 #define PATH_SHOWN 500
 #define TEXT_SHOWN 512
 
@@ -182,7 +185,10 @@ decide(struct agent *a, enum authz_op op, const struct place *p)
 	return d->allow ? 0 : agent_refuse(a, FAIL_POLICY, a->set->explain_denials ? d->reason : NULL);
 }
 
-/* What neither side of a rename tells alone. a->verdict stays the target's unless this is refused: then the source's is on record. */
+/*
+ * What neither side of a rename tells alone. a->verdict stays the target's unless this is refused: then the
+ * source's is on record.
+ */
 static int
 decide_move(struct agent *a)
 {

@@ -14,14 +14,15 @@
 #include "daemon/agent/agent.h"
 
 /*
- * Where the account may not know whether there is something at the place, or on the way to it: true, and from then on the
- * place is as though the first name that it may not know of were missing, for decisions and reasons.
+ * Where the account may not know whether there is something at the place, or on the way to it: true, and from then
+ * on the place is as though the first name that it may not know of were missing, for decisions and reasons.
  */
 bool hidden_conceal(struct agent *, struct place *);
 
 /*
- * What a request about agent->place (and agent->source) is answered with that came to r: r itself, or for a failure that
- * would tell what the account may not know the one that a missing object would get.  Called after the record is written.
+ * What a request about agent->place (and agent->source) is answered with that came to r: r itself, or for a failure
+ * that would tell what the account may not know the one that a missing object would get.  Called after the record
+ * is written.
  */
 int hidden_answer(struct agent *, const struct msg *, int r);
 

@@ -18,7 +18,10 @@
 #define PATIENCE_MS_MAX	5000	/* with all, who may take turns in it */
 #define ABOVE_MAX	64
 
-/* POSIX locks belong to a process, so that all children of a template lock for themselves in the descriptor that they inherit. */
+/*
+ * POSIX locks belong to a process, so that all children of a template lock for themselves in the descriptor that
+ * they inherit.
+ */
 static int shared = -1;
 
 /* The bytes of the root and of the directories above it, upwards. */

@@ -38,8 +38,8 @@ leads_out(const char *text, unsigned depth)
 }
 
 /*
- * new: how deep the folder of the link is to lie.  One that leads out already counts as well: it may stay within the root of
- * another account, in which ours lies, and upward it leads out of that one too.
+ * new: how deep the folder of the link is to lie.  One that leads out already counts as well: it may stay within
+ * the root of another account, in which ours lies, and upward it leads out of that one too.
  */
 static int
 look_at_link(struct search *s, int dir_fd, const char *name, unsigned new)

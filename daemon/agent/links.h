@@ -8,8 +8,8 @@
 #include "authz/root.h"
 
 /*
- * Does the object of `from`, a link or a folder with links, hold a text that leads out of the root from the place `to`, which is
- * less deep?  0: no; 1: yes; -errno: it cannot be told.
+ * Does the object of `from`, a link or a folder with links, hold a text that leads out of the root from the place
+ * `to`, which is less deep?  0: no; 1: yes; -errno: it cannot be told.
  */
 int links_escape(const struct place *from, const struct place *to);
 

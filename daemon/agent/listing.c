@@ -155,7 +155,10 @@ remember_folder(struct agent *a, struct listing *l, const char *name)
 	size_t have = strlen(l->path), n = strlen(name);
 	struct pending *f;
 
-	/* Deeper folders are entries and no more; and what lies at a path too long for any command nobody could name. */
+	/*
+	 * Deeper folders are entries and no more; and what lies at a path too long for any command nobody could
+	 * name.
+	 */
 	if (l->depth >= a->set->list_max_depth || have + 1 + n > ROOT_PATH_MAX)
 		return 0;
 	f = malloc(sizeof *f + have + n + 2);
@@ -296,7 +299,10 @@ next_folder(struct agent *a, struct listing *l)
 		l->depth = f->depth;
 		named = root_find(&a->root, "/", f->path, ROOT_NAME, &a->place) == 0;
 		free(f);
-		/* What no client could name, for a line end in it or its length, is an entry, and does not end the others. */
+		/*
+		 * What no client could name, for a line end in it or its length, is an entry, and does not end the
+		 * others.
+		 */
 		if (!named)
 			continue;
 		r = enter_below(a, l, &a->place);

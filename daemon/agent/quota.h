@@ -29,15 +29,18 @@ int quota_open(struct agent *, int fd, enum charge_kind, int dir_fd, const char 
 int quota_deed(struct agent *, unsigned parts, int fd, uint64_t size, uint64_t *keep);
 
 /*
- * quota_deed(), and where the other file lies, for whoever comes after should the session die: a directory, and the path
- * as the session sees it.
+ * quota_deed(), and where the other file lies, for whoever comes after should the session die: a directory, and the
+ * path as the session sees it.
  */
 int quota_change(struct agent *, unsigned parts, int fd, uint64_t size, int dir_fd, const char *path);
 
 /* The same for a deed that was named already: where its second file lies, or its only one. */
 int quota_intend(struct agent *, int dir_fd, const char *path);
 
-/* An entry is about to be made there. Takes the lock, which stays in any case for quota_settle(). 0 or what to answer. */
+/*
+ * An entry is about to be made there. Takes the lock, which stays in any case for quota_settle(). 0 or what to
+ * answer.
+ */
 int quota_make(struct agent *, const struct place *);
 /* It has been made: this is to be charged. */
 void quota_made(struct agent *, const struct place *);
@@ -49,8 +52,8 @@ int quota_settle(struct agent *, bool close);
 bool quota_is_orphaned(const struct agent *);
 
 /*
- * Removes a name from a folder, and gives back what it costs: unlinkat(2) with these flags.  path is the entry's; NULL: it
- * is a temporary file, which the table knows.  0 or -errno.
+ * Removes a name from a folder, and gives back what it costs: unlinkat(2) with these flags.  path is the entry's;
+ * NULL: it is a temporary file, which the table knows.  0 or -errno.
  */
 int quota_remove(struct agent *, int dir_fd, const char *name, const char *path, int flags);
 

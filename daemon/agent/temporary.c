@@ -172,7 +172,10 @@ open_found(int dir_fd, const char *name)
 	return fd == -EACCES ? root_open_entry(dir_fd, name, O_RDONLY) : fd;
 }
 
-/* Nobody can lock a link; it has its name for as long as a rename takes, and who comes back later finds it gone and fails. */
+/*
+ * Nobody can lock a link; it has its name for as long as a rename takes, and who comes back later finds it gone and
+ * fails.
+ */
 static void
 sweep_link(struct agent *a, int dir_fd, const char *name)
 {

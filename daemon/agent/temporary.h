@@ -16,7 +16,10 @@ void temporary_warm_up(void);
 /* Makes one in a folder, locked; its name goes to name (64 bytes). A descriptor for writing, or -errno. */
 int temporary_make(int dir_fd, mode_t mode, char name[64]);
 
-/* A new name for something else that is to take another one at once, such as a link: what is left of it is swept as well. 0 or -errno. */
+/*
+ * A new name for something else that is to take another one at once, such as a link: what is left of it is swept as
+ * well. 0 or -errno.
+ */
 int temporary_name(int dir_fd, char name[64]);
 
 /* Removes one that nobody writes any more: name was found in the folder. */

@@ -7,7 +7,10 @@
 
 #include "daemon/agent/agent.h"
 
-/* A download of agent->place begins: it stays open until FINISH. fd, the file, is taken over; offset: where it begins. */
+/*
+ * A download of agent->place begins: it stays open until FINISH. fd, the file, is taken over; offset: where it
+ * begins.
+ */
 void transfer_begin_read(struct agent *, int fd, uint64_t offset);
 
 /* Closes what the transfer held and leaves its state. */

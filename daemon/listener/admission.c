@@ -285,8 +285,8 @@ crowded(struct server *s, struct section *n)
 }
 
 /*
- * Room for one more client, if it is a newcomer's turn: those who have not logged in give way to it,
- * and nobody to who has as many of them already, or has failed to log in as they did. NULL: there is room; else the limit.
+ * Room for one more client, if it is a newcomer's turn: those who have not logged in give way to it, and nobody to
+ * who has as many of them already, or has failed to log in as they did. NULL: there is room; else the limit.
  */
 static const char *
 make_room(struct server *s, struct section *n, const struct addr *peer)
@@ -362,7 +362,10 @@ admission_left(struct server *s, const char *listener, const struct addr *peer)
 {
 	struct section *n = section_find(s, listener);
 
-	/* The self-test never came in; but clients of its address may be counted, where an older generation has them. */
+	/*
+	 * The self-test never came in; but clients of its address may be counted, where an older generation has
+	 * them.
+	 */
 	if (strcmp(listener, SELFTEST_LISTENER) != 0)
 		srclimit_leave(s->sources, peer);
 	if (n != NULL && n->now > 0)

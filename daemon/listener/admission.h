@@ -36,8 +36,8 @@ int section_add(struct server *, const char *name, struct section **);
 /* NULL: there is none of that name. */
 struct section *section_find(const struct server *, const char *name);
 /*
- * Limits may have changed, and sections may have been added.  Those that were removed keep theirs, which may live in the
- * previous configuration, until sections_retire().  0 or -ENOMEM.
+ * Limits may have changed, and sections may have been added.  Those that were removed keep theirs, which may live
+ * in the previous configuration, until sections_retire().  0 or -ENOMEM.
  */
 int sections_reload(struct server *);
 /*

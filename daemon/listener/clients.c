@@ -225,8 +225,8 @@ pool_drop(struct server *s, struct crowd_member *m)
 }
 
 /*
- * Nobody logs in by rules that are no longer there.  A login that is being looked at is refused by its claim (got_claim()):
- * whoever was released gets none.
+ * Nobody logs in by rules that are no longer there.  A login that is being looked at is refused by its claim
+ * (got_claim()): whoever was released gets none.
  */
 void
 pool_end_gone(struct server *s)
@@ -268,8 +268,8 @@ pool_release(struct session *n)
 }
 
 /*
- * REIN: now that no process has the connection any more and its slots are free, it is one that has just come.  Not after
- * a crash, nor when the administrator wants the client to go.
+ * REIN: now that no process has the connection any more and its slots are free, it is one that has just come.  Not
+ * after a crash, nor when the administrator wants the client to go.
  */
 static void
 serve_again(struct session *n)

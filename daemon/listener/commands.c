@@ -66,7 +66,10 @@ command_check_config(const char *conf_path, int argc, char **argv)
 		fprintf(stderr, "Usage: sallyportd check-config [--elsewhere] [--json]\n");
 		return SP_EXIT_USAGE;
 	}
-	/* Rules, certificates and accounts are for a program that has the libraries; without it the files' own rules remain. */
+	/*
+	 * Rules, certificates and accounts are for a program that has the libraries; without it the files' own
+	 * rules remain.
+	 */
 	program = find_sallyctl(path, sizeof path);
 	if (access(program, X_OK) == 0)
 		execl(program, "sallyctl", "--config", conf_path, "check", w.elsewhere ? "--elsewhere" : w.json ? "--json" : NULL,
@@ -76,7 +79,8 @@ command_check_config(const char *conf_path, int argc, char **argv)
 
 /*
  * What holds for an account is known to its source, a database for instance, and no source is part of this program.
- * Does not return unless that fails.  sallyctl's exit codes for a wrong command line and a wrong configuration are ours.
+ * Does not return unless that fails.  sallyctl's exit codes for a wrong command line and a wrong configuration are
+ * ours.
  */
 static int
 ask_sallyctl(const char *conf_path, const struct words *w)

@@ -60,7 +60,10 @@ drop(struct client *c)
 	free(c);
 }
 
-/* How much of the rest is sent next: whole lines where that can be, because sallyctl looks at the bytes of each piece. */
+/*
+ * How much of the rest is sent next: whole lines where that can be, because sallyctl looks at the bytes of each
+ * piece.
+ */
 static size_t
 piece(const char *text, size_t len)
 {
@@ -199,7 +202,10 @@ on_resume(evutil_socket_t fd, short what, void *arg)
 	event_add(&k->ready, NULL);
 }
 
-/* Whoever has been silent longest makes room, be it that it does not read its answer: an administrator is never kept out. */
+/*
+ * Whoever has been silent longest makes room, be it that it does not read its answer: an administrator is never
+ * kept out.
+ */
 static void
 make_room(struct control *k)
 {

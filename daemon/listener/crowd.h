@@ -1,11 +1,10 @@
 /*
- * Clients that have not logged in, by source (addr_bucket()) and in the order
- * in which they came.  Anybody can hold such a connection, so when there is no
- * room it is the heaviest source that gives way: a crowd from a few addresses
- * displaces itself, and a stranger gets in.  A client that keeps us waiting weighs two, one that waits
- * for us because its password is being checked one, and a failed login of the source two.  Of a source the
- * oldest of those that keep us waiting goes first, and the last of those that wait for us, who has waited least.  One for each
- * listener section.  Used by the listener only; no input but addresses.
+ * Clients that have not logged in, by source (addr_bucket()) and in the order in which they came.  Anybody can hold
+ * such a connection, so when there is no room it is the heaviest source that gives way: a crowd from a few
+ * addresses displaces itself, and a stranger gets in.  A client that keeps us waiting weighs two, one that waits
+ * for us because its password is being checked one, and a failed login of the source two.  Of a source the oldest
+ * of those that keep us waiting goes first, and the last of those that wait for us, who has waited least.  One for
+ * each listener section.  Used by the listener only; no input but addresses.
  */
 #ifndef LISTENER_CROWD_H
 #define LISTENER_CROWD_H
@@ -48,12 +47,15 @@ unsigned crowd_of(const struct crowd *, const struct addr *);
 void crowd_checked(struct crowd_member *, bool now);
 /* Its source has failed to log in lately. Does nothing for who is in none. */
 void crowd_suspect(struct crowd_member *);
-/* Who goes first: of the heaviest source, of equal ones that which has been so heavy for longest. NULL: nobody is there. */
+/*
+ * Who goes first: of the heaviest source, of equal ones that which has been so heavy for longest. NULL: nobody is
+ * there.
+ */
 struct crowd_member *crowd_eldest(const struct crowd *);
 /*
- * Who gives way to a newcomer whose source has so many members, and may be suspect: the eldest, if the exchange makes
- * sources more equal, or the newcomer is the first of its own and lighter.  NULL: the newcomer has no better claim than those
- * who are there.
+ * Who gives way to a newcomer whose source has so many members, and may be suspect: the eldest, if the exchange
+ * makes sources more equal, or the newcomer is the first of its own and lighter.  NULL: the newcomer has no better
+ * claim than those who are there.
  */
 struct crowd_member *crowd_gives_way(const struct crowd *, unsigned own, bool suspect);
 

@@ -20,14 +20,14 @@ struct server;
  */
 int doors_open(struct server *);
 /*
- * After a reload: sockets at addresses that the configuration still names stay, those at others are closed, new ones are
- * opened.  text[size] gets a line for each that could not be opened, which is also on the log; "" when there is none.
- * Sockets of systemd stay; those whose section is gone only refuse.
+ * After a reload: sockets at addresses that the configuration still names stay, those at others are closed, new
+ * ones are opened.  text[size] gets a line for each that could not be opened, which is also on the log; "" when
+ * there is none. Sockets of systemd stay; those whose section is gone only refuse.
  */
 void doors_reload(struct server *, char *text, size_t size);
 /*
- * Before doors_open(): a socket that the generation before this one listens on, as doors_give() described it.  Those that the
- * configuration names are kept.  Takes over fd.  0 or a negative code.
+ * Before doors_open(): a socket that the generation before this one listens on, as doors_give() described it.
+ * Those that the configuration names are kept.  Takes over fd.  0 or a negative code.
  */
 int doors_take(struct server *, int fd, const struct addr *wanted, const char *name, bool inherited);
 /* Calls f with each socket, to be given to the next generation; it stays open and this one's. */

@@ -22,7 +22,10 @@ int elsewhere_begin(struct server *, const struct msg_link_begin *);
 int elsewhere_login(struct server *, struct msg *);
 int elsewhere_activity(struct server *, const struct msg_link_activity *);
 int elsewhere_end(struct server *, const struct msg_link_end *);
-/* Counts a login as if it were one of ours. *fd: the rates' memory, which stays the table's, or -1. CLAIM_*, or -ENOMEM. */
+/*
+ * Counts a login as if it were one of ours. *fd: the rates' memory, which stays the table's, or -1. CLAIM_*, or
+ * -ENOMEM.
+ */
 int elsewhere_claim(struct server *, const struct msg_link_claim *, int *fd);
 
 /* How many there are. */

@@ -16,8 +16,8 @@ struct server;
 /* Executes the keeper when the configuration has private keys. 0 or a negative code. */
 int keeper_start(struct server *);
 /*
- * After a reload: hands over new keys, or starts or stops it.  0; SP_EDENIED: a pair cannot be used or clients would not believe
- * it (keeper_fault()), what was there before stays in use; another negative code.
+ * After a reload: hands over new keys, or starts or stops it.  0; SP_EDENIED: a pair cannot be used or clients
+ * would not believe it (keeper_fault()), what was there before stays in use; another negative code.
  */
 int keeper_reload(struct server *);
 /* What was wrong with the files that were loaded last; "": nothing. */

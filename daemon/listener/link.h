@@ -27,8 +27,8 @@ void link_free(struct link *);
 /* The new generation serves: other messages are heard from now on (ST_LIVE instead of ST_START). */
 void link_live(struct link *);
 /*
- * Tells a message; body as for chan_send(). fd, or -1, stays the caller's.  One that cannot be told (no memory, the other one is
- * gone) is lost: the end of the link follows.  link NULL: nothing happens.
+ * Tells a message; body as for chan_send(). fd, or -1, stays the caller's.  One that cannot be told (no memory, the
+ * other one is gone) is lost: the end of the link follows.  link NULL: nothing happens.
  */
 void link_tell(struct link *, enum msg_type, const void *body, int fd);
 

@@ -99,7 +99,10 @@ single(const struct metrics *m, const char *name, const char *type, int64_t valu
 		json_num(m->doc, name, value);
 }
 
-/* A label's value: what would end it is escaped; what is no text, for which the whole answer would be refused, is not shown. */
+/*
+ * A label's value: what would end it is escaped; what is no text, for which the whole answer would be refused, is
+ * not shown.
+ */
 static void
 print_label(FILE *out, const char *text)
 {

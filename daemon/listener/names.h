@@ -16,11 +16,14 @@
 struct server;
 
 /*
- * Looks up what the configuration names, now and from time to time.  Again when a reload begins, together with the names
- * of the old configuration, which may stay.  Never fails: it is tried again.
+ * Looks up what the configuration names, now and from time to time.  Again when a reload begins, together with the
+ * names of the old configuration, which may stay.  Never fails: it is tried again.
  */
 void names_start(struct server *);
-/* The reload is over, however it ended: what neither configuration nor a listener that is still there names is forgotten. */
+/*
+ * The reload is over, however it ended: what neither configuration nor a listener that is still there names is
+ * forgotten.
+ */
 void names_settle(struct server *);
 /* They are being asked for; server_names_known() tells the end of it, whatever came of it. */
 bool names_awaited(const struct server *);

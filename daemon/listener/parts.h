@@ -15,7 +15,10 @@ struct server;
  */
 int parts_examine(struct server *);
 
-/* Where Landlock does not work, landlock = auto means off from now on: no process tries it, as some systems kill who does. */
+/*
+ * Where Landlock does not work, landlock = auto means off from now on: no process tries it, as some systems kill
+ * who does.
+ */
 void parts_override(const struct server *, struct conf *);
 
 #endif

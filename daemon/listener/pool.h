@@ -15,7 +15,10 @@
 struct server;
 
 /* What is known of a session with a client, for sallyctl. */
-/* How a session is called everywhere, in the log and by sallyctl: its number in hexadecimal, in id[STR_NUMBER_MAX]. Returns id. */
+/*
+ * How a session is called everywhere, in the log and by sallyctl: its number in hexadecimal, in id[STR_NUMBER_MAX].
+ * Returns id.
+ */
 const char *session_id(char *id, uint64_t number);
 
 struct session_facts {
@@ -44,7 +47,10 @@ void pool_drop(struct server *, struct crowd_member *);
 /* Starts spares up to the minimum, retires those that are too old. Call after every change. */
 void pool_fill(struct server *);
 
-/* Numbers of sessions with a client, of those whose processes are still ending, of spares, of clients waiting for a spare. */
+/*
+ * Numbers of sessions with a client, of those whose processes are still ending, of spares, of clients waiting for a
+ * spare.
+ */
 unsigned pool_busy(const struct server *);
 unsigned pool_ending(const struct server *);
 unsigned pool_spares(const struct server *);

@@ -33,7 +33,10 @@ void refusals_note(struct refusals *, const struct addr *, const struct refusal 
  * minute (or there is no memory), and the client is to be noted above if it comes to nothing.
  */
 bool refusals_own_line(struct refusals *, const struct addr *, const struct refusal *, int64_t now);
-/* Logs what was counted and is due. Milliseconds until it is to be called again; -1: when there is something to count. */
+/*
+ * Logs what was counted and is due. Milliseconds until it is to be called again; -1: when there is something to
+ * count.
+ */
 int64_t refusals_flush(struct refusals *, int64_t now);
 /* Logs all that was counted, due or not: the server ends. */
 void refusals_end(struct refusals *);

@@ -65,8 +65,9 @@ tell(struct server *s, int status, const char *text)
 }
 
 /*
- * It is refused before any template was made for it.  Whoever rotates logs asks for a reload, and must get them opened
- * again whatever becomes of it: what the listener writes itself, and what sessions write with their template's descriptors.
+ * It is refused before any template was made for it.  Whoever rotates logs asks for a reload, and must get them
+ * opened again whatever becomes of it: what the listener writes itself, and what sessions write with their
+ * template's descriptors.
  */
 static void
 refuse(struct server *s, const char *text)

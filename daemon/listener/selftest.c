@@ -82,7 +82,10 @@ fail(struct server *s, const char *what)
 	server_selftest_done(s, text);
 }
 
-/* Is more to come of this reply?  One of several lines ends at the first that has its code and a blank (RFC 959, 4.2). */
+/*
+ * Is more to come of this reply?  One of several lines ends at the first that has its code and a blank (RFC 959,
+ * 4.2).
+ */
 static bool
 goes_on(struct selftest *t, const char *line)
 {

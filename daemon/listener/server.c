@@ -213,7 +213,10 @@ on_stop_end(evutil_socket_t fd, short what, void *arg)
 		pool_end_all(s, STOP_TEXT, true);
 		evtimer_add(&s->stop_end, &last_words);
 	} else if ((what & EV_TIMEOUT) != 0 && pool_tells(s)) {
-		/* Thousands, on a machine that is busy: nobody is cut off who has not been told. Being asked again ends that, too. */
+		/*
+		 * Thousands, on a machine that is busy: nobody is cut off who has not been told. Being asked again
+		 * ends that, too.
+		 */
 		evtimer_add(&s->stop_end, &last_words);
 	} else {
 		if (pool_lasting(s) > 0)
@@ -224,7 +227,10 @@ on_stop_end(evutil_socket_t fd, short what, void *arg)
 	server_check_stopped(s);
 }
 
-/* Nothing is left. The loop calls this, because whoever found that out may be answering a client, who goes with the rest. */
+/*
+ * Nothing is left. The loop calls this, because whoever found that out may be answering a client, who goes with the
+ * rest.
+ */
 static void
 on_over(evutil_socket_t fd, short what, void *arg)
 {

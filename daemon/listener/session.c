@@ -218,7 +218,10 @@ session_serve(struct session *n, int fd, uint64_t number, const char *listener, 
 	return 0;
 }
 
-/* How long a request may still take, whether a transfer may go on, and when a session is ended that has not heard of it. */
+/*
+ * How long a request may still take, whether a transfer may go on, and when a session is ended that has not heard
+ * of it.
+ */
 static const struct {
 	uint32_t patience;
 	bool now;
@@ -311,7 +314,10 @@ session_end(struct session *n)
 void
 session_kill(struct session *n, bool all)
 {
-	/* Who outlived the others is given longer, once: a monitor may have a PAM session to close, an agent a file to finish. */
+	/*
+	 * Who outlived the others is given longer, once: a monitor may have a PAM session to close, an agent a file
+	 * to finish.
+	 */
 	bool spare = !all && !n->killed && n->service != NULL;
 
 	for (int m = 0; m < MEMBER_COUNT; m++)
@@ -447,8 +453,8 @@ on_message(evutil_socket_t fd, short what, void *arg)
 }
 
 /*
- * What the monitor said before it ended.  A child that it had may still hold the channel, and may write for ever: nobody
- * else is served meanwhile, so that there is a limit.
+ * What the monitor said before it ended.  A child that it had may still hold the channel, and may write for ever:
+ * nobody else is served meanwhile, so that there is a limit.
  */
 static void
 hear_last_words(struct session *n)

@@ -114,11 +114,14 @@ bool session_is_given_up(const struct session *);
 /* A template has forked one of its processes; pid_fd is taken over. */
 void session_forked(struct session *, enum member, pid_t, int pid_fd);
 /*
- * monitors.c: hears one message of its monitor. 0; -EAGAIN: there is none; or why nothing more is to be heard: SP_ECLOSED, or
- * what the monitor did wrong, logged.
+ * monitors.c: hears one message of its monitor. 0; -EAGAIN: there is none; or why nothing more is to be heard:
+ * SP_ECLOSED, or what the monitor did wrong, logged.
  */
 int session_hear(struct session *);
-/* monitors.c: the newer generation has decided on its claim (CLAIM_*). fd, which stays the caller's: the rates' memory, or -1. */
+/*
+ * monitors.c: the newer generation has decided on its claim (CLAIM_*). fd, which stays the caller's: the rates'
+ * memory, or -1.
+ */
 void session_claimed(struct session *, int verdict, int fd);
 /* monitors.c: there is nobody any more who would decide: as this one's own counts say. */
 void session_claimed_here(struct session *);

@@ -49,7 +49,10 @@ void srclimit_set_penalty(struct srclimit *, const struct addr_net *, int64_t un
 void srclimit_penalise(struct srclimit *, const struct srclimit_rules *, const struct addr *, int64_t amount,
     int64_t now);
 
-/* A login failed: for ten minutes the source is suspect, unless it is exempt. Only who goes first is decided by that. */
+/*
+ * A login failed: for ten minutes the source is suspect, unless it is exempt. Only who goes first is decided by
+ * that.
+ */
 void srclimit_suspect(struct srclimit *, const struct srclimit_rules *, const struct addr *, int64_t now);
 bool srclimit_is_suspect(struct srclimit *, const struct addr *, int64_t now);
 

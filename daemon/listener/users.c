@@ -13,7 +13,10 @@
 #include "daemon/listener/server.h"
 #include "daemon/listener/users.h"
 
-/* Numbers that Debian's policy (9.2.2) and systemd leave to nobody in particular: above those of people and packages. */
+/*
+ * Numbers that Debian's policy (9.2.2) and systemd leave to nobody in particular: above those of people and
+ * packages.
+ */
 #define FREE_FIRST	64101
 #define FREE_LAST	64999
 #define ROLES		3

@@ -236,7 +236,10 @@ begin_session(struct monitor *s, enum account_reason *why)
 	return ok;
 }
 
-/* With a PAM session: it is opened for those who are counted; then the home may exist that was not there before (pam_mkhomedir). */
+/*
+ * With a PAM session: it is opened for those who are counted; then the home may exist that was not there before
+ * (pam_mkhomedir).
+ */
 static bool
 begin_pam_session(struct monitor *s, enum account_reason *why)
 {

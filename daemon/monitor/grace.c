@@ -40,8 +40,8 @@ give_way(void)
 }
 
 /*
- * The timer's signal, and the listener's, which may come when nobody can be told: before the client, or while STOP is read
- * anyway.
+ * The timer's signal, and the listener's, which may come when nobody can be told: before the client, or while STOP
+ * is read anyway.
  *
  * May run in the middle of anything, malloc included: nothing here
  * allocates or locks.  The channel's packet may be half written by what

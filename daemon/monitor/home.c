@@ -98,8 +98,8 @@ is_empty(int fd)
 }
 
 /*
- * Is that the folder that we have made?  Its name says nothing where others may rename; but one that is ours, closed to all
- * others and empty is as good as it: nothing is given away with it.
+ * Is that the folder that we have made?  Its name says nothing where others may rename; but one that is ours,
+ * closed to all others and empty is as good as it: nothing is given away with it.
  */
 static bool
 is_new(int fd)

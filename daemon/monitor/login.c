@@ -99,7 +99,10 @@ refuse(struct monitor *s, const struct msg *m, enum account_reason why, enum acc
 		(void)str_copy(failed.user, sizeof failed.user, m->login.user);
 		(void)chan_tell(&s->listener, MSG_LOGIN_FAILED, &failed);
 	}
-	/* Known or unknown, quick or slow, a right password or a wrong one: what says nothing comes at the same time. */
+	/*
+	 * Known or unknown, quick or slow, a right password or a wrong one: what says nothing comes at the same
+	 * time.
+	 */
 	if (delayed || !named)
 		monitor_wait(s, (int64_t)s->base->login_delay * 1000 - (clock_ms() - began));
 	final |= s->attempts >= (uint64_t)s->base->login_attempts;

@@ -201,7 +201,10 @@ monitor_handler monitor_quota, monitor_quota_lock, monitor_quota_open, monitor_q
 
 /* The ledger of an account with a quota, while it can be opened. 0 or a negative code. */
 int monitor_open_ledger(struct monitor *);
-/* Before root is left: bounds what the worker can write to a file, by the account's limits. 0 or -errno: our identity is not ours. */
+/*
+ * Before root is left: bounds what the worker can write to a file, by the account's limits. 0 or -errno: our
+ * identity is not ours.
+ */
 int monitor_limit_worker(const struct monitor *);
 monitor_handler monitor_bind_low;				/* lowport.c */
 
@@ -268,7 +271,10 @@ int proof_start_verifier(pid_t *, int *fd);
 /* The program of a role, beside ours. 0 or a negative code. */
 int monitor_find_program(enum msg_role, char *out, size_t size);
 
-/* In the template: keeps what starting an agent takes. Both descriptors are taken over, -1: none. 0 or a negative code. */
+/*
+ * In the template: keeps what starting an agent takes. Both descriptors are taken over, -1: none. 0 or a negative
+ * code.
+ */
 int pamsession_prepare(const struct conf *, int filters_fd, int hold_fd);
 /*
  * Opens the account's PAM session and starts an agent inside it, in place of
@@ -293,7 +299,10 @@ int grace_start(struct monitor *, unsigned seconds);
 /* In the template: what all sessions have alike. Without it grace_start() does it. 0 or -errno. */
 int grace_prepare(void);
 void grace_stop(void);
-/* A password is being checked, or not any longer: when the listener says so by a signal, the session ends with a 421 meanwhile. */
+/*
+ * A password is being checked, or not any longer: when the listener says so by a signal, the session ends with a
+ * 421 meanwhile.
+ */
 void grace_checking(struct monitor *, bool checking);
 
 /* -------------------------------------------------------------------- clerk.c */

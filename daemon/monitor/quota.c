@@ -85,8 +85,8 @@ monitor_open_ledger(struct monitor *s)
 }
 
 /*
- * The kernel asks for CAP_SYS_RESOURCE, which many containers lack, or for the other process's real ids: those are taken
- * on for this one call.  Everything else goes by the effective ones, which stay root's.
+ * The kernel asks for CAP_SYS_RESOURCE, which many containers lack, or for the other process's real ids: those are
+ * taken on for this one call.  Everything else goes by the effective ones, which stay root's.
  */
 static int
 limit_size(pid_t pid, uint64_t most)

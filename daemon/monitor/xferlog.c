@@ -1,5 +1,6 @@
 /*
- * The end of a transfer: the event transfer of the log, and the transfer log in the format that wu-ftpd made and everybody's statistics read:
+ * The end of a transfer: the event transfer of the log, and the transfer log in the format that wu-ftpd made and
+ * everybody's statistics read:
  *
  *	time seconds host bytes path type action direction mode user service method id status
  *

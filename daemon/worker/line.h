@@ -2,9 +2,9 @@
  * The line reader of the control connection: turns whatever bytes arrive into
  * command lines.  Pure: it knows no sockets.  It trusts nothing.
  *
- *  - CR LF ends a line, and so does the LF alone that some devices and people send; but once a line has ended with CR LF, a
- *    LF in an argument, with more behind it, spoils the line: it stands in a file name, and whoever named the file must not
- *    command;
+ *  - CR LF ends a line, and so does the LF alone that some devices and people send; but once a line has ended with
+ *    CR LF, a LF in an argument, with more behind it, spoils the line: it stands in a file name, and whoever named
+ *    the file must not command;
  *  - IAC IAC is the byte 0xFF everywhere (RFC 854);
  *  - other Telnet commands are consumed in front of the argument, where
  *    clients send them and no command has a 0xFF; in an argument they cannot
@@ -61,7 +61,10 @@ bool line_begins(const struct line_reader *, const char *verb);
 /* Has anything arrived beyond the last line that line_next() gave? */
 bool line_more(const struct line_reader *);
 
-/* How many of these bytes, which come next, belong to the line that has begun: all of them where it does not end there. */
+/*
+ * How many of these bytes, which come next, belong to the line that has begun: all of them where it does not end
+ * there.
+ */
 size_t line_length(const struct line_reader *, const uint8_t *bytes, size_t n);
 
 /* Where the next bytes go: *space is how many. 0 while lines are left in the buffer: call line_next() first. */

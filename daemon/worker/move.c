@@ -319,9 +319,9 @@ store(struct transfer *t, const char *data, size_t n)
 }
 
 /*
- * In clear text an end says little: that of a client which is killed looks the same.  What tells them apart is the end of the
- * control connection, or an ABOR (RFC 959, 4.1.1, QUIT), and that may come a moment later; it is awaited for a fiftieth
- * of the time that the upload took, so that nobody notices.
+ * In clear text an end says little: that of a client which is killed looks the same.  What tells them apart is the
+ * end of the control connection, or an ABOR (RFC 959, 4.1.1, QUIT), and that may come a moment later; it is awaited
+ * for a fiftieth of the time that the upload took, so that nobody notices.
  */
 static enum transfer_end
 look_behind_end(const struct transfer *t)

@@ -76,7 +76,10 @@ end_of(const struct session *s, bool finish, int64_t began, int64_t gone_at)
 	int64_t end = began + s->stall_ms, other;
 
 	if (s->stop && (s->stop_now || !finish)) {
-		/* At once: what has just been asked for, such as the end of a broken-off upload, gets its time; what hangs, none. */
+		/*
+		 * At once: what has just been asked for, such as the end of a broken-off upload, gets its time;
+		 * what hangs, none.
+		 */
 		other = (s->stop_at > began && !s->stop_now ? s->stop_at : began) + s->stop_patience;
 		end = other < end ? other : end;
 	}

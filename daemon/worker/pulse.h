@@ -21,7 +21,10 @@ bool pulse_hear(struct session *);
 /* The same where nothing else looks at that channel for a long time. */
 bool pulse_look(struct session *);
 
-/* Tells the monitor how many bytes of a transfer there were that ends because the session does, or whose agent does not take FINISH. */
+/*
+ * Tells the monitor how many bytes of a transfer there were that ends because the session does, or whose agent does
+ * not take FINISH.
+ */
 void pulse_broken_off(struct session *, uint64_t bytes);
 
 #endif

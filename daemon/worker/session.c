@@ -99,9 +99,9 @@ holds_word(const uint8_t *bytes, size_t n, const char *word)
 }
 
 /*
- * How many of the bytes that have arrived may be read now.  What follows a REIN is for another session, and stays where
- * only that one will find it: while there may be a REIN among them, they are read line by line.  Under TLS there is none
- * that could be obeyed.
+ * How many of the bytes that have arrived may be read now.  What follows a REIN is for another session, and stays
+ * where only that one will find it: while there may be a REIN among them, they are read line by line.  Under TLS
+ * there is none that could be obeyed.
  */
 static size_t
 own_bytes(const struct session *s, uint8_t *at, size_t space)
@@ -516,7 +516,10 @@ session_serve(struct session *s)
 	ask_flush(s);
 	queue_clear(&s->later);
 	data_close(&s->data);
-	/* The listener has a copy, for the case that this process cannot end: closing ours would not tell the client. */
+	/*
+	 * The listener has a copy, for the case that this process cannot end: closing ours would not tell the
+	 * client.
+	 */
 	if (s->control.fd >= 0) {
 		(void)stream_shutdown(&s->control);
 		(void)shutdown(s->control.fd, SHUT_WR);

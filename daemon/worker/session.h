@@ -147,7 +147,10 @@ void session_hang_up(struct session *, const char *text);
  */
 ssize_t session_read(struct session *);
 
-/* What the agent sends without being asked; false: the channel is gone or broke its rules, and the session is ending. */
+/*
+ * What the agent sends without being asked; false: the channel is gone or broke its rules, and the session is
+ * ending.
+ */
 bool session_news(struct session *);
 
 /* Runs one line of the client, which may be changed. Exposed for tests and fuzzing. */
@@ -164,7 +167,10 @@ void session_record_refusal(const struct session *, const char *typed, const cha
 
 /* Is it served at once while a transfer runs? */
 bool session_urgent(const char *line, size_t len);
-/* The command that ends the session when its turn comes: "QUIT", or a REIN that gives the client back. NULL: another. */
+/*
+ * The command that ends the session when its turn comes: "QUIT", or a REIN that gives the client back. NULL:
+ * another.
+ */
 const char *session_last_word(const struct session *, const char *line, size_t len);
 /* Does REIN give the client's connection back for another session? */
 bool session_can_return(const struct session *);

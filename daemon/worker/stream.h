@@ -28,11 +28,14 @@ struct stream_ops {
 	/* Bytes taken, maybe fewer than offered; they may still be buffered until flush. */
 	ssize_t (*write)(struct stream *, const void *, size_t);
 	/*
-	 * Sends up to n bytes of a regular file from *offset on and advances it.  Bytes taken, 0 at the end of the file.
-	 * -EIO means the file could not be read.
+	 * Sends up to n bytes of a regular file from *offset on and advances it.  Bytes taken, 0 at the end of the
+	 * file. -EIO means the file could not be read.
 	 */
 	ssize_t (*send_file)(struct stream *, int fd, off_t *offset, size_t n);
-	/* Moves up to n bytes into a pipe without copying them. As read. NULL: not possible with this kind of stream. */
+	/*
+	 * Moves up to n bytes into a pipe without copying them. As read. NULL: not possible with this kind of
+	 * stream.
+	 */
 	ssize_t (*splice)(struct stream *, int pipe_fd, size_t n);
 	/* 0 when everything written has gone to the kernel. */
 	int (*flush)(struct stream *);

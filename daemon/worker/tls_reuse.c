@@ -91,7 +91,10 @@ tls_reuse_needs_ticket(struct tls_reuse *r, const struct tls_reuse_facts *f)
 		return r->resumed > 0 && !r->keeps;
 	r->keeps = r->keeps || (f->serial != 0 && f->serial == r->last_serial);
 	r->last_serial = f->serial;
-	/* Will it show the same one again? A fresh one would hide that. Where a full handshake does no harm, it is tried. */
+	/*
+	 * Will it show the same one again? A fresh one would hide that. Where a full handshake does no harm, it is
+	 * tried.
+	 */
 	if (first && r->mode == CONF_REUSE_ADAPTIVE)
 		return false;
 	return (f->from_control || f->no_ticket) && !r->keeps;

@@ -84,7 +84,10 @@ handshake(struct stream *st)
 		return r;
 	}
 	l->phase = PHASE_OPEN;
-	/* There will be nothing of ours that an acknowledgement could travel with, and the client's kernel waits for it. */
+	/*
+	 * There will be nothing of ours that an acknowledgement could travel with, and the client's kernel waits
+	 * for it.
+	 */
 	if (l->receiving)
 		(void)setsockopt(st->fd, IPPROTO_TCP, TCP_QUICKACK, &(int){ 1 }, sizeof(int));
 	r = tls_link_judge(l);

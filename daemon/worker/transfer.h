@@ -88,9 +88,10 @@ void transfer_upload(struct session *, const struct upload *);
 void transfer_listing(struct session *, const char *name);
 
 /*
- * After a command for a transfer: where that never began the passive socket is given up.  A client that has connected
- * already would be reset by that, and some who meet a reset never look at the answer; so its connection is told the end,
- * and what comes all the same is dropped until the client ends it, sends another command, or nothing for a while.
+ * After a command for a transfer: where that never began the passive socket is given up.  A client that has
+ * connected already would be reset by that, and some who meet a reset never look at the answer; so its connection
+ * is told the end, and what comes all the same is dropped until the client ends it, sends another command, or
+ * nothing for a while.
  */
 void transfer_refused(struct session *);
 

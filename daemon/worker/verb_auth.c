@@ -212,9 +212,10 @@ verb_acct(struct session *s, char *argument)
 }
 
 /*
- * The connection goes back to the listener, which gives it to another session as soon as this one is gone: its processes
- * have become the user for ever.  That session says 220.  Bytes behind REIN are still in the socket (session_read());
- * those that an odd spelling brought here all the same end the session, as nobody could give them back.
+ * The connection goes back to the listener, which gives it to another session as soon as this one is gone: its
+ * processes have become the user for ever.  That session says 220.  Bytes behind REIN are still in the socket
+ * (session_read()); those that an odd spelling brought here all the same end the session, as nobody could give them
+ * back.
  */
 static void
 return_client(struct session *s)

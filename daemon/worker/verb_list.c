@@ -85,8 +85,9 @@ take_options(struct session *s, char *argument, uint32_t *options)
 }
 
 /*
- * What people type has blanks at its end by accident, and some clients put them behind a command without an argument: nothing but
- * blanks is a name only where there is such a name.  What programs send (MLSD, MLST, AVBL, STOU) is always a name.
+ * What people type has blanks at its end by accident, and some clients put them behind a command without an
+ * argument: nothing but blanks is a name only where there is such a name.  What programs send (MLSD, MLST, AVBL,
+ * STOU) is always a name.
  */
 static char *
 name_or_nothing(struct session *s, char *path)

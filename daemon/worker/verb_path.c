@@ -224,8 +224,8 @@ verb_mfmt(struct session *s, char *argument)
 /* ------------------------------------------------------------------------------- MFF */
 
 /*
- * Each sets one fact and adds it to told as it is on the disk then.  0; 1 refused, in s->answer; negative: the session is
- * ending; -EINVAL: the value is wrong.
+ * Each sets one fact and adds it to told as it is on the disk then.  0; 1 refused, in s->answer; negative: the
+ * session is ending; -EINVAL: the value is wrong.
  */
 typedef int mff_fn(struct session *, const char *value, const char *path, struct piece *told);
 

@@ -15,7 +15,10 @@ char *words_next(char **at);
 /* The same without quoting: up to the next blank; *at is then what follows exactly one blank, "" for nothing. */
 char *words_plain(char **at);
 
-/* Takes the last blank-separated word off the end of text, which keeps what stands before exactly one blank. NULL: only one word. */
+/*
+ * Takes the last blank-separated word off the end of text, which keeps what stands before exactly one blank. NULL:
+ * only one word.
+ */
 char *words_last(char *text);
 
 /* Digits of that base only, at most max. False otherwise. */

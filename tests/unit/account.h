@@ -37,7 +37,10 @@ const struct account_sources *test_sources(const char *config);
 enum account_result test_login(const struct account_sources *, const char *user, const char *password, struct account *a,
     enum account_reason *why);
 
-/* The same with a certificate (lines as in struct account_query) over TLS, and an empty password. *admits: account_certificate_admits(). */
+/*
+ * The same with a certificate (lines as in struct account_query) over TLS, and an empty password. *admits:
+ * account_certificate_admits().
+ */
 enum account_result test_certificate_login(const struct account_sources *, const char *user, const char *certificate, bool *admits,
     enum account_reason *why);
 

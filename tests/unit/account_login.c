@@ -507,7 +507,10 @@ static const struct account_source odd_source = {
 	.name = "shadow", .find = find_odd, .verify = verify_odd, .set_password = change_odd
 };
 
-/* settings, is it a system user, clear text, the name it turns out to be; why not, how often was it asked, was the password changed */
+/*
+ * settings, is it a system user, clear text, the name it turns out to be; why not, how often was it asked, was the
+ * password changed
+ */
 static const struct {
 	const char *settings;
 	bool system, clear;
@@ -577,7 +580,10 @@ START_TEST(password_files_are_no_links)
 }
 END_TEST
 
-/* Of the file with everybody's passwords nothing stays, not even when one of them is made anew, and no hash where one was computed. */
+/*
+ * Of the file with everybody's passwords nothing stays, not even when one of them is made anew, and no hash where
+ * one was computed.
+ */
 START_TEST(a_login_leaves_nothing)
 {
 	static const char hash[] = "$5$saltsalt$0IyaXrmV7.sGNS6tirgqHLqX/G.FBvgkYA.lpPdS5sA";	/* secret */

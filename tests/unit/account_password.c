@@ -138,7 +138,10 @@ START_TEST(a_higher_cost_makes_old_hashes_outdated)
 }
 END_TEST
 
-/* Is so much of the budget free, seen from another process? One that waits in vain is ended; one that need not wait is waited for. */
+/*
+ * Is so much of the budget free, seen from another process? One that waits in vain is ended; one that need not wait
+ * is waited for.
+ */
 static bool
 budget_is_free(uint64_t memory, bool expected)
 {

@@ -1,6 +1,6 @@
 /*
- * What a stranger learns from a refused login: nothing.  Every source in turn is asked for names that it has, in every state
- * that an account can be in, and for one that it has not; hashes are counted where libcrypt makes them.
+ * What a stranger learns from a refused login: nothing.  Every source in turn is asked for names that it has, in
+ * every state that an account can be in, and for one that it has not; hashes are counted where libcrypt makes them.
  */
 #include "config.h"
 
@@ -353,7 +353,10 @@ START_TEST(nobody_is_told_why)
 }
 END_TEST
 
-/* What PAM's modules have hashed already is not hashed again; an unknown name has only asked them for the look of it. */
+/*
+ * What PAM's modules have hashed already is not hashed again; an unknown name has only asked them for the look of
+ * it.
+ */
 START_TEST(pam_hashes_count)
 {
 	static const struct { const char *user; unsigned hashes; } users[] = { { "heidi@example.org", 0 }, { "nobody-here", 2 } };
@@ -488,8 +491,8 @@ START_TEST(kinds_of_hashes_are_not_told_apart)
 END_TEST
 
 /*
- * A hash that can be computed, and one that asks for more work of the same measure and cannot: by a character, a length or
- * a number that is wrong.
+ * A hash that can be computed, and one that asks for more work of the same measure and cannot: by a character, a
+ * length or a number that is wrong.
  */
 static const struct { const char *sound, *broken; } unsound[] = {
 	{ "$1$saltsalt$9xy1btjgzLYfb7hivXtC//", "$md5,rounds=9000saltsalt$x" }, { "_J9..rasmBYk8r9AiWNc", "_JC..ra:mBYk8r9AiWNc" },

@@ -84,7 +84,10 @@ void agent_test_await(void);
 /* Ends the agent, which must end with that exit code, and removes the folder. */
 void agent_test_end(int code);
 
-/* Sends a request and gets the answer, which is in at->reply; descriptors in it belong to the test until the next call. */
+/*
+ * Sends a request and gets the answer, which is in at->reply; descriptors in it belong to the test until the next
+ * call.
+ */
 enum msg_type ask(enum msg_type, const void *body);
 /* As the above; the answer must be of that type. */
 void expect(enum msg_type, const void *body, enum msg_type answer);

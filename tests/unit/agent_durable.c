@@ -224,7 +224,10 @@ rename_to(const char *from, const char *to, unsigned flags)
 	ck_assert_uint_eq(disk->flags, flags);
 }
 
-/* What has the new name by then is replaced only by those who may; a link that gets another text on the way likewise. */
+/*
+ * What has the new name by then is replaced only by those who may; a link that gets another text on the way
+ * likewise.
+ */
 START_TEST(renames_of_clients_say_it_too)
 {
 	static const struct { const char *rules; unsigned flags; } cases[] = { { "-W +n", RENAME_NOREPLACE }, { "-R", 0 } };

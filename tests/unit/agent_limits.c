@@ -119,7 +119,10 @@ START_TEST(a_deed_without_its_charge_is_none)
 }
 END_TEST
 
-/* Charged and gone, it would be charged forever: the place of a file written in place says that it may have another name. */
+/*
+ * Charged and gone, it would be charged forever: the place of a file written in place says that it may have another
+ * name.
+ */
 START_TEST(a_new_file_stays_when_nobody_says_what_it_costs)
 {
 	struct msg_append append = { .path = "f" };

@@ -272,7 +272,10 @@ START_TEST(races_do_not_lead_out)
 }
 END_TEST
 
-/* A folder that was moved away, and a link to where it is now in its place: the path leads there, but it is another place. */
+/*
+ * A folder that was moved away, and a link to where it is now in its place: the path leads there, but it is another
+ * place.
+ */
 START_TEST(moved_folders_are_noticed)
 {
 	static struct agent a;

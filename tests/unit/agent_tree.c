@@ -24,8 +24,9 @@
 static pid_t other;	/* the session that renames */
 
 /*
- * Another session's rename at the one moment that counts: right before the policy is asked about an object, or right after.
- * The agent makes it itself, in the linker's wrapper (--wrap) that it shares with the test which forked it.
+ * Another session's rename at the one moment that counts: right before the policy is asked about an object, or
+ * right after. The agent makes it itself, in the linker's wrapper (--wrap) that it shares with the test which
+ * forked it.
  */
 static struct { const char *path, *with; bool early; } moment;
 

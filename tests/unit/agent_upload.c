@@ -362,7 +362,10 @@ START_TEST(foreign_and_linked_files_keep_owner_and_links)
 }
 END_TEST
 
-/* A042: the file may be written, its folder may not. And the reverse, A041: rename must not go around the file's mode. */
+/*
+ * A042: the file may be written, its folder may not. And the reverse, A041: rename must not go around the file's
+ * mode.
+ */
 START_TEST(the_kernels_rights_on_the_file_count)
 {
 	char path[200];

@@ -368,7 +368,10 @@ START_TEST(edits_act_at_once)
 	ck_assert(!can(p, AUTHZ_OP_RETR, "/d/f", AUTHZ_FILE));
 	ck_assert(!can(p, AUTHZ_OP_LIST, "/d/sub", AUTHZ_FOLDER));
 	ck_assert(can(p, AUTHZ_OP_RETR, "/d/mine", AUTHZ_FILE));
-	/* A directory is judged on itself, and its owner has what those of directories have; a file is an entry of one. */
+	/*
+	 * A directory is judged on itself, and its owner has what those of directories have; a file is an entry of
+	 * one.
+	 */
 	ck_assert(can(p, AUTHZ_OP_CWD, "/d/mine", AUTHZ_FOLDER));
 	ck_assert(!can(p, AUTHZ_OP_CWD, "/d/mine", AUTHZ_FILE));
 	ck_assert(!can(p, AUTHZ_OP_RETR, "/d/.permissions", AUTHZ_FILE));
@@ -381,7 +384,10 @@ START_TEST(edits_act_at_once)
 }
 END_TEST
 
-/* Whoever wonders why nobody gets anything finds the folder, the line and the reason in the log; read once, told once. */
+/*
+ * Whoever wonders why nobody gets anything finds the folder, the line and the reason in the log; read once, told
+ * once.
+ */
 START_TEST(mistakes_in_the_tree_are_logged)
 {
 	struct one_file f = { .text = "1003 lr\nbob lr\n", .owner = 7 };

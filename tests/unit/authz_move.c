@@ -85,7 +85,10 @@ static const struct {
 	{ SP, "allow-write, allow-rename, allow-list\n/out/pub/*, allow-read", NULL, "/in/x", "/out", "rule 1" },
 	{ SP, "allow-write, allow-rename, allow-list\n/out/pub/*, allow-read, allow-rename", NULL, "/in/x", "/out/pub/x", NULL },
 	{ SP, "allow-write, allow-rename, allow-list\n/out/pub/*, deny-write", NULL, "/in/x", "/out", NULL },
-	/* What nothing lets be moved alone is not brought to a rule that gives more: what "!" and its kin leave out ... */
+	/*
+	 * What nothing lets be moved alone is not brought to a rule that gives more: what "!" and its kin leave out
+	 * ...
+	 */
 	{ SP, DENY "!/top/secret*, " ALLOW, NULL, "/top", "/pub/top", "rule 1" },
 	{ SP, DENY "!/top/a/secret*, " ALLOW, NULL, "/top/a", "/zop", "rule 1" },
 	{ SP, DENY "!*/top/secret*, " ALLOW, NULL, "/x/top", "/x/zop", "rule 1" },
@@ -186,7 +189,10 @@ START_TEST(links_are_no_way_around)
 }
 END_TEST
 
-/* Rules that stand in the tree go along, and count where a layer of that language reaches; elsewhere they would say nothing. */
+/*
+ * Rules that stand in the tree go along, and count where a layer of that language reaches; elsewhere they would say
+ * nothing.
+ */
 START_TEST(rules_in_the_tree_move_along)
 {
 	const struct authz_source both[] = {
@@ -291,7 +297,10 @@ make_tree(int i, const struct authz_tree *tree, uint32_t number)
 	return p;
 }
 
-/* The owner of a directory moves it below another control file: that one must not give more of what others have in it. */
+/*
+ * The owner of a directory moves it below another control file: that one must not give more of what others have in
+ * it.
+ */
 START_TEST(files_above_in_the_tree_do_not_open)
 {
 	struct moved_tree t = { tree_rows[_i].here, tree_rows[_i].there, tree_rows[_i].own, tree_rows[_i].owns_all, "" };

@@ -256,7 +256,10 @@ START_TEST(gaps_are_shared)
 }
 END_TEST
 
-/* A log in a place where others may plant things: their links, and hard links to files of root, are not written through. */
+/*
+ * A log in a place where others may plant things: their links, and hard links to files of root, are not written
+ * through.
+ */
 START_TEST(planted_logs)
 {
 	char dir[] = "/tmp/unit-logsink.XXXXXX", path[64], other[64];

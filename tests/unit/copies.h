@@ -1,6 +1,6 @@
 /*
- * For tests of what is to be gone: looks for a text in all that this process can write to, memory that was freed included.
- * Not for sanitized processes.
+ * For tests of what is to be gone: looks for a text in all that this process can write to, memory that was freed
+ * included. Not for sanitized processes.
  */
 #ifndef TESTS_UNIT_COPIES_H
 #define TESTS_UNIT_COPIES_H
@@ -19,7 +19,10 @@ next_line(const char *line)
 	return end == NULL ? NULL : end + 1;
 }
 
-/* How often the text stands there, the test's own copies aside. Allocates nothing: that could take the place of what was freed. */
+/*
+ * How often the text stands there, the test's own copies aside. Allocates nothing: that could take the place of
+ * what was freed.
+ */
 static inline unsigned
 copies(const char *needle, const void *own, size_t own_size)
 {

@@ -91,7 +91,10 @@ START_TEST(an_ipv6_network_is_one_source)
 }
 END_TEST
 
-/* Who waits for its password to be checked goes last, unless its source has failed; of such the last in the queue first. */
+/*
+ * Who waits for its password to be checked goes last, unless its source has failed; of such the last in the queue
+ * first.
+ */
 START_TEST(those_who_wait_for_us_go_last)
 {
 	struct crowd_member *waits = enter("192.0.2.1"), *idle = enter("192.0.2.2"), *failed = enter("192.0.2.3"), *later;
@@ -156,7 +159,10 @@ START_TEST(large_sources)
 }
 END_TEST
 
-/* A crowd that always comes back takes turns with itself; each newcomer gets in, and what it displaces is the crowd's. */
+/*
+ * A crowd that always comes back takes turns with itself; each newcomer gets in, and what it displaces is the
+ * crowd's.
+ */
 START_TEST(a_stranger_gets_in)
 {
 	char text[32];

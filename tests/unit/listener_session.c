@@ -259,7 +259,10 @@ START_TEST(the_end_of_one_is_the_end_of_all)
 	while (n->state != SESSION_ENDING)
 		ck_assert_int_ge(event_base_loop(server.base, EVLOOP_ONCE), 0);
 	ck_assert_int_gt(n->deadline, clock_ms());
-	/* Sleepers do not see that their channels are closed: they are killed, the worker first, when their time is over. */
+	/*
+	 * Sleepers do not see that their channels are closed: they are killed, the worker first, when their time is
+	 * over.
+	 */
 	for (int round = 0; round < 2; round++) {
 		n->deadline = clock_ms();
 		while (n->deadline <= clock_ms())
@@ -338,7 +341,10 @@ add_crowd(struct chan monitors[CROWD])
 	}
 }
 
-/* The last message that has come is to break off. A channel that was closed without one is a client that heard nothing. */
+/*
+ * The last message that has come is to break off. A channel that was closed without one is a client that heard
+ * nothing.
+ */
 static bool
 is_told(struct chan *c)
 {
@@ -359,7 +365,10 @@ START_TEST(nobody_is_cut_off_who_was_not_told)
 
 	add_crowd(monitors);
 	server_stop(&server, "test");
-	/* Asked again: transfers are broken off, and soon the time for last words is over, as on a machine with much to do. */
+	/*
+	 * Asked again: transfers are broken off, and soon the time for last words is over, as on a machine with
+	 * much to do.
+	 */
 	server_stop(&server, "test");
 	while (count < CROWD) {
 		event_active(&server.stop_end, EV_TIMEOUT, 0);

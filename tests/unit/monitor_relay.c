@@ -24,7 +24,10 @@ static const struct { const char *said, *written; } lines[] = {
 	{ "event=log-gap lost=1", "event=claimed session=4f2a rhost=192.0.2.7 user=alice role=worker lost=1\n" },
 	/* The last one of a name would count. */
 	{ "event=x event=login a=b", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker a=b\n" },
-	/* Whatever bytes a line that is made well carries: C1, the turn of the direction, no UTF-8 at all, and events of such. */
+	/*
+	 * Whatever bytes a line that is made well carries: C1, the turn of the direction, no UTF-8 at all, and
+	 * events of such.
+	 */
 	{ "event=x a=b\xc2\x9b" "31mc", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker a=\"b\\xc2\\x9b31mc\"\n" },
 	{ "event=x a=\"b\xe2\x80\xae c\"", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker a=\"b\\xe2\\x80\\xae c\"\n" },
 	{ "event=x a=\xff\xfe", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker a=\"\\xff\\xfe\"\n" },

@@ -368,8 +368,8 @@ int
 rig_end(struct rig *r)
 {
 	/*
-	 * What it had as a spare, less the login's channel, the turns of the hashing and the hashes that are known, and the
-	 * memory of what is being transferred: all it was sent meanwhile is closed.
+	 * What it had as a spare, less the login's channel, the turns of the hashing and the hashes that are known,
+	 * and the memory of what is being transferred: all it was sent meanwhile is closed.
 	 */
 	int wanted = r->descriptors - 3 + 1 + r->kept;
 

@@ -23,7 +23,10 @@ static const struct {
 	  "Fri Sep  3 04:07:09 2021 1 192.0.2.7 0 /f b _ d a anonymous ftp 0 * c\n" },
 	{ "DOMAIN\\a user", "", "/", { .direction = TRANSFER_OUT, .complete = 1, .path = "/\xc3\xa4" },
 	  "Fri Sep  3 04:07:09 2021 1 192.0.2.7 0 /\xc3\xa4 b _ o r DOMAIN\\a_user ftp 0 * c\n" },
-	/* C1, what turns the direction of writing, a separator of lines, and what is no UTF-8: a lone byte, a cut and an overlong form. */
+	/*
+	 * C1, what turns the direction of writing, a separator of lines, and what is no UTF-8: a lone byte, a cut
+	 * and an overlong form.
+	 */
 	{ "al\xc2\x9b\x33mice", "", "/srv\xe2\x80\xae", { .direction = TRANSFER_IN, .complete = 1,
 	    .path = "/b\xc2\x9b\x33\x31mx\xe2\x80\xaegpj.exe\x9b\xe2\x80\xa8\xc0\xaf\xe2\x82" },
 	  "Fri Sep  3 04:07:09 2021 1 192.0.2.7 0 /srv_/b_31mx_gpj.exe______ b _ i r al_3mice ftp 0 * c\n" },

@@ -296,7 +296,10 @@ START_TEST(dropping)
 }
 END_TEST
 
-/* In the middle of three processes: makes the innermost one, which drops everything, says so and waits; then it dies. */
+/*
+ * In the middle of three processes: makes the innermost one, which drops everything, says so and waits; then it
+ * dies.
+ */
 static int
 die_above(int ready, int (*fall)(void))
 {
@@ -333,7 +336,10 @@ become_monitor(void)
 	return sandbox_prepare(ROLE_MONITOR, false) != 0 || sandbox_enter(PHASE_SPARE) != 0 || drop_monitor(&id, 0) != 0;
 }
 
-/* The change of uid clears the signal that comes with the parent's death; who has changed it ends with its parent all the same. */
+/*
+ * The change of uid clears the signal that comes with the parent's death; who has changed it ends with its parent
+ * all the same.
+ */
 START_TEST(death_of_the_parent)
 {
 	int ready[2], r;

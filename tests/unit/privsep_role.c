@@ -11,7 +11,10 @@
 static const enum msg_role roles[] = { ROLE_LISTENER, ROLE_MONITOR, ROLE_WORKER, ROLE_AGENT, ROLE_KEEPER,
     ROLE_CLERK, ROLE_STARTER, ROLE_VERIFIER };
 
-/* Nobody gains anything from one phase to the next, and everybody but the starter, who passes it on, ends behind a filter. */
+/*
+ * Nobody gains anything from one phase to the next, and everybody but the starter, who passes it on, ends behind a
+ * filter.
+ */
 START_TEST(phases_only_take_away)
 {
 	const struct role_row *row = role_row(roles[_i]);

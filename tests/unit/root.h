@@ -26,7 +26,10 @@ needs_root(const char *test)
 	return true;
 }
 
-/* What a sanitizer does in a process, filters and pam_wrapper do not bear: tests within those are for the plain build. */
+/*
+ * What a sanitizer does in a process, filters and pam_wrapper do not bear: tests within those are for the plain
+ * build.
+ */
 static inline bool
 needs_plain_build(const char *test)
 {

@@ -138,7 +138,10 @@ START_TEST(user_alone)
 }
 END_TEST
 
-/* The connection goes to another session; what was said behind REIN is not served here, nor read where that could be. */
+/*
+ * The connection goes to another session; what was said behind REIN is not served here, nor read where that could
+ * be.
+ */
 START_TEST(rein)
 {
 	static const char *const lines[] = { "REIN\r\n", "REIN\r\nMKD x\r\n", "NOOP\r\nrein \r\nMKD x\r\n", "RE\377\361IN\r\nMKD x\r\n" };

@@ -224,7 +224,10 @@ START_TEST(uploads_get_no_tickets)
 }
 END_TEST
 
-/* Who takes each ticket from the download before finds none after an upload: the control connection has one then, and only then. */
+/*
+ * Who takes each ticket from the download before finds none after an upload: the control connection has one then,
+ * and only then.
+ */
 START_TEST(uploads_end_chains)
 {
 	struct tls_server v;
