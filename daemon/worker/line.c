@@ -118,17 +118,19 @@ after_iac(struct line_reader *l, uint8_t c)
 }
 
 /*
- * Does this LF end the line?  With the CR before it, it does.  Alone it does for clients that know nothing else,
- * and where it is the last that has come: a person or a careless program waits for the reply there.  In the middle
- * of what a client sent that has ended a line with CR LF before, it is part of a name, and the rest of that name is
- * no command.  A verb holds no name.
+ * Does this LF end the line?  With the CR before it, it does.  Alone it does for clients that know nothing else, and
+ * where it is the last that has come: a person or a careless program waits for the reply there.  In the middle of what
+ * a client sent that has ended a line with CR LF before, it is part of a name, and the rest of that name is no command.
+ * A verb holds no name.  Where a read or a segment may have ended in the middle of a line, nothing is the last.
  */
 static bool
 ends_line(struct line_reader *l, bool after_cr)
 {
+	bool last = l->pos == l->end && l->end < sizeof l->raw && l->seen <= LINE_SEGMENT;
+
 	if (after_cr)
 		l->strict = true;
-	return after_cr || !l->strict || !l->argument || l->pos == l->end;
+	return after_cr || !l->strict || !l->argument || last;
 }
 
 /* True at the end of a line. */

@@ -25,6 +25,7 @@
 
 #define LINE_MAX_BYTES	4608	/* a path of 4096 with verb, options and times around it */
 #define LINE_RAW_BYTES	4096	/* what one read takes */
+#define LINE_SEGMENT	512	/* a line of so many bytes is one segment of TCP (RFC 9293, 3.7.1: 536), if it was sent alone */
 #define LINE_FLOOD	65536	/* bytes without an end of line after which nobody listens any more */
 
 enum line_result {

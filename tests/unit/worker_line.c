@@ -148,6 +148,27 @@ START_TEST(names_that_hold_a_line_feed)
 }
 END_TEST
 
+/* Where bytes may have been cut off by a segment or a full buffer, a LF is not the last of a line. */
+START_TEST(names_that_are_cut_at_a_line_feed)
+{
+	static struct line_reader l;
+	static const size_t lengths[] = { LINE_SEGMENT, LINE_SEGMENT + 1, LINE_RAW_BYTES };
+	char bytes[LINE_RAW_BYTES], results[8] = "", lines[LINE_RAW_BYTES + 1] = "";
+	size_t n = lengths[_i];
+
+	line_init(&l);
+	feed(&l, "NOOP\r\n", 6, 40, results, lines);
+	results[0] = lines[0] = '\0';
+	memset(bytes, 'x', n);
+	memcpy(bytes, "STOR ", 5);
+	bytes[n - 1] = '\n';
+	feed(&l, bytes, n, sizeof bytes, results, lines);
+	ck_assert_str_eq(results, n <= LINE_SEGMENT ? "C" : "");
+	feed(&l, "DELE b\r\n", 8, 40, results, lines);
+	ck_assert_str_eq(results, n <= LINE_SEGMENT ? "CC" : "B");
+}
+END_TEST
+
 /* The tail of a long line is no command, wherever the reads cut it. */
 START_TEST(long_line)
 {
@@ -222,6 +243,7 @@ worker_line_suite(void)
 
 	tcase_add_loop_test(t, table, 0, (int)(sizeof rows / sizeof rows[0]));
 	tcase_add_loop_test(t, names_that_hold_a_line_feed, 0, 5);
+	tcase_add_loop_test(t, names_that_are_cut_at_a_line_feed, 0, 3);
 	tcase_add_loop_test(t, long_line, 1, 60);
 	tcase_add_test(t, longest_line);
 	tcase_add_loop_test(t, flood, 'x', 'x' + 1);
