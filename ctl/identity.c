@@ -106,12 +106,19 @@ identity_is_missing(struct conf *conf, const struct conf_section *section)
 static void
 look_at_account(struct conf *conf, const struct conf_section *section)
 {
+	const uint64_t least = (uint64_t)conf_server(conf)->uid_min;
 	struct account a;
 	char text[240];
 
 	if (is_unusable(conf, section, &a) && a.fault.event != NULL && a.fault.code == 0)
 		conf_problem_add(conf, CONF_ERROR, conf_section_file(section), conf_section_line(section), a.name,
 		    account_fault_text(&a, text, sizeof(text)), "set run_as: the Unix user that its sessions run as");
+	else if (a.resolved != NULL && (a.flags & ACCOUNT_ANONYMOUS) == 0 && a.uid < least) {
+		(void)str_format(text, sizeof(text), "nobody can log in: its user id %lu is below uid_min = %lu",
+		    (unsigned long)a.uid, (unsigned long)least);
+		conf_problem_add(conf, CONF_WARNING, conf_section_file(section), conf_section_line(section), a.name,
+		    text, "name another user in run_as, or lower uid_min");
+	}
 	account_free(&a);
 }
 

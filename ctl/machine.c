@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -69,6 +70,61 @@ check_users(const struct look *k)
 	check_user(k, K_worker_user, "worker_user", k->r->s.worker_user);
 	check_user(k, K_monitor_user, "monitor_user", k->r->s.monitor_user);
 	check_user(k, K_keeper_user, "keeper_user", k->r->s.keeper_user);
+}
+
+/* -------------------------------------------------------------- files and the group */
+
+/* A directory that the server writes to, or that of a file (path_len bytes of path); nothing is made. */
+static void
+check_directory(const struct look *k, enum conf_key_id key, const char *name, const char *path, size_t path_len)
+{
+	char what[600], directory[PATH_MAX];
+	struct stat st;
+	int r = 0;
+
+	if (str_format(directory, sizeof directory, "%.*s", (int)path_len, path) != 0)
+		return;
+	if (stat(directory, &st) < 0)
+		r = -errno;
+	else if (!S_ISDIR(st.st_mode))
+		r = -ENOTDIR;
+	if (r == 0 || (r == -EACCES && geteuid() != 0))
+		return;
+	(void)str_format(what, sizeof what, "%s = %.300s: %.200s: %s", name, path, directory, sp_strerror(r));
+	complain(k, key, CONF_ERROR, what, "make the directory, or name another one");
+}
+
+/* A log that is a file: words such as stderr and syslog are none. */
+static void
+check_log(const struct look *k, enum conf_key_id key, const char *name, const char *path)
+{
+	const char *slash = path == NULL || path[0] != '/' ? NULL : strrchr(path, '/');
+	struct stat st;
+	char what[600];
+
+	if (slash == NULL || !is_set(k, key))
+		return;
+	check_directory(k, key, name, path, slash == path ? 1 : (size_t)(slash - path));
+	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+		return;
+	(void)str_format(what, sizeof what, "%s = %.400s: this is a directory", name, path);
+	complain(k, key, CONF_ERROR, what, "name the file in it");
+}
+
+static void
+check_places(const struct look *k)
+{
+	const struct settings *s = &k->r->s;
+	char what[400];
+
+	check_log(k, K_log, "log", s->log);
+	check_log(k, K_xferlog, "xferlog", s->xferlog);
+	if (is_set(k, K_quota_directory))
+		check_directory(k, K_quota_directory, "quota_directory", s->quota_directory, strlen(s->quota_directory));
+	if (s->control_group == NULL || getgrnam(s->control_group) != NULL)
+		return;
+	(void)str_format(what, sizeof what, "control_group = %.200s: there is no such group", s->control_group);
+	complain(k, K_control_group, CONF_ERROR, what, "groupadd --system NAME makes it");
 }
 
 /* ----------------------------------------------------------------------- addresses */
@@ -269,6 +325,7 @@ machine_check(struct conf *conf)
 		if (conf_resolve(conf, &subject, &r) != 0)
 			continue;
 		check_users(&k);
+		check_places(&k);
 		check_addresses(&k);
 		check_sources(&k);
 		conf_resolved_free(&r);

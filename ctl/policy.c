@@ -239,13 +239,25 @@ compile(struct view *v, const struct settings *s)
 	return v->policy != NULL ? 0 : -ENOMEM;
 }
 
+/* Does that keep everybody out, however and from wherever they come? */
+static bool
+is_lasting(const struct account *a, enum account_reason r)
+{
+	return r != REASON_NONE && (r == a->barred || r == REASON_DISABLED || r == REASON_EXPIRED || r == REASON_TIME ||
+	    r == REASON_UID || r == REASON_GROUP);
+}
+
 /* What keeps the account out before any policy is asked, as far as it can be told without a client. */
 static void
 check_state(struct view *v, const struct account_query *q)
 {
 	enum account_reason reason = account_check_rules(q, &v->account, time(NULL));
 
-	v->refused = reason == REASON_DISABLED || reason == REASON_EXPIRED || reason == REASON_TIME;
+	v->refused = is_lasting(&v->account, reason);
+	if (!v->refused && (v->account.flags & ACCOUNT_SYSTEM) != 0) {
+		reason = source_system_rules(q, &v->account);
+		v->refused = reason != REASON_NONE;
+	}
 	if (v->refused)
 		(void)str_format(
 		    v->why, sizeof(v->why), "the account cannot log in now: %s", account_reason_word(reason));

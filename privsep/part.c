@@ -138,18 +138,23 @@ try_close_range(const struct role_id *id)
 	return close_range(~0u, ~0u, 0) < 0 ? -errno : 0;
 }
 
+/* Below the root directory, which everybody may pass: the current one may be closed to who started the server. */
 static int
 try_openat2(const struct role_id *id)
 {
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
-	int fd = (int)syscall(SYS_openat2, AT_FDCWD, ".", &how, sizeof how);
+	int r, top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
 
 	(void)id;
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	return 0;
+	if (top >= 0)
+		fd = (int)syscall(SYS_openat2, top, ".", &how, sizeof how);
+	r = fd < 0 ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	if (top >= 0)
+		close(top);
+	return r;
 }
 
 static int

@@ -1,5 +1,6 @@
 """sallyctl check, sallyportd check-config and reload: would a restart with these files work on this machine?"""
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -152,12 +153,23 @@ def test_check_asks_the_machine(tmp_path):
                 ("accounts = pam\npam_service = no-such-service", "", "PAM service"),
                 (f"accounts = passwd_file\npasswd_file = {tmp_path}/none", "", "passwd_file"),
                 (f"accounts = database\naccounts_database = {tmp_path}/db", "", "source database"),
+                ("accounts = config\ncontrol_group = nobody-has-this-name", "", "no such group"),
+                ("accounts = config\nquota_directory = /nowhere/at/all", "", "quota_directory"),
+                ("accounts = config\nxferlog = /nowhere/x.log", "", "/nowhere: No such"),
+                (f"accounts = config\nxferlog = {tmp_path}", "", "this is a directory"),
                 ("accounts = postgresql\npostgresql = host=/nowhere dbname=x", "", "source postgresql")):
             code, text = check(tmp_path, settings, sections)
             assert code == 78 and any("warning:" not in line and word in line for line in text.splitlines()), (settings, sections, text)
     for user in ("nobody-has-this-name", "root"):
         code, text = check(tmp_path, "accounts = config", worker_user=user)
         assert code == 78 and "worker_user" in text, text
+
+
+def test_check_warns_of_accounts_below_uid_min(tmp_path):
+    account = "[account low]\nrun_as = daemon\nhome = /tmp\npassword = $6$x$y"
+    code, text = check(tmp_path, "accounts = config", account)
+    assert code == 0 and re.search(r'warning: "low": nobody can log in: its user id 1 is below uid_min', text), text
+    assert "uid_min" not in check(tmp_path, "accounts = config\nuid_min = 1", account)[1]
 
 
 def test_check_tries_expectations(tmp_path):

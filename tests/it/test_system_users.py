@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from conftest import PATIENCE, TOP, assert_same_time, wait_for
+from conftest import BUILD, PATIENCE, TOP, assert_same_time, wait_for
 
 PREFIX = f"spit{secrets.token_hex(3)}"
 SERVICE = f"sallyport-it-{PREFIX}"
@@ -312,3 +312,12 @@ def test_attempts_are_bounded(serve):
         assert raw.cmd("PASS wrong")[0] in ((530,) if attempt < 2 else (530, 421))
     assert raw.file.read() == b""                  # and the connection is closed
     server.wait_log("event=session-end .*how=auth-failed")
+
+
+def test_why_knows_who_cannot_log_in(serve, users):
+    """What a login of a system user fails by is said before any rule is asked, offline as well."""
+    server = serve("accounts = shadow\nrejected_users = " + users["plain"])
+    for kind, reason in (("noshell", "invalid-shell"), ("system", "uid-below-minimum"), ("plain", "rejected")):
+        r = subprocess.run([f"{BUILD}/sallyctl", "-c", server.conf, "why", users[kind], "LIST", "/"], capture_output=True, text=True)
+        assert r.returncode != 0 and reason in r.stdout + r.stderr, (kind, r.stdout, r.stderr)
+    assert subprocess.run([f"{BUILD}/sallyctl", "-c", server.conf, "why", "root", "LIST", "/"], capture_output=True).returncode != 0
