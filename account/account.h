@@ -200,6 +200,14 @@ struct account_source {
 	    enum account_reason *why);
 
 	/*
+	 * Looks at a found account though nobody logs in: fills in the verifier and barred where find() leaves them out
+	 * without a password, or says in *why what keeps the account out whatever password comes.  For sallyctl as root;
+	 * NULL: find() says all.
+	 */
+	enum account_result (*look)(void *state, const struct account_query *, struct account *a,
+	    enum account_reason *why);
+
+	/*
 	 * Calls back for the hash of every account that the source has, as it is stored, for the work that every
 	 * refusal costs; 0 or a negative code.  stamp() tells cheaply whether it must be asked again: another
 	 * number for other accounts, never 0.  NULL, both: its accounts have no hashes that we see.
@@ -312,6 +320,13 @@ int account_add_pair(struct account *a, const char *key, const char *value);
  */
 enum account_result account_find(const struct account_sources *, const struct account_query *, struct account *a,
     enum account_reason *why);
+
+/*
+ * What keeps a found account out whatever password comes, beyond account_check_rules() and source_system_rules(): a
+ * stored password that nothing fits, and what its source knows.  An account that has no password yet is only
+ * unfinished.  Asks the source (PAM's account management runs) and changes a; REASON_UNAVAILABLE: it cannot be told.
+ */
+enum account_reason account_standing(const struct account_query *, struct account *a);
 
 /*
  * Does the certificate that the client showed belong to the account

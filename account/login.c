@@ -188,6 +188,8 @@ stored_password(const struct account *a)
 	return NULL;
 }
 
+static const char none_yet[] = "*";	/* in the place of a password that nobody has set */
+
 /* The password of the settings: a hash, or in clear behind {CLEAR} (sallyportd serve). */
 static void
 take_password(struct account *a, bool merged)
@@ -195,7 +197,7 @@ take_password(struct account *a, bool merged)
 	static const char clear[] = "{CLEAR}";
 	const char *password = merged ? a->resolved->s.password : stored_password(a);
 
-	a->verifier = password != NULL ? password : "*";
+	a->verifier = password != NULL ? password : none_yet;
 	if (strncmp(a->verifier, clear, sizeof clear - 1) == 0) {
 		a->verifier_kind = VERIFY_CLEAR;
 		a->verifier += sizeof clear - 1;
@@ -363,6 +365,38 @@ upgrade(const struct account_sources *s, const struct account_query *q, const st
 	log_problem(r == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, r == 0 ? "password-upgraded"
 	    : "password-not-upgraded", a->name,
 	    r);
+}
+
+/* Of a stored hash, whether any password can fit it. */
+static enum account_reason
+check_stored(const struct account *a)
+{
+	const char *hash = a->verifier;
+
+	if (hash[0] == '!')
+		return REASON_LOCKED;
+	if (a->resolved->s.certificate_login == CONF_CERTLOGIN_INSTEAD)
+		return REASON_NONE;	/* there is another way in */
+	if (hash[0] == '*' || hash[0] == '\0')
+		return REASON_LOCKED;
+	return password_computable(hash) ? REASON_NONE : REASON_HASH_UNSUPPORTED;
+}
+
+enum account_reason
+account_standing(const struct account_query *q, struct account *a)
+{
+	enum account_reason why = REASON_NONE;
+	enum account_result r = a->source->look == NULL ? ACCOUNT_FOUND : a->source->look(a->source_state, q, a, &why);
+
+	if (r != ACCOUNT_FOUND)
+		return why != REASON_NONE ? why : REASON_UNAVAILABLE;
+	if (a->barred != REASON_NONE)
+		return a->barred;
+	if (a->verifier_kind == VERIFY_NEVER)
+		return REASON_LOCKED;
+	if (a->verifier_kind != VERIFY_HASH || a->verifier == none_yet || a->verifier == NULL)
+		return REASON_NONE;
+	return check_stored(a);
 }
 
 /* -------------------------------------------------------------------- login */

@@ -395,12 +395,31 @@ hash_of_pam(void *state, const struct account *a)
 	return hash;
 }
 
+/*
+ * What account management says, as the monitor asks it for those who come with a certificate.  It does not look whether
+ * the password is locked: pam_unix finds that out with the password.  Only what passwd -l did is taken for a lock;
+ * where another module knows the password, shadow(5) has a bare star or exclamation mark.
+ */
+static enum account_result
+look_pam(void *state, const struct account_query *q, struct account *a, enum account_reason *why)
+{
+	enum account_result r = verify_pam(state, q, a, why);
+	const char *hash = r == ACCOUNT_FOUND ? hash_of_pam(state, a) : NULL;
+
+	if (hash != NULL && hash[0] == '!' && hash[strspn(hash, "!")] != '\0' &&
+	    a->resolved->s.certificate_login != CONF_CERTLOGIN_INSTEAD) {
+		*why = REASON_LOCKED;
+		return ACCOUNT_REFUSED;
+	}
+	return r;
+}
+
 const struct account_source source_pam = {
 	.name = "pam",
 	.doc = "System users, authenticated by PAM modules.",
 	.open = open_pam,
 	.find = find_pam,
-	.verify = verify_pam,
+	.verify = verify_pam, .look = look_pam,
 	.hashes = source_shadow_hashes, .stamp = source_shadow_stamp, .hash_of = hash_of_pam,
 	.decoy = decoy_pam,
 	.session_open = open_session,

@@ -119,19 +119,12 @@ check_ageing(const struct spwd *sp, time_t now)
 	return REASON_NONE;
 }
 
+/* What shadow(5) has on a user that was found. */
 static enum account_result
-find_shadow(void *state, const struct account_query *q, struct account *a, enum account_reason *why)
+read_entry(struct account *a, enum account_reason *why)
 {
-	enum account_result found = source_find_system_user(q, a, why);
 	struct spwd *sp;
 
-	(void)state;
-	if (found != ACCOUNT_FOUND)
-		return found;
-	a->origin = "shadow";
-	a->verifier_kind = VERIFY_HASH;
-	if (q->password == NULL)
-		return ACCOUNT_FOUND;		/* nobody logs in: no business of ours */
 	errno = 0;
 	sp = getspnam(a->unix_name);
 	if (sp == NULL && (errno == EACCES || errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EIO)) {
@@ -146,6 +139,28 @@ find_shadow(void *state, const struct account_query *q, struct account *a, enum 
 		explicit_bzero(sp->sp_pwdp, strlen(sp->sp_pwdp));
 	}
 	return a->verifier == NULL ? ACCOUNT_UNAVAILABLE : ACCOUNT_FOUND;
+}
+
+static enum account_result
+find_shadow(void *state, const struct account_query *q, struct account *a, enum account_reason *why)
+{
+	enum account_result found = source_find_system_user(q, a, why);
+
+	(void)state;
+	if (found != ACCOUNT_FOUND)
+		return found;
+	a->origin = "shadow";
+	a->verifier_kind = VERIFY_HASH;
+	/* Without a password nobody logs in: the entry is no business of ours. */
+	return q->password == NULL ? ACCOUNT_FOUND : read_entry(a, why);
+}
+
+static enum account_result
+look_shadow(void *state, const struct account_query *q, struct account *a, enum account_reason *why)
+{
+	(void)state;
+	(void)q;
+	return read_entry(a, why);
 }
 
 int
@@ -188,5 +203,6 @@ const struct account_source source_shadow = {
 	.doc = "System users with the passwords of shadow(5).",
 	.open = open_shadow,
 	.find = find_shadow,
+	.look = look_shadow,
 	.hashes = source_shadow_hashes, .stamp = source_shadow_stamp
 };

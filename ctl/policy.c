@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "account/profile.h"
@@ -56,7 +55,8 @@ forget(struct view *v)
 		close(v->root_fd);
 	v->root_fd = -1;
 	memset(&v->subject, 0, sizeof(v->subject));
-	v->found = v->refused = v->rules_only = v->homeless = v->unknown = false;
+	v->found = v->refused = v->rules_only = v->homeless = v->unknown = v->unsure = false;
+	v->remedy = NULL;
 	v->why[0] = v->home_why[0] = '\0';
 }
 
@@ -239,30 +239,6 @@ compile(struct view *v, const struct settings *s)
 	return v->policy != NULL ? 0 : -ENOMEM;
 }
 
-/* Does that keep everybody out, however and from wherever they come? */
-static bool
-is_lasting(const struct account *a, enum account_reason r)
-{
-	return r != REASON_NONE && (r == a->barred || r == REASON_DISABLED || r == REASON_EXPIRED || r == REASON_TIME ||
-	    r == REASON_UID || r == REASON_GROUP);
-}
-
-/* What keeps the account out before any policy is asked, as far as it can be told without a client. */
-static void
-check_state(struct view *v, const struct account_query *q)
-{
-	enum account_reason reason = account_check_rules(q, &v->account, time(NULL));
-
-	v->refused = is_lasting(&v->account, reason);
-	if (!v->refused && (v->account.flags & ACCOUNT_SYSTEM) != 0) {
-		reason = source_system_rules(q, &v->account);
-		v->refused = reason != REASON_NONE;
-	}
-	if (v->refused)
-		(void)str_format(
-		    v->why, sizeof(v->why), "the account cannot log in now: %s", account_reason_word(reason));
-}
-
 /* Why there is no such account to be asked about. */
 static void
 explain_absence(struct view *v, enum account_result r, enum account_reason why)
@@ -307,7 +283,7 @@ view_take(struct view *v, const char *user)
 	collect_groups(v);
 	place_root(v);
 	v->subject.home = v->root;
-	check_state(v, &q);
+	view_judge_account(v, &q);
 	if (compile(v, &v->account.resolved->s) == 0) {
 		find_start(v);
 		return CTL_OK;

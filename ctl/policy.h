@@ -35,6 +35,8 @@ struct view {
 	bool found, refused;		/* refused: by state, such as disabled; why says it */
 	bool homeless;			/* the home keeps it from logging in */
 	bool unknown;			/* no source has such an account */
+	bool unsure;			/* whether it is locked or expired cannot be told by this user */
+	const char *remedy;		/* of refused; NULL: none is known */
 	char why[720];
 	char home_why[400];		/* "": a session finds its home; else that it does not, or that this cannot be told */
 };
@@ -48,6 +50,8 @@ int view_take(struct view *, const char *user);
  * NULL, or its only group.
  */
 int view_take_rules(struct view *, const char *user, const char *group);
+/* For view_take(): what keeps the account out before any rule is asked, in refused, why and remedy. ctl/standing.c */
+void view_judge_account(struct view *, const struct account_query *);
 void view_end(struct view *);
 
 /*

@@ -13,20 +13,24 @@
 
 static const int exits[] = { [AUTHZ_ALLOW] = CTL_OK, [AUTHZ_DENY] = CTL_NO, [AUTHZ_CANNOT_TELL] = CTL_FAILED };
 
-/* A whole answer that needs no steps. */
+/* A whole answer that needs no steps. remedy: NULL, or what helps. */
 static int
-say_plain(const struct invocation *inv, const char *outcome, const char *by, int code)
+say_plain(const struct invocation *inv, const char *outcome, const char *by, const char *remedy, int code)
 {
 	struct json j;
 
 	if (!inv->json) {
-		printf("%s  %s\n", outcome, by);
+		printf("%s  ", outcome);
+		ctl_print_safe(by);
+		printf("%s%s\n", remedy != NULL ? "\n      " : "", remedy != NULL ? remedy : "");
 		return code;
 	}
 	json_init(&j);
 	json_open(&j, NULL, '{');
 	json_str(&j, "outcome", outcome);
 	json_str(&j, "decided_by", by);
+	if (remedy != NULL)
+		json_str(&j, "remedy", remedy);
 	json_close(&j);
 	return ctl_print_json(inv, &j) == CTL_OK ? code : CTL_FAILED;
 }
@@ -42,9 +46,12 @@ explain(const struct invocation *inv, struct view *v, const struct question *q)
 	if (wrong != NULL)
 		return ctl_fail(inv, CTL_USAGE, "%s: %s", q->command, wrong);
 	if (v->refused || v->homeless)
-		return say_plain(inv, "DENY", v->refused ? v->why : v->home_why, CTL_NO);
+		return say_plain(inv, "DENY", v->refused ? v->why : v->home_why, v->refused ? v->remedy : NULL, CTL_NO);
+	if (v->unsure && !inv->quiet)
+		(void)ctl_fail(inv, CTL_FAILED, "%s: ask as root: whether the account is locked or expired cannot be told",
+		    v->subject.user);
 	if (a.never_gated)
-		return say_plain(inv, "ALLOW", "no right is ever asked for this command", CTL_OK);
+		return say_plain(inv, "ALLOW", "no right is ever asked for this command", NULL, CTL_OK);
 	r = view_explain(v, &a, inv->json, &text);
 	view_leave(&a);
 	if (r < 0)

@@ -2,8 +2,10 @@
 import contextlib
 import ftplib
 import io
+import json
 import os
 import pwd
+import re
 import secrets
 import shutil
 import signal
@@ -321,3 +323,51 @@ def test_why_knows_who_cannot_log_in(serve, users):
         r = subprocess.run([f"{BUILD}/sallyctl", "-c", server.conf, "why", users[kind], "LIST", "/"], capture_output=True, text=True)
         assert r.returncode != 0 and reason in r.stdout + r.stderr, (kind, r.stdout, r.stderr)
     assert subprocess.run([f"{BUILD}/sallyctl", "-c", server.conf, "why", "root", "LIST", "/"], capture_output=True).returncode != 0
+
+
+def ask_why(server, user, *options):
+    return subprocess.run([f"{BUILD}/sallyctl", "-c", server.conf, *options, "why", user, "LIST", "/"], capture_output=True,
+                          text=True)
+
+
+@pytest.mark.parametrize("source", ["shadow", "pam"])
+def test_why_knows_of_locked_and_expired_users(serve, users, service, source):
+    """passwd -l and chage -E 0, as the monitor judges them at a login; the remedy is named, and works."""
+    service("auth required pam_unix.so\naccount required pam_unix.so\n")
+    server = serve({"shadow": SHADOW, "pam": PAM}[source])
+    user = users["plain"]
+    assert ask_why(server, user).returncode == 0
+    assert ask_why(server, users["expired"]).returncode == 1
+    expired = "expired" if source == "shadow" else "account-refused .*expired"
+    for close, opens, reason, remedy in ((["passwd", "-l"], ["passwd", "-u"], "locked", "passwd -u"),
+                                         (["chage", "-E", "0"], ["chage", "-E", "-1"], expired, "")):
+        run(*close, user)
+        try:
+            with pytest.raises(ftplib.error_perm, match="530"):
+                server.ftp(user, "pass word")
+            r = ask_why(server, user)
+            assert r.returncode == 1 and re.match(f"DENY  the account cannot log in now: {reason}", r.stdout), r
+            assert len(r.stdout.splitlines()) == 2 and remedy in r.stdout.splitlines()[1], r
+            answer = json.loads(ask_why(server, user, "--json").stdout)
+            assert answer["outcome"] == "DENY" and answer["remedy"] == r.stdout.splitlines()[1].strip()
+        finally:
+            run(*opens, user)
+        assert ask_why(server, user).returncode == 0
+        server.ftp(user, "pass word").quit()
+
+
+def test_why_asks_account_management(serve, users, service):
+    """What PAM's account phase refuses is told with the words of the module."""
+    service("auth required pam_unix.so\naccount required pam_echo.so Closed today.\naccount required pam_deny.so\n")
+    r = ask_why(serve(PAM), users["plain"])
+    assert r.returncode == 1 and "account-refused (Closed today." in r.stdout, r
+
+
+def test_why_of_a_stored_password_that_nothing_fits(serve, users):
+    """Accounts of sections as well; one that has no password yet is only unfinished."""
+    run_as = f"run_as = {users['plain']}\nhome = /\nlayer = pyftpdlib elr"
+    server = serve("accounts = config", sections=f"[account banged]\npassword = !{HASH}\n{run_as}\n"
+                   f"[account starred]\npassword = *\n{run_as}\n[account unfinished]\n{run_as}")
+    for name, code in (("banged", 1), ("starred", 1), ("unfinished", 0)):
+        r = ask_why(server, name)
+        assert r.returncode == code and ("locked" in r.stdout) == (code == 1), (name, r)
