@@ -83,30 +83,6 @@ def test_the_second_way_in_of_the_sample_leaves_the_first(tmp_path):
     assert [line for line in lines if line.startswith("listen =")] == ["listen = *:21", "listen = *:990"], lines
 
 
-def examples():
-    """Every block of settings in the documents."""
-    for path in ("README.md", "man/sallyport.conf.5.in", "man/sallyport-policy.5.in", "man/sallyport-quickstart.7.in"):
-        with open(f"{TOP}/{path}") as f:
-            text = f.read()
-        for block in re.findall(r"^(?:\.Bd -literal.*|```ini)\n(\[(?:.*\n)*?)(?:\.Ed|```)$", text, re.M):
-            yield pytest.param(block, id=f"{path}:{text[:text.index(block)].count(chr(10)) + 1}")
-
-
-@pytest.mark.parametrize("block", examples())
-def test_examples_can_be_pasted(tmp_path, block):
-    pem, key = tmp_path / "pem", tmp_path / "key"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x",
-                    "-keyout", key, "-out", pem], capture_output=True, check=True)
-    path = tmp_path / "example.conf"
-    text = re.sub(r"^certificate = .*$", f"certificate = {pem}", re.sub(r"^private_key = .*$", f"private_key = {key}", block, flags=re.M), flags=re.M)
-    if "implicit_tls" in text and "certificate" not in text:
-        text += f"[tls]\ncertificate = {pem}\nprivate_key = {key}\n"
-    path.write_text(text.replace("$y$j9T$...", HASHES["alice"]))
-    path.chmod(0o640)
-    r = run(path, "check-config", "--elsewhere")
-    assert r.returncode == 0 and r.stdout == "ok\n", r.stdout
-
-
 @pytest.mark.parametrize("password, whole", [
     ("$y$j9T$...", False), ("$6$x", False), ("$6$salt$" + "a" * 85, False), ("$2b$10$" + "a" * 52, False), ("$1$salt$", False),
     ("$6$rounds=5000$salt$" + "a" * 86, True), ("$2b$10$" + "a" * 53, True), ("$argon2id$v=19$m=65536,t=2,p=1$c2FsdA$aGFzaA", True),
