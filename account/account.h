@@ -25,6 +25,7 @@
 
 #include "common/addr.h"
 #include "common/conf.h"
+#include "common/log.h"
 #include "common/secret.h"
 
 struct account;
@@ -164,7 +165,8 @@ struct account {
 	bool settled;			/* in account_login(): it was resolved */
 	int unresolved;			/* there: the code of account_resolve() */
 	struct account_fault {		/* why account_resolve() could not; in the pool */
-		const char *event;	/* of the log; NULL: nothing is noted */
+		bool found;		/* else nothing is noted */
+		enum log_event event;	/* of the log */
 		const char *about;
 		int code;		/* 0: the event says it all */
 	} fault;

@@ -38,7 +38,7 @@ log_message(const char *message)
 	/* One line; libpq's messages have several and end with a newline. */
 	(void)str_copy(line, sizeof line, message == NULL ? "" : message);
 	line[strcspn(line, "\n")] = '\0';
-	log_problem(LOG_LEVEL_ERROR, "postgresql", line, 0);
+	log_problem(EVENT_DATABASE_ERROR, line, 0);
 }
 
 static int

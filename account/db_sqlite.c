@@ -37,12 +37,12 @@ code_of(const struct sqlite *s, int result)
 {
 	/* Whoever has to make room must know where. */
 	if ((result & 0xff) == SQLITE_FULL && s->handle != NULL)
-		log_problem(LOG_LEVEL_ERROR, "accounts-database", sqlite3_db_filename(s->handle, "main"), -ENOSPC);
+		log_problem(EVENT_ACCOUNT_SOURCE_UNUSABLE, sqlite3_db_filename(s->handle, "main"), -ENOSPC);
 	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
 		if ((result & 0xff) == codes[i].theirs)
 			return codes[i].ours;
 	if (s->handle != NULL)
-		log_problem(LOG_LEVEL_ERROR, "accounts-database", sqlite3_errmsg(s->handle), 0);
+		log_problem(EVENT_DATABASE_ERROR, sqlite3_errmsg(s->handle), 0);
 	return -EIO;
 }
 
@@ -234,7 +234,7 @@ db_open_sqlite(const char *path, bool to_write, struct db **out)
 		return 0;
 	}
 	r = (r & 0xff) == SQLITE_CANTOPEN ? -EACCES : code_of(s, r);
-	log_problem(LOG_LEVEL_ERROR, "accounts-database", path, r);
+	log_problem(EVENT_ACCOUNT_SOURCE_UNUSABLE, path, r);
 	close_sqlite(&s->db);
 	return r;
 }

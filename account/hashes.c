@@ -60,7 +60,7 @@ static void
 load(void)
 {
 	if (pread(file, &known, sizeof known, 0) != sizeof known)
-		log_problem(LOG_LEVEL_WARNING, "hashes-not-shared", NULL, errno == 0 ? -EIO : -errno);
+		log_problem(EVENT_HASHES_NOT_SHARED, NULL, errno == 0 ? -EIO : -errno);
 }
 
 /* What this process has found, on top of what others have found meanwhile. */
@@ -80,7 +80,7 @@ publish(int place, uint64_t stamp)
 	if (stamp != 0)
 		known.stamps[known.next++ % STAMPS] = stamp;
 	if (pwrite(file, &known, sizeof known, 0) != sizeof known)
-		log_problem(LOG_LEVEL_WARNING, "hashes-not-shared", NULL, errno == 0 ? -EIO : -errno);
+		log_problem(EVENT_HASHES_NOT_SHARED, NULL, errno == 0 ? -EIO : -errno);
 	(void)lock(F_UNLCK);
 }
 

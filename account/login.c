@@ -39,19 +39,19 @@ split_names(char *text, const char **names, size_t max)
 /* What kinds of fault there are: the event of the log, and what sallyctl says of it. */
 enum { FAULT_WITHOUT, FAULT_SHARED, FAULT_RUN_AS, FAULT_GROUP, FAULT_SETTINGS };
 
-static const struct { const char *event, *text; } faults[] = {
-	[FAULT_WITHOUT]	= { "account-without-run-as", "it has no run_as, and is no user of the system" },
-	[FAULT_SHARED]	= { "virtual-user-unusable", "virtual_user" },
-	[FAULT_RUN_AS]	= { "run-as-unusable", "run_as" },
-	[FAULT_GROUP]	= { "no-such-group", "extra_groups" },
-	[FAULT_SETTINGS] = { "account-settings-wrong", "" }
+static const struct { enum log_event event; const char *text; } faults[] = {
+	[FAULT_WITHOUT]	= { EVENT_ACCOUNT_WITHOUT_RUN_AS, "it has no run_as, and is no user of the system" },
+	[FAULT_SHARED]	= { EVENT_VIRTUAL_USER_UNUSABLE, "virtual_user" },
+	[FAULT_RUN_AS]	= { EVENT_RUN_AS_UNUSABLE, "run_as" },
+	[FAULT_GROUP]	= { EVENT_NO_SUCH_GROUP, "extra_groups" },
+	[FAULT_SETTINGS] = { EVENT_ACCOUNT_SETTINGS_WRONG, "" }
 };
 
 /* Notes what is wrong, for whoever asked to log or to show. Returns code. */
 static int
 note_fault(struct account *a, int kind, const char *about, int code)
 {
-	a->fault = (struct account_fault){ faults[kind].event, account_keep(a, about), kind == FAULT_WITHOUT ? 0 : code };
+	a->fault = (struct account_fault){ true, faults[kind].event, account_keep(a, about), kind == FAULT_WITHOUT ? 0 : code };
 	return code;
 }
 
@@ -72,10 +72,10 @@ account_fault_text(const struct account *a, char *dst, size_t size)
 	const struct account_fault *f = &a->fault;
 	const char *about = f->about != NULL ? f->about : "", *text = "its settings cannot be put together";
 
-	for (size_t i = 0; f->event != NULL && i < sizeof faults / sizeof *faults; i++)
-		if (strcmp(f->event, faults[i].event) == 0)
+	for (size_t i = 0; f->found && i < sizeof faults / sizeof *faults; i++)
+		if (f->event == faults[i].event)
 			text = faults[i].text;
-	if (f->event == NULL || f->code == 0)
+	if (!f->found || f->code == 0)
 		(void)str_copy(dst, size, text);
 	else if (text[0] == '\0')
 		(void)str_copy(dst, size, about);
@@ -87,8 +87,8 @@ account_fault_text(const struct account *a, char *dst, size_t size)
 static void
 log_fault(const struct account *a)
 {
-	if (a->fault.event != NULL)
-		log_problem(LOG_LEVEL_ERROR, a->fault.event, a->fault.about, a->fault.code);
+	if (a->fault.found)
+		log_problem(a->fault.event, a->fault.about, a->fault.code);
 }
 
 /* The identity that all virtual accounts without one of their own share. */
@@ -292,7 +292,7 @@ check_hash(const struct account_query *q, const struct account *a)
 
 	if (verdict == PASSWORD_UNSUPPORTED) {
 		(void)str_format(text, sizeof text, "%.*s", end == NULL ? 0 : (int)(end - kind + 1), kind);
-		log_problem(LOG_LEVEL_WARNING, "hash-unsupported", text, 0);
+		log_problem(EVENT_HASH_UNSUPPORTED, text, 0);
 	}
 	return verdict_reasons[verdict];
 }
@@ -362,9 +362,7 @@ upgrade(const struct account_sources *s, const struct account_query *q, const st
 	if (!old || a->source->set_password == NULL || q->password->len < 2)
 		return;
 	r = a->source->set_password(a->source_state, a->name, q->password);
-	log_problem(r == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, r == 0 ? "password-upgraded"
-	    : "password-not-upgraded", a->name,
-	    r);
+	log_problem(r == 0 ? EVENT_PASSWORD_UPGRADED : EVENT_PASSWORD_NOT_UPGRADED, a->name, r);
 }
 
 /* Of a stored hash, whether any password can fit it. */

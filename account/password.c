@@ -122,7 +122,7 @@ begin_turn(const struct password_kind *k, const char *hash)
 	int r = turn_take(k->demand(hash).memory);
 
 	if (r != 0)
-		log_problem(LOG_LEVEL_ERROR, "password-memory-too-small", k->name, r);
+		log_problem(EVENT_PASSWORD_MEMORY_TOO_SMALL, k->name, r);
 	return r == 0;
 }
 

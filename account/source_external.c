@@ -286,7 +286,7 @@ take_answer(struct answer *n, char *text)
 	while (r == 0 && (line = strsep(&text, "\n")) != NULL) {
 		r = take_line(n, line);
 		if (r != 0)
-			log_problem(LOG_LEVEL_WARNING, "external-answer-malformed", line, 0);
+			log_problem(EVENT_EXTERNAL_ANSWER_MALFORMED, line, 0);
 	}
 	if (r == 0 && n->sftpplus[0] != '\0')
 		r = take_layer(n, "sftpplus", n->sftpplus);
@@ -327,7 +327,7 @@ find_external(void *state, const struct account_query *q, struct account *a, enu
 		return ACCOUNT_UNKNOWN;
 	r = ask(q, text);
 	if (r != 0) {
-		log_problem(LOG_LEVEL_ERROR, "external-unusable", q->base->external_socket, r);
+		log_problem(EVENT_ACCOUNT_SOURCE_UNUSABLE, q->base->external_socket, r);
 		*why = REASON_UNAVAILABLE;
 		return ACCOUNT_UNAVAILABLE;
 	}

@@ -52,7 +52,7 @@ open_pam(const struct conf *conf, void **state)
 	(void)conf;
 	*state = NULL;
 	if (dlopen("libpam.so.0", RTLD_NOW | RTLD_GLOBAL) == NULL) {
-		log_problem(LOG_LEVEL_ERROR, "pam-unusable", dlerror(), 0);
+		log_problem(EVENT_ACCOUNT_SOURCE_UNUSABLE, dlerror(), 0);
 		return -ENOENT;
 	}
 #define CALL(name) \
@@ -192,9 +192,9 @@ interpret(int code, const char *step, enum account_reason *why)
 		}
 	struct log_line l;
 
-	log_begin(&l, LOG_LEVEL_ERROR, "pam-failed");
-	log_str(&l, "step", step);
-	log_str(&l, "error", lib.pam_strerror(NULL, code));
+	log_begin(&l, EVENT_PAM_FAILED);
+	log_str(&l, FIELD_STEP, step);
+	log_str(&l, FIELD_ERROR, lib.pam_strerror(NULL, code));
 	log_end(&l);
 	*why = REASON_UNAVAILABLE;
 	return ACCOUNT_UNAVAILABLE;

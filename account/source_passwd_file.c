@@ -156,7 +156,7 @@ find_passwd(void *state, const struct account_query *q, struct account *a, enum 
 	forget(text);
 	if (r == 0)
 		return result;
-	log_problem(LOG_LEVEL_ERROR, "passwd-file-unusable", f->path == NULL ? "(unset)" : f->path, r);
+	log_problem(EVENT_ACCOUNT_SOURCE_UNUSABLE, f->path == NULL ? "(unset)" : f->path, r);
 	*why = REASON_UNAVAILABLE;
 	return ACCOUNT_UNAVAILABLE;
 }
@@ -187,7 +187,7 @@ list_passwd(void *state, int (*each)(void *, const struct account *), void *cont
 		account_free(&a);
 	}
 	if (wrong > 0)
-		log_problem(LOG_LEVEL_WARNING, "passwd-file-has-wrong-lines", f->path, 0);
+		log_problem(EVENT_PASSWD_FILE_HAS_WRONG_LINES, f->path, 0);
 	forget(text);
 	return r;
 }

@@ -128,7 +128,7 @@ read_entry(struct account *a, enum account_reason *why)
 	errno = 0;
 	sp = getspnam(a->unix_name);
 	if (sp == NULL && (errno == EACCES || errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EIO)) {
-		log_problem(LOG_LEVEL_ERROR, "shadow-unreadable", a->unix_name, -errno);
+		log_problem(EVENT_SHADOW_UNREADABLE, a->unix_name, -errno);
 		*why = REASON_UNAVAILABLE;
 		return ACCOUNT_UNAVAILABLE;
 	}

@@ -39,7 +39,7 @@ tables_find(void *state, const struct account_query *q, struct account *a, enum 
 	a->flags |= ACCOUNT_VIRTUAL;
 	if (r == 0)
 		return ACCOUNT_FOUND;
-	log_problem(LOG_LEVEL_ERROR, "accounts-database-unusable", d->origin, r);
+	log_problem(EVENT_ACCOUNT_SOURCE_UNUSABLE, d->origin, r);
 	*why = REASON_UNAVAILABLE;
 	return ACCOUNT_UNAVAILABLE;
 }
@@ -60,7 +60,7 @@ tables_hashes(void *state, const struct account_query *q, void (*each)(const cha
 	if (r == -ENOENT && d->may_be_missing)
 		return 0;
 	if (r != 0)
-		log_problem(LOG_LEVEL_WARNING, "accounts-database-not-usable-yet", d->origin, r);
+		log_problem(EVENT_ACCOUNT_SOURCE_NOT_READY, d->origin, r);
 	return r;
 }
 

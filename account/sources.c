@@ -64,7 +64,7 @@ load_module(const char *name)
 	module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	source = module == NULL ? NULL : dlsym(module, symbol);
 	if (source == NULL)
-		log_problem(LOG_LEVEL_ERROR, "account-module", dlerror(), 0);
+		log_problem(EVENT_ACCOUNT_SOURCE_UNUSABLE, dlerror(), 0);
 	return source;
 }
 
@@ -105,14 +105,14 @@ open_listed(struct account_sources *s, const struct conf_list *names)
 		int r;
 
 		if (source == NULL || s->count == ACCOUNT_SOURCES_MAX) {
-			log_problem(LOG_LEVEL_ERROR, "no-such-account-source", names->v[i], 0);
+			log_problem(EVENT_ACCOUNT_SOURCE_UNUSABLE, names->v[i], 0);
 			return SP_EFORMAT;
 		}
 		if (is_open(s, source))
 			continue;
 		r = source->open == NULL ? 0 : source->open(s->conf, &state);
 		if (r != 0) {
-			log_problem(LOG_LEVEL_ERROR, "account-source-unusable", source->name, r);
+			log_problem(EVENT_ACCOUNT_SOURCE_UNUSABLE, source->name, r);
 			return r;
 		}
 		s->entry[s->count++] = (struct account_opened){ source, state };

@@ -155,7 +155,7 @@ refresh(struct name_file *f)
 	if (fd >= 0)
 		close(fd);
 	if (r != 0) {
-		log_problem(LOG_LEVEL_ERROR, "name-list-unreadable", f->path, r);
+		log_problem(EVENT_NAME_LIST_UNREADABLE, f->path, r);
 		return;
 	}
 	f->size = st.st_size;
@@ -216,7 +216,7 @@ unix_find(struct account *a, const char *user)
 	if (r == -ENOENT)
 		return ACCOUNT_UNKNOWN;
 	if (r != 0) {
-		log_problem(LOG_LEVEL_ERROR, "name-service-failed", user, r);
+		log_problem(EVENT_NAME_SERVICE_FAILED, user, r);
 		return ACCOUNT_UNAVAILABLE;
 	}
 	a->uid = pw.pw_uid;
@@ -367,11 +367,11 @@ unix_forbid_groups(const char *const *names, size_t n)
 		if (is_unknown(r))
 			continue;
 		if (r == 0 && forbidden_count == FORBIDDEN_MAX) {
-			log_problem(LOG_LEVEL_ERROR, "refused-groups-too-many", names[i], 0);
+			log_problem(EVENT_REFUSED_GROUPS_TOO_MANY, names[i], 0);
 			return -E2BIG;
 		}
 		if (r != 0) {
-			log_problem(LOG_LEVEL_ERROR, "refused-group-lookup", names[i], r);
+			log_problem(EVENT_REFUSED_GROUP_LOOKUP_FAILED, names[i], r);
 			return r;
 		}
 		forbidden[forbidden_count++] = gid;

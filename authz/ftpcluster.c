@@ -97,12 +97,12 @@ log_mistake(void *context, unsigned line, bool whole_file, const char *what, str
 	const struct place *p = context;
 	struct log_line l;
 
-	log_begin(&l, LOG_LEVEL_WARNING, "permissions-file");
-	log_str(&l, "folder", p->folder);
-	log_num(&l, "line", line);
-	log_str(&l, "wrong", what);
-	log_bytes(&l, "text", text.at, text.len);
-	log_str(&l, "effect",
+	log_begin(&l, EVENT_PERMISSIONS_FILE_WRONG);
+	log_str(&l, FIELD_PATH, p->folder);
+	log_num(&l, FIELD_LINE, line);
+	log_str(&l, FIELD_REASON, what);
+	log_bytes(&l, FIELD_TEXT, text.at, text.len);
+	log_str(&l, FIELD_EFFECT,
 	    whole_file ? "nobody gets anything from this file" : "this subject gets nothing from this file");
 	log_end(&l);
 }
@@ -132,7 +132,7 @@ fill_slot(struct layer *l, struct cached *c, const char *folder, int result, siz
 	if (result < 0) {
 		memset(&c->file, 0, sizeof(c->file));
 		c->file.malformed = true;
-		log_problem(LOG_LEVEL_WARNING, "permissions-file-unreadable", folder, result);
+		log_problem(EVENT_PERMISSIONS_FILE_UNREADABLE, folder, result);
 	} else
 		cluster_parse(s->text, len, l->policy->subject.dialect_uid, &c->file, log_mistake, &place);
 }

@@ -250,10 +250,10 @@ log_limit(const struct path_rule *r, const char *path)
 {
 	struct log_line l;
 
-	log_begin(&l, LOG_LEVEL_WARNING, "rule-too-costly");
-	log_bytes(&l, "rule", r->expression.at, r->expression.len);
-	log_str(&l, "answer", "denied");
-	log_str(&l, "path", path);	/* last: a costly one may be cut */
+	log_begin(&l, EVENT_RULE_TOO_COSTLY);
+	log_bytes(&l, FIELD_RULE, r->expression.at, r->expression.len);
+	log_str(&l, FIELD_EFFECT, "denied");
+	log_str(&l, FIELD_PATH, path);	/* last: a costly one may be cut */
 	log_end(&l);
 }
 

@@ -21,9 +21,9 @@ libcommon_a_SOURCES = \
 	common/hours.c common/hours.h \
 	common/idle.c common/idle.h \
 	common/json.c common/json.h \
-	common/log.c common/log.h \
+	common/log.c common/log.h common/events.def \
 	common/reserved.h \
-	common/logform.c common/logsink.c common/logsink.h \
+	common/logform.c common/logrelay.c common/logrelay.h common/logsink.c common/logsink.h \
 	common/secret.c common/secret.h \
 	common/str.c common/str.h \
 	common/trusted.c common/trusted.h \

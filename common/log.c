@@ -25,6 +25,45 @@ static const char *const words[] = {
 #undef LEVEL_ROW
 };
 
+static const struct log_event_row events[] = {
+#define ALWAYS(field) [FIELD_##field] = LOG_ALWAYS,
+#define MAY(field) [FIELD_##field] = LOG_MAY,
+#define EVENT(event, word, low, high, by, fields, meaning, remedy, unseen) \
+	[EVENT_##event] = { word, LOG_LEVEL_##low, LOG_LEVEL_##high, by, { fields } },
+#include "common/events.def"
+#undef ALWAYS
+#undef MAY
+};
+
+static const char *const fields[] = {
+#define FIELD(name, word, text) [FIELD_##name] = word,
+#include "common/events.def"
+};
+
+const struct log_event_row *
+log_event_row(enum log_event event)
+{
+	return &events[event];
+}
+
+int
+log_event_find(const char *name, size_t len)
+{
+	for (int i = 0; i < LOG_EVENT_COUNT; i++)
+		if (strlen(events[i].name) == len && memcmp(events[i].name, name, len) == 0)
+			return i;
+	return -1;
+}
+
+int
+log_field_find(const char *name, size_t len)
+{
+	for (int i = 0; i < LOG_FIELD_COUNT; i++)
+		if (strlen(fields[i]) == len && memcmp(fields[i], name, len) == 0)
+			return i;
+	return -1;
+}
+
 void
 log_set_sink(log_sink *s, void *context)
 {
@@ -78,7 +117,7 @@ add(struct log_line *l, const char *text, size_t len)
 }
 
 void
-log_begin(struct log_line *l, enum log_level level, const char *event)
+log_begin_at(struct log_line *l, enum log_level level, enum log_event event)
 {
 	l->level = level;
 	l->len = 0;
@@ -86,11 +125,17 @@ log_begin(struct log_line *l, enum log_level level, const char *event)
 	if (!wanted(l))
 		return;
 	add(l, "event=", 6);
-	add(l, event, strlen(event));
+	add(l, events[event].name, strlen(events[event].name));
 	if (common_fields != NULL) {
 		add(l, " ", 1);
 		add(l, common_fields, strlen(common_fields));
 	}
+}
+
+void
+log_begin(struct log_line *l, enum log_event event)
+{
+	log_begin_at(l, events[event].low, event);
 }
 
 bool
@@ -146,57 +191,57 @@ format_field(char *field, size_t size, const char *key, const void *value, size_
 
 /* One field: at most max bytes of the escaped value. Returns how much of the value that was. */
 static size_t
-add_field(struct log_line *l, const char *key, const void *value, size_t len, size_t max)
+add_field(struct log_line *l, enum log_field key, const void *value, size_t len, size_t max)
 {
 	char field[LOG_LINE_MAX];
 	size_t taken = len, n;
 
 	if (!wanted(l))
 		return taken;
-	n = format_field(field, sizeof field, key, value, len, max, &taken);
+	n = format_field(field, sizeof field, fields[key], value, len, max, &taken);
 	if (n > 0)
 		add(l, field, n);
 	return taken;
 }
 
 void
-log_context_add(char *context, size_t size, const char *key, const char *value)
+log_context_add(char *context, size_t size, enum log_field key, const char *value)
 {
 	size_t used = strlen(context), taken;
 
-	used += format_field(context + used, size - used, key, value, strlen(value), size, &taken);
+	used += format_field(context + used, size - used, fields[key], value, strlen(value), size, &taken);
 	context[used] = '\0';
 }
 
 void
-log_bytes(struct log_line *l, const char *key, const void *value, size_t len)
+log_bytes(struct log_line *l, enum log_field key, const void *value, size_t len)
 {
 	(void)add_field(l, key, value, len, LOG_LINE_MAX);
 }
 
 void
-log_str(struct log_line *l, const char *key, const char *value)
+log_str(struct log_line *l, enum log_field key, const char *value)
 {
 	log_bytes(l, key, value, strlen(value));
 }
 
 void
-log_cut(struct log_line *l, const char *key, const char *value, size_t max)
+log_cut(struct log_line *l, enum log_field key, const char *value, size_t max)
 {
 	if (add_field(l, key, value, strlen(value), max) < strlen(value))
 		l->shortened = true;
 }
 
 void
-log_num(struct log_line *l, const char *key, int64_t value)
+log_num(struct log_line *l, enum log_field key, int64_t value)
 {
 	char field[64];
-	size_t n = strlen(key);
+	size_t n = strlen(fields[key]);
 
 	if (!wanted(l) || n > sizeof field - 3 - STR_NUMBER_MAX)
 		return;
 	field[0] = ' ';
-	memcpy(field + 1, key, n++);
+	memcpy(field + 1, fields[key], n++);
 	field[n++] = '=';
 	if (value < 0)
 		field[n++] = '-';
@@ -207,7 +252,7 @@ log_num(struct log_line *l, const char *key, int64_t value)
 void
 log_code(struct log_line *l, int code)
 {
-	log_str(l, "error", sp_strerror(code));
+	log_str(l, FIELD_ERROR, sp_strerror(code));
 }
 
 void
@@ -224,15 +269,34 @@ log_end(struct log_line *l)
 }
 
 void
-log_problem(enum log_level level, const char *event, const char *about, int code)
+log_problem_at(enum log_level level, enum log_event event, const char *about, int code)
 {
 	struct log_line l;
 
-	log_begin(&l, level, event);
+	log_begin_at(&l, level, event);
 	if (about != NULL)
-		log_str(&l, "about", about);
+		log_str(&l, FIELD_ABOUT, about);
 	if (code != 0)
 		log_code(&l, code);
+	log_end(&l);
+}
+
+void
+log_problem(enum log_event event, const char *about, int code)
+{
+	log_problem_at(events[event].low, event, about, code);
+}
+
+void
+log_violation(enum log_level level, const char *peer, const char *message, int code)
+{
+	struct log_line l;
+
+	log_begin_at(&l, level, EVENT_PROTOCOL_VIOLATION);
+	log_str(&l, FIELD_PEER, peer);
+	if (message != NULL)
+		log_str(&l, FIELD_MESSAGE, message);
+	log_code(&l, code);
 	log_end(&l);
 }
 

@@ -2,10 +2,12 @@
  * Log records: one event a line, key=value, every foreign value escaped.
  *
  *	struct log_line l;
- *	log_begin(&l, LOG_LEVEL_NOTICE, "login");
- *	log_str(&l, "user", name);
- *	log_num(&l, "uid", uid);
+ *	log_begin(&l, EVENT_LOGIN);
+ *	log_str(&l, FIELD_SOURCE, name);
+ *	log_num(&l, FIELD_UID, uid);
  *	log_end(&l);
+ *
+ * Events and fields are the rows of events.def; what is no row does not compile.
  *
  * Where lines go is the process's affair: log_set_sink().  Until it is called
  * they go to stderr.  A line that grows beyond LOG_LINE_MAX loses its last
@@ -36,6 +38,34 @@ enum log_level {
 	LOG_LEVEL_COUNT
 };
 
+enum log_field {
+#define FIELD(name, word, text) FIELD_##name,
+#include "common/events.def"
+	LOG_FIELD_COUNT
+};
+
+/* EVENT_LOGIN and so on: constants of log_begin(). */
+enum log_event {
+#define EVENT(name, word, low, high, by, fields, meaning, remedy, unseen) EVENT_##name,
+#include "common/events.def"
+	LOG_EVENT_COUNT
+};
+
+/* Who may state an event: roles, or'ed. */
+enum {
+	BY_LISTENER = 1, BY_MONITOR = 2, BY_WORKER = 4, BY_AGENT = 8, BY_KEEPER = 16,
+	BY_ALL = BY_LISTENER | BY_MONITOR | BY_WORKER | BY_AGENT | BY_KEEPER
+};
+
+/* A row of events.def. */
+struct log_event_row {
+	const char *name;
+	enum log_level low, high;	/* the usual level; the other end of the range */
+	unsigned by;
+	unsigned char fields[LOG_FIELD_COUNT];	/* LOG_NEVER, LOG_MAY, LOG_ALWAYS */
+};
+enum { LOG_NEVER, LOG_MAY, LOG_ALWAYS };
+
 struct log_line {
 	enum log_level level;
 	size_t len;
@@ -47,12 +77,14 @@ struct log_line {
 /* Receives a finished line without newline or time; must not log itself. */
 typedef void log_sink(void *context, enum log_level level, const char *text, size_t len);
 
-void log_begin(struct log_line *, enum log_level, const char *event);
-void log_str(struct log_line *, const char *key, const char *value);
-void log_bytes(struct log_line *, const char *key, const void *value, size_t len);
+/* At the usual level of the event, and at another within its range. */
+void log_begin(struct log_line *, enum log_event);
+void log_begin_at(struct log_line *, enum log_level, enum log_event);
+void log_str(struct log_line *, enum log_field, const char *value);
+void log_bytes(struct log_line *, enum log_field, const void *value, size_t len);
 /* log_str() with at most max bytes of the escaped value; of a longer one the beginning, and the line says "cut=yes". */
-void log_cut(struct log_line *, const char *key, const char *value, size_t max);
-void log_num(struct log_line *, const char *key, int64_t value);
+void log_cut(struct log_line *, enum log_field, const char *value, size_t max);
+void log_num(struct log_line *, enum log_field, int64_t value);
 /*
  * Is the text a number as log_num() writes it?  Such a value stands without quotes in a line, a
  * text that looks like one has them.
@@ -63,7 +95,16 @@ void log_code(struct log_line *, int code);
 void log_end(struct log_line *);
 
 /* The common case: an event, what it is about (NULL: nothing), and an error code (0: none). */
-void log_problem(enum log_level, const char *event, const char *about, int code);
+void log_problem(enum log_event, const char *about, int code);
+void log_problem_at(enum log_level, enum log_event, const char *about, int code);
+
+/* A process broke the protocol of a channel: peer is its role, message (NULL: none) the name of what it sent. */
+void log_violation(enum log_level, const char *peer, const char *message, int code);
+
+const struct log_event_row *log_event_row(enum log_event);
+/* The row number of a name, and of a field's; -1: there is none. */
+int log_event_find(const char *name, size_t len);
+int log_field_find(const char *name, size_t len);
 
 void log_set_sink(log_sink *, void *context);
 /* Lines above this level are dropped before they are formatted. Default: LOG_LEVEL_INFO. */
@@ -71,7 +112,7 @@ void log_set_level(enum log_level);
 /* Text put after the event of every line, such as role=worker session=4f2a; kept by reference. */
 void log_set_context(const char *text);
 /* Appends " key=value" to such a text of size bytes, escaped as in a line. */
-void log_context_add(char *context, size_t size, const char *key, const char *value);
+void log_context_add(char *context, size_t size, enum log_field, const char *value);
 /* The word of a level, and back (-1: no such word). */
 const char *log_level_word(enum log_level);
 int log_level_parse(const char *word);

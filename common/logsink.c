@@ -135,8 +135,9 @@ alert(struct gap *gap, const char *where, int error)
 
 	if ((last != 0 && now - last < ALERT_EVERY_MS) || !atomic_compare_exchange_strong(&gap->alerted, &last, now))
 		return;
-	n = snprintf(text, sizeof text, "<%d>" LOG_NAME "[%ld]: event=log-unwritable log=\"%s\" errno=%d error=\"%s\"\n",
-	    FACILITY_FTP | priorities[LOG_LEVEL_ERROR], (long)getpid(), where, -error, strerror(-error));
+	n = snprintf(text, sizeof text, "<%d>" LOG_NAME "[%ld]: event=%s about=\"%s\" errno=%d error=\"%s\"\n",
+	    FACILITY_FTP | priorities[LOG_LEVEL_ERROR], (long)getpid(), log_event_row(EVENT_LOG_UNWRITABLE)->name, where,
+	    -error, strerror(-error));
 	if (n < 0 || (size_t)n >= sizeof text)
 		return;
 	(void)str_copy(to.sun_path, sizeof to.sun_path, log_alert_socket);
@@ -170,8 +171,8 @@ report_gap(void)
 
 	if (lost == 0)
 		return 0;
-	n = snprintf(text, sizeof text, "event=log-gap lost=%llu milliseconds=%lld", (unsigned long long)lost,
-	    (long long)(since == 0 ? 0 : clock_ms() - since));
+	n = snprintf(text, sizeof text, "event=%s lost=%llu milliseconds=%lld", log_event_row(EVENT_LOG_GAP)->name,
+	    (unsigned long long)lost, (long long)(since == 0 ? 0 : clock_ms() - since));
 	r = write_line(LOG_LEVEL_ERROR, text, (size_t)n);
 	if (r != 0) {
 		atomic_fetch_add(&gap->lost, lost);
@@ -420,8 +421,8 @@ report_transfer_gap(void)
 	if (lost == 0)
 		return;
 	atomic_store(&gaps->transfers.alerted, 0);
-	log_begin(&l, LOG_LEVEL_ERROR, "xferlog-gap");
-	log_num(&l, "lost", (int64_t)lost);
+	log_begin(&l, EVENT_XFERLOG_GAP);
+	log_num(&l, FIELD_LOST, (int64_t)lost);
 	log_end(&l);
 }
 

@@ -110,7 +110,7 @@ look_at_account(struct conf *conf, const struct conf_section *section)
 	struct account a;
 	char text[240];
 
-	if (is_unusable(conf, section, &a) && a.fault.event != NULL && a.fault.code == 0)
+	if (is_unusable(conf, section, &a) && a.fault.found && a.fault.code == 0)
 		conf_problem_add(conf, CONF_ERROR, conf_section_file(section), conf_section_line(section), a.name,
 		    account_fault_text(&a, text, sizeof(text)), "set run_as: the Unix user that its sessions run as");
 	else if (a.resolved != NULL && (a.flags & ACCOUNT_ANONYMOUS) == 0 && a.uid < least) {

@@ -349,7 +349,7 @@ part(const char *name, int r, bool lax, const char **what)
 	*what = name;
 	if (!lax)
 		return r;
-	log_problem(LOG_LEVEL_WARNING, "sandbox-incomplete", name, r);
+	log_problem(EVENT_SANDBOX_INCOMPLETE, name, r);
 	return 0;
 }
 

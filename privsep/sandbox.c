@@ -141,7 +141,7 @@ sandbox_enter(enum role_phase phase)
 			return -errno;
 		/* Sessions inherit that it has been said. */
 		if (!box.told)
-			log_problem(LOG_LEVEL_WARNING, "sandbox-incomplete", box.row->name, -errno);
+			log_problem(EVENT_SANDBOX_INCOMPLETE, box.row->name, -errno);
 		box.told = true;
 	}
 	return 0;
@@ -168,10 +168,10 @@ sandbox_report(void)
 		if (refused_calls[i] != 1)
 			continue;
 		refused_calls[i] = 2;
-		log_begin(&l, LOG_LEVEL_WARNING, "syscall-refused");
-		log_str(&l, "role", box.row->name);
-		log_str(&l, "syscall", name_of(i));
-		log_num(&l, "number", (int64_t)i);
+		log_begin(&l, EVENT_SYSCALL_REFUSED);
+		log_str(&l, FIELD_ROLE, box.row->name);
+		log_str(&l, FIELD_SYSCALL, name_of(i));
+		log_num(&l, FIELD_NUMBER, (int64_t)i);
 		log_end(&l);
 	}
 }

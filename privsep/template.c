@@ -76,7 +76,7 @@ run_child(struct msg *m)
 	int r = settle_child();
 
 	if (r != 0) {
-		log_problem(LOG_LEVEL_ERROR, "session-process-start", me.row->name, r);
+		log_problem(EVENT_SESSION_NOT_STARTED, me.row->name, r);
 		_exit(SP_EXIT_SANDBOX);
 	}
 	r = me.t->session(m->fd, m->fd_count);
@@ -125,7 +125,7 @@ serve(void)
 		msg_close(m);
 		sandbox_report();
 		if (r != 0) {
-			log_problem(LOG_LEVEL_ERROR, "template-channel", me.row->name, r);
+			log_violation(LOG_LEVEL_ERROR, "listener", msg_name(me.channel.bad_type), r);
 			return SP_EXIT_PROTOCOL;
 		}
 	}

@@ -78,9 +78,9 @@ look_at_crl(const X509_CRL *crl)
 
 	if (until == NULL || X509_cmp_current_time(until) >= 0)
 		return;
-	log_begin(&l, LOG_LEVEL_WARNING, "revocation-list-too-old");
-	log_str(&l, "issuer", tls_name(X509_CRL_get_issuer(crl), issuer, sizeof issuer));
-	log_str(&l, "effect", "no client certificate of that issuer is accepted");
+	log_begin(&l, EVENT_REVOCATION_LIST_TOO_OLD);
+	log_str(&l, FIELD_ISSUER, tls_name(X509_CRL_get_issuer(crl), issuer, sizeof issuer));
+	log_str(&l, FIELD_EFFECT, "no client certificate of that issuer is accepted");
 	log_end(&l);
 }
 
@@ -101,7 +101,7 @@ tlstrust_add_crl(X509_STORE *store, const struct tlsfile *f)
 	ERR_clear_error();
 	BIO_free(in);
 	if (n == 0)
-		log_problem(LOG_LEVEL_ERROR, "revocation-list-empty", f->name, 0);
+		log_problem(EVENT_REVOCATION_LIST_EMPTY, f->name, 0);
 	return why;
 }
 

@@ -32,7 +32,7 @@ finish_folder(struct agent *a)
 	if (fd < 0)
 		return;
 	if ((mode & 07000) != 0 && fchmod(fd, mode & ~a->mask) < 0)
-		log_problem(LOG_LEVEL_WARNING, "folder-mode", a->place.path, -errno);
+		log_problem(EVENT_DIRECTORY_MODE_NOT_SET, a->place.path, -errno);
 	policy_own(a, fd);
 	close(fd);
 }
@@ -224,7 +224,7 @@ undo_rename(struct agent *a, bool link, int error)
 		r = quota_remove(a, left->dir_fd, left->leaf, left->path, 0);
 	}
 	if (r != 0)
-		log_problem(LOG_LEVEL_ERROR, "links-not-searched", to->path, r);
+		log_problem(EVENT_LINKS_NOT_SEARCHED, to->path, r);
 	return error == 0 && r == 0 ? AGAIN : refuse_unsearched(a);
 }
 
@@ -243,7 +243,7 @@ look_again(struct agent *a, bool link)
 		return undo_rename(a, link, 0);
 	r = links_remove_escaped(&a->source, &a->place);
 	if (r != 0)
-		log_problem(LOG_LEVEL_WARNING, r > 0 ? "links-led-out-removed" : "links-not-searched", a->place.path, r < 0 ? r : 0);
+		log_problem_at(LOG_LEVEL_WARNING, r > 0 ? EVENT_LINKS_LED_OUT_REMOVED : EVENT_LINKS_NOT_SEARCHED, a->place.path, r < 0 ? r : 0);
 	return r < 0 ? undo_rename(a, link, r) : 0;
 }
 

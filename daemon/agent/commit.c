@@ -257,7 +257,7 @@ append_to(struct agent *a, int from, int to)
 	/* A piece is worse than nothing, where nobody else has gone on behind it. */
 	if (r != 0 && fstat(to, &now) == 0 && now.st_size > st.st_size && now.st_size <= st.st_size + more.st_size &&
 	    ftruncate(to, st.st_size) < 0)
-		log_problem(LOG_LEVEL_WARNING, "upload-not-taken-back", a->transfer.path, -errno);
+		log_problem(EVENT_UPLOAD_NOT_UNDONE, a->transfer.path, -errno);
 	return r;
 }
 
@@ -459,7 +459,7 @@ take_back(struct agent *a, uint64_t at, uint64_t keep)
 	if (!t->existed && keep == 0 && has_its_name(t))
 		remove_own(a);
 	else if ((uint64_t)st.st_size > keep && ftruncate(t->fd, (off_t)keep) < 0)
-		log_problem(LOG_LEVEL_WARNING, "upload-not-taken-back", t->path, -errno);
+		log_problem(EVENT_UPLOAD_NOT_UNDONE, t->path, -errno);
 }
 
 /*

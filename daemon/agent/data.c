@@ -114,9 +114,9 @@ warn_unreachable(const struct agent *a, const struct addr *tell)
 
 	if (!is_private(tell) || is_private(&a->peer))
 		return;
-	log_begin(&l, LOG_LEVEL_WARNING, "private-passive-address");
-	log_str(&l, "told", addr_host(host, tell));
-	log_str(&l, "remedy", "set passive_address to the address that clients reach this server at");
+	log_begin(&l, EVENT_PRIVATE_PASSIVE_ADDRESS);
+	log_str(&l, FIELD_ADDRESS, addr_host(host, tell));
+	log_str(&l, FIELD_HINT, "set passive_address to the address that clients reach this server at");
 	log_end(&l);
 }
 
@@ -133,10 +133,10 @@ warn_unresolved(struct agent *a, const char *name, const struct addr *tell)
 	if (a->warned_unresolved)
 		return;
 	a->warned_unresolved = true;
-	log_begin(&l, LOG_LEVEL_WARNING, "passive-address");
-	log_str(&l, "name", name);
-	log_str(&l, "told", addr_host(host, tell));
-	log_str(&l, "reason", "no address of this family is known for the name");
+	log_begin(&l, EVENT_PASSIVE_ADDRESS_UNRESOLVED);
+	log_str(&l, FIELD_NAME, name);
+	log_str(&l, FIELD_ADDRESS, addr_host(host, tell));
+	log_str(&l, FIELD_REASON, "no address of this family is known for the name");
 	log_end(&l);
 }
 
@@ -209,7 +209,7 @@ handle_listen(struct agent *a, const struct msg *m)
 	a->listen_addr = a->local;
 	fd = listen_in_range(&a->listen_addr, a->set->passive_ports);
 	if (fd == -EADDRINUSE) {
-		log_problem(LOG_LEVEL_ERROR, "passive-ports-exhausted", a->user, fd);
+		log_problem(EVENT_PASSIVE_PORTS_EXHAUSTED, a->user, fd);
 		return agent_refuse(a, FAIL_BUSY, "no passive port is free");
 	}
 	if (fd < 0)
@@ -236,8 +236,8 @@ choose_target(struct agent *a, const struct msg_connect *q, struct addr *to)
 		return agent_refuse(a, FAIL_PEER, NULL);
 	if (q->claimed_len != 0 && !addr_same_host(&claimed, &a->peer)) {
 		if (!addr_nets_have(&a->set->data_peer, &claimed)) {
-			log_begin(&l, LOG_LEVEL_WARNING, "foreign-data-address");
-			log_str(&l, "address", addr_host(text, &claimed));
+			log_begin(&l, EVENT_DATA_ADDRESS_IGNORED);
+			log_str(&l, FIELD_ADDRESS, addr_host(text, &claimed));
 			log_end(&l);
 			return agent_refuse(a, FAIL_PEER, NULL);
 		}

@@ -91,13 +91,13 @@ add_result(const struct agent *a, struct log_line *l, int outcome)
 {
 	int error = outcome == SP_EDENIED ? a->refusal_error : outcome < 0 && outcome > SP_EBASE ? -outcome : 0;
 
-	log_str(l, "result", outcome >= 0 ? "ok" : outcome == SP_EDENIED ? "refused" : "failed");
+	log_str(l, FIELD_RESULT, outcome >= 0 ? "ok" : outcome == SP_EDENIED ? "refused" : "failed");
 	if (error != 0)
-		log_num(l, "errno", error);
+		log_num(l, FIELD_ERRNO, error);
 	if (outcome == SP_EDENIED && a->refusal_text[0] != '\0')
-		log_cut(l, "error", a->refusal_text, TEXT_SHOWN / 2);
+		log_cut(l, FIELD_ERROR, a->refusal_text, TEXT_SHOWN / 2);
 	else if (outcome < 0)
-		log_str(l, "error", error != 0 ? strerror(error) : outcome == SP_EDENIED ? fail_words[a->refusal] : sp_strerror(outcome));
+		log_str(l, FIELD_ERROR, error != 0 ? strerror(error) : outcome == SP_EDENIED ? fail_words[a->refusal] : sp_strerror(outcome));
 }
 
 static void
@@ -105,10 +105,10 @@ add_place(struct log_line *l, const struct place *p)
 {
 	static const char *const kinds[AUTHZ_KINDS] = { "missing", "file", "folder" };
 
-	log_cut(l, "path", p->typed, PATH_SHOWN);
+	log_cut(l, FIELD_PATH, p->typed, PATH_SHOWN);
 	if (root_by_link(p))
-		log_cut(l, "resolved", p->path, PATH_SHOWN);
-	log_str(l, "kind", kinds[gate_kind(p)]);
+		log_cut(l, FIELD_RESOLVED, p->path, PATH_SHOWN);
+	log_str(l, FIELD_KIND, kinds[gate_kind(p)]);
 }
 
 /* "access op=DELE path=/x kind=file verdict=allow rule=... result=ok"; sallyctl replay reads it. */
@@ -120,15 +120,15 @@ record(const struct agent *a, const struct decision *d, int outcome)
 
 	if (d->reason[0] == '\0' && (!failed || is_answer(d->op, outcome)))
 		return;
-	log_begin(&l, failed ? LOG_LEVEL_NOTICE : LOG_LEVEL_INFO, "access");
-	log_str(&l, "op", authz_op_name(d->op));
+	log_begin_at(&l, failed ? LOG_LEVEL_NOTICE : LOG_LEVEL_INFO, EVENT_ACCESS);
+	log_str(&l, FIELD_OP, authz_op_name(d->op));
 	if (d->by_object)
 		add_place(&l, d->source ? &a->source : &a->place);
 	if (authz_heeds_last_upload(d->op))
-		log_str(&l, "last_upload", d->last_upload ? "yes" : "no");
-	log_str(&l, "verdict", d->allow ? "allow" : "deny");
+		log_str(&l, FIELD_LAST_UPLOAD, d->last_upload ? "yes" : "no");
+	log_str(&l, FIELD_VERDICT, d->allow ? "allow" : "deny");
 	if (d->reason[0] != '\0')
-		log_cut(&l, "rule", d->reason, TEXT_SHOWN);
+		log_cut(&l, FIELD_RULE, d->reason, TEXT_SHOWN);
 	if (d->allow)
 		add_result(a, &l, outcome);
 	log_end(&l);
@@ -151,10 +151,10 @@ gate_undecided(struct agent *a, const struct msg *m, const char *path, int outco
 
 	if (op == UNDECIDED || is_answer((enum authz_op)op, outcome))
 		return;
-	log_begin(&l, LOG_LEVEL_NOTICE, "access");
-	log_str(&l, "op", authz_op_name((enum authz_op)op));
+	log_begin_at(&l, LOG_LEVEL_NOTICE, EVENT_ACCESS);
+	log_str(&l, FIELD_OP, authz_op_name((enum authz_op)op));
 	if (path != NULL)
-		log_cut(&l, "typed", path, PATH_SHOWN);
+		log_cut(&l, FIELD_TYPED, path, PATH_SHOWN);
 	add_result(a, &l, outcome);
 	log_end(&l);
 }

@@ -112,9 +112,9 @@ give_up(pid_t holder)
 	if (holder == given_up)
 		return;
 	given_up = holder;
-	log_begin(&l, LOG_LEVEL_WARNING, "tree-not-held");
-	log_num(&l, "held_by_pid", holder);
-	log_str(&l, "reason", "the session of that agent keeps the tree longer than others wait; links are looked for after the deed");
+	log_begin(&l, EVENT_TREE_NOT_HELD);
+	log_num(&l, FIELD_HELD_BY_PID, holder);
+	log_str(&l, FIELD_REASON, "the session of that agent keeps the tree longer than others wait; links are looked for after the deed");
 	log_end(&l);
 }
 

@@ -145,7 +145,7 @@ policy_give(struct agent *a, int fd, uint32_t dialect_uid, const char *name)
 		return;
 	(void)str_format(value, sizeof value, "%u", dialect_uid);
 	if (fsetxattr(fd, TREE_OWNER, value, strlen(value), 0) < 0)
-		log_problem(LOG_LEVEL_WARNING, "owner-not-recorded", a->user, -errno);
+		log_problem(EVENT_OWNER_NOT_RECORDED, a->user, -errno);
 	else	/* for listings; decisions never look at it */
 		(void)fsetxattr(fd, NAME_XATTR, name, strlen(name), 0);
 }
@@ -196,12 +196,12 @@ report(const struct authz_problems *problems)
 		const struct authz_problem *p = &problems->list[i];
 		struct log_line l;
 
-		log_begin(&l, p->warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "policy");
-		log_str(&l, "file", p->file);
-		log_num(&l, "line", p->line);
-		log_num(&l, "column", p->column);
-		log_str(&l, "problem", p->text);
-		log_str(&l, "expected", p->expected);
+		log_begin_at(&l, p->warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, EVENT_POLICY);
+		log_str(&l, FIELD_FILE, p->file);
+		log_num(&l, FIELD_LINE, p->line);
+		log_num(&l, FIELD_COLUMN, p->column);
+		log_str(&l, FIELD_REASON, p->text);
+		log_str(&l, FIELD_EXPECTED, p->expected);
 		log_end(&l);
 	}
 }

@@ -161,7 +161,7 @@ quota_settle(struct agent *a, bool close_upload)
 	if (close_upload)
 		a->quota_opened = false;
 	if (r != 0)
-		log_problem(LOG_LEVEL_WARNING, "quota-not-charged", a->transfer.path, r == SP_EDENIED ? -error : r);
+		log_problem(EVENT_QUOTA_NOT_CHARGED, a->transfer.path, r == SP_EDENIED ? -error : r);
 	restore_refusal(a, &before);
 	return r == SP_EDENIED ? -EIO : r;
 }
@@ -199,7 +199,7 @@ quota_made(struct agent *a, const struct place *p)
 		close(fd);
 	}
 	if (r != 0)
-		log_problem(LOG_LEVEL_INFO, "quota-charged-later", p->path, r == SP_EDENIED ? -a->refusal_error : r);
+		log_problem(EVENT_QUOTA_CHARGED_LATER, p->path, r == SP_EDENIED ? -a->refusal_error : r);
 }
 
 int
@@ -366,7 +366,7 @@ settle_dead(struct agent *a)
 	int r = find_left(a, &a->reply.quota_found);
 
 	if (r != 0)
-		log_problem(LOG_LEVEL_INFO, "upload-left-behind", NULL, r == SP_EDENIED ? -a->refusal_error : r);
+		log_problem(EVENT_UPLOAD_LEFT_BEHIND, NULL, r == SP_EDENIED ? -a->refusal_error : r);
 	(void)quota_settle(a, false);
 }
 

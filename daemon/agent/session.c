@@ -68,7 +68,7 @@ apply_line(struct agent *a, char *line)
 		r = conf_set(a->conf, SC_SERVER, NULL, line, value, why, sizeof why);
 	}
 	if (r != 0)
-		log_problem(LOG_LEVEL_ERROR, "profile-setting", line, r);
+		log_problem(EVENT_PROFILE_SETTING, line, r);
 	return r;
 }
 
@@ -148,7 +148,7 @@ find_start(struct agent *a, const char *start)
 		memcpy(a->cwd, a->place.path, a->place.path_len + 1);
 		a->start = a->place.path_len == 1 ? NULL : strdup(a->cwd);
 	} else {
-		log_problem(LOG_LEVEL_WARNING, "no-start-folder", start, r);
+		log_problem(EVENT_NO_START_DIRECTORY, start, r);
 	}
 	root_leave(&a->place);
 }
@@ -193,7 +193,7 @@ accept_profile(struct agent *a)
 	int r = become(a, &a->in.profile);
 
 	if (r != 0) {
-		log_problem(LOG_LEVEL_ERROR, "agent-start", a->in.profile.user, r);
+		log_problem(EVENT_SESSION_NOT_STARTED, a->in.profile.user, r);
 		(void)chan_refuse(&a->monitor, &a->in, FAIL_SYSTEM, r > SP_EBASE ? -r : 0, sp_strerror(r));
 		return 1 + SP_EXIT_SANDBOX;
 	}
@@ -305,13 +305,7 @@ from_monitor(struct agent *a)
 static int
 violation(const struct chan *c, int code)
 {
-	struct log_line l;
-
-	log_begin(&l, LOG_LEVEL_ERROR, "violation");
-	log_str(&l, "peer", "worker");
-	log_str(&l, "message", msg_name(c->bad_type));
-	log_code(&l, code);
-	log_end(&l);
+	log_violation(LOG_LEVEL_ERROR, "worker", msg_name(c->bad_type), code);
 	return SP_EXIT_PROTOCOL;
 }
 
@@ -334,7 +328,7 @@ from_worker(struct agent *a)
 		return 1 + SP_EXIT_OK;
 	if (r == SP_EUNREAD)
 		return 1 + violation(&a->files, r);
-	log_problem(LOG_LEVEL_ERROR, "agent-answer", msg_name(a->in.type), r);
+	log_problem(EVENT_REQUEST_FAILED, msg_name(a->in.type), r);
 	return 1 + SP_EXIT_CRASH;
 }
 

@@ -66,7 +66,7 @@ read_message(struct agent *a, int folder_fd, char *text, size_t size)
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 		n = read(fd, text, size - 1 < AGENT_MESSAGE_MAX ? size - 1 : AGENT_MESSAGE_MAX);
 	if (n > 0 && st.st_size > n && !told) {
-		log_problem(LOG_LEVEL_NOTICE, "message-cut", a->place.path, 0);
+		log_problem(EVENT_MESSAGE_CUT, a->place.path, 0);
 		told = true;
 	}
 	tame(text, n > 0 ? (size_t)n : 0);

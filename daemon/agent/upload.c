@@ -190,7 +190,7 @@ replace_later(struct agent *a)
 		t->fd = victim;
 		if (r == -ENOSPC || r == -EDQUOT)
 			return r;
-		log_problem(LOG_LEVEL_INFO, "upload-in-place", t->path, r);
+		log_problem(EVENT_UPLOAD_IN_PLACE, t->path, r);
 		return hold_in_place(a);
 	}
 	t->commit = COMMIT_RENAME;

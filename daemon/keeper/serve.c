@@ -106,7 +106,7 @@ attach(struct keeper *k)
 
 	/* Non-blocking: a worker that does not read its answers must not hold up the others. */
 	if (c == NULL || fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || watch(k, EPOLL_CTL_ADD, fd, c) != 0) {
-		log_problem(LOG_LEVEL_ERROR, "keeper-attach", "worker", -errno);
+		log_problem(EVENT_KEEPER_ATTACH_FAILED, "worker", -errno);
 		close(fd);
 		free(c);
 		return;
@@ -145,7 +145,7 @@ serve_listener(struct keeper *k)
 		return;
 	}
 	if (r != 0) {
-		log_problem(LOG_LEVEL_ERROR, "keeper-bad-order", msg_name(k->listener.bad_type), r);
+		log_violation(LOG_LEVEL_ERROR, "listener", msg_name(k->listener.bad_type), r);
 		return;
 	}
 	for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++)
@@ -180,10 +180,10 @@ log_refusal(const struct client *c, const char *what, unsigned scheme, int code)
 {
 	struct log_line l;
 
-	log_begin(&l, LOG_LEVEL_WARNING, "keeper-refused");
-	log_str(&l, "request", what);
-	log_num(&l, "scheme", scheme);
-	log_num(&l, "channel", (int64_t)c->serial);
+	log_begin(&l, EVENT_KEEPER_REFUSED);
+	log_str(&l, FIELD_REQUEST, what);
+	log_num(&l, FIELD_SCHEME, scheme);
+	log_num(&l, FIELD_CHANNEL, (int64_t)c->serial);
 	log_code(&l, code);
 	log_end(&l);
 }
@@ -235,7 +235,7 @@ charge(struct keeper *k, struct client *c, int64_t cost)
 	if (c->credit > 0)
 		return;
 	if (!c->told)
-		log_problem(LOG_LEVEL_NOTICE, "keeper-budget", "a session asks for more signatures than its budget: slowed down", 0);
+		log_problem(EVENT_KEEPER_BUDGET, "a session asks for more signatures than its budget: slowed down", 0);
 	c->told = true;
 	if (watch(k, EPOLL_CTL_DEL, c->chan.fd, NULL) == 0)
 		c->waiting = true, k->waiting++;

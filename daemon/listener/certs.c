@@ -222,7 +222,7 @@ certs_open(struct cert_pair *p, int fds[2])
 	fds[0] = open_file(p->key, &p->seen[1], &st);
 	if (fds[0] >= 0 && fds[1] >= 0) {
 		if ((st.st_mode & 007) != 0)
-			log_problem(LOG_LEVEL_WARNING, "private-key-readable-by-all", p->key, 0);
+			log_problem(EVENT_PRIVATE_KEY_READABLE_BY_ALL, p->key, 0);
 		return 0;
 	}
 	r = fds[0] < 0 ? fds[0] : fds[1];
@@ -310,11 +310,11 @@ warn_of(const struct cert_pair *p, int64_t left)
 {
 	struct log_line l;
 
-	log_begin(&l, left <= DAY ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
-	    left > 0 ? "certificate-expires" : "certificate-expired");
-	log_str(&l, "certificate", p->cert);
-	log_str(&l, "names", p->names);
-	log_num(&l, "days", left / DAY);
+	log_begin_at(&l, left <= DAY ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
+	    left > 0 ? EVENT_CERTIFICATE_EXPIRES : EVENT_CERTIFICATE_EXPIRED);
+	log_str(&l, FIELD_CERTIFICATE, p->cert);
+	log_str(&l, FIELD_NAMES, p->names);
+	log_num(&l, FIELD_DAYS, left / DAY);
 	log_end(&l);
 }
 

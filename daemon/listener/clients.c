@@ -89,7 +89,7 @@ serve(struct server *s, int fd, const char *listener, const struct addr *peer, c
 		r = session_serve(n, fd, p->next_number + 1, listener, peer, local);
 
 		if (r != 0) {
-			log_problem(LOG_LEVEL_WARNING, "spare-lost", "monitor", r);
+			log_problem(EVENT_SPARE_LOST, "monitor", r);
 			session_end(n);
 			continue;
 		}

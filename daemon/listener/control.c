@@ -145,7 +145,7 @@ on_command(evutil_socket_t fd, short what, void *arg)
 		return;
 	if (r != 0) {
 		if (r != SP_ECLOSED)
-			log_problem(LOG_LEVEL_WARNING, "control-client", msg_name(c->channel.bad_type), r);
+			log_violation(LOG_LEVEL_WARNING, "sallyctl", msg_name(c->channel.bad_type), r);
 		drop(c);
 		return;
 	}
@@ -343,7 +343,7 @@ control_open(struct server *s)
 	if (r == -ENOENT && strcmp(path, SP_RUNDIR "/control") == 0 && mkdir(SP_RUNDIR, 0755) == 0)
 		r = open_at(s, path);
 	if (r != 0) {
-		log_problem(LOG_LEVEL_ERROR, "control-socket", path, r);
+		log_problem(EVENT_CONTROL_SOCKET, path, r);
 		control_close(s);
 		return r;
 	}

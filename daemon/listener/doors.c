@@ -77,7 +77,7 @@ doors_admit(struct server *s, int fd, const char *listener)
 	if (r == 0)
 		r = section_add(s, listener, &n);
 	if (r != 0) {
-		log_problem(LOG_LEVEL_ERROR, "not-a-client", "descriptor 0", r);
+		log_problem(EVENT_NOT_A_CLIENT, "descriptor 0", r);
 		close(fd);
 		return;
 	}
@@ -141,7 +141,7 @@ on_client(evutil_socket_t listen_fd, short what, void *arg)
 		if (fd < 0 && is_transient(errno))
 			continue;
 		if (fd < 0 && errno != EAGAIN) {
-			log_problem(LOG_LEVEL_ERROR, "accept", "clients wait", -errno);
+			log_problem(EVENT_ACCEPT_FAILED, "clients wait", -errno);
 			pause_all(d->server);
 		}
 		if (fd < 0)
@@ -227,11 +227,11 @@ log_cannot_listen(const struct server *s, const char *text, int code)
 	};
 	struct log_line l;
 
-	log_begin(&l, LOG_LEVEL_ERROR, "cannot-listen");
-	log_str(&l, "about", text);
+	log_begin(&l, EVENT_CANNOT_LISTEN);
+	log_str(&l, FIELD_ABOUT, text);
 	for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++)
 		if (hints[i].code == code)
-			log_str(&l, "hint", s->options->serve && hints[i].serve != NULL ? hints[i].serve : hints[i].hint);
+			log_str(&l, FIELD_HINT, s->options->serve && hints[i].serve != NULL ? hints[i].serve : hints[i].hint);
 	log_code(&l, code);
 	log_end(&l);
 }
@@ -327,7 +327,7 @@ take_inherited(struct server *s, int count)
 		r = inherit(s, fd, name);
 	}
 	if (r != 0)
-		log_problem(LOG_LEVEL_ERROR, "cannot-listen", "sockets from systemd", r);
+		log_problem(EVENT_CANNOT_LISTEN, "sockets from systemd", r);
 	return r;
 }
 

@@ -49,8 +49,8 @@ bury(struct keeper *k)
 
 	if (waitid(P_PIDFD, (id_t)k->process.pid_fd, &end, WEXITED | WNOHANG) < 0 || end.si_pid == 0)
 		return;
-	log_begin(&l, LOG_LEVEL_ERROR, "keeper-ended");
-	log_num(&l, end.si_code == CLD_EXITED ? "exit" : "signal", end.si_status);
+	log_begin(&l, EVENT_KEEPER_ENDED);
+	log_num(&l, end.si_code == CLD_EXITED ? FIELD_EXIT : FIELD_SIGNAL, end.si_status);
 	log_end(&l);
 	end_process(k);
 	if (k->server->stopping)
@@ -81,7 +81,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	else if (r == SP_ECLOSED)
 		event_del(&k->readable);	/* on_gone() follows */
 	else if (r != -EAGAIN && r != -EINTR)
-		log_problem(LOG_LEVEL_ERROR, "keeper-channel", msg_name(k->channel.bad_type), r);
+		log_violation(LOG_LEVEL_ERROR, "keeper", msg_name(k->channel.bad_type), r);
 }
 
 /* Links are followed and folders exchanged by those who renew certificates: so the files are looked at, not watched. */
@@ -96,7 +96,7 @@ on_look(evutil_socket_t fd, short what, void *arg)
 	if (changed && k->unsettled) {
 		int r = keeper_load(k);
 
-		log_problem(r == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR, "certificates-reloaded", "files changed", r);
+		log_problem_at(r == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR, EVENT_CERTIFICATES_RELOADED, "files changed", r);
 		if (r == 0 || r == SP_EDENIED)
 			templates_renew(k->server, "reload");
 	}
@@ -119,7 +119,7 @@ await_ready(struct keeper *k)
 	if (r == 0)
 		r = verify_role(k->process.pid, ROLE_KEEPER, PHASE_LIVE, &s->keeper_id, s->lax, why, sizeof why);
 	if (*why != '\0')
-		log_problem(LOG_LEVEL_ERROR, "keeper-unsound", why, r);
+		log_problem(EVENT_KEEPER_UNSOUND, why, r);
 	return r;
 }
 
@@ -146,7 +146,7 @@ execute(struct keeper *k)
 	}
 	close(conf_fd);
 	if (r != 0)
-		log_problem(LOG_LEVEL_ERROR, "cannot-execute", path, r);
+		log_problem(EVENT_CANNOT_EXECUTE, path, r);
 	else
 		chan_init(&k->channel, ends[0], CH_KEEPER, ROLE_LISTENER);
 	return r;
@@ -193,7 +193,7 @@ bring_up(struct keeper *k)
 	if (r == 0)
 		r = keeper_hand_over(k);
 	if (r != 0 && r != SP_EDENIED) {
-		log_problem(LOG_LEVEL_ERROR, "keeper-failed", "start", r);
+		log_problem(EVENT_KEEPER_FAILED, "start", r);
 		give_up(k);
 		return r;
 	}
@@ -215,7 +215,7 @@ on_retry(evutil_socket_t fd, short what, void *arg)
 		evtimer_add(&k->retry, &in);
 		return;
 	}
-	log_problem(LOG_LEVEL_NOTICE, "keeper-restarted", NULL, r);
+	log_problem(EVENT_KEEPER_RESTARTED, NULL, r);
 	if (k->stale)
 		templates_renew(k->server, "reload");
 	pool_fill(k->server);

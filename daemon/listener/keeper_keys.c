@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/logrelay.h"
 #include "common/str.h"
 #include "daemon/listener/keeper_keys.h"
 #include "daemon/listener/server.h"
@@ -20,11 +21,7 @@
 void
 keeper_pass_log_on(const struct msg_keeper_log *m)
 {
-	struct log_line l;
-
-	log_begin(&l, m->level < LOG_LEVEL_COUNT ? (enum log_level)m->level : LOG_LEVEL_WARNING, "keeper");
-	log_str(&l, "says", m->text);
-	log_end(&l);
+	log_relay("keeper", BY_KEEPER, m->level, m->text);
 }
 
 int
@@ -61,12 +58,12 @@ log_pair(const struct cert_pair *p, const char *why)
 {
 	struct log_line l;
 
-	log_begin(&l, LOG_LEVEL_ERROR, "certificate-unusable");
-	log_str(&l, "certificate", p->cert);
-	log_str(&l, "key", p->key);
-	log_str(&l, "reason", why);
+	log_begin(&l, EVENT_CERTIFICATE_UNUSABLE);
+	log_str(&l, FIELD_CERTIFICATE, p->cert);
+	log_str(&l, FIELD_KEY, p->key);
+	log_str(&l, FIELD_REASON, why);
 	if (p->loaded)
-		log_str(&l, "kept", "the pair that was loaded before");
+		log_str(&l, FIELD_EFFECT, "the pair that was loaded before");
 	log_end(&l);
 }
 
@@ -173,7 +170,7 @@ read_extra(struct keeper *k, struct cert_extra *e)
 
 	if (r == 0)
 		return true;
-	log_problem(LOG_LEVEL_ERROR, "certificate-unusable", e->path, r);
+	log_problem(EVENT_CERTIFICATE_UNUSABLE, e->path, r);
 	note_fault(k, e->path, sp_strerror(r));
 	if (had == NULL || had->pem == NULL)
 		return false;
@@ -238,11 +235,11 @@ log_loaded(const struct certs *c)
 
 		if (!p->loaded)
 			continue;
-		log_begin(&l, LOG_LEVEL_INFO, "certificate-loaded");
-		log_str(&l, "certificate", p->cert);
-		log_str(&l, "kind", p->algorithm);
-		log_str(&l, "names", p->names);
-		log_num(&l, "days", ((int64_t)p->not_after - (int64_t)time(NULL)) / 86400);
+		log_begin(&l, EVENT_CERTIFICATE_LOADED);
+		log_str(&l, FIELD_CERTIFICATE, p->cert);
+		log_str(&l, FIELD_KIND, p->algorithm);
+		log_str(&l, FIELD_NAMES, p->names);
+		log_num(&l, FIELD_DAYS, ((int64_t)p->not_after - (int64_t)time(NULL)) / 86400);
 		log_end(&l);
 	}
 }

@@ -59,7 +59,7 @@ give_up(struct server *s, const char *why)
 		pool_fill(s);
 	}
 	(void)str_format(text, sizeof text, "%s; the server goes on as it was.%s%s", why, *next.why == '\0' ? "" : "\n", next.why);
-	log_problem(LOG_LEVEL_ERROR, "restart-failed", why, 0);
+	log_problem(EVENT_RESTART_FAILED, why, 0);
 	s->restarted(s, 2, text);
 }
 
@@ -96,7 +96,7 @@ leave(struct server *s)
 	next.pid_fd = -1;
 	(void)str_format(text, sizeof text, "Version %s (pid %ld) serves; %s (pid %ld) keeps %u session%s until %s.",
 	    next.version, (long)next.pid, PACKAGE_VERSION, (long)getpid(), left, left == 1 ? "" : "s", left == 1 ? "it ends" : "they end");
-	log_problem(LOG_LEVEL_NOTICE, "restarted", text, 0);
+	log_problem(EVENT_RESTARTED, text, 0);
 	s->restarted(s, 0, text);
 	server_check_stopped(s);
 }
@@ -108,7 +108,7 @@ alone(struct server *s)
 	static const enum session_state states[] = { SESSION_BUSY, SESSION_ENDING };
 	struct session *n, *after;
 
-	log_problem(LOG_LEVEL_ERROR, "generation-lost", "the newer generation has ended; sessions of this one go on", 0);
+	log_problem(EVENT_GENERATION_LOST, "the newer generation has ended; sessions of this one go on", 0);
 	link_free(s->newer);
 	s->newer = NULL;
 	for (size_t i = 0; i < sizeof states / sizeof *states; i++)
@@ -318,7 +318,7 @@ restart(struct server *s, char *why, size_t size)
 		(void)str_copy(why, size, no);
 	else
 		(void)str_format(why, size, "The starter does not answer: %s; the server goes on as it was.", sp_strerror(r));
-	log_problem(LOG_LEVEL_ERROR, "restart-failed", why, 0);
+	log_problem(EVENT_RESTART_FAILED, why, 0);
 	return r;
 }
 

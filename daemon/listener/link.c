@@ -72,7 +72,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	if (r != SP_ECLOSED)
-		log_problem(LOG_LEVEL_WARNING, "generation-link", msg_name(l->channel.bad_type), r);
+		log_violation(LOG_LEVEL_WARNING, "generation", msg_name(l->channel.bad_type), r);
 	end(l);
 }
 
@@ -138,7 +138,7 @@ link_tell(struct link *l, enum msg_type type, const void *body, int fd)
 	if (r == -EAGAIN)
 		hold(l, type, body, fd);
 	else if (r != 0 && r != SP_ECLOSED)
-		log_problem(LOG_LEVEL_ERROR, "generation-link", msg_name(type), r);
+		log_violation(LOG_LEVEL_ERROR, "generation", msg_name(type), r);
 }
 
 void

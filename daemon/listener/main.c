@@ -266,13 +266,13 @@ set_up(struct server *s)
 	if (r != 0)
 		return SP_EXIT_CONFIG;
 	if (starter != 0)
-		log_problem(LOG_LEVEL_WARNING, "no-starter", "sallyctl restart cannot replace this server", starter);
+		log_problem(EVENT_NO_STARTER, "sallyctl restart cannot replace this server", starter);
 	if (parts_examine(s) != 0)
 		return SP_EXIT_SANDBOX;
 	s->sources = srclimit_new();
 	s->claims = claim_new();
-	s->refusals = refusals_new("refused");
-	s->strangers = refusals_new("no-login");
+	s->refusals = refusals_new(EVENT_REFUSED);
+	s->strangers = refusals_new(EVENT_NO_LOGIN);
 	if (s->sources == NULL || s->refusals == NULL || s->strangers == NULL || s->claims == NULL ||
 	    server_init(s) != 0 || pool_start(s) != 0)
 		return SP_EXIT_OS;
@@ -281,7 +281,7 @@ set_up(struct server *s)
 	leave_allow(s);
 	r = shed_privileges(s);
 	if (r != 0) {
-		log_problem(LOG_LEVEL_ERROR, "refusing-to-start", "privileges cannot be shed", r);
+		log_problem(EVENT_REFUSING_TO_START, "privileges cannot be shed", r);
 		return SP_EXIT_SANDBOX;
 	}
 	take_signals(s);
@@ -327,7 +327,7 @@ run(struct conf *conf)
 		s.exit_code = SP_EXIT_OS;
 	refusals_end(s.refusals);
 	refusals_end(s.strangers);
-	log_problem(LOG_LEVEL_NOTICE, "stopped", NULL, 0);
+	log_problem(EVENT_STOPPED, NULL, 0);
 	return s.exit_code;
 }
 

@@ -259,14 +259,15 @@ session_hear(struct session *n)
 	}
 	if (r == 0 || r == -EAGAIN || r == -EINTR || r == SP_ECLOSED)
 		return r == -EINTR ? -EAGAIN : r;
-	log_begin(&l, LOG_LEVEL_WARNING, "monitor-channel");
+	log_begin_at(&l, LOG_LEVEL_WARNING, EVENT_PROTOCOL_VIOLATION);
+	log_str(&l, FIELD_PEER, "monitor");
 	if (n->service != NULL) {
-		log_str(&l, "session", session_id(id, n->service->number));
-		log_str(&l, "rhost", addr_host(peer, &n->service->peer));
+		log_str(&l, FIELD_SESSION, session_id(id, n->service->number));
+		log_str(&l, FIELD_RHOST, addr_host(peer, &n->service->peer));
 		if (n->service->user[0] != '\0')
-			log_str(&l, "user", n->service->user);
+			log_str(&l, FIELD_USER, n->service->user);
 	}
-	log_str(&l, "message", msg_name(n->channel.bad_type));
+	log_str(&l, FIELD_MESSAGE, msg_name(n->channel.bad_type));
 	log_code(&l, r);
 	log_end(&l);
 	n->protocol_broken = true;

@@ -69,7 +69,7 @@ name_all(struct server *s)
 			if (addr_parse(&a, target, 0) == 0 || known != NULL || strlen(target) >= sizeof x->name[0].text)
 				continue;
 			if (x->count == NAMES_MAX) {
-				log_problem(LOG_LEVEL_ERROR, "passive-address", "too many host names", 0);
+				log_problem_at(LOG_LEVEL_ERROR, EVENT_PASSIVE_ADDRESS_UNRESOLVED, "too many host names", 0);
 				return;
 			}
 			memset(&x->name[x->count], 0, sizeof x->name[0]);
@@ -114,10 +114,10 @@ not_answered(struct name *n, const char *why)
 	if (n->why[0] != '\0' && strcmp(n->why, why) == 0)
 		return;
 	(void)str_copy(n->why, sizeof n->why, why);
-	log_begin(&l, LOG_LEVEL_WARNING, "passive-address-unresolved");
-	log_str(&l, "name", n->text);
-	log_str(&l, "reason", why);
-	log_str(&l, "hint", "correct passive_address, or the name service; until then clients are told the address that they are connected to");
+	log_begin(&l, EVENT_PASSIVE_ADDRESS_UNRESOLVED);
+	log_str(&l, FIELD_NAME, n->text);
+	log_str(&l, FIELD_REASON, why);
+	log_str(&l, FIELD_HINT, "correct passive_address, or the name service; until then clients are told the address that they are connected to");
 	log_end(&l);
 }
 
@@ -153,10 +153,10 @@ take_line(struct names *x, char *line)
 	if (is_other(&a, &n->v4) || is_other(&b, &n->v6)) {
 		struct log_line l;
 
-		log_begin(&l, LOG_LEVEL_NOTICE, "passive-address");
-		log_str(&l, "name", n->text);
-		log_str(&l, "ipv4", v4);
-		log_str(&l, "ipv6", v6);
+		log_begin(&l, EVENT_PASSIVE_ADDRESS);
+		log_str(&l, FIELD_NAME, n->text);
+		log_str(&l, FIELD_IPV4, v4);
+		log_str(&l, FIELD_IPV6, v6);
 		log_end(&l);
 	}
 	n->v4 = a;
@@ -260,7 +260,7 @@ on_due(evutil_socket_t fd, short what, void *arg)
 	r = spawn_command(server_sallyctl(s, path, sizeof path), argv, &x->output_fd, &x->child);
 	if (r != 0) {
 		x->output_fd = -1;
-		log_problem(LOG_LEVEL_WARNING, "passive-address-unresolved", path, r);
+		log_problem(EVENT_PASSIVE_ADDRESS_UNRESOLVED, path, r);
 		ask_again_in(x, AGAIN_SOON);
 		return;
 	}

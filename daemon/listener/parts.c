@@ -2,6 +2,7 @@
 
 #include "common/err.h"
 #include "common/log.h"
+#include "common/str.h"
 #include "daemon/listener/parts.h"
 #include "daemon/listener/server.h"
 #include "privsep/part.h"
@@ -13,17 +14,17 @@ report(const struct server *s, enum part p, int error)
 	const struct part_row *row = part_row(p);
 	enum part_verdict verdict = part_verdict(p, error, s->settings);
 	struct log_line l;
+	char hint[512];
 
 	if (verdict == PART_SILENT)
 		return true;
-	log_begin(&l, verdict == PART_FATAL ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
-	    verdict == PART_FATAL ? "refusing-to-start" : "sandbox-incomplete");
-	log_str(&l, "missing", row->name);
-	log_str(&l, "error", sp_strerror(error));
-	log_str(&l, verdict == PART_FATAL ? "why" : "lost", row->without);
-	log_str(&l, "remedy", row->remedy);
-	if (verdict == PART_FATAL && row->need == NEED_SANDBOX)
-		log_str(&l, "or", "sandbox = best_effort goes on without it");
+	log_begin(&l, verdict == PART_FATAL ? EVENT_REFUSING_TO_START : EVENT_SANDBOX_INCOMPLETE);
+	log_str(&l, FIELD_MISSING, row->name);
+	log_str(&l, FIELD_ERROR, sp_strerror(error));
+	log_str(&l, verdict == PART_FATAL ? FIELD_REASON : FIELD_EFFECT, row->without);
+	(void)str_format(hint, sizeof hint, "%s%s", row->remedy,
+	    verdict == PART_FATAL && row->need == NEED_SANDBOX ? "; sandbox = best_effort goes on without it" : "");
+	log_str(&l, FIELD_HINT, hint);
 	log_end(&l);
 	return verdict != PART_FATAL;
 }
@@ -46,7 +47,7 @@ parts_examine(struct server *s)
 	if (s->options->inetd)
 		return 0;
 	if (r != 0) {
-		log_problem(LOG_LEVEL_ERROR, "refusing-to-start", "the sandbox cannot be tried", r);
+		log_problem(EVENT_REFUSING_TO_START, "the sandbox cannot be tried", r);
 		return r;
 	}
 	s->no_landlock = errors[PART_LANDLOCK] != 0;

@@ -156,13 +156,13 @@ log_throttled(struct server *s, const char *cause, int code)
 	struct log_line l;
 
 	s->pool->unexplained = false;
-	log_begin(&l, LOG_LEVEL_ERROR, "start-throttled");
-	log_str(&l, "cause", cause);
-	log_num(&l, "pause", s->pool->pace.until - s->pool->pace.failed);
+	log_begin(&l, EVENT_START_THROTTLED);
+	log_str(&l, FIELD_REASON, cause);
+	log_num(&l, FIELD_PAUSE, s->pool->pace.until - s->pool->pace.failed);
 	if (code == -EMFILE || code == -ENFILE)
-		log_str(&l, "hint", "raise the limit of open files (LimitNOFILE= of the service, ulimit -n), or lower max_sessions");
+		log_str(&l, FIELD_HINT, "raise the limit of open files (LimitNOFILE= of the service, ulimit -n), or lower max_sessions");
 	else if (code == -EAGAIN || code == -ENOMEM)
-		log_str(&l, "hint", "raise the limit of processes and memory (TasksMax=, MemoryMax= of the service), or lower max_sessions");
+		log_str(&l, FIELD_HINT, "raise the limit of processes and memory (TasksMax=, MemoryMax= of the service), or lower max_sessions");
 	log_code(&l, code);
 	log_end(&l);
 }
@@ -362,7 +362,7 @@ retire_old(struct server *s, int64_t now)
 			retire_spare(n);
 	TAILQ_FOREACH_SAFE(n, &s->pool->list[SESSION_STARTING], link, next)
 		if (n->born + START_LIMIT < now) {
-			log_problem(LOG_LEVEL_ERROR, "session-start", "not ready in time", 0);
+			log_problem(EVENT_SESSION_NOT_STARTED, "not ready in time", 0);
 			session_end(n);
 		}
 }

@@ -29,7 +29,7 @@ struct line {
 };
 
 struct refusals {
-	const char *event;
+	enum log_event event;
 	uint64_t seed;
 	unsigned lines;
 	struct line *chain[CHAINS];
@@ -37,7 +37,7 @@ struct refusals {
 };
 
 struct refusals *
-refusals_new(const char *event)
+refusals_new(enum log_event event)
 {
 	struct refusals *x = calloc(1, sizeof *x);
 
@@ -88,15 +88,15 @@ say(struct refusals *x, struct line *n, int64_t now)
 	char host[ADDR_TEXT_MAX];
 	struct log_line l;
 
-	log_begin(&l, LOG_LEVEL_NOTICE, x->event);
-	log_str(&l, "rhost", n->net.family == AF_UNSPEC ? "many" : addr_host(host, &n->first));
+	log_begin(&l, x->event);
+	log_str(&l, FIELD_RHOST, n->net.family == AF_UNSPEC ? "many" : addr_host(host, &n->first));
 	if (n->reason[0] != '\0')
-		log_str(&l, "reason", n->reason);
+		log_str(&l, FIELD_REASON, n->reason);
 	if (n->limit > 0)
-		log_num(&l, "limit", n->limit);
+		log_num(&l, FIELD_VALUE, n->limit);
 	if (n->listener[0] != '\0')
-		log_str(&l, "listener", n->listener);
-	log_num(&l, "count", (int64_t)n->count);
+		log_str(&l, FIELD_LISTENER, n->listener);
+	log_num(&l, FIELD_COUNT, (int64_t)n->count);
 	log_end(&l);
 	n->count = n->own = 0;
 	n->due = now + MINUTE;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "common/addr.h"
+#include "common/log.h"
 
 struct refusals;
 
@@ -22,8 +23,8 @@ struct refusal {
 	unsigned limit;
 };
 
-/* event: that of its lines, static text. NULL: no memory. */
-struct refusals *refusals_new(const char *event);
+/* event: that of its lines. NULL: no memory. */
+struct refusals *refusals_new(enum log_event event);
 void refusals_free(struct refusals *);
 
 /* A client was refused, or one that had been let in was dropped. Logs it or counts it. */

@@ -59,7 +59,7 @@ forget(struct server *s)
 static void
 tell(struct server *s, int status, const char *text)
 {
-	log_problem(status == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR, status == 0 ? "reloaded" : "reload-failed", text, 0);
+	log_problem(status == 0 ? EVENT_RELOADED : EVENT_RELOAD_FAILED, text, 0);
 	systemd_notify(status == 0 ? "READY=1\nSTATUS=Serving." : "READY=1\nSTATUS=Serving; the last reload failed.");
 	control_reloaded(s, status, text);
 }
@@ -88,12 +88,12 @@ take_back(struct server *s)
 	s->reload->previous = NULL;
 	s->settings = conf_server(s->conf);
 	if (sections_reload(s) != 0)
-		log_problem(LOG_LEVEL_ERROR, "reload", "limits of listeners", -ENOMEM);
+		log_problem(EVENT_RELOAD_FAILED, "limits of listeners", -ENOMEM);
 	names_settle(s);
 	/* Whatever the keeper was told last, these keys are the ones in use. */
 	r = keeper_reload(s);
 	if (r != 0 && r != SP_EDENIED)
-		log_problem(LOG_LEVEL_ERROR, "reload", "the old keys", r);
+		log_problem(EVENT_RELOAD_FAILED, "the old keys", r);
 	conf_free(bad);
 }
 
@@ -132,7 +132,7 @@ list_restarts(const struct server *s, char *text, size_t size)
 	while ((k = conf_needs_restart(s->reload->previous, s->conf, k)) != NULL) {
 		size_t used = strlen(text);
 
-		log_problem(LOG_LEVEL_WARNING, "needs-restart", k->name, 0);
+		log_problem(EVENT_NEEDS_RESTART, k->name, 0);
 		(void)str_format(text + used, size - used, "\nNeeds a restart: %s", k->name);
 	}
 }
@@ -280,7 +280,7 @@ collect_errors(const struct conf *c, char *why, size_t size)
 			continue;
 		/* What does not fit is cut; check-config prints all. */
 		(void)conf_problem_text(p, why + used, size - used - 1);
-		log_problem(LOG_LEVEL_ERROR, "configuration", why + used, 0);
+		log_problem(EVENT_CONFIGURATION_WRONG, why + used, 0);
 		used += strlen(why + used);
 		why[used++] = '\n';
 		why[used] = '\0';

@@ -506,11 +506,11 @@ log_command(const struct order *o)
 {
 	struct log_line l;
 
-	log_begin(&l, LOG_LEVEL_NOTICE, "control");
-	log_str(&l, "command", o->verb);
-	log_str(&l, "arguments", o->arguments);
-	log_num(&l, "uid", o->uid);
-	log_num(&l, "pid", o->pid);
+	log_begin(&l, EVENT_CONTROL);
+	log_str(&l, FIELD_COMMAND, o->verb);
+	log_str(&l, FIELD_ARGUMENTS, o->arguments);
+	log_num(&l, FIELD_UID, o->uid);
+	log_num(&l, FIELD_PID, o->pid);
 	log_end(&l);
 }
 

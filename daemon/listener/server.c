@@ -36,7 +36,7 @@ server_open_log(const struct server *s)
 
 	log_set_level((enum log_level)s->settings->log_level);
 	if (r != 0)
-		log_problem(LOG_LEVEL_ERROR, "cannot-open-log", where, r);
+		log_problem(EVENT_LOG_UNUSABLE, where, r);
 	return r;
 }
 
@@ -59,15 +59,15 @@ server_serve(struct server *s)
 	int r = control_take_place(s);
 
 	if (r != 0)
-		log_problem(LOG_LEVEL_ERROR, "control-socket", s->settings->control_socket, r);
+		log_problem(EVENT_CONTROL_SOCKET, s->settings->control_socket, r);
 	s->ready = true;
 	log_echo(false);
-	log_begin(&l, LOG_LEVEL_NOTICE, "ready");
-	log_str(&l, "version", PACKAGE_VERSION);
-	log_str(&l, "started", how_started(s));
-	log_num(&l, "spares", pool_spares(s));
+	log_begin(&l, EVENT_READY);
+	log_str(&l, FIELD_VERSION, PACKAGE_VERSION);
+	log_str(&l, FIELD_STARTED, how_started(s));
+	log_num(&l, FIELD_SPARES, pool_spares(s));
 	if (!s->root)
-		log_str(&l, "lost", "without root all processes have one uid: only filters, and Landlock where it works, separate them");
+		log_str(&l, FIELD_EFFECT, "without root all processes have one uid: only filters, and Landlock where it works, separate them");
 	log_end(&l);
 	if (s->options->serve)
 		serve_say(s->conf);
@@ -101,8 +101,8 @@ server_selftest_done(struct server *s, const char *failure)
 		serve_now(s);
 		return;
 	}
-	log_problem(LOG_LEVEL_ERROR, "self-test-failed", failure, 0);
-	log_problem(LOG_LEVEL_ERROR, "refusing-to-start",
+	log_problem(EVENT_SELF_TEST_FAILED, failure, 0);
+	log_problem(EVENT_REFUSING_TO_START,
 	    "a session does not work inside its sandbox on this system; lines before this one may name the system call; "
 	    "sandbox = best_effort only helps where the kernel lacks a part of it", 0);
 	s->exit_code = SP_EXIT_SANDBOX;
@@ -139,7 +139,7 @@ server_session_unsound(struct server *s)
 {
 	if (s->ready)
 		return;
-	log_problem(LOG_LEVEL_ERROR, "refusing-to-start", "a process is not what its role must be", 0);
+	log_problem(EVENT_REFUSING_TO_START, "a process is not what its role must be", 0);
 	s->exit_code = SP_EXIT_SANDBOX;
 	server_stop(s, "verification");
 }
@@ -161,7 +161,7 @@ server_templates_failed(struct server *s, int exit_code)
 		reload_failed(s);
 		return;
 	}
-	log_problem(LOG_LEVEL_ERROR, "refusing-to-start", "a program of the session could not be prepared", 0);
+	log_problem(EVENT_REFUSING_TO_START, "a program of the session could not be prepared", 0);
 	s->exit_code = exit_code < 0 ? SP_EXIT_CRASH : exit_code;
 	server_stop(s, "start");
 }
@@ -209,7 +209,7 @@ on_stop_end(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	if (!s->hurried && pool_busy(s) > 0) {
-		log_problem(LOG_LEVEL_WARNING, "stop", "transfers are broken off", 0);
+		log_problem(EVENT_STOP_OVERDUE, "transfers are broken off", 0);
 		pool_end_all(s, STOP_TEXT, true);
 		evtimer_add(&s->stop_end, &last_words);
 	} else if ((what & EV_TIMEOUT) != 0 && pool_tells(s)) {
@@ -220,7 +220,7 @@ on_stop_end(evutil_socket_t fd, short what, void *arg)
 		evtimer_add(&s->stop_end, &last_words);
 	} else {
 		if (pool_lasting(s) > 0)
-			log_problem(LOG_LEVEL_WARNING, "stop", "sessions are cut off", 0);
+			log_problem(EVENT_STOP_OVERDUE, "sessions are cut off", 0);
 		pool_kill_all(s);
 	}
 	s->hurried = true;
@@ -238,7 +238,7 @@ on_over(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	if (pool_left(s) > 0)
-		log_problem(LOG_LEVEL_WARNING, "left-behind", "killed processes that a file system holds", 0);
+		log_problem(EVENT_PROCESSES_LEFT_BEHIND, "killed processes that a file system holds", 0);
 	names_stop(s);
 	starter_end(s);
 	templates_stop(s);
@@ -272,7 +272,7 @@ server_stop(struct server *s, const char *why)
 		return;
 	}
 	s->stopping = true;
-	log_problem(LOG_LEVEL_NOTICE, "stopping", why, 0);
+	log_problem(EVENT_STOPPING, why, 0);
 	systemd_notify("STOPPING=1\nSTATUS=Letting sessions finish.");
 	selftest_end(s);
 	doors_close(s);

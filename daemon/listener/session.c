@@ -149,10 +149,10 @@ session_verify(struct session *n)
 
 		if (r == 0)
 			continue;
-		log_begin(&l, LOG_LEVEL_ERROR, "session-not-verified");
-		log_str(&l, "role", role_row(templates_role((enum member)m))->name);
-		log_num(&l, "pid", n->process[m].pid);
-		log_str(&l, "reason", why);
+		log_begin(&l, EVENT_SESSION_NOT_VERIFIED);
+		log_str(&l, FIELD_ROLE, role_row(templates_role((enum member)m))->name);
+		log_num(&l, FIELD_PID, n->process[m].pid);
+		log_str(&l, FIELD_REASON, why);
 		log_code(&l, r);
 		log_end(&l);
 		return r;
@@ -377,25 +377,25 @@ log_bad_end(const struct session *n, const struct process *p, const siginfo_t *e
 {
 	struct log_line l;
 
-	log_begin(&l, LOG_LEVEL_WARNING, end->si_code == CLD_EXITED ? "process-failed" : "process-killed");
-	log_str(&l, "role", role_row(templates_role((enum member)(p - n->process)))->name);
-	log_num(&l, "pid", p->pid);
+	log_begin(&l, end->si_code == CLD_EXITED ? EVENT_PROCESS_FAILED : EVENT_PROCESS_KILLED);
+	log_str(&l, FIELD_ROLE, role_row(templates_role((enum member)(p - n->process)))->name);
+	log_num(&l, FIELD_PID, p->pid);
 	if (n->service != NULL) {
 		char peer[ADDR_TEXT_MAX], id[STR_NUMBER_MAX];
 
-		log_str(&l, "session", session_id(id, n->service->number));
-		log_str(&l, "rhost", addr_host(peer, &n->service->peer));
+		log_str(&l, FIELD_SESSION, session_id(id, n->service->number));
+		log_str(&l, FIELD_RHOST, addr_host(peer, &n->service->peer));
 		if (n->service->user[0] != '\0')
-			log_str(&l, "user", n->service->user);
+			log_str(&l, FIELD_USER, n->service->user);
 		if (n->service->what[0] != '\0')
-			log_str(&l, "doing", n->service->what);
+			log_str(&l, FIELD_DOING, n->service->what);
 	}
 	if (end->si_code == CLD_EXITED) {
-		log_str(&l, "meaning", sp_exit_word(end->si_status));
+		log_str(&l, FIELD_MEANING, sp_exit_word(end->si_status));
 	} else {
-		log_num(&l, "signal", end->si_status);
+		log_num(&l, FIELD_SIGNAL, end->si_status);
 		if (end->si_status == SIGSYS)
-			log_str(&l, "reason", "a system call that the sandbox forbids; the kernel's log has its number");
+			log_str(&l, FIELD_REASON, "a system call that the sandbox forbids; the kernel's log has its number");
 	}
 	log_end(&l);
 }
@@ -433,7 +433,7 @@ session_forked(struct session *n, enum member m, pid_t pid, int pid_fd)
 	p->pid_fd = pid_fd;
 	/* Unwatched, its end would never be seen. */
 	if (r != 0) {
-		log_problem(LOG_LEVEL_ERROR, "session-start", "process descriptor", r);
+		log_problem(EVENT_SESSION_NOT_STARTED, "process descriptor", r);
 		session_end(n);
 	}
 	pool_session_changed(n);

@@ -206,7 +206,7 @@ got_ban(struct server *s, struct msg *m)
 	if (b->penalty)
 		srclimit_set_penalty(s->sources, &net, now + (int64_t)b->ms, now);
 	else if (srclimit_ban(s->sources, &net, b->ms == 0 ? 0 : now + (int64_t)b->ms, b->reason) != 0)
-		log_problem(LOG_LEVEL_ERROR, "ban-lost", b->reason, 0);
+		log_problem(EVENT_BAN_LOST, b->reason, 0);
 	return 0;
 }
 
@@ -248,10 +248,10 @@ old_gone(struct server *s)
 {
 	struct log_line l;
 
-	log_begin(&l, LOG_LEVEL_NOTICE, "generation-ended");
-	log_num(&l, "pid", elsewhere_pid(s));
-	log_str(&l, "version", elsewhere_version(s));
-	log_num(&l, "sessions", elsewhere_clients(s));
+	log_begin(&l, EVENT_GENERATION_ENDED);
+	log_num(&l, FIELD_PID, elsewhere_pid(s));
+	log_str(&l, FIELD_VERSION, elsewhere_version(s));
+	log_num(&l, FIELD_SESSIONS, elsewhere_clients(s));
 	log_end(&l);
 	link_free(s->older);
 	s->older = NULL;
@@ -290,6 +290,6 @@ takeover_meet(struct server *s)
 	if (r == 0 && s->older == NULL)
 		r = -ENOMEM;
 	if (r != 0)
-		log_problem(LOG_LEVEL_ERROR, "refusing-to-start", "the older generation cannot be understood", r);
+		log_problem(EVENT_REFUSING_TO_START, "the older generation cannot be understood", r);
 	return r;
 }

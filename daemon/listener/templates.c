@@ -117,12 +117,12 @@ log_end_of(const struct program *p, const siginfo_t *end)
 {
 	struct log_line l;
 
-	log_begin(&l, p->retired ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, "template-ended");
-	log_str(&l, "role", name_of(p));
-	log_num(&l, "pid", p->process.pid);
-	log_num(&l, end->si_code == CLD_EXITED ? "exit" : "signal", end->si_status);
+	log_begin_at(&l, p->retired ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, EVENT_TEMPLATE_ENDED);
+	log_str(&l, FIELD_ROLE, name_of(p));
+	log_num(&l, FIELD_PID, p->process.pid);
+	log_num(&l, end->si_code == CLD_EXITED ? FIELD_EXIT : FIELD_SIGNAL, end->si_status);
 	if (end->si_code == CLD_EXITED)
-		log_str(&l, "meaning", sp_exit_word(end->si_status));
+		log_str(&l, FIELD_MEANING, sp_exit_word(end->si_status));
 	log_end(&l);
 }
 
@@ -199,7 +199,7 @@ take_message(struct program *p)
 		msg_close(&m);
 	}
 	if (r != 0 && r != SP_ECLOSED)
-		log_problem(LOG_LEVEL_ERROR, "template-channel", name_of(p), r);
+		log_violation(LOG_LEVEL_ERROR, name_of(p), msg_name(p->channel.bad_type), r);
 	if (r != 0 || (p->retired && p->pending == 0)) {
 		end_program(p);
 		return false;
@@ -303,7 +303,7 @@ execute(struct server *s, enum member member, int conf_fd, struct program *p)
 		r = spawn_program(path, row->program, fds, sizeof fds / sizeof fds[0], &p->process);
 	close(ends[1]);
 	if (r != 0) {
-		log_problem(LOG_LEVEL_ERROR, "cannot-execute", path, r);
+		log_problem(EVENT_CANNOT_EXECUTE, path, r);
 		close(ends[0]);
 		return r;
 	}
@@ -392,7 +392,7 @@ templates_renew(struct server *s, const char *why)
 	/* Fresh ones are on their way already, unless the configuration is another one now. */
 	if (t->stopped || (t->next[MEMBER_MONITOR] != NULL && strcmp(why, "reload") != 0))
 		return;
-	log_problem(LOG_LEVEL_INFO, "templates-renewed", why, 0);
+	log_problem(EVENT_TEMPLATES_RENEWED, why, 0);
 	if (start_missing(s, true) != 0)
 		arm_retry(t);
 }

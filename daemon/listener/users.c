@@ -76,12 +76,12 @@ say_missing(const char *settings, const char *commands, bool root)
 {
 	struct log_line l;
 
-	log_begin(&l, LOG_LEVEL_ERROR, "no-such-user");
-	log_str(&l, "settings", settings);
+	log_begin(&l, EVENT_ROLE_USER_UNUSABLE);
+	log_str(&l, FIELD_SETTING, settings);
 	if (*commands != '\0')
-		log_str(&l, "create", commands);
+		log_str(&l, FIELD_HINT, commands);
 	if (root)
-		log_str(&l, "reason", "a role that runs as root is not separated from root");
+		log_str(&l, FIELD_REASON, "a role that runs as root is not separated from root");
 	log_end(&l);
 }
 

@@ -119,9 +119,8 @@ expand_text(const struct account *a, const char *key, const char *text, char *ou
 		text = "";
 	if (account_expand(a, text, out, size) == 0 || str_copy(out, size, text) == 0)
 		return;
-	log_begin(&l, LOG_LEVEL_WARNING, "message-cut");
-	log_str(&l, "key", key);
-	log_str(&l, "user", a->name);
+	log_begin(&l, EVENT_MESSAGE_CUT);
+	log_str(&l, FIELD_SETTING, key);
 	log_end(&l);
 }
 
@@ -171,11 +170,11 @@ log_login(const struct monitor *s, bool tls)
 	const struct account *a = &s->account;
 	struct log_line l;
 
-	log_begin(&l, LOG_LEVEL_NOTICE, "login");
-	log_num(&l, "uid", a->uid);
-	log_str(&l, "source", a->source == NULL ? "-" : a->source->name);
-	log_num(&l, "tls", tls);
-	log_str(&l, "root", s->root_path);
+	log_begin(&l, EVENT_LOGIN);
+	log_num(&l, FIELD_UID, a->uid);
+	log_str(&l, FIELD_SOURCE, a->source == NULL ? "-" : a->source->name);
+	log_num(&l, FIELD_TLS, tls);
+	log_str(&l, FIELD_ROOT, s->root_path);
 	log_end(&l);
 }
 
@@ -194,7 +193,7 @@ go_live(struct monitor *s, const struct msg *login, enum account_reason *why, bo
 	if (r == 0 && !s->pam_session)
 		r = monitor_system->leave_root(needed_caps(&s->account));
 	if (r != 0) {
-		log_problem(LOG_LEVEL_ERROR, "privileges-not-dropped", NULL, r);
+		log_problem(EVENT_PRIVILEGES_NOT_DROPPED, NULL, r);
 		monitor_end(s, SP_EXIT_SANDBOX);
 		return false;
 	}

@@ -121,7 +121,7 @@ be_clerk(struct monitor *s, int sock)
 		close(s->rate_fd);
 	r = monitor_system->become_clerk();
 	if (r != 0) {
-		log_problem(LOG_LEVEL_ERROR, "clerk-not-confined", NULL, r);
+		log_problem(EVENT_CLERK_NOT_CONFINED, NULL, r);
 		_exit(SP_EXIT_SANDBOX);
 	}
 	while (recv(sock, &q, sizeof q, 0) == sizeof q) {

@@ -20,13 +20,13 @@ static bool armed;
 static volatile sig_atomic_t asked;	/* to give way */
 
 static _Noreturn void
-leave(const struct msg_end_session *why, enum log_level level, const char *event, int exit_code)
+leave(const struct msg_end_session *why, enum log_event event, int exit_code)
 {
 	struct log_line l;
 
 	(void)chan_tell(&session->login, MSG_END_SESSION, why);
-	log_begin(&l, level, event);
-	log_num(&l, "failed", session->attempts);
+	log_begin(&l, event);
+	log_num(&l, FIELD_FAILED, session->attempts);
 	log_end(&l);
 	_exit(exit_code);
 }
@@ -36,7 +36,7 @@ give_way(void)
 {
 	static const struct msg_end_session end = { .text = "Others wait, and you have not logged in; try again later." };
 
-	leave(&end, LOG_LEVEL_INFO, "gave-way", SP_EXIT_OK);
+	leave(&end, EVENT_GAVE_WAY, SP_EXIT_OK);
 }
 
 /*
@@ -54,7 +54,7 @@ expire(int signal_number, siginfo_t *why, void *context)
 
 	(void)signal_number, (void)context;
 	if (why->si_code == SI_TIMER)
-		leave(&end, LOG_LEVEL_NOTICE, "login-grace-exceeded", SP_EXIT_GRACE);
+		leave(&end, EVENT_LOGIN_GRACE_EXCEEDED, SP_EXIT_GRACE);
 	asked = 1;
 	if (session != NULL && session->checking)
 		give_way();

@@ -32,12 +32,12 @@ log_home(const struct account *a, const char *path, int code, const char *hint)
 {
 	struct log_line l;
 
-	log_begin(&l, LOG_LEVEL_ERROR, "home-unusable");
-	log_str(&l, "path", path);
-	log_num(&l, "uid", a->uid);
+	log_begin(&l, EVENT_HOME_UNUSABLE);
+	log_str(&l, FIELD_PATH, path);
+	log_num(&l, FIELD_UID, a->uid);
 	log_code(&l, code);
 	if (hint != NULL)
-		log_str(&l, "hint", hint);
+		log_str(&l, FIELD_HINT, hint);
 	log_end(&l);
 }
 

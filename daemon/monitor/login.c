@@ -42,23 +42,23 @@ log_failure(const struct monitor *s, const struct msg_login *login, enum account
 	bool known = s->have_account;
 	struct log_line l;
 
-	log_begin(&l, LOG_LEVEL_NOTICE, "auth-failure");
-	log_str(&l, "reason", account_reason_word(why));
+	log_begin(&l, EVENT_AUTH_FAILURE);
+	log_str(&l, FIELD_REASON, account_reason_word(why));
 	if (s->limit_name != NULL) {
-		log_str(&l, "limit", s->limit_name);
+		log_str(&l, FIELD_LIMIT, s->limit_name);
 		if (s->limit > 0)
-			log_num(&l, "value", (int64_t)s->limit);
+			log_num(&l, FIELD_VALUE, (int64_t)s->limit);
 	}
 	if (known && s->account.proven)
-		log_str(&l, "password", "right");
+		log_str(&l, FIELD_PASSWORD, "right");
 	if (known && s->account.source != NULL)
-		log_str(&l, "source", s->account.source->name);
+		log_str(&l, FIELD_SOURCE, s->account.source->name);
 	if (known && s->account.said != NULL)
-		log_str(&l, "text", s->account.said);
-	log_num(&l, "attempt", s->attempts);
-	log_num(&l, "tls", login->tls != 0);
+		log_str(&l, FIELD_TEXT, s->account.said);
+	log_num(&l, FIELD_ATTEMPT, s->attempts);
+	log_num(&l, FIELD_TLS, login->tls != 0);
 	if (s->listener_name[0] != '\0')
-		log_str(&l, "listener", s->listener_name);
+		log_str(&l, FIELD_LISTENER, s->listener_name);
 	log_end(&l);
 }
 

@@ -70,7 +70,7 @@ bind_low(const struct monitor *s, const struct addr *target)
 		return -errno;
 	r = accept_only(fd, target);
 	if (r == -EPERM) {
-		log_problem(LOG_LEVEL_WARNING, "active-port-not-locked", "the kernel refuses a filter", r);
+		log_problem(EVENT_ACTIVE_PORT_NOT_LOCKED, "the kernel refuses a filter", r);
 		r = 0;
 	}
 	/* Many connections leave from this one port, each to another client. */
@@ -107,7 +107,7 @@ monitor_bind_low(struct monitor *s, struct msg *m)
 		return SP_EUNREAD;
 	fd = bind_low(s, &target);
 	if (fd < 0) {
-		log_problem(LOG_LEVEL_WARNING, "active-port-unusable", NULL, fd);
+		log_problem(EVENT_ACTIVE_PORT_UNUSABLE, NULL, fd);
 		return chan_refuse(&s->agent, m, FAIL_SYSTEM, -fd, NULL);
 	}
 	r = chan_answer(&s->agent, m, MSG_BOUND, &bound, &fd, 1);

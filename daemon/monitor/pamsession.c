@@ -214,7 +214,7 @@ pamsession_open(struct monitor *s)
 	s->pam_session = true;
 	r = replace_agent(s);
 	if (r != 0)
-		log_problem(LOG_LEVEL_ERROR, "agent-not-replaced", agent.program, r);
+		log_problem(EVENT_AGENT_NOT_REPLACED, agent.program, r);
 	return r == 0;
 }
 

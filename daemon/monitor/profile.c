@@ -35,8 +35,8 @@ monitor_verify_agent(const struct monitor *s)
 
 	if (r == 0)
 		return 0;
-	log_begin(&l, LOG_LEVEL_ERROR, "agent-not-as-claimed");
-	log_str(&l, "why", why);
+	log_begin(&l, EVENT_AGENT_NOT_AS_CLAIMED);
+	log_str(&l, FIELD_REASON, why);
 	log_code(&l, r);
 	log_end(&l);
 	return r;
@@ -223,7 +223,7 @@ monitor_send_profile(struct monitor *s, int root_fd)
 	if (r == 0)
 		r = send_profile(s, root_fd);
 	if (r != 0 && !s->ended)
-		log_problem(LOG_LEVEL_ERROR, "profile-not-sent", NULL, r);
+		log_problem(EVENT_PROFILE_NOT_SENT, NULL, r);
 	return r == 0;
 }
 
@@ -233,7 +233,7 @@ monitor_await_agent(struct monitor *s)
 	if (monitor_await(s, &s->agent, &scratch->answer, MSG_PROFILE_OK) != 0)
 		return false;
 	if (scratch->answer.type != MSG_PROFILE_OK) {
-		log_problem(LOG_LEVEL_ERROR, "profile-refused", scratch->answer.failed.text,
+		log_problem(EVENT_PROFILE_REFUSED, scratch->answer.failed.text,
 		    scratch->answer.failed.error == 0 ? 0 : -(int)scratch->answer.failed.error);
 		msg_close(&scratch->answer);
 		return false;

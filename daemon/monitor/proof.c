@@ -151,7 +151,7 @@ monitor_prove(struct monitor *s, struct msg *m)
 	if (r == 0 && answer->type == MSG_VERIFIED)
 		memcpy(s->certificate, v->certificate, s->certificate_len = v->certificate_len);
 	else
-		log_problem(LOG_LEVEL_WARNING, "certificate-not-proved", r == 0 ? answer->failed.text : NULL, r);
+		log_problem(EVENT_CERTIFICATE_NOT_PROVED, r == 0 ? answer->failed.text : NULL, r);
 	if (r == 0)
 		msg_close(&monitor_scratch.answer);
 	return 0;

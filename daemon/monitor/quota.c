@@ -38,9 +38,9 @@ log_new(const struct monitor *s)
 {
 	struct log_line l;
 
-	log_begin(&l, LOG_LEVEL_NOTICE, "quota-new");
-	log_str(&l, "about", s->account.name);
-	log_str(&l, "hint", "the quota starts at 0: sallyctl quota recount counts what is in the home already");
+	log_begin(&l, EVENT_QUOTA_NEW);
+	log_str(&l, FIELD_ABOUT, s->account.name);
+	log_str(&l, FIELD_HINT, "the quota starts at 0: sallyctl quota recount counts what is in the home already");
 	log_end(&l);
 }
 
@@ -50,10 +50,10 @@ log_unusable(const struct monitor *s, const char *directory, int error)
 {
 	struct log_line l;
 
-	log_begin(&l, LOG_LEVEL_ERROR, "quota-ledger-unusable");
-	log_str(&l, "about", s->account.name);
-	log_str(&l, "quota_directory", directory);
-	log_str(&l, "error", sp_strerror(error));
+	log_begin(&l, EVENT_QUOTA_LEDGER_UNUSABLE);
+	log_str(&l, FIELD_ABOUT, s->account.name);
+	log_str(&l, FIELD_PATH, directory);
+	log_str(&l, FIELD_ERROR, sp_strerror(error));
 	log_end(&l);
 }
 
@@ -101,7 +101,7 @@ limit_size(pid_t pid, uint64_t most)
 	if (r == 0 && prlimit(pid, RLIMIT_FSIZE, &l, NULL) < 0)
 		r = -errno;
 	if (r != 0)
-		log_problem(LOG_LEVEL_WARNING, "worker-not-limited", NULL, r);
+		log_problem(EVENT_WORKER_NOT_LIMITED, NULL, r);
 	if (root && (setresuid(0, (uid_t)-1, (uid_t)-1) < 0 || setresgid(0, (gid_t)-1, (gid_t)-1) < 0))
 		return -errno;
 	return 0;
@@ -163,7 +163,7 @@ refuse(struct monitor *s, struct msg *m, int code, const struct ledger *now)
 		name_limit(s, now, text, sizeof text);
 		return chan_refuse(&s->agent, m, FAIL_QUOTA, EDQUOT, text);
 	}
-	log_problem(LOG_LEVEL_ERROR, "quota-ledger", s->account.name, code);
+	log_problem(EVENT_QUOTA_LEDGER_UNUSABLE, s->account.name, code);
 	return chan_refuse(&s->agent, m, FAIL_SYSTEM, -code > 4095 ? EIO : -code, NULL);
 }
 

@@ -93,9 +93,9 @@ log_chown(const struct monitor *s, const struct msg_chown_file *c, int code)
 	struct log_line l;
 
 	(void)s;
-	log_begin(&l, code == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "chown");
-	log_str(&l, "owner", c->owner);
-	log_str(&l, "group", c->group);
+	log_begin_at(&l, code == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, EVENT_CHOWN);
+	log_str(&l, FIELD_OWNER, c->owner);
+	log_str(&l, FIELD_GROUP, c->group);
 	if (code != 0)
 		log_code(&l, code);
 	log_end(&l);
@@ -212,8 +212,10 @@ static const struct {
 	{ -EOPNOTSUPP,	"Accounts of this kind cannot be changed over FTP." }
 };
 
-static const char *const admin_words[] = {
-	[ADMIN_ADD] = "account-add", [ADMIN_OWN_PASSWORD] = "own-password", [ADMIN_SET_PASSWORD] = "account-password"
+static const enum log_event admin_events[] = {
+	[ADMIN_ADD] = EVENT_ACCOUNT_ADD,
+	[ADMIN_OWN_PASSWORD] = EVENT_OWN_PASSWORD,
+	[ADMIN_SET_PASSWORD] = EVENT_ACCOUNT_PASSWORD
 };
 
 int
@@ -230,8 +232,8 @@ monitor_admin(struct monitor *s, struct msg *m)
 	ok.text[0] = '\0';
 	r = administer(s, &m->admin, ok.text, sizeof ok.text);
 	secret_clear(&m->admin.password);
-	log_begin(&l, r == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, admin_words[m->admin.operation]);
-	log_str(&l, "account", m->admin.operation == ADMIN_OWN_PASSWORD ? s->account.name : m->admin.account);
+	log_begin_at(&l, r == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, admin_events[m->admin.operation]);
+	log_str(&l, FIELD_ACCOUNT, m->admin.operation == ADMIN_OWN_PASSWORD ? s->account.name : m->admin.account);
 	if (r != 0)
 		log_code(&l, r);
 	log_end(&l);

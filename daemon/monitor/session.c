@@ -63,10 +63,10 @@ log_connect(const struct monitor *s)
 
 	if (s->selftest || s->quiet)
 		return;
-	log_begin(&l, LOG_LEVEL_INFO, "connect");
-	log_num(&l, "rport", addr_port(&s->peer));
+	log_begin(&l, EVENT_CONNECT);
+	log_num(&l, FIELD_RPORT, addr_port(&s->peer));
 	if (s->listener_name[0] != '\0')
-		log_str(&l, "listener", s->listener_name);
+		log_str(&l, FIELD_LISTENER, s->listener_name);
 	log_end(&l);
 }
 
@@ -84,7 +84,7 @@ monitor_name_user(struct monitor *s, const char *user)
 {
 	s->context[s->context_len] = '\0';
 	if (user != NULL)
-		log_context_add(s->context, sizeof s->context, "user", user);
+		log_context_add(s->context, sizeof s->context, FIELD_USER, user);
 }
 
 static int
@@ -112,7 +112,7 @@ client(struct monitor *s, struct msg *m)
 	addr_host(s->peer_text, &s->peer);
 	(void)str_copy(s->context, sizeof s->context, "session=");
 	str_number(s->context + strlen(s->context), s->session, 16);
-	log_context_add(s->context, sizeof s->context, "rhost", s->peer_text);
+	log_context_add(s->context, sizeof s->context, FIELD_RHOST, s->peer_text);
 	s->context_len = strlen(s->context);
 	log_set_context(s->context);
 	s->base = conf_listener(monitor_prepared.conf, s->listener_name);
@@ -294,18 +294,6 @@ monitor_end(struct monitor *s, int exit_code)
 	s->ended = true;
 }
 
-static void
-log_violation(const struct monitor *s, const struct chan *c, int code)
-{
-	struct log_line l;
-
-	log_begin(&l, LOG_LEVEL_ERROR, "protocol-violation");
-	log_str(&l, "by", peer_of(s, c));
-	log_str(&l, "message", msg_name(c->bad_type));
-	log_code(&l, code);
-	log_end(&l);
-}
-
 /* Before the login a session ends with the first of its processes. */
 static void
 closed_early(struct monitor *s, struct chan *c)
@@ -313,7 +301,7 @@ closed_early(struct monitor *s, struct chan *c)
 	bool served = s->stage == STAGE_LOGIN;
 
 	if (c == &s->agent && served)
-		log_problem(LOG_LEVEL_ERROR, "agent-vanished", NULL, 0);
+		log_problem(EVENT_AGENT_VANISHED, NULL, 0);
 	monitor_end(s, c == &s->agent || (c == &s->listener && served) ? SP_EXIT_ORPHAN
 	    : served ? SP_EXIT_NOAUTH : SP_EXIT_OK);
 }
@@ -367,7 +355,7 @@ take(struct monitor *s, struct chan *c, struct msg *m, int r)
 		channel_closed(s, c);
 		return;
 	}
-	log_violation(s, c, r);
+	log_violation(LOG_LEVEL_ERROR, peer_of(s, c), msg_name(c->bad_type), r);
 	monitor_end(s, SP_EXIT_PROTOCOL);
 }
 
@@ -496,7 +484,7 @@ deadline_passed(struct monitor *s)
 		monitor_end(s, s->agent.fd >= 0 && s->log.fd >= 0 ? SP_EXIT_OK : SP_EXIT_ORPHAN);
 		return;
 	}
-	log_problem(LOG_LEVEL_NOTICE, "session-timeout", NULL, 0);
+	log_problem(EVENT_SESSION_TIMEOUT, NULL, 0);
 	end_soon(s, "This session has reached its time limit.");
 }
 
@@ -504,7 +492,7 @@ deadline_passed(struct monitor *s)
 static void
 blocked_too_long(struct monitor *s)
 {
-	log_problem(LOG_LEVEL_WARNING, "transfer-blocked", "the file system does not answer", 0);
+	log_problem(EVENT_TRANSFER_BLOCKED, "the file system does not answer", 0);
 	monitor_end(s, SP_EXIT_OK);
 }
 
@@ -560,16 +548,16 @@ log_end_of_session(const struct monitor *s)
 
 	if (s->selftest || (s->stage != STAGE_LOGIN && s->stage != STAGE_LIVE) || (s->quiet && ordinary))
 		return;
-	log_begin(&l, LOG_LEVEL_INFO, "session-end");
+	log_begin(&l, EVENT_SESSION_END);
 	if (s->stage == STAGE_LIVE) {
-		log_num(&l, "transfers", (int64_t)s->transfers);
+		log_num(&l, FIELD_TRANSFERS, (int64_t)s->transfers);
 		if (s->incomplete > 0)
-			log_num(&l, "incomplete", (int64_t)s->incomplete);
-		log_num(&l, "bytes_in", (int64_t)s->bytes_in);
-		log_num(&l, "bytes_out", (int64_t)s->bytes_out);
+			log_num(&l, FIELD_INCOMPLETE, (int64_t)s->incomplete);
+		log_num(&l, FIELD_BYTES_IN, (int64_t)s->bytes_in);
+		log_num(&l, FIELD_BYTES_OUT, (int64_t)s->bytes_out);
 	}
 	/* The process ended in order; the client's transfer did not. */
-	log_str(&l, "how", s->exit_code == SP_EXIT_OK && s->broken_off ? "broken-off" : sp_exit_word(s->exit_code));
+	log_str(&l, FIELD_HOW, s->exit_code == SP_EXIT_OK && s->broken_off ? "broken-off" : sp_exit_word(s->exit_code));
 	log_end(&l);
 }
 
@@ -619,9 +607,9 @@ open_logs(const struct settings *server)
 	int r = (server->log_format == CONF_LOG_JSON ? log_open_json : log_open)(server->log);
 
 	if (r != 0)
-		log_problem(LOG_LEVEL_ERROR, "log-unusable", server->log, r);
+		log_problem(EVENT_LOG_UNUSABLE, server->log, r);
 	else if ((r = xferlog_open(server->xferlog)) != 0)
-		log_problem(LOG_LEVEL_ERROR, "xferlog-unusable", server->xferlog, r);
+		log_problem(EVENT_LOG_UNUSABLE, server->xferlog, r);
 	return r;
 }
 

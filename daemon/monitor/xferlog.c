@@ -99,19 +99,19 @@ log_transfer(const struct monitor *s, const struct msg_transfer_record *t)
 
 	if (t->complete && t->direction == TRANSFER_OUT && s->account.resolved->s.audit == CONF_AUDIT_NO)
 		return;
-	log_begin(&l, t->complete ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE, "transfer");
-	log_str(&l, "direction", directions[t->direction % 3]);
-	log_cut(&l, "path", t->path, PATH_SHOWN);
-	log_num(&l, "bytes", t->bytes > INT64_MAX ? INT64_MAX : (int64_t)t->bytes);
-	log_num(&l, "milliseconds", t->milliseconds > INT64_MAX ? INT64_MAX : (int64_t)t->milliseconds);
-	log_str(&l, "type", t->ascii ? "ascii" : "binary");
-	log_str(&l, "complete", t->complete ? "yes" : "no");
+	log_begin_at(&l, t->complete ? LOG_LEVEL_INFO : LOG_LEVEL_NOTICE, EVENT_TRANSFER);
+	log_str(&l, FIELD_DIRECTION, directions[t->direction % 3]);
+	log_cut(&l, FIELD_PATH, t->path, PATH_SHOWN);
+	log_num(&l, FIELD_BYTES, t->bytes > INT64_MAX ? INT64_MAX : (int64_t)t->bytes);
+	log_num(&l, FIELD_MILLISECONDS, t->milliseconds > INT64_MAX ? INT64_MAX : (int64_t)t->milliseconds);
+	log_str(&l, FIELD_TYPE, t->ascii ? "ascii" : "binary");
+	log_str(&l, FIELD_COMPLETE, t->complete ? "yes" : "no");
 	if (!t->complete)
-		log_str(&l, "how", t->how < FINISH_HOW_COUNT ? words[t->how] : "unknown");
+		log_str(&l, FIELD_HOW, t->how < FINISH_HOW_COUNT ? words[t->how] : "unknown");
 	if (t->limit[0] != '\0')
-		log_str(&l, "limit", t->limit);
+		log_str(&l, FIELD_LIMIT, t->limit);
 	if (t->error != 0) {
-		log_num(&l, "errno", t->error);
+		log_num(&l, FIELD_ERRNO, t->error);
 		log_code(&l, -(int)(t->error & 0xfff));
 	}
 	log_end(&l);
@@ -138,7 +138,7 @@ keep(struct monitor *s, const struct msg_transfer_record *t)
 	n = xferlog_line(line, sizeof line, time(NULL), s, t);
 	r = n == 0 ? 0 : xferlog_write(line, n);
 	if (r != 0)
-		log_problem(LOG_LEVEL_ERROR, "xferlog-write", NULL, r);
+		log_problem(EVENT_XFERLOG_NOT_WRITTEN, NULL, r);
 }
 
 int

@@ -156,19 +156,13 @@ ask_refused(struct session *s, const struct msg_failed *f)
 static int
 broken(struct session *s, const struct chan *c, int e)
 {
-	struct log_line l;
-
 	if (s->agent_lost)
 		return e;
 	if (e == SP_ECLOSED) {
 		session_stop(s, "The session's other half has ended.", SP_EXIT_ORPHAN);
 		return e;
 	}
-	log_begin(&l, LOG_LEVEL_ERROR, "bad-message");
-	log_str(&l, "from", c == &s->files ? "agent" : "monitor");
-	log_str(&l, "message", msg_name(c->bad_type));
-	log_code(&l, e);
-	log_end(&l);
+	log_violation(LOG_LEVEL_ERROR, c == &s->files ? "agent" : "monitor", msg_name(c->bad_type), e);
 	session_stop(s, "Internal error.", SP_EXIT_PROTOCOL);
 	return e;
 }

@@ -104,8 +104,8 @@ refuse_stranger(struct session *s, const struct addr *from, int fd)
 	char host[ADDR_TEXT_MAX];
 	struct log_line l;
 
-	log_begin(&l, LOG_LEVEL_WARNING, "data-stranger");
-	log_str(&l, "from", addr_text(host, from));
+	log_begin(&l, EVENT_DATA_STRANGER);
+	log_str(&l, FIELD_ADDRESS, addr_text(host, from));
 	log_end(&l);
 	close(fd);
 	return ++s->data.strangers < DATA_STRANGERS_MAX ? 0 : -EPERM;

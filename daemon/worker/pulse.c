@@ -56,7 +56,7 @@ pulse_hear(struct session *s)
 	if (e == 0 || e == -EINTR || e == -EAGAIN)
 		return true;
 	if (e != SP_ECLOSED)
-		log_problem(LOG_LEVEL_ERROR, "bad-message", "monitor", e);
+		log_violation(LOG_LEVEL_ERROR, "monitor", msg_name(s->log.bad_type), e);
 	session_stop(s, "The session's other half has ended.", e == SP_ECLOSED ? SP_EXIT_ORPHAN : SP_EXIT_PROTOCOL);
 	return false;
 }
@@ -93,7 +93,7 @@ give_up(struct session *s, bool gone, int64_t waited)
 {
 	/* The one that a session in a hurry does not wait for may be well. */
 	if (waited >= BLOCKED_MS)
-		log_problem(LOG_LEVEL_WARNING, "agent-blocked", s->verb == NULL ? NULL : s->verb->name, 0);
+		log_problem(EVENT_AGENT_BLOCKED, s->verb == NULL ? NULL : s->verb->name, 0);
 	s->agent_lost = true;
 	if (gone) {
 		stream_close(&s->control);

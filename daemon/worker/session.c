@@ -219,8 +219,8 @@ unknown_verb(struct session *s, const char *name, size_t n)
 
 	s->unknown++;
 	if (verb_foreign(name, n) || (!s->live && s->unknown >= SESSION_UNKNOWN_MAX)) {
-		log_begin(&l, LOG_LEVEL_WARNING, "not-ftp");
-		log_bytes(&l, "command", name, n < 32 ? n : 32);
+		log_begin(&l, EVENT_NOT_FTP);
+		log_bytes(&l, FIELD_COMMAND, name, n < 32 ? n : 32);
 		log_end(&l);
 		session_hang_up(s, "This is an FTP server.");
 		return;
@@ -285,10 +285,10 @@ session_record_refusal(const struct session *s, const char *typed, const char *r
 	if (v != &verb_table[VERB_RETR] && v != &verb_table[VERB_STOR] && v != &verb_table[VERB_STOU] &&
 	    v != &verb_table[VERB_APPE])
 		return;
-	log_begin(&l, LOG_LEVEL_NOTICE, "command-refused");
-	log_str(&l, "op", v->name);
-	log_cut(&l, "typed", typed, TYPED_SHOWN);
-	log_str(&l, "reason", reason);
+	log_begin(&l, EVENT_COMMAND_REFUSED);
+	log_str(&l, FIELD_OP, v->name);
+	log_cut(&l, FIELD_TYPED, typed, TYPED_SHOWN);
+	log_str(&l, FIELD_REASON, reason);
 	log_end(&l);
 }
 

@@ -200,7 +200,7 @@ note_message(int written, int version, int type, const void *message, size_t len
 	if (type != SSL3_RT_HANDSHAKE || t->handshake_closed || len == 0)
 		return;
 	if (len > TLS_HANDSHAKE_MAX - t->handshake_len) {
-		log_problem(LOG_LEVEL_WARNING, "handshake-too-long", "the client's certificate cannot be proved", 0);
+		log_problem(EVENT_HANDSHAKE_TOO_LONG, "the client's certificate cannot be proved", 0);
 		forget_handshake(t);
 		return;
 	}
@@ -273,12 +273,12 @@ log_control(const struct tls_session *t)
 {
 	struct log_line l;
 
-	log_begin(&l, LOG_LEVEL_INFO, "tls");
-	log_str(&l, "with", t->description);
+	log_begin(&l, EVENT_TLS);
+	log_str(&l, FIELD_NEGOTIATED, t->description);
 	if (t->name[0] != '\0')
-		log_str(&l, "host", t->name);
+		log_str(&l, FIELD_HOST, t->name);
 	if (t->certificate != NULL)
-		log_str(&l, "client_certificate", "yes");
+		log_str(&l, FIELD_CLIENT_CERTIFICATE, "yes");
 	log_end(&l);
 }
 
@@ -287,10 +287,10 @@ tls_link_failed(const struct tls_link *l, int code)
 {
 	struct log_line line;
 
-	log_begin(&line, LOG_LEVEL_NOTICE, "tls-failed");
-	log_str(&line, "connection", l->data ? "data" : "control");
+	log_begin(&line, EVENT_TLS_FAILED);
+	log_str(&line, FIELD_CONNECTION, l->data ? "data" : "control");
 	if (l->session->problem[0] != '\0')
-		log_str(&line, "reason", l->session->problem);
+		log_str(&line, FIELD_REASON, l->session->problem);
 	else
 		log_code(&line, code);
 	log_end(&line);
@@ -305,8 +305,8 @@ log_not_resuming(struct tls_session *t)
 	if (t->reuse.told || t->reuse.mode != CONF_REUSE_ADAPTIVE)
 		return;
 	t->reuse.told = true;
-	log_begin(&l, LOG_LEVEL_INFO, "tls-not-resumed");
-	log_str(&l, "hint", "session_reuse = strict would refuse this client");
+	log_begin(&l, EVENT_TLS_NOT_RESUMED);
+	log_str(&l, FIELD_HINT, "session_reuse = strict would refuse this client");
 	log_end(&l);
 }
 

@@ -166,9 +166,9 @@ add_offer(const struct conf *conf, const char *listener, const void *files, size
 	if (why != NULL && *why != '\0') {
 		struct log_line l;
 
-		log_begin(&l, LOG_LEVEL_ERROR, "tls-unusable");
-		log_str(&l, "listener", listener == NULL ? "" : listener);
-		log_str(&l, "reason", why);
+		log_begin(&l, EVENT_TLS_UNUSABLE);
+		log_str(&l, FIELD_LISTENER, listener == NULL ? "" : listener);
+		log_str(&l, FIELD_REASON, why);
 		log_end(&l);
 	}
 	conf_resolved_free(&r);

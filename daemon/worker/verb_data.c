@@ -48,9 +48,9 @@ record_target(const struct addr *target, const char *reason)
 	char text[ADDR_TEXT_MAX];
 	struct log_line l;
 
-	log_begin(&l, LOG_LEVEL_WARNING, "data-target-refused");
-	log_str(&l, "target", addr_text(text, target));
-	log_str(&l, "reason", reason);
+	log_begin(&l, EVENT_DATA_TARGET_REFUSED);
+	log_str(&l, FIELD_ADDRESS, addr_text(text, target));
+	log_str(&l, FIELD_REASON, reason);
 	log_end(&l);
 }
 

@@ -165,8 +165,8 @@ note_client(struct session *s, const char *text)
 	struct log_line l;
 
 	(void)str_copy(s->client, sizeof s->client, text);
-	log_begin(&l, LOG_LEVEL_DEBUG, "client-program");
-	log_str(&l, "name", s->client);
+	log_begin(&l, EVENT_CLIENT_PROGRAM);
+	log_str(&l, FIELD_PROGRAM, s->client);
 	log_end(&l);
 }
 

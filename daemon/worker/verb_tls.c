@@ -135,7 +135,7 @@ injected(struct session *s)
 {
 	if (!line_more(&s->in) && queue_empty(&s->later))
 		return false;
-	log_problem(LOG_LEVEL_WARNING, "plaintext-injection", "bytes followed the command that changes the protection", 0);
+	log_problem(EVENT_PLAINTEXT_INJECTION, "bytes followed the command that changes the protection", 0);
 	session_hang_up(s, "Nothing may follow this command before its reply.");
 	return true;
 }
@@ -244,7 +244,7 @@ verb_ccc(struct session *s, char *argument)
 		rest = line_room(&s->in, &len);
 		r = tls_stream_strip(&s->control, STRIP_MS, rest, &len);
 		if (r != 0) {
-			log_problem(LOG_LEVEL_NOTICE, "ccc-failed", "control", r);
+			log_problem(EVENT_CCC_FAILED, "control", r);
 			session_end(s, s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
 			return;
 		}
@@ -294,7 +294,7 @@ tls_serve_implicit(struct session *s)
 	int r = p == NULL ? SP_EDENIED : begin(s, p);
 
 	if (p == NULL)
-		log_problem(LOG_LEVEL_ERROR, "tls-unusable", "implicit_tls without a certificate that can be used", 0);
+		log_problem(EVENT_TLS_UNUSABLE, "implicit_tls without a certificate that can be used", 0);
 	s->data_secure = secure_data;
 	sized = true;
 	while (r == 0 && !s->ending) {

@@ -103,7 +103,7 @@ worker_session(const int *fds, unsigned n)
 	if (e == SP_ECLOSED)
 		return SP_EXIT_OK;	/* a spare that nobody needed */
 	if (e != 0) {
-		log_problem(LOG_LEVEL_ERROR, "session-start", "worker", e);
+		log_problem(EVENT_SESSION_NOT_STARTED, "worker", e);
 		return SP_EXIT_PROTOCOL;
 	}
 	s->set = conf_listener(conf, s->listener);

@@ -153,7 +153,7 @@ def test_broken_database_is_not_a_wrong_password(serve):
         f.pwd()
     with pytest.raises(ftplib.error_temp, match="421"):
         s.ftp("other", "x")
-    s.wait_log("accounts-database")
+    s.wait_log("account-source-unusable")
 
 
 def test_links_on_the_way_to_a_home(serve):

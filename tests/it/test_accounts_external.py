@@ -104,7 +104,7 @@ def test_unknown_goes_on_and_breakage_does_not(external):
     s.handler.sock.close()
     with pytest.raises(ftplib.error_temp, match="421"):
         s.ftp("alice")
-    s.wait_log("external-unusable")
+    s.wait_log("account-source-unusable")
 
 
 def test_one_hangs_others_go_on(external):

@@ -147,7 +147,7 @@ def test_quota(full):
                     put(f, "b", 200)
                 assert f.nlst() == []
             put(other, "on", 100)
-        full.wait_log("event=quota-ledger .*No space left on device")
+        full.wait_log("event=quota-ledger-unusable .*No space left on device")
         assert used(full, "dblater") == (0, 0)
         works(full)
         os.unlink(f"{full.disk}/filler")

@@ -223,7 +223,7 @@ def test_a_ledger_that_cannot_be_opened_is_told(serve):
         with pytest.raises(ftplib.error_temp, match="421 Logging in is not possible"):
             s.ftp("alice")
     s.ftp("bob").quit()
-    s.wait_log("event=quota-ledger-unusable .*about=alice quota_directory=/proc/nonexistent/folder/quota")
+    s.wait_log("event=quota-ledger-unusable .*about=alice path=/proc/nonexistent/folder/quota")
     r = subprocess.run([f"{BUILD}/sallyctl", "-c", s.conf, "doctor"], capture_output=True, text=True, timeout=PATIENCE)
     assert re.search("^note +folders .*/proc/nonexistent/folder/quota", r.stdout, re.M), r.stdout
     assert "process-failed" not in s.log()

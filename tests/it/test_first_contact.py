@@ -91,7 +91,7 @@ def test_serve_without_root(bare, open_build, tmp_path):
     with started([*command, *words, "--port", str(port)], log) as p:
         assert p.poll() is None, log.read_text()
         serves_in_clear_and_over_tls(port, tmp_path)
-    assert 'lost="without root' in log.read_text()
+    assert 'effect="without root' in log.read_text()
 
 
 def test_a_configuration_names_every_missing_user_at_once(bare, tmp_path):
@@ -100,7 +100,7 @@ def test_a_configuration_names_every_missing_user_at_once(bare, tmp_path):
     r = run(*bare, f"{BUILD}/sallyportd", "-f", str(conf), "--libexec", BUILD)
     text = r.stderr.decode()
     assert r.returncode == 78, text
-    lines = [line for line in text.splitlines() if "event=no-such-user" in line]
+    lines = [line for line in text.splitlines() if "event=role-user-unusable" in line]
     assert len(lines) == 1, text
     for name in ROLES:
         assert f"nologin {name}" in lines[0], text

@@ -34,7 +34,7 @@ def test_listener_survives_its_monitors(serve, libexec):
             except ConnectionResetError:
                 pass
         assert server.process.poll() is None, server.errors()
-    assert "monitor-channel" in server.log() + server.errors()
+    assert "protocol-violation peer=monitor" in server.log() + server.errors()
     # And with a good monitor again everything is as before.
     os.unlink(libexec / "sallyport-monitor")
     os.symlink(f"{BUILD}/sallyport-monitor", libexec / "sallyport-monitor")

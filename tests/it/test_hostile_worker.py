@@ -224,7 +224,7 @@ def test_only_the_clients_connection_is_given_back(host):
         h.do("back kept 1")
         taken.settimeout(PATIENCE)
         assert taken.recv(100) == b"", "nobody greets on that connection"
-        host.server.wait_log("event=monitor-channel [^\n]*message=CLIENT_BACK")
+        host.server.wait_log("event=protocol-violation peer=monitor [^\n]*message=CLIENT_BACK")
         assert h.do("read 10") == ""
         taken.close()
     h = host.session("alice")
@@ -292,7 +292,7 @@ def test_a_transfer_ends_once(host):
     assert h.ask("FINISH", 1).startswith("closed"), "there was nothing to finish"
     with open(f"{host.server.homes['alice']}/once") as f:
         assert f.read() == "content"
-    host.server.wait_log("event=violation [^\n]*message=FINISH")
+    host.server.wait_log("event=protocol-violation [^\n]*message=FINISH")
     host.check()
 
 
@@ -446,7 +446,7 @@ def test_logs_are_rationed(host):
     h.do("log login 5000")
     h.do("log anything 5000")
     h.close()
-    m = host.server.wait_log(r"event=log-lines-dropped [^\n]*lines=(\d+)")
+    m = host.server.wait_log(r"event=log-lines-dropped [^\n]*lost=(\d+)")
     assert int(m[1]) > 1000
     log = host.server.log()
     assert len(re.findall(r"event=\S*anything", log)) < 1000

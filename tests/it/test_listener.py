@@ -164,7 +164,7 @@ def test_a_full_server_drops_only_the_silent(serve):
     # A burst is no silent crowd: it is let in while there is room. Then the share holds.
     time.sleep(3.1)
     assert greeting(server).startswith("421 Too many sessions")
-    server.wait_log(r"event=refused rhost=127\.0\.0\.1 reason=max_sessions_before_login limit=3 listener=main count=1\b")
+    server.wait_log(r"event=refused rhost=127\.0\.0\.1 reason=max_sessions_before_login value=3 listener=main count=1\b")
     stranger = socket.create_connection(("127.0.0.1", server.port), PATIENCE, ("127.0.0.9", 0))
     assert stranger.recv(3) == b"220"
     code, text = silent[0].reply()
@@ -189,7 +189,7 @@ def test_refusals_are_counted_in_the_log(serve):
     assert server.ctl("status")["refused"] == 450
     held.close()
     server.stop()
-    lines = re.findall(r"event=refused rhost=(\S+) reason=(\S+)(?: limit=(\d+))? listener=main count=(\d+)", server.log())
+    lines = re.findall(r"event=refused rhost=(\S+) reason=(\S+)(?: value=(\d+))? listener=main count=(\d+)", server.log())
     for peer, reason, limit, count in (("127.0.0.1", "max_sessions_per_address", "1", 200), ("127.0.0.77", "ban", "", 200),
                                        ("127.0.0.78", "drain", "", 50)):
         counts = [int(c) for p, r, l, c in lines if (p, r, l) == (peer, reason, limit)]
@@ -679,7 +679,7 @@ def test_spares_that_die_together_are_one_event(serve):
     wait_for(lambda: not any(alive(pid) for pid in killed))
     # Who comes meanwhile is served.
     assert greeting(server).startswith("220")
-    server.wait_log(r'event=start-throttled cause="an? \w+ (was killed before it was used: signal 9|ended before it was used: [^"]+)" pause=1000')
+    server.wait_log(r'event=start-throttled reason="an? \w+ (was killed before it was used: signal 9|ended before it was used: [^"]+)" pause=1000')
     wait_for(lambda: server.ctl("status")["spares"] >= 6)
     assert server.log().count("event=start-throttled") == 1, server.log()
 
@@ -691,8 +691,8 @@ def test_no_descriptors_left(serve):
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + 4, hard))
     held = [server.raw() for _ in range(4)]
-    server.wait_log(r'event=start-throttled cause="the channels of a session" pause=\d+ hint="[^"]*open files[^"]*" error="Too many open files"|'
-                    r'event=accept about="clients wait" error="Too many open files"')
+    server.wait_log(r'event=start-throttled reason="the channels of a session" pause=\d+ hint="[^"]*open files[^"]*" error="Too many open files"|'
+                    r'event=accept-failed about="clients wait" error="Too many open files"')
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
     assert all(r.reply()[0] in (220, 421) for r in held)
     assert greeting(server).startswith("220")

@@ -1044,7 +1044,7 @@ def test_bounce_is_refused(server, line, code, target, reason):
     got, text = r.cmd(line)
     assert got == code and (code != 522 or "(1)" in text), text
     wait_for(lambda: [x for x in server.log()[had:].splitlines() if all(
-        part in x.replace('"', "") for part in ("warning event=data-target-refused ", f" target={target} reason={reason}", "rhost=127.0.0.1", "session="))])
+        part in x.replace('"', "") for part in ("warning event=data-target-refused ", f" address={target} reason={reason}", "rhost=127.0.0.1", "session="))])
     assert r.cmd("LIST")[0] == 425
     r.close()
 

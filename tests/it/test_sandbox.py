@@ -92,7 +92,7 @@ def test_landlock_auto_is_where_it_works(below, call, error):
     serves(server)
     if call != "landlock_add_rule":
         lines = told(server)
-        assert len(lines) == 1 and "missing=Landlock" in lines[0] and "remedy=" in lines[0] and "lost=" in lines[0], lines
+        assert len(lines) == 1 and "missing=Landlock" in lines[0] and "hint=" in lines[0] and "effect=" in lines[0], lines
 
 
 @pytest.mark.parametrize("error", [*REFUSALS, None])
@@ -123,11 +123,11 @@ def test_a_reload_without_landlock(below):
 @pytest.mark.parametrize("error", ["EPERM", "ENOSYS"])
 def test_the_setting_sandbox_decides(below, tmp_path, part, error):
     text = refuses(tmp_path, SANDBOX[part], error)
-    assert part in text and "remedy=" in text and "best_effort" in text, text
+    assert part in text and "hint=" in text and "best_effort" in text, text
     server = below(SANDBOX[part], error, "sandbox = best_effort")
     serves(server)
     serves(server)
-    assert len(told(server)) == 1 and part in told(server)[0] and "lost=" in told(server)[0], told(server)
+    assert len(told(server)) == 1 and part in told(server)[0] and "effect=" in told(server)[0], told(server)
     assert len(re.findall("event=sandbox-incomplete", server.log())) <= 6, "sessions repeat it"
 
 
@@ -137,7 +137,7 @@ def test_what_nothing_goes_without(tmp_path, part, error):
     for sandbox in ("enforce", "best_effort"):
         text = refuses(tmp_path, ALWAYS[part], error, f"sandbox = {sandbox}")
         line = next(x for x in text.splitlines() if "event=refusing-to-start" in x and part in x)
-        assert "remedy=" in line and "best_effort" not in line, text
+        assert "hint=" in line and "best_effort" not in line, text
 
 
 def test_who_would_be_killed_does_not_start(tmp_path):

@@ -32,7 +32,7 @@ def test_files_that_change_are_reloaded():
         new = der_of(s.secured().sock)
         write(f"{s.dir}/ec.key", b"broken")
         s.process.send_signal(signal.SIGHUP)
-        s.wait_log("certificate-unusable.*no private key.*kept=")
+        s.wait_log("certificate-unusable.*no private key.*effect=")
         assert der_of(s.secured().sock) == new
         assert strict_list(held, None)[0] == 226
 

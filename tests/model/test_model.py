@@ -53,8 +53,8 @@ list_owner = session
 quota_directory = {{quota}}
 """
 # Events that no client can cause, whatever it says, and calls that a filter refused.
-NEVER = re.compile(r"event=(process-killed|process-failed|bad-message|protocol-violation|violation|monitor-channel|session-not-verified"
-                   r"|agent-vanished|syscall-refused|session-timeout|ledger\S*|quota-ledger\S*)\b[^\n]*|[^\n]*signal=\d+[^\n]*")
+NEVER = re.compile(r"event=(process-killed|process-failed|protocol-violation|claimed|session-not-verified"
+                   r"|agent-vanished|syscall-refused|session-timeout|quota-ledger\S*)\b[^\n]*|[^\n]*signal=\d+[^\n]*")
 
 
 def write(where, content, uid=0):

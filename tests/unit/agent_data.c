@@ -287,7 +287,7 @@ START_TEST(foreign_addresses_and_low_ports_are_refused)
 	agent_test_begin(EVERYTHING);
 	claim(&m, "192.0.2.1", 4000);
 	expect_failed(MSG_CONNECT, &m, FAIL_PEER, 0);
-	ck_assert_ptr_nonnull(strstr(at->log[0], "foreign-data-address"));
+	ck_assert_ptr_nonnull(strstr(at->log[0], "data-address-ignored"));
 	claim(&m, "127.0.0.1", 25);
 	expect_failed(MSG_CONNECT, &m, FAIL_PEER, 0);
 	m.claimed_len = 3;

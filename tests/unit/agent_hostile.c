@@ -50,7 +50,7 @@ expect_violation(const char *message)
 
 	agent_test_end(SP_EXIT_PROTOCOL);
 	(void)str_format(want, sizeof want, "message=%s ", message);
-	ck_assert_msg(strstr(at->log[(at->log_count + 15) % 16], "event=violation") != NULL &&
+	ck_assert_msg(strstr(at->log[(at->log_count + 15) % 16], "event=protocol-violation") != NULL &&
 	    strstr(at->log[(at->log_count + 15) % 16], want) != NULL, "%s: %s", message, at->log[(at->log_count + 15) % 16]);
 }
 

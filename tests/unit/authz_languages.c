@@ -399,14 +399,14 @@ START_TEST(mistakes_in_the_tree_are_logged)
 
 	authz_tests_keep_log(log, sizeof log);
 	ck_assert(!can(p, AUTHZ_OP_RETR, "/d/f", AUTHZ_FILE));
-	ck_assert_ptr_nonnull(strstr(log, "warning event=permissions-file folder=/d line=2 wrong="));
+	ck_assert_ptr_nonnull(strstr(log, "warning event=permissions-file-wrong path=/d line=2 reason="));
 	ck_assert_ptr_nonnull(strstr(log, "bob"));
 	ck_assert_ptr_nonnull(strstr(log, "effect=\"nobody gets anything from this file\"\n"));
 	f.text = "1003 lrx\n";
 	f.version++;
 	authz_tests_keep_log(log, sizeof log);
 	ck_assert(!can(p, AUTHZ_OP_RETR, "/d/f", AUTHZ_FILE));
-	ck_assert_ptr_nonnull(strstr(log, "event=permissions-file folder=/d line=1 "));
+	ck_assert_ptr_nonnull(strstr(log, "event=permissions-file-wrong path=/d line=1 "));
 	ck_assert_ptr_nonnull(strstr(log, "effect=\"this subject gets nothing from this file\"\n"));
 	f.error = -EACCES;
 	f.version++;

@@ -198,7 +198,7 @@ START_TEST(costly_rule_denies)
 	authz_tests_keep_log(NULL, 0);
 	ck_assert_ptr_nonnull(strstr(log, "warning event=rule-too-costly rule="));
 	ck_assert_ptr_nonnull(strstr(log, "(a+)+$"));
-	ck_assert_ptr_nonnull(strstr(log, " answer=denied "));
+	ck_assert_ptr_nonnull(strstr(log, " effect=denied "));
 	authz_free(p);
 }
 END_TEST

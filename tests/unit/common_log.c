@@ -28,19 +28,19 @@ START_TEST(fields)
 
 	log_set_sink(remember, NULL);
 	log_set_context("role=test");
-	log_begin(&l, LOG_LEVEL_INFO, "login");
-	log_str(&l, "user", "bob");
-	log_str(&l, "text", "two words");
-	log_str(&l, "empty", "");
-	log_str(&l, "evil", "a\r\nevent=forged user=root");
-	log_num(&l, "n", -7);
-	log_num(&l, "least", INT64_MIN);
-	log_str(&l, "no_number", "7");
-	log_str(&l, "mode", "0644");
+	log_begin(&l, EVENT_LOGIN);
+	log_str(&l, FIELD_USER, "bob");
+	log_str(&l, FIELD_TEXT, "two words");
+	log_str(&l, FIELD_REASON, "");
+	log_str(&l, FIELD_PATH, "a\r\nevent=forged user=root");
+	log_num(&l, FIELD_VALUE, -7);
+	log_num(&l, FIELD_BYTES, INT64_MIN);
+	log_str(&l, FIELD_VERSION, "7");
+	log_str(&l, FIELD_KIND, "0644");
 	log_code(&l, SP_EDENIED);
 	log_end(&l);
-	ck_assert_str_eq(last, "event=login role=test user=bob text=\"two words\" empty=\"\" "
-	    "evil=\"a\\x0d\\x0aevent=forged user=root\" n=-7 least=-9223372036854775808 no_number=\"7\" mode=0644 error=\"denied by policy\"");
+	ck_assert_str_eq(last, "event=login role=test user=bob text=\"two words\" reason=\"\" "
+	    "path=\"a\\x0d\\x0aevent=forged user=root\" value=-7 bytes=-9223372036854775808 version=\"7\" kind=0644 error=\"denied by policy\"");
 	log_set_context(NULL);
 }
 END_TEST
@@ -50,11 +50,11 @@ START_TEST(levels)
 	log_set_sink(remember, NULL);
 	log_set_level(LOG_LEVEL_WARNING);
 	count = 0;
-	log_problem(LOG_LEVEL_INFO, "quiet", "x", 0);
+	log_problem(EVENT_TEMPLATES_RENEWED, "x", 0);
 	ck_assert_uint_eq(count, 0);
-	log_problem(LOG_LEVEL_ERROR, "loud", "x", -ENOENT);
+	log_problem(EVENT_CONTROL_SOCKET, "x", -ENOENT);
 	ck_assert_uint_eq(count, 1);
-	ck_assert_str_eq(last, "event=loud about=x error=\"No such file or directory\"");
+	ck_assert_str_eq(last, "event=control-socket about=x error=\"No such file or directory\"");
 	log_set_level(LOG_LEVEL_INFO);
 	for (int i = 0; i < LOG_LEVEL_COUNT; i++)
 		ck_assert_int_eq(log_level_parse(log_level_word(i)), i);
@@ -70,12 +70,12 @@ START_TEST(cut)
 
 	log_set_sink(remember, NULL);
 	memset(big, '\n', sizeof big);
-	log_begin(&l, LOG_LEVEL_INFO, "big");
-	log_bytes(&l, "a", big, sizeof big);
-	log_bytes(&l, "b", big, sizeof big);
-	log_str(&l, "c", "short");
+	log_begin(&l, EVENT_TRANSFER);
+	log_bytes(&l, FIELD_PATH, big, sizeof big);
+	log_bytes(&l, FIELD_TEXT, big, sizeof big);
+	log_str(&l, FIELD_TYPE, "short");
 	log_end(&l);
-	ck_assert_ptr_nonnull(strstr(last, "event=big"));
+	ck_assert_ptr_nonnull(strstr(last, "event=transfer"));
 	ck_assert_ptr_nonnull(strstr(last, "cut=yes"));
 	ck_assert_ptr_null(strchr(last, '\n'));
 }
@@ -87,11 +87,11 @@ START_TEST(long_values_are_shortened)
 	struct log_line l;
 
 	log_set_sink(remember, NULL);
-	log_begin(&l, LOG_LEVEL_INFO, "x");
-	log_cut(&l, "a", "\x01\x01\x01", 9);
-	log_cut(&l, "b", "whole", 5);
+	log_begin(&l, EVENT_ACCESS);
+	log_cut(&l, FIELD_PATH, "\x01\x01\x01", 9);
+	log_cut(&l, FIELD_KIND, "whole", 5);
 	log_end(&l);
-	ck_assert_str_eq(last, "event=x a=\"\\x01\\x01\" b=whole cut=yes");
+	ck_assert_str_eq(last, "event=access path=\"\\x01\\x01\" kind=whole cut=yes");
 }
 END_TEST
 
@@ -106,7 +106,7 @@ START_TEST(contexts)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		char context[64] = "session=1";
 
-		log_context_add(context, sizeof context, "user", cases[i].name);
+		log_context_add(context, sizeof context, FIELD_USER, cases[i].name);
 		ck_assert_str_eq(context, cases[i].want);
 	}
 }
@@ -120,13 +120,13 @@ START_TEST(to_a_descriptor)
 
 	ck_assert_int_eq(pipe(ends), 0);
 	log_set_sink(log_to_fd, (void *)(intptr_t)ends[1]);
-	log_problem(LOG_LEVEL_NOTICE, "start", "server", 0);
+	log_problem(EVENT_STOPPING, "server", 0);
 	n = read(ends[0], text, sizeof text - 1);
 	ck_assert_int_gt(n, 0);
 	text[n] = '\0';
 	ck_assert_int_eq(text[4], '-');
 	ck_assert_int_eq(text[23], 'Z');
-	ck_assert_str_eq(text + 24, " notice event=start about=server\n");
+	ck_assert_str_eq(text + 24, " notice event=stopping about=server\n");
 	close(ends[0]);
 	close(ends[1]);
 }

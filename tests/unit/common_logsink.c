@@ -100,12 +100,12 @@ START_TEST(files)
 	unlink(path);
 	ck_assert_int_eq(log_open(path), 0);
 	ck_assert_int_ge(log_fd(), 0);
-	log_problem(LOG_LEVEL_NOTICE, "one", NULL, 0);
+	log_problem(EVENT_READY, NULL, 0);
 	ck_assert_int_eq(log_open_json(path), 0);	/* a reload opens it anew and goes on at its end */
-	log_problem(LOG_LEVEL_NOTICE, "two", "x", 0);
+	log_problem(EVENT_RELOADED, "x", 0);
 	read_all(path, text, sizeof text);
-	ck_assert_ptr_nonnull(strstr(text, "Z notice event=one\n"));
-	ck_assert_ptr_nonnull(strstr(text, "\"level\":\"notice\",\"event\":\"two\",\"about\":\"x\"}\n"));
+	ck_assert_ptr_nonnull(strstr(text, "Z notice event=ready\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\"level\":\"notice\",\"event\":\"reloaded\",\"about\":\"x\"}\n"));
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_uint_eq(st.st_mode & 0777 & ~0640u, 0);
 	ck_assert_int_eq(xferlog_open(path), 0);
@@ -182,22 +182,22 @@ fill_disk(size_t room, const char *want)
 	snprintf(socket_path, sizeof socket_path, "%s.s", path);
 	alerts = hear_alerts(socket_path);
 	ck_assert_int_eq(log_open(path), 0);
-	log_problem(LOG_LEVEL_NOTICE, "one", NULL, 0);
+	log_problem(EVENT_READY, NULL, 0);
 	ck_assert(log_is_whole());
 	let_grow(path, room);
 	for (int i = 0; i < 3; i++)
-		log_problem(LOG_LEVEL_NOTICE, "lost", NULL, 0);
+		log_problem(EVENT_STOPPING, NULL, 0);
 	ck_assert(!log_is_whole());
 	ck_assert_uint_eq(log_lost(), 3);
 	n = recv(alerts, text, sizeof text - 1, 0);
 	ck_assert_int_gt(n, 0);
 	text[n] = '\0';
-	ck_assert_ptr_nonnull(strstr(text, "event=log-unwritable log=\"/tmp/"));
+	ck_assert_ptr_nonnull(strstr(text, "event=log-unwritable about=\"/tmp/"));
 	ck_assert_ptr_nonnull(strstr(text, "errno=27 "));
 	ck_assert_int_lt(recv(alerts, text, sizeof text, 0), 0);
 	let_grow(path, NO_LIMIT);
-	log_problem(LOG_LEVEL_NOTICE, "two", NULL, 0);
-	log_problem(LOG_LEVEL_NOTICE, "three", NULL, 0);
+	log_problem(EVENT_RELOADED, NULL, 0);
+	log_problem(EVENT_STOPPED, NULL, 0);
 	ck_assert(log_is_whole());
 	ck_assert_str_eq(lines_of(path), want);
 	close(alerts);
@@ -207,13 +207,13 @@ fill_disk(size_t room, const char *want)
 
 START_TEST(full_disk)
 {
-	fill_disk(0, "event=one|event=log-gap lost=3|event=two|event=three|");
+	fill_disk(0, "event=ready|event=log-gap lost=3|event=reloaded|event=stopped|");
 }
 END_TEST
 
 START_TEST(disk_full_within_a_line)
 {
-	fill_disk(40, "event=one|event=lo|event=log-gap lost=3|event=two|event=three|");
+	fill_disk(40, "event=ready|event=st|event=log-gap lost=3|event=reloaded|event=stopped|");
 }
 END_TEST
 
@@ -228,7 +228,7 @@ START_TEST(gaps_are_shared)
 	shared = log_share();
 	ck_assert_int_ge(shared, 0);
 	ck_assert_int_eq(log_open_json(path), 0);
-	log_problem(LOG_LEVEL_NOTICE, "one", NULL, 0);
+	log_problem(EVENT_READY, NULL, 0);
 	log_alert_socket = "/nonexistent";
 	pid = fork();
 	if (pid == 0) {
@@ -236,12 +236,12 @@ START_TEST(gaps_are_shared)
 		if (log_shared(shared) != 0 || dup2(open("/dev/null", O_WRONLY), STDERR_FILENO) < 0)
 			_exit(1);
 		let_grow(path, 20);
-		log_problem(LOG_LEVEL_NOTICE, "lost", NULL, 0);
+		log_problem(EVENT_STOPPING, NULL, 0);
 		_exit(0);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
-	log_problem(LOG_LEVEL_NOTICE, "two", NULL, 0);
+	log_problem(EVENT_RELOADED, NULL, 0);
 	{
 		char text[1024], *second;
 
@@ -249,7 +249,7 @@ START_TEST(gaps_are_shared)
 		second = strchr(text, '\n') + 1;
 		ck_assert_ptr_nonnull(strstr(second, "\n{\"time\":\""));
 		ck_assert_ptr_nonnull(strstr(second, "\"event\":\"log-gap\",\"lost\":1,\"milliseconds\":"));
-		ck_assert_ptr_nonnull(strstr(second, "\"event\":\"two\"}\n"));
+		ck_assert_ptr_nonnull(strstr(second, "\"event\":\"reloaded\"}\n"));
 	}
 	close(shared);
 	unlink(path);
@@ -342,9 +342,9 @@ START_TEST(what_cannot_be_opened)
 	ck_assert_int_eq(log_fd(), -1);
 	/* A daemon that is not there loses lines and nothing else. */
 	ck_assert_int_eq(log_open("syslog"), 0);
-	log_problem(LOG_LEVEL_DEBUG, "into-the-void", NULL, 0);
+	log_problem_at(LOG_LEVEL_DEBUG, EVENT_STOPPED, NULL, 0);
 	ck_assert_int_eq(log_open("journal"), 0);
-	log_problem(LOG_LEVEL_DEBUG, "into-the-void", NULL, 0);
+	log_problem_at(LOG_LEVEL_DEBUG, EVENT_STOPPED, NULL, 0);
 	ck_assert_int_eq(log_open("stderr"), 0);
 }
 END_TEST

@@ -79,9 +79,9 @@ START_TEST(every_byte_comes_back)
 		path[n++] = (char)c;
 	path[n] = '\0';
 	log_set_sink(catch, NULL);
-	log_begin(&l, LOG_LEVEL_NOTICE, "access");
-	log_str(&l, "path", path);
-	log_str(&l, "user", "");
+	log_begin_at(&l, LOG_LEVEL_NOTICE, EVENT_ACCESS);
+	log_str(&l, FIELD_PATH, path);
+	log_str(&l, FIELD_USER, "");
 	log_end(&l);
 	n = log_line_to_json(json, sizeof(json) - 1, written, strlen(written));
 	json[n] = '\0';

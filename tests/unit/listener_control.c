@@ -389,7 +389,7 @@ START_TEST(whoever_breaks_the_protocol_is_dropped)
 	expect_dropped(&c);
 	expect_served();
 	ck_assert_int_eq(tests_descriptors(getpid()), before);
-	ck_assert_ptr_nonnull(strstr(logged, "event=control-client"));
+	ck_assert_ptr_nonnull(strstr(logged, "event=protocol-violation peer=sallyctl"));
 }
 END_TEST
 

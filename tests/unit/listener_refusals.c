@@ -28,7 +28,7 @@ static void
 begin(void)
 {
 	lines = clients = 0;
-	x = refusals_new("refused");
+	x = refusals_new(EVENT_REFUSED);
 	ck_assert_ptr_nonnull(x);
 	log_set_sink(collect, NULL);
 }
@@ -53,10 +53,10 @@ START_TEST(one_line_a_minute)
 	for (int64_t now = 1000; now < 61000; now++)
 		refuse("192.0.2.1", "ban", "main", now);
 	ck_assert_uint_eq(lines, 1);
-	ck_assert_str_eq(last, "event=refused rhost=192.0.2.1 reason=ban limit=7 listener=main count=1");
+	ck_assert_str_eq(last, "event=refused rhost=192.0.2.1 reason=ban value=7 listener=main count=1");
 	refuse("192.0.2.1", "ban", "main", 61000);
 	ck_assert_uint_eq(lines, 2);
-	ck_assert_str_eq(last, "event=refused rhost=192.0.2.1 reason=ban limit=7 listener=main count=60000");
+	ck_assert_str_eq(last, "event=refused rhost=192.0.2.1 reason=ban value=7 listener=main count=60000");
 }
 END_TEST
 
@@ -123,7 +123,7 @@ START_TEST(the_first_have_lines_of_their_own)
 	ck_assert_int_eq(refusals_flush(x, 60999), 1);
 	ck_assert_int_eq(refusals_flush(x, 61000), 60000);
 	ck_assert_uint_eq(lines, 1);
-	ck_assert_str_eq(last, "event=refused rhost=192.0.2.1 limit=7 listener=main count=190");
+	ck_assert_str_eq(last, "event=refused rhost=192.0.2.1 value=7 listener=main count=190");
 	/* A minute later the source starts again, whether it was counted or forgotten. */
 	ck_assert_uint_eq(own_lines("192.0.2.1", 200, 61000), 10);
 	ck_assert_uint_eq(own_lines("192.0.2.2", 200, 61000), 10);

@@ -390,8 +390,8 @@ START_TEST(nobody_logs_in_by_a_listener_that_is_gone)
 {
 	static struct msg_claim claim = { .user = "alice" };
 
-	server.refusals = refusals_new("refused");
-	server.strangers = refusals_new("no-login");
+	server.refusals = refusals_new(EVENT_REFUSED);
+	server.strangers = refusals_new(EVENT_NO_LOGIN);
 	(void)str_copy(n->service->listener, sizeof n->service->listener, "removed");
 	n->service->claimed = _i != 0;
 	if (!n->service->claimed)

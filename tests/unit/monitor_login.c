@@ -260,7 +260,7 @@ START_TEST(a_second_login_before_the_answer_ends_the_session)
 	ck_assert_int_eq(rig_wait(&r), SP_EXIT_PROTOCOL);
 	ck_assert(rig_logged(&r, " attempt=1 "));
 	ck_assert(!rig_logged(&r, " attempt=2 "));
-	ck_assert(rig_logged(&r, "event=protocol-violation session=4f2a rhost=192.0.2.7 by=worker message=LOGIN"));
+	ck_assert(rig_logged(&r, "event=protocol-violation session=4f2a rhost=192.0.2.7 peer=worker message=LOGIN"));
 	rig_remove(&r);
 }
 END_TEST
@@ -352,7 +352,7 @@ START_TEST(no_handshake_is_claimed_that_cannot_have_been)
 		if (!claims[_i].possible) {
 			ck_assert_int_eq(rig_wait(&r), SP_EXIT_PROTOCOL);
 			ck_assert(rig_logged(&r, claims[_i].certificate[0] != '\0' && r.challenge_len == 0 ?
-			    "by=worker message=PROVE" : prepare ? "by=worker message=PREPARE" : "by=worker message=LOGIN"));
+			    "peer=worker message=PROVE" : prepare ? "peer=worker message=PREPARE" : "peer=worker message=LOGIN"));
 		} else if (prepare) {
 			rig_expect(&r, &r.login, MSG_PREPARED);
 			rig_end(&r);
@@ -393,7 +393,7 @@ START_TEST(certificates_are_proved)
 	/* One handshake, one proof. */
 	tell_proof("dns:pc7\n", true);
 	ck_assert_int_eq(rig_wait(&r), SP_EXIT_PROTOCOL);
-	ck_assert(rig_logged(&r, "by=worker message=PROVE"));
+	ck_assert(rig_logged(&r, "peer=worker message=PROVE"));
 	rig_remove(&r);
 }
 END_TEST

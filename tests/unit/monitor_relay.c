@@ -11,41 +11,49 @@
 static struct rig r;
 
 /* What a worker says, and what stands in the log of it. */
+#define HEAD " session=4f2a rhost=192.0.2.7 user=alice role=worker"
+
 static const struct { const char *said, *written; } lines[] = {
-	{ "event=reply code=550", "event=reply session=4f2a rhost=192.0.2.7 user=alice role=worker code=550\n" },
-	{ "event=x path=\"/a b\" n=1", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker path=\"/a b\" n=1\n" },
-	{ "event=x path=\"a\\\"b\\\\c\\x0a\"", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker path=\"a\\\"b\\\\c\\x0a\"\n" },
-	/* Lines of the monitor's own are not to be had. */
-	{ "event=auth-failure rhost=198.51.100.1 user=x", "event=claimed session=4f2a rhost=192.0.2.7 user=alice role=worker\n" },
-	{ "event=x rhost=198.51.100.1 n=1", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker n=1\n" },
-	{ "event=login user=root", "event=claimed session=4f2a rhost=192.0.2.7 user=alice role=worker\n" },
-	{ "event=transfer path=/x bytes=1", "event=claimed session=4f2a rhost=192.0.2.7 user=alice role=worker path=/x bytes=1\n" },
-	{ "event=access op=DELE verdict=allow", "event=claimed session=4f2a rhost=192.0.2.7 user=alice role=worker op=DELE verdict=allow\n" },
-	{ "event=log-gap lost=1", "event=claimed session=4f2a rhost=192.0.2.7 user=alice role=worker lost=1\n" },
-	/* The last one of a name would count. */
-	{ "event=x event=login a=b", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker a=b\n" },
+	{ "event=not-ftp command=GET", "event=not-ftp" HEAD " command=GET\n" },
+	{ "event=command-refused op=RETR typed=\"/a b\" reason=1",
+	  "event=command-refused" HEAD " op=RETR typed=\"/a b\" reason=1\n" },
+	{ "event=command-refused typed=\"a\\\"b\\\\c\\x0a\"", "event=command-refused" HEAD " typed=\"a\\\"b\\\\c\\x0a\"\n" },
+	{ "event=command-refused op=RETR cut=yes", "event=command-refused" HEAD " op=RETR cut=yes\n" },
+	/* Lines of the monitor's own are not to be had, nor those of the agent, nor any that does not exist. */
+	{ "event=auth-failure rhost=198.51.100.1 user=x", "event=claimed" HEAD " text=\"event=auth-failure rhost=198.51.100.1 user=x\"\n" },
+	{ "event=login user=root", "event=claimed" HEAD " text=\"event=login user=root\"\n" },
+	{ "event=transfer path=/x bytes=1", "event=claimed" HEAD " text=\"event=transfer path=/x bytes=1\"\n" },
+	{ "event=access op=DELE verdict=allow", "event=claimed" HEAD " text=\"event=access op=DELE verdict=allow\"\n" },
+	{ "event=log-gap lost=1", "event=claimed" HEAD " text=\"event=log-gap lost=1\"\n" },
+	{ "event=anything", "event=claimed" HEAD " text=\"event=anything\"\n" },
+	/* Nor are fields that the event does not have, and those of the session are the monitor's to say. */
+	{ "event=not-ftp uid=0", "event=claimed" HEAD " text=\"event=not-ftp uid=0\"\n" },
+	{ "event=not-ftp anything=0", "event=claimed" HEAD " text=\"event=not-ftp anything=0\"\n" },
+	{ "event=not-ftp event=login command=b", "event=claimed" HEAD " text=\"event=not-ftp event=login command=b\"\n" },
+	{ "event=not-ftp rhost=198.51.100.1 command=a", "event=not-ftp" HEAD " command=a\n" },
+	{ "event=not-ftp session=1 role=monitor user=root", "event=not-ftp" HEAD "\n" },
+	{ "event=not-ftp time=1 level=error", "event=claimed" HEAD " text=\"event=not-ftp time=1 level=error\"\n" },
 	/*
 	 * Whatever bytes a line that is made well carries: C1, the turn of the direction, no UTF-8 at all, and
 	 * events of such.
 	 */
-	{ "event=x a=b\xc2\x9b" "31mc", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker a=\"b\\xc2\\x9b31mc\"\n" },
-	{ "event=x a=\"b\xe2\x80\xae c\"", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker a=\"b\\xe2\\x80\\xae c\"\n" },
-	{ "event=x a=\xff\xfe", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker a=\"\\xff\\xfe\"\n" },
-	{ "event=x a=\xc3\xa4", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker a=\xc3\xa4\n" },
-	{ "event=\xc2\x9bx a=b", "event=claimed session=4f2a rhost=192.0.2.7 user=alice role=worker a=b\n" },
-	{ "\xe2\x80\xae", "event=note session=4f2a rhost=192.0.2.7 user=alice role=worker text=\"\\xe2\\x80\\xae\"\n" },
+	{ "event=not-ftp command=b\xc2\x9b" "31mc", "event=not-ftp" HEAD " command=\"b\\xc2\\x9b31mc\"\n" },
+	{ "event=not-ftp command=\"b\xe2\x80\xae c\"", "event=not-ftp" HEAD " command=\"b\\xe2\\x80\\xae c\"\n" },
+	{ "event=not-ftp command=\xff\xfe", "event=not-ftp" HEAD " command=\"\\xff\\xfe\"\n" },
+	{ "event=not-ftp command=\xc3\xa4", "event=not-ftp" HEAD " command=\xc3\xa4\n" },
+	{ "event=\xc2\x9bx a=b", "event=claimed" HEAD " text=\"event=\\xc2\\x9bx a=b\"\n" },
+	{ "\xe2\x80\xae", "event=claimed" HEAD " text=\"\\xe2\\x80\\xae\"\n" },
 	/* A number is one without quotes only. */
-	{ "event=x a=\"1\" b=2 c=03 d=1234567890123456789012", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker a=\"1\" b=2 c=03 "
-	  "d=1234567890123456789012\n" },
-	{ "event=x session=1 role=monitor user=root level=error", "event=x session=4f2a rhost=192.0.2.7 user=alice role=worker\n" },
+	{ "event=command-refused op=\"1\" typed=2 reason=03", "event=command-refused" HEAD " op=\"1\" typed=2 reason=03\n" },
+	{ "event=not-ftp command=1234567890123456789012", "event=not-ftp" HEAD " command=1234567890123456789012\n" },
 	/* What is not made like a line is a text. */
-	{ "hello", "event=note session=4f2a rhost=192.0.2.7 user=alice role=worker text=hello\n" },
-	{ "event=x path=\"open", "event=note session=4f2a rhost=192.0.2.7 user=alice role=worker text=\"event=x path=\\\"open\"\n" },
-	{ "event=x a=b=c", "event=note session=4f2a rhost=192.0.2.7 user=alice role=worker text=\"event=x a=b=c\"\n" },
-	{ "event=x  a=b", "event=note session=4f2a rhost=192.0.2.7 user=alice role=worker text=\"event=x  a=b\"\n" },
-	{ "event=x a=\\q", "event=note session=4f2a rhost=192.0.2.7 user=alice role=worker text=\"event=x a=\\\\q\"\n" },
-	{ "event=x A=b", "event=note session=4f2a rhost=192.0.2.7 user=alice role=worker text=\"event=x A=b\"\n" },
-	{ "", "event=note session=4f2a rhost=192.0.2.7 user=alice role=worker text=\"\"\n" }
+	{ "hello", "event=claimed" HEAD " text=hello\n" },
+	{ "event=not-ftp command=\"open", "event=claimed" HEAD " text=\"event=not-ftp command=\\\"open\"\n" },
+	{ "event=not-ftp command=b=c", "event=claimed" HEAD " text=\"event=not-ftp command=b=c\"\n" },
+	{ "event=not-ftp  command=b", "event=claimed" HEAD " text=\"event=not-ftp  command=b\"\n" },
+	{ "event=not-ftp command=\\q", "event=claimed" HEAD " text=\"event=not-ftp command=\\\\q\"\n" },
+	{ "event=not-ftp Command=b", "event=claimed" HEAD " text=\"event=not-ftp Command=b\"\n" },
+	{ "", "event=claimed" HEAD " text=\"\"\n" }
 };
 
 START_TEST(lines_of_the_worker)
@@ -66,7 +74,7 @@ END_TEST
 
 START_TEST(lines_of_the_agent)
 {
-	static const struct msg_agent_log m = { .level = 200, .text = "event=audit command=RETR path=/x rule=\"sallyport.conf:7\" a=\xc2\x85" };
+	static const struct msg_agent_log m = { .level = 200, .text = "event=access op=RETR path=/x rule=\"sallyport.conf:7\" kind=\xc2\x85" };
 
 	rig_start(&r, "");
 	rig_live(&r, "alice", "secret");
@@ -74,14 +82,15 @@ START_TEST(lines_of_the_agent)
 	chan_close(&r.log);
 	chan_close(&r.agent);
 	rig_wait(&r);
-	ck_assert(rig_logged(&r, "warning event=audit session=4f2a rhost=192.0.2.7 user=alice role=agent command=RETR path=/x rule=sallyport.conf:7 a=\"\\xc2\\x85\"\n"));
+	ck_assert(rig_logged(&r, "info event=access session=4f2a rhost=192.0.2.7 user=alice role=agent op=RETR path=/x "
+	    "rule=sallyport.conf:7 kind=\"\\xc2\\x85\"\n"));
 	rig_remove(&r);
 }
 END_TEST
 
 START_TEST(a_flood_is_rationed_and_counted)
 {
-	static const struct msg_log m = { .level = LOG_LEVEL_INFO, .text = "event=flood" };
+	static const struct msg_log m = { .level = LOG_LEVEL_INFO, .text = "event=not-ftp" };
 
 	rig_start(&r, "");
 	rig_live(&r, "alice", "secret");
@@ -90,8 +99,8 @@ START_TEST(a_flood_is_rationed_and_counted)
 	chan_close(&r.log);
 	chan_close(&r.agent);
 	rig_wait(&r);
-	ck_assert(rig_logged(&r, "event=flood"));
-	ck_assert(rig_logged(&r, "event=log-lines-dropped session=4f2a rhost=192.0.2.7 user=alice role=worker lines="));
+	ck_assert(rig_logged(&r, "event=not-ftp"));
+	ck_assert(rig_logged(&r, "event=log-lines-dropped session=4f2a rhost=192.0.2.7 user=alice role=worker lost="));
 	rig_remove(&r);
 }
 END_TEST
@@ -105,17 +114,17 @@ START_TEST(refusals_are_delayed_and_kept)
 	rig_start(&r, "");
 	rig_live(&r, "alice", "secret");
 	for (int i = 0; i < 560; i++) {
-		(void)str_format(m.text, sizeof m.text, "event=access n=%d", i);
+		(void)str_format(m.text, sizeof m.text, "event=access path=%d", i);
 		ck_assert_int_eq(chan_tell(&r.agent, MSG_AGENT_LOG, &m), 0);
 	}
-	while (!rig_logged(&r, "n=559\n")) {
+	while (!rig_logged(&r, "path=559\n")) {
 		ck_assert_int_lt(clock_ms() - began, 15000);
 		(void)poll(NULL, 0, 20);
 	}
 	/* Sixty more than may come at once, a hundred of them in a second. */
 	ck_assert_int_ge(clock_ms() - began, 400);
 	for (int i = 0; i < 560; i += 50) {
-		(void)str_format(m.text, sizeof m.text, "role=agent n=%d\n", i);
+		(void)str_format(m.text, sizeof m.text, "role=agent path=%d\n", i);
 		ck_assert_msg(rig_logged(&r, m.text), "%s", m.text);
 	}
 	ck_assert_int_eq(rig_end(&r), 0);
