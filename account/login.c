@@ -51,7 +51,8 @@ static const struct { enum log_event event; const char *text; } faults[] = {
 static int
 note_fault(struct account *a, int kind, const char *about, int code)
 {
-	a->fault = (struct account_fault){ true, faults[kind].event, account_keep(a, about), kind == FAULT_WITHOUT ? 0 : code };
+	a->fault = (struct account_fault){ .found = true, .event = faults[kind].event, .about = account_keep(a, about),
+	    .code = kind == FAULT_WITHOUT ? 0 : code };
 	return code;
 }
 

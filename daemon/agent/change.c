@@ -243,7 +243,8 @@ look_again(struct agent *a, bool link)
 		return undo_rename(a, link, 0);
 	r = links_remove_escaped(&a->source, &a->place);
 	if (r != 0)
-		log_problem_at(LOG_LEVEL_WARNING, r > 0 ? EVENT_LINKS_LED_OUT_REMOVED : EVENT_LINKS_NOT_SEARCHED, a->place.path, r < 0 ? r : 0);
+		log_problem_at(LOG_LEVEL_WARNING, r > 0 ? EVENT_LINKS_LED_OUT_REMOVED : EVENT_LINKS_NOT_SEARCHED,
+		    a->place.path, r < 0 ? r : 0);
 	return r < 0 ? undo_rename(a, link, r) : 0;
 }
 
