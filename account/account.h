@@ -50,45 +50,45 @@ enum account_result {
 };
 
 /*
- * Why a login was refused.  REASON_ROW(name, word): the word stands in the
+ * Why a login was refused.  REASON_ROW(name, word, meaning): the word stands in the
  * log as reason=; what the client may learn of it says account_login().
  */
-#define ACCOUNT_REASONS(REASON_ROW)					\
-	REASON_ROW(REASON_NONE,			"none")			\
-	REASON_ROW(REASON_BAD_NAME,		"bad-name")		\
-	REASON_ROW(REASON_UNKNOWN_USER,		"unknown-user")		\
-	REASON_ROW(REASON_WRONG_PASSWORD,	"wrong-password")	\
-	REASON_ROW(REASON_NO_PASSWORD,		"no-password-set")	\
-	REASON_ROW(REASON_EMPTY_PASSWORD,	"empty-password")	\
-	REASON_ROW(REASON_HASH_UNSUPPORTED,	"hash-unsupported")	\
-	REASON_ROW(REASON_LOCKED,		"locked")		\
-	REASON_ROW(REASON_DISABLED,		"disabled")		\
-	REASON_ROW(REASON_EXPIRED,		"expired")		\
-	REASON_ROW(REASON_PASSWORD_EXPIRED,	"password-expired")	\
-	REASON_ROW(REASON_FTPUSERS,		"ftpusers")		\
-	REASON_ROW(REASON_NOT_ALLOWED,		"not-in-allowed-users")	\
-	REASON_ROW(REASON_REJECTED,		"rejected-user")	\
-	REASON_ROW(REASON_SHELL,		"invalid-shell")	\
-	REASON_ROW(REASON_UID,			"uid-below-minimum")	\
-	REASON_ROW(REASON_GROUP,		"privileged-group")	\
-	REASON_ROW(REASON_ADDRESS,		"address-not-allowed")	\
-	REASON_ROW(REASON_TIME,			"time-not-allowed")	\
-	REASON_ROW(REASON_TLS,			"tls-required")		\
-	REASON_ROW(REASON_CERTIFICATE,		"certificate-required")	\
-	REASON_ROW(REASON_EMAIL,		"email-address-required") \
-	REASON_ROW(REASON_SOURCE,		"refused-by-source")	\
-	REASON_ROW(REASON_PAM,			"refused-by-pam")	\
-	REASON_ROW(REASON_ACCOUNT,		"account-refused")	\
-	REASON_ROW(REASON_SETTINGS,		"settings-unusable")	\
-	REASON_ROW(REASON_HOME,			"home-unusable")	\
-	REASON_ROW(REASON_PROFILE,		"profile-refused")	\
-	REASON_ROW(REASON_LIMIT,		"too-many-sessions")	\
-	REASON_ROW(REASON_CLASS_LIMIT,		"too-many-sessions-of-class") \
-	REASON_ROW(REASON_UNAVAILABLE,		"source-unavailable")	\
-	REASON_ROW(REASON_INTERNAL,		"internal")
+#define ACCOUNT_REASONS(REASON_ROW) \
+	REASON_ROW(REASON_NONE, "none", "nothing: the login succeeded") \
+	REASON_ROW(REASON_BAD_NAME, "bad-name", "the name is one that no account can have") \
+	REASON_ROW(REASON_UNKNOWN_USER, "unknown-user", "no source has an account of that name") \
+	REASON_ROW(REASON_WRONG_PASSWORD, "wrong-password", "the password is wrong") \
+	REASON_ROW(REASON_NO_PASSWORD, "no-password-set", "the account has no password") \
+	REASON_ROW(REASON_EMPTY_PASSWORD, "empty-password", "the password is empty, see allow_empty_passwords") \
+	REASON_ROW(REASON_HASH_UNSUPPORTED, "hash-unsupported", "this system cannot compute the hash of the password") \
+	REASON_ROW(REASON_LOCKED, "locked", "the account is locked") \
+	REASON_ROW(REASON_DISABLED, "disabled", "the account is disabled") \
+	REASON_ROW(REASON_EXPIRED, "expired", "the account has expired") \
+	REASON_ROW(REASON_PASSWORD_EXPIRED, "password-expired", "the password has expired") \
+	REASON_ROW(REASON_FTPUSERS, "ftpusers", "the user is in ftpusers_file") \
+	REASON_ROW(REASON_NOT_ALLOWED, "not-in-allowed-users", "the user is not in allowed_users") \
+	REASON_ROW(REASON_REJECTED, "rejected-user", "the user is in rejected_users") \
+	REASON_ROW(REASON_SHELL, "invalid-shell", "the shell is not in /etc/shells, see require_valid_shell") \
+	REASON_ROW(REASON_UID, "uid-below-minimum", "the user number is below uid_min") \
+	REASON_ROW(REASON_GROUP, "privileged-group", "the user is in a group of refused_groups") \
+	REASON_ROW(REASON_ADDRESS, "address-not-allowed", "the address is not in allowed_networks") \
+	REASON_ROW(REASON_TIME, "time-not-allowed", "the time is outside login_hours") \
+	REASON_ROW(REASON_TLS, "tls-required", "the account needs TLS") \
+	REASON_ROW(REASON_CERTIFICATE, "certificate-required", "the account needs a client certificate") \
+	REASON_ROW(REASON_EMAIL, "email-address-required", "the password of an anonymous user is no email address") \
+	REASON_ROW(REASON_SOURCE, "refused-by-source", "the account source refuses it") \
+	REASON_ROW(REASON_PAM, "refused-by-pam", "PAM refuses the password") \
+	REASON_ROW(REASON_ACCOUNT, "account-refused", "PAM's account phase refuses it; text has what the module said") \
+	REASON_ROW(REASON_SETTINGS, "settings-unusable", "the settings of the account cannot be used, see the line before") \
+	REASON_ROW(REASON_HOME, "home-unusable", "the home directory cannot be used, see the line before") \
+	REASON_ROW(REASON_PROFILE, "profile-refused", "the rules or settings cannot be used, see the line before") \
+	REASON_ROW(REASON_LIMIT, "too-many-sessions", "the account has too many sessions") \
+	REASON_ROW(REASON_CLASS_LIMIT, "too-many-sessions-of-class", "the class of the account has too many sessions") \
+	REASON_ROW(REASON_UNAVAILABLE, "source-unavailable", "a source of accounts cannot be reached, see the line before") \
+	REASON_ROW(REASON_INTERNAL, "internal", "a fault of the system or the server")
 
 enum account_reason {
-#define REASON_ROW(name, word) name,
+#define REASON_ROW(name, word, meaning) name,
 	ACCOUNT_REASONS(REASON_ROW)
 #undef REASON_ROW
 	REASON_COUNT

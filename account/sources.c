@@ -24,7 +24,7 @@ static const struct account_source *const built_in[] = {
 static const char *const modules[] = { "database", "postgresql" };
 
 static const char *const reason_words[] = {
-#define REASON_ROW(name, word) word,
+#define REASON_ROW(name, word, meaning) word,
 	ACCOUNT_REASONS(REASON_ROW)
 #undef REASON_ROW
 };

@@ -1,6 +1,7 @@
 # Manual pages: templates that mangen completes from the tables.
 MAN_PAGES = \
 	%D%/sallyport.conf.5 \
+	%D%/sallyport-log.5 \
 	%D%/sallyport-policy.5 \
 	%D%/sallyport-dialects.7 \
 	%D%/sallyport-migration.7 \
@@ -16,12 +17,13 @@ EXTRA_DIST += $(MAN_PAGES:=.in)
 CLEANFILES += $(MAN_PAGES)
 
 noinst_PROGRAMS += mangen
-mangen_SOURCES = %D%/mangen.c %D%/mdoc.h %D%/gen_authz.c %D%/gen_conf.c %D%/gen_ctl.c %D%/gen_roles.c %D%/gen_verbs.c
+mangen_SOURCES = %D%/mangen.c %D%/mdoc.h %D%/gen_authz.c %D%/gen_conf.c %D%/gen_ctl.c %D%/gen_log.c %D%/gen_roles.c %D%/gen_verbs.c
 mangen_LDADD = $(PRIVSEP_LIBS)
 
 $(MAN_PAGES): mangen
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && ./mangen < $(top_srcdir)/$@.in > $@.tmp && mv $@.tmp $@
 %D%/sallyport.conf.5: %D%/sallyport.conf.5.in
+%D%/sallyport-log.5: %D%/sallyport-log.5.in
 %D%/sallyport-policy.5: %D%/sallyport-policy.5.in
 %D%/sallyport-dialects.7: %D%/sallyport-dialects.7.in
 %D%/sallyport-migration.7: %D%/sallyport-migration.7.in

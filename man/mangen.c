@@ -25,7 +25,7 @@ static const struct { const char *name, *value;
 	{ "version", PACKAGE_VERSION },
 };
 
-static const struct generator *const generators[] = { conf_generators, verb_generators, role_generators, ctl_generators,
+static const struct generator *const generators[] = { conf_generators, verb_generators, role_generators, ctl_generators, log_generators,
 	authz_generators };
 
 /* Prints escaped for mdoc. quoted: within "...". */

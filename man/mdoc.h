@@ -26,7 +26,7 @@ struct generator {
 };
 
 /* Each file's own generators, ended by a NULL name. */
-extern const struct generator conf_generators[], verb_generators[], role_generators[], ctl_generators[],
+extern const struct generator conf_generators[], verb_generators[], role_generators[], ctl_generators[], log_generators[],
     authz_generators[];
 
 #endif

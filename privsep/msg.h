@@ -123,25 +123,25 @@ enum login_flag {
 	LOGIN_NO_WHY		= 1 << 5	/* setting explain_denials */
 };
 
-/* FINISH_HOW(name, word in the log): how a transfer ended, in FINISH and TRANSFER_RECORD. */
-#define FINISH_HOWS(FINISH_HOW)						\
-	FINISH_HOW(FINISH_OK,		"ok")				\
-	FINISH_HOW(FINISH_ABORTED,	"aborted-by-client")		\
-	FINISH_HOW(FINISH_STOPPED,	"session-ended")		\
-	FINISH_HOW(FINISH_UNCONNECTED,	"no-data-connection")		\
-	FINISH_HOW(FINISH_INSECURE,	"tls-failed")			\
-	FINISH_HOW(FINISH_BROKEN,	"connection-broken")		\
-	FINISH_HOW(FINISH_CUT,		"tls-not-closed")		\
-	FINISH_HOW(FINISH_STALLED,	"stalled")			\
-	FINISH_HOW(FINISH_UNREADABLE,	"unreadable")			\
-	FINISH_HOW(FINISH_SHORTENED,	"file-shortened")	/* it was cut while it was being sent */ \
-	FINISH_HOW(FINISH_UNWRITABLE,	"unwritable")			\
-	FINISH_HOW(FINISH_NO_ROOM,	"limit-reached")		\
-	FINISH_HOW(FINISH_NOT_KEPT,	"not-kept")	/* the agent could not give it its name */ \
-	FINISH_HOW(FINISH_KILLED,	"killed")	/* a process of the session vanished, or is held in a file system */
+/* FINISH_HOW(name, word in the log, meaning): how a transfer ended, in FINISH and TRANSFER_RECORD. */
+#define FINISH_HOWS(FINISH_HOW) \
+	FINISH_HOW(FINISH_OK, "ok", "it is complete") \
+	FINISH_HOW(FINISH_ABORTED, "aborted-by-client", "the client broke it off") \
+	FINISH_HOW(FINISH_STOPPED, "session-ended", "the client or the server ended the session") \
+	FINISH_HOW(FINISH_UNCONNECTED, "no-data-connection", "there was no data connection") \
+	FINISH_HOW(FINISH_INSECURE, "tls-failed", "the TLS handshake of the data connection failed") \
+	FINISH_HOW(FINISH_BROKEN, "connection-broken", "the data connection was lost") \
+	FINISH_HOW(FINISH_CUT, "tls-not-closed", "the client ended the data connection without ending TLS") \
+	FINISH_HOW(FINISH_STALLED, "stalled", "no byte moved for stall_timeout") \
+	FINISH_HOW(FINISH_UNREADABLE, "unreadable", "the file could not be read") \
+	FINISH_HOW(FINISH_SHORTENED, "file-shortened", "the file was cut while it was being sent") \
+	FINISH_HOW(FINISH_UNWRITABLE, "unwritable", "the file could not be written") \
+	FINISH_HOW(FINISH_NO_ROOM, "limit-reached", "it met the setting that limit names") \
+	FINISH_HOW(FINISH_NOT_KEPT, "not-kept", "the file could not be given its name") \
+	FINISH_HOW(FINISH_KILLED, "killed", "a process of the session was killed, or is held by a file system")
 
 enum finish_how {
-#define FINISH_HOW(name, word) name,
+#define FINISH_HOW(name, word, meaning) name,
 	FINISH_HOWS(FINISH_HOW)
 #undef FINISH_HOW
 	FINISH_HOW_COUNT

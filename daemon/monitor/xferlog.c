@@ -91,7 +91,7 @@ log_transfer(const struct monitor *s, const struct msg_transfer_record *t)
 {
 	static const char *const directions[] = { "download", "upload", "delete" };
 	static const char *const words[] = {
-#define FINISH_HOW(name, word) word,
+#define FINISH_HOW(name, word, meaning) word,
 		FINISH_HOWS(FINISH_HOW)
 #undef FINISH_HOW
 	};
