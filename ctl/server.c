@@ -1,9 +1,10 @@
 /*
  * Commands that the running server carries out.  sallyctl sends COMMAND with
  * its own name as verb and its arguments, one a line, and prints the texts of
- * the REPORTs in the order in which they come; the last one bears the exit
- * code.  With --json the texts together are one JSON document, which the
- * listener writes.  Who may do this is a matter of the socket's mode.
+ * the REPORTs in the order in which they come, on standard error if they bear
+ * an exit code other than 0; the last one's is sallyctl's.  With --json the
+ * texts together are one JSON document, which the listener writes.  Who may do
+ * this is a matter of the socket's mode.
  */
 #include "config.h"
 
@@ -72,13 +73,30 @@ join(const struct invocation *inv, char *dst, size_t size)
 	return 0;
 }
 
+/* What the server refused is an error like ours; in JSON it is the answer that was asked for. The last character. */
+static char
+print_report(const struct invocation *inv, const struct msg_report *report)
+{
+	size_t n = strlen(report->text);
+
+	if (inv->json)
+		fputs(report->text, stdout);
+	else if (report->status == CTL_OK)
+		ctl_print_safe(report->text);
+	else {
+		(void)ctl_fail(inv, report->status, "%s",
+		    n > 0 ? report->text : "the server has no memory for its answer");
+		return '\n';
+	}
+	return n > 0 ? report->text[n - 1] : '\0';
+}
+
 /* Prints REPORTs until the last. Returns its status, or an exit code of ours. */
 static int
 print_reports(const struct invocation *inv, struct chan *c, struct msg *m)
 {
-	char last = '\n';
+	char last = '\n', printed;
 	int error, status, end;
-	size_t n;
 
 	for (;;) {
 		if ((error = chan_receive(c, m, ST_AWAIT)) == -EINTR)
@@ -87,12 +105,8 @@ print_reports(const struct invocation *inv, struct chan *c, struct msg *m)
 			return ctl_fail_code(inv, CTL_FAILED, "the server broke off its answer", error);
 		if (m->type != MSG_REPORT)
 			return ctl_fail(inv, CTL_FAILED, "the server answered with %s", msg_name(m->type));
-		if (inv->json)
-			fputs(m->report.text, stdout);
-		else
-			ctl_print_safe(m->report.text);
-		n = strlen(m->report.text);
-		last = n > 0 ? m->report.text[n - 1] : last;
+		printed = print_report(inv, &m->report);
+		last = printed != '\0' ? printed : last;
 		status = m->report.status;
 		end = m->report.end;
 		msg_close(m);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/conf_show.h"
 #include "common/str.h"
@@ -318,21 +319,25 @@ check_rules(struct conf *conf, bool json)
 int
 expect_command(struct invocation *inv)
 {
-	const char *file = inv->argc > 0 ? inv->argv[0] : NULL;
-	FILE *in = file == NULL ? NULL : strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
+	const char *file = inv->argc > 0 ? inv->argv[0] : "-";
 	struct conf *conf;
+	FILE *in;
 	int code;
 
-	if (file != NULL && in == NULL)
+	/* Nobody types expectations: who gave no file has forgotten it. */
+	if (inv->argc == 0 && isatty(STDIN_FILENO))
+		return ctl_fail(inv, CTL_USAGE, "a FILE of expectations is missing; - stands for standard input");
+	in = strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
+	if (in == NULL)
 		return ctl_fail_code(inv, CTL_FAILED, file, -errno);
 	code = ctl_conf_load(inv, &conf);
 	if (code == CTL_OK) {
 		code = check_rules(conf, inv->json);
-		if (code == CTL_OK && in != NULL)
+		if (code == CTL_OK)
 			code = compare(inv, conf, file, in);
 		conf_free(conf);
 	}
-	if (in != NULL && in != stdin)
+	if (in != stdin)
 		fclose(in);
 	return code;
 }

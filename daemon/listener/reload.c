@@ -240,14 +240,15 @@ on_tested(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-/* Rules can only be compiled where the engine is: not in this program. file: expectations, or NULL. */
+/* Rules can only be compiled where the engine is: not in this program. file: expectations, or NULL: the rules alone. */
 static int
 test_policies(struct server *s, const char *file)
 {
 	static const struct timeval limit = { EXPECT_TIME, 0 };
 	struct reload *x = s->reload;
 	char path[512];
-	const char *argv[] = { "sallyctl", "--quiet", "--config", s->options->conf_path, "expect", file, NULL };
+	const char *argv[] = { "sallyctl", "--quiet", "--config", s->options->conf_path, "expect",
+		file != NULL ? file : "/dev/null", NULL };
 	const char *program = server_sallyctl(s, path, sizeof path);
 	int r;
 

@@ -68,7 +68,10 @@ say(struct request *q, int status, const char *text)
 		json_str(&q->doc, status == STATUS_DONE ? "result" : "error", text);
 		json_close(&q->doc);
 	} else {
-		fprintf(q->out, "%s\n", text);
+		/* What sallyctl expect has printed ends its last line itself. */
+		size_t n = strlen(text);
+
+		fprintf(q->out, "%s%s", text, n > 0 && text[n - 1] == '\n' ? "" : "\n");
 	}
 	return status;
 }
@@ -255,8 +258,10 @@ do_kick(struct request *q)
 		json_open(&q->doc, NULL, '{');
 		json_num(&q->doc, "kicked", n);
 		json_close(&q->doc);
+	} else if (n > 0) {
+		fprintf(q->out, "%u session%s told to end\n", n, str_plural(n));
 	} else {
-		fprintf(q->out, "%u session%s told to end\n", n, n == 1 ? "" : "s");
+		fprintf(q->out, "No session is called that, and none is of such a user or address.\n");
 	}
 	return n > 0 ? STATUS_DONE : STATUS_NONE;
 }

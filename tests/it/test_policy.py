@@ -320,11 +320,11 @@ def test_reload_is_refused_for_wrong_rules_and_unmet_expectations(serve, tmp_pat
     with open(server.conf, "w") as f:
         f.write(good.replace("layer = pyftpdlib elr\n", "layer = pyftpdlib elrQ\n"))
     r = ctl(server.conf, "reload")
-    assert r.returncode == 2 and 'unknown permission letter "Q"' in r.stdout
+    assert r.returncode == 2 and 'unknown permission letter "Q"' in r.stderr
     with open(server.conf, "w") as f:
         f.write(good.replace("layer = pyftpdlib elr\n", "layer = pyftpdlib elrd\n"))
     r = ctl(server.conf, "reload")
-    assert r.returncode == 2 and f"{file}:2: not met: reader DELE" in r.stdout
+    assert r.returncode == 2 and f"{file}:2: not met: reader DELE" in r.stderr
     with server.ftp("reader") as ftp:
         with pytest.raises(ftplib.error_perm, match='letter d not in base letters "elr"'):
             ftp.delete("x")

@@ -169,7 +169,8 @@ def test_overrides_of_no_folder_are_reported(offline, tmp_path):
     # lint tells the one from the other too; neither expect nor a reload can be stopped by an account that removes its folder.
     said = subprocess.run([f"{BUILD}/sallyctl", "-c", str(other), "lint"], capture_output=True, text=True).stdout
     assert re.search("no-folder: .*/g, for letters: it is a file", said) and re.search("/nowhere, for letters: it does not exist", said), said
-    r = subprocess.run([f"{BUILD}/sallyctl", "-c", str(other), "expect"], capture_output=True, text=True)
+    r = subprocess.run([f"{BUILD}/sallyctl", "-c", str(other), "expect"], stdin=subprocess.DEVNULL, capture_output=True,
+                       text=True)
     assert r.returncode == 0, r.stdout + r.stderr
 
 

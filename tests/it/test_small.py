@@ -1,4 +1,5 @@
 """What newcomers stumble over: each was seen once."""
+import json
 import os
 import pathlib
 import re
@@ -86,6 +87,54 @@ def test_an_account_without_run_as_is_shown_with_its_user(tmp_path):
     assert code == 0 and f"{UIDS['bob']}:{UIDS['bob']}" in row and "x.conf:4" in row, text
 
 
+def test_expectations_come_from_standard_input(tmp_path):
+    conf = tmp_path / "x.conf"
+    conf.write_text("[server]\naccounts = config\n[account a]\nrun_as = 4000\nhome = /\nlayer = pyftpdlib elr\n")
+    conf.chmod(0o600)
+    for words in (["expect"], ["expect", "-"]):
+        for line, code in (("a STOR /x -> allow", 1), ("a STOR /x -> deny", 0), ("nonsense", 2)):
+            r = subprocess.run([CTL, "-c", str(conf), *words], input=line, capture_output=True, text=True)
+            assert r.returncode == code and ("-:1: " in r.stdout or code == 0), (line, r)
+            assert "1 met, 0 not met" in r.stdout or code != 0, (line, r)
+    terminal, side = os.openpty()
+    r = subprocess.run([CTL, "-c", str(conf), "expect"], stdin=side, capture_output=True, text=True, timeout=60)
+    os.close(terminal)
+    os.close(side)
+    assert r.returncode == 64 and "FILE" in r.stderr and r.stdout == "", r
+
+
+def add_mistake(server):
+    with open(server.conf, "a") as f:
+        f.write("no_such_key = 1\n")
+
+
+REFUSED = [(["ban", "not.an.address"], 64, "192.0.2.7"), (["ban", "192.0.2.7", "soon"], 64, "10m"),
+           (["ban", ""], 64, "192.0.2.7"),
+           (["unban", "x"], 64, "192.0.2.7"), (["unban", "192.0.2.9"], 1, "no such ban"), (["kick", ""], 64, "session"),
+           (["kick", "nobodyx"], 1, "No session"), (["drain", "xx"], 64, "10m"), (["drain", "old"], 1, "older generation"),
+           (["metrics", "xml"], 64, "openmetrics"), (["top", "x"], 64, "3600"), (["status", "x"], 64, "too many"),
+           (["reload"], 2, "no_such_key")]
+
+
+def test_what_the_server_refuses_is_an_error(serve):
+    """On standard error, with the command's name in front, and nothing else there; in JSON it is the document."""
+    server = serve("")
+    add_mistake(server)
+    socket = ("--socket", f"{server.dir}/control")
+    for command, code, text in REFUSED:
+        r = run(CTL, *socket, *command)
+        told = r.stderr.decode().splitlines()
+        assert (r.returncode, r.stdout) == (code, b""), (command, r)
+        assert text in r.stderr.decode(), (command, r)
+        assert all(re.match(f"sallyctl {command[0]}: .", line) for line in told), (command, r)
+        r = run(CTL, *socket, "--json", *command)
+        assert r.returncode == code and (r.stdout == b"") == (b"sallyctl" in r.stderr), (command, r)
+        if r.stdout != b"":
+            assert "error" in json.loads(r.stdout) or json.loads(r.stdout) == {"kicked": 0}, (command, r)
+    r = run(CTL, *socket, "ban", "192.0.2.9")
+    assert (r.returncode, r.stdout, r.stderr) == (0, b"banned\n", b""), r
+
+
 def test_a_refused_reload_opens_rotated_logs_again(serve):
     """logrotate asks for a reload; a mistake somebody left in the files must not make the server write into the old log."""
     server = serve("")
@@ -95,8 +144,7 @@ def test_a_refused_reload_opens_rotated_logs_again(serve):
         server.start()
     log = pathlib.Path(server.log_path)
     log.rename(f"{log}.1")
-    with open(server.conf, "a") as f:
-        f.write("no_such_key = 1\n")
+    add_mistake(server)
     r = run(CTL, "--socket", f"{server.dir}/control", "reload")
     assert r.returncode != 0
     wait_for(lambda: log.exists(), "the log was not opened again")

@@ -266,7 +266,7 @@ def test_a_program_that_does_not_start_leaves_everything_as_it_was(installed, wh
     old, f = s.pid(), s.ftps()
     s.replace("sallyportd", *BROKEN[what])
     r = s.sallyctl("restart")
-    assert r.returncode == 2 and "goes on as it was" in r.stdout
+    assert r.returncode == 2 and "goes on as it was" in r.stderr
     assert s.pid() == old and f.pwd() == "/"
     with s.ftps("bob") as g:
         assert g.pwd() == "/"
@@ -285,13 +285,13 @@ def test_a_configuration_that_is_refused_leaves_everything_as_it_was_and_is_told
     with open(s.conf, "w") as file:
         file.write(text + "\n[server]\nno_such_key = 1\n")
     r = s.sallyctl("restart")
-    assert r.returncode == 2 and "no_such_key" in r.stdout
+    assert r.returncode == 2 and "no_such_key" in r.stderr
     # One of the session's programs is missing: that is found when the new one starts it.
     with open(s.conf, "w") as file:
         file.write(text)
     os.rename(f"{s.programs}/sallyport-agent", f"{s.programs}/away")
     r = s.sallyctl("restart")
-    assert r.returncode == 2 and "sallyport-agent" in r.stdout
+    assert r.returncode == 2 and "sallyport-agent" in r.stderr
     assert s.pid() == old and f.pwd() == "/"
     os.rename(f"{s.programs}/away", f"{s.programs}/sallyport-agent")
     s.restart()
@@ -338,7 +338,7 @@ def test_kick_drain_and_stop_reach_the_old_generation(installed):
     assert s.ctl("kick", "alice") == {"kicked": 1}
     wait_for(lambda: sorted(w["user"] for w in s.ctl("who")) == ["bob", "reader"], "kick does nothing")
     r = s.sallyctl("restart")
-    assert r.returncode == 2 and "drain old" in r.stdout
+    assert r.returncode == 2 and "drain old" in r.stderr
     assert s.sallyctl("drain", "old").returncode == 0
     gone(old)
     logged_out(s)
@@ -420,7 +420,7 @@ def test_a_server_without_starter_says_so(installed):
     starter = next(pid for pid, name in s.pids().items() if name == "sallyport-start")
     os.kill(starter, signal.SIGKILL)
     r = s.sallyctl("restart")
-    assert r.returncode == 2 and "goes on as it was" in r.stdout
+    assert r.returncode == 2 and "goes on as it was" in r.stderr
     with s.ftps() as f:
         assert f.pwd() == "/"
 

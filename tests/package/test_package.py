@@ -244,7 +244,7 @@ def test_a_reload_that_is_refused_is_told(machine):
     log_in(machine, "bob:geheim")
     # Nor does a restart of that kind take the server away.
     r = machine.run("sallyctl", "restart")
-    assert r.returncode == 2 and "no_such_key" in r.stdout and "goes on as it was" in r.stdout
+    assert r.returncode == 2 and "no_such_key" in r.stdout + r.stderr and "goes on as it was" in r.stdout + r.stderr
     machine.do("rm", "/etc/sallyport/conf.d/wrong.conf")
     machine.do("systemctl", "reload", "sallyport")
     log_in(machine)
