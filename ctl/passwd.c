@@ -75,8 +75,9 @@ ask(const char *prompt, struct secret *secret)
 	return error;
 }
 
-int
-ctl_read_password(const struct invocation *inv, struct secret *secret)
+/* twice: a mistake would be stored, so a terminal is asked again. */
+static int
+take_password(const struct invocation *inv, struct secret *secret, bool twice)
 {
 	struct secret again = { .len = 0 };
 	bool same = true;
@@ -84,7 +85,7 @@ ctl_read_password(const struct invocation *inv, struct secret *secret)
 
 	secret->len = 0;
 	error = ask("Password", secret);
-	if (error == 0 && isatty(STDIN_FILENO) && (error = ask("Once more", &again)) == 0) {
+	if (error == 0 && twice && isatty(STDIN_FILENO) && (error = ask("Once more", &again)) == 0) {
 		same = password_same(secret->data, secret->len, again.data, again.len);
 		secret_clear(&again);
 	}
@@ -100,6 +101,18 @@ ctl_read_password(const struct invocation *inv, struct secret *secret)
 		return CTL_OK;
 	secret_clear(secret);
 	return ctl_fail(inv, CTL_USAGE, same ? "the password is empty" : "the two passwords differ");
+}
+
+int
+ctl_read_password(const struct invocation *inv, struct secret *secret)
+{
+	return take_password(inv, secret, true);
+}
+
+int
+ctl_read_password_once(const struct invocation *inv, struct secret *secret)
+{
+	return take_password(inv, secret, false);
 }
 
 int

@@ -10,5 +10,7 @@
 
 /* CTL_OK, or an exit code after a message. The caller clears the secret. */
 int ctl_read_password(const struct invocation *, struct secret *);
+/* The same for one that is there already, which a terminal is asked for once. */
+int ctl_read_password_once(const struct invocation *, struct secret *);
 
 #endif

@@ -1,19 +1,15 @@
 /* Names that are told to clients as addresses (passive_address): looked up here, where nothing else is at stake. */
 #include "config.h"
 
-#include <grp.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <unistd.h>
 
 #include "common/str.h"
 #include "ctl/conf.h"
 #include "ctl/ctl.h"
+#include "ctl/nobody.h"
 #include "ctl/resolve.h"
-
-#define NOBODY 65534
 
 int
 resolve(const char *name, struct addr *v4, struct addr *v6)
@@ -73,22 +69,13 @@ resolve_check(struct conf *conf)
 	} while (l != NULL && (l = conf_section_next(conf, SC_LISTENER, l)) != NULL);
 }
 
-/* Answers of the network are taken apart by a process that owns nothing. */
-static bool
-become_nobody(void)
-{
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return false;
-	return geteuid() != 0 || (setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
-	    setresuid(NOBODY, NOBODY, NOBODY) == 0);
-}
-
 int
 resolve_command(struct invocation *inv)
 {
 	int result = CTL_OK;
 
-	if (!become_nobody())
+	/* Answers of the network are taken apart by a process that owns nothing. */
+	if (!nobody_become(false))
 		return ctl_fail(inv, CTL_FAILED, "privileges cannot be dropped");
 	for (int i = 0; i < inv->argc; i++) {
 		char text[2][ADDR_TEXT_MAX];
