@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 
@@ -197,10 +198,26 @@ def test_a_terminal_is_shown_nothing_raw():
         assert r.returncode == NO and "\x1b" not in r.stderr and "\\x1b" in r.stderr
 
 
-def test_what_stands_behind_the_reply_to_auth_is_not_believed():
-    with saying(b"220 hello\r\n", b"234 go\r\n230 logged in\r\n") as address:
-        code, (s,) = told(address)
-        assert code == NO and s["tls"] is None and "TLS fails" in s["error"]
+def test_what_stands_behind_the_reply_to_auth_is_not_believed(tmp_path):
+    """Somebody on the way has put a reply there; the server itself would refuse the login."""
+    make_cert(tmp_path, "ec")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(f"{tmp_path}/ec.pem", f"{tmp_path}/ec.key")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        def serve_one():
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"220 hello\r\n")
+                connection.recv(100)
+                connection.sendall(b"234 go\r\n230 logged in\r\n")
+                with context.wrap_socket(connection, server_side=True) as secured:
+                    while secured.recv(100):
+                        secured.sendall(b"530 no\r\n")
+        t = threading.Thread(target=serve_one, daemon=True)
+        t.start()
+        code, (s,) = told(f"127.0.0.1:{listener.getsockname()[1]}", "--user", "alice", password="secret")
+        t.join(PATIENCE)
+        assert code == NO and s["logged_in"] is False and "TLS fails" in s["error"]
 
 
 def test_a_password_goes_to_another_machine_only_over_tls():
