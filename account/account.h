@@ -79,12 +79,12 @@ enum account_result {
 	REASON_ROW(REASON_SOURCE, "refused-by-source", "the account source refuses it") \
 	REASON_ROW(REASON_PAM, "refused-by-pam", "PAM refuses the password") \
 	REASON_ROW(REASON_ACCOUNT, "account-refused", "PAM's account phase refuses it; text has what the module said") \
-	REASON_ROW(REASON_SETTINGS, "settings-unusable", "the settings of the account cannot be used, see the line before") \
+	REASON_ROW(REASON_SETTINGS, "settings-unusable", "the settings cannot be used, see the line before") \
 	REASON_ROW(REASON_HOME, "home-unusable", "the home directory cannot be used, see the line before") \
 	REASON_ROW(REASON_PROFILE, "profile-refused", "the rules or settings cannot be used, see the line before") \
 	REASON_ROW(REASON_LIMIT, "too-many-sessions", "the account has too many sessions") \
 	REASON_ROW(REASON_CLASS_LIMIT, "too-many-sessions-of-class", "the class of the account has too many sessions") \
-	REASON_ROW(REASON_UNAVAILABLE, "source-unavailable", "a source of accounts cannot be reached, see the line before") \
+	REASON_ROW(REASON_UNAVAILABLE, "source-unavailable", "an account source is unreachable, see the line before") \
 	REASON_ROW(REASON_INTERNAL, "internal", "a fault of the system or the server")
 
 enum account_reason {

@@ -141,7 +141,8 @@ static enum log_level
 bounded(int event, unsigned level)
 {
 	const struct log_event_row *row = log_event_row(event < 0 ? EVENT_CLAIMED : (enum log_event)event);
-	enum log_level least = row->low < row->high ? row->low : row->high, most = row->low < row->high ? row->high : row->low;
+	enum log_level least = row->low < row->high ? row->low : row->high;
+	enum log_level most = row->low < row->high ? row->high : row->low;
 
 	return level < (unsigned)least || level > (unsigned)most ? row->low : (enum log_level)level;
 }

@@ -135,7 +135,8 @@ alert(struct gap *gap, const char *where, int error)
 
 	if ((last != 0 && now - last < ALERT_EVERY_MS) || !atomic_compare_exchange_strong(&gap->alerted, &last, now))
 		return;
-	n = snprintf(text, sizeof text, "<%d>" LOG_NAME "[%ld]: event=%s about=\"%s\" errno=%d error=\"%s\"\n",
+	n = snprintf(text, sizeof text,
+	    "<%d>" LOG_NAME "[%ld]: event=%s about=\"%s\" errno=%d error=\"%s\"\n",
 	    FACILITY_FTP | priorities[LOG_LEVEL_ERROR], (long)getpid(), log_event_row(EVENT_LOG_UNWRITABLE)->name, where,
 	    -error, strerror(-error));
 	if (n < 0 || (size_t)n >= sizeof text)

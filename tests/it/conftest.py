@@ -23,6 +23,7 @@ import subprocess
 import tempfile
 import time
 
+import events
 import pytest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -45,6 +46,21 @@ os.umask(0o022)
 
 if os.geteuid() != 0:
     collect_ignore_glob = ["test_*.py"]
+
+
+def pytest_collection_modifyitems(config, items):
+    """What the events of all tests are asked about comes behind them; was any left out?"""
+    here = {os.path.basename(str(x.fspath)) for x in items}
+    items.sort(key=lambda x: os.path.basename(str(x.fspath)) == "test_events.py")
+    config.events_complete = here >= {os.path.basename(p) for p in glob.glob(f"{os.path.dirname(__file__)}/test_*.py")}
+
+
+def pytest_runtest_logreport(report):
+    events.skipped |= report.skipped
+
+
+def pytest_sessionfinish():
+    events.share()
 
 
 held_ports = []
@@ -274,7 +290,10 @@ class Server:
 
     def clean(self):
         self.stop()
+        events.collect_files(self.dir)
+        wrong = events.collect(self.log())
         shutil.rmtree(self.dir, ignore_errors=True)
+        assert wrong is None, f"not as common/events.def has it: {wrong}"
 
 
 class Raw:
@@ -372,6 +391,7 @@ def tmp_path():
     path = pathlib.Path(tempfile.mkdtemp(prefix="sallyport-it-"))
     path.chmod(0o755)
     yield path
+    events.collect_files(path)
     shutil.rmtree(path, ignore_errors=True)
 
 
