@@ -18,7 +18,7 @@
 #include "common/log.h"
 #include "daemon/agent/agent.h"
 
-#define BACKLOG		8
+#define BACKLOG		128	/* strangers who find the port come in front of the client; the worker takes them out */
 #define PORT_LOW	49152	/* where nothing is configured: the dynamic ports of RFC 6335 */
 #define PORT_HIGH	65534
 

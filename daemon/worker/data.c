@@ -10,15 +10,26 @@
 #include "daemon/worker/ask.h"
 #include "daemon/worker/session.h"
 
+#define ROUND 256	/* connections seen to in one go: more than a queue holds (BACKLOG in the agent's data.c) */
+
 void
 data_init(struct data *d)
 {
-	*d = (struct data){ .way = DATA_NONE, .listen_fd = -1 };
+	*d = (struct data){ .way = DATA_NONE, .listen_fd = -1, .early_fd = -1 };
+}
+
+static void
+close_early(struct data *d)
+{
+	if (d->early_fd >= 0)
+		close(d->early_fd);
+	d->early_fd = -1;
 }
 
 void
 data_close(struct data *d)
 {
+	close_early(d);
 	if (d->listen_fd >= 0)
 		close(d->listen_fd);
 	d->listen_fd = -1;
@@ -29,12 +40,16 @@ data_close(struct data *d)
 static void
 drain(struct data *d)
 {
-	int fd;
+	close_early(d);
+	for (unsigned i = 0; i < ROUND; i++) {
+		int fd = accept4(d->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
-	/* One that was reset while it waited does not hide those behind it. */
-	while ((fd = accept4(d->listen_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0 || errno == ECONNABORTED || errno == EINTR)
 		if (fd >= 0)
 			close(fd);
+		/* One that was reset while it waited does not hide those behind it. */
+		else if (errno != ECONNABORTED && errno != EINTR)
+			break;
+	}
 }
 
 void
@@ -85,6 +100,7 @@ data_listen(struct session *s, unsigned family)
 	struct msg_listen body = { .family = (uint8_t)family };
 
 	s->data.strangers = 0;
+	s->data.unattended = false;
 	if (fits(s, family)) {
 		drain(&s->data);
 		s->data.way = DATA_PASSIVE;
@@ -97,28 +113,41 @@ data_listen(struct session *s, unsigned family)
 	return true;
 }
 
+/* 1, 10, 100, ...: whoever floods a port does not flood the log. */
+static bool
+is_power_of_ten(unsigned n)
+{
+	while (n >= 10 && n % 10 == 0)
+		n /= 10;
+	return n == 1;
+}
+
 /* Somebody else found the port. */
-static int
+static void
 refuse_stranger(struct session *s, const struct addr *from, int fd)
 {
 	char host[ADDR_TEXT_MAX];
 	struct log_line l;
 
+	close(fd);
+	s->data.strangers++;
+	if (!is_power_of_ten(++s->data.strangers_ever))
+		return;
 	log_begin(&l, EVENT_DATA_STRANGER);
 	log_str(&l, FIELD_ADDRESS, addr_text(host, from));
+	log_num(&l, FIELD_COUNT, s->data.strangers_ever - s->data.strangers_ever / 10);
 	log_end(&l);
-	close(fd);
-	return ++s->data.strangers < DATA_STRANGERS_MAX ? 0 : -EPERM;
 }
 
-int
-data_accept(struct session *s)
+/* From the queue; -EAGAIN after a round of strangers as well, so that the session hears others meanwhile. */
+static int
+take_from_queue(struct session *s)
 {
-	for (;;) {
+	for (unsigned i = 0; i < ROUND; i++) {
 		struct sockaddr_in6 raw;
 		socklen_t len = sizeof raw;
 		struct addr from;
-		int e, fd = accept4(s->data.listen_fd, (struct sockaddr *)&raw, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(s->data.listen_fd, (struct sockaddr *)&raw, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
 			continue;
@@ -128,10 +157,33 @@ data_accept(struct session *s)
 			from = (struct addr){ .sa.sa_family = AF_UNSPEC };
 		if (addr_same_host(&from, &s->peer) || addr_nets_have(&s->set->data_peer, &from))
 			return fd;
-		e = refuse_stranger(s, &from, fd);
-		if (e != 0)
-			return e;
+		refuse_stranger(s, &from, fd);
 	}
+	return -EAGAIN;
+}
+
+int
+data_accept(struct session *s)
+{
+	int fd = s->data.early_fd;
+
+	s->data.early_fd = -1;
+	return fd >= 0 ? fd : take_from_queue(s);
+}
+
+int
+data_watched(const struct data *d)
+{
+	return d->way == DATA_PASSIVE && d->early_fd < 0 && !d->unattended ? d->listen_fd : -1;
+}
+
+void
+data_attend(struct session *s)
+{
+	int fd = take_from_queue(s);
+
+	s->data.unattended = fd < 0 && fd != -EAGAIN;
+	s->data.early_fd = fd >= 0 ? fd : -1;
 }
 
 static size_t

@@ -15,15 +15,16 @@ struct session;
 
 enum data_way { DATA_NONE, DATA_PASSIVE, DATA_ACTIVE };
 
-#define DATA_STRANGERS_MAX 8	/* connections from elsewhere that one transfer puts up with */
-
 struct data {
 	enum data_way way;
 	bool all;			/* EPSV ALL: for the rest of the session */
 	int listen_fd;			/* -1: none yet */
+	int early_fd;			/* the client's connection, which came before the command that it is for; -1: none */
+	bool unattended;		/* accepting fails: left to the transfer, which can say so */
 	struct addr told;		/* address and port of it, as told to the client */
 	struct addr target;		/* of PORT or EPRT */
-	unsigned strangers;
+	unsigned strangers;		/* connections from elsewhere since the port was told */
+	unsigned strangers_ever;	/* in this session */
 };
 
 void data_init(struct data *);
@@ -44,11 +45,21 @@ bool data_listen(struct session *, unsigned family);
 void data_refuse(struct data *);
 
 /*
- * Accepts the client's data connection.  The descriptor, or -EAGAIN;
- * connections from elsewhere are closed and logged, after DATA_STRANGERS_MAX
- * of them -EPERM; -errno.
+ * Accepts the client's data connection.  The descriptor, or -EAGAIN, -errno.
+ * Connections from elsewhere are closed, however many there are: if they were
+ * left in the queue, or a number of them gave the transfer up, anybody could
+ * keep a client from its data.
  */
 int data_accept(struct session *);
+
+/*
+ * What is to be watched between the command that told the port and the one
+ * that transfers: a descriptor for POLLIN, or -1.  When it is readable,
+ * data_attend() takes the client's connection out of the queue and keeps it
+ * for data_accept(), and closes all others, so that the queue has room.
+ */
+int data_watched(const struct data *);
+void data_attend(struct session *);
 
 /*
  * Has the agent connect to the target.  The descriptor of a socket whose

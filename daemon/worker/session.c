@@ -411,15 +411,41 @@ too_idle(struct session *s)
 	session_stop(s, "Nothing was said for too long.", s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
 }
 
-/* poll() until the client has been idle for too long; what is needed only at work is given back before. */
+#define HEARD 3		/* descriptors that say something */
+
+/*
+ * poll() for so long.  Whoever connects to the passive port meanwhile is seen to, and shortens nothing: strangers can
+ * do so as often as they like.
+ */
 static int
-wait_long(struct session *s, struct pollfd p[3])
+wait_some(struct session *s, struct pollfd p[HEARD + 1], int64_t ms)
+{
+	int64_t until = clock_ms() + ms;
+	int r;
+
+	for (;;) {
+		p[HEARD] = (struct pollfd){ .fd = data_watched(&s->data), .events = POLLIN };
+		r = poll(p, HEARD + 1, ms > INT32_MAX ? -1 : (int)ms);
+		if (r <= 0 || p[HEARD].revents == 0)
+			return r;
+		data_attend(s);
+		if (r > 1)
+			return r;
+		ms = until - clock_ms();
+		if (ms < 0)
+			return 0;
+	}
+}
+
+/* Waits until the client has been idle for too long; what is needed only at work is given back before. */
+static int
+wait_long(struct session *s, struct pollfd p[HEARD + 1])
 {
 	int64_t ms = s->idle_ms;
 	int r;
 
 	if (ms > IDLE_AFTER_MS) {
-		r = poll(p, 3, IDLE_AFTER_MS);
+		r = wait_some(s, p, IDLE_AFTER_MS);
 		if (r != 0)
 			return r;
 		ms -= IDLE_AFTER_MS;
@@ -428,19 +454,22 @@ wait_long(struct session *s, struct pollfd p[3])
 		chan_idle();
 		idle_give_back_stack();
 	}
-	return poll(p, 3, ms > INT32_MAX ? -1 : (int)ms);
+	return wait_some(s, p, ms);
 }
 
-#define FINISH_MS 20	/* how long the end of a download may wait for the next request */
+#define QUICK_MS 20	/* in which most clients send their next command */
 
-/* poll(), with what is still to be told to the agent told when the client is not quick. */
+/*
+ * As poll().  When the client is not quick, what the agent is still to be told is told, and the passive port is looked
+ * after; not before, or each transfer would cost another wake-up for the connection that the client makes for it.
+ */
 static int
-wait_idle(struct session *s, struct pollfd p[3])
+wait_idle(struct session *s, struct pollfd p[HEARD + 1])
 {
 	int r = 0;
 
-	if (s->finish_due)
-		r = poll(p, 3, FINISH_MS);
+	if (s->finish_due || data_watched(&s->data) >= 0)
+		r = poll(p, HEARD, QUICK_MS);
 	if (r == 0) {
 		ask_flush(s);
 		r = s->ending ? -1 : wait_long(s, p);
@@ -452,7 +481,7 @@ wait_idle(struct session *s, struct pollfd p[3])
 static void
 wait_for_more(struct session *s)
 {
-	struct pollfd p[3] = {
+	struct pollfd p[HEARD + 1] = {
 		{ .fd = s->control.fd, .events = POLLIN },
 		{ .fd = s->live ? s->files.fd : s->login.fd, .events = POLLIN },
 		{ .fd = s->live ? s->log.fd : -1, .events = POLLIN },

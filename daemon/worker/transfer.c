@@ -324,6 +324,9 @@ tell_end(struct transfer *t)
 		ask_refused(s, f);
 	} else if (t->end == TRANSFER_INSECURE && s->data_refusal != NULL)
 		reply(s, ends[t->end].code, "%s", s->data_refusal);
+	else if (t->end == TRANSFER_UNCONNECTED && s->data.strangers > 0)
+		reply(s, ends[t->end].code, "No data connection came from your address; those from others (%u) were refused.",
+		    s->data.strangers);
 	else if (t->end == TRANSFER_NO_ROOM)
 		reply(s, ends[t->end].code, "%s (%s).", ends[t->end].text, t->limit);
 	else if (t->why[0] != '\0')

@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 import time
 import zlib
 
@@ -1064,6 +1065,77 @@ def test_data_from_a_stranger_is_not_taken(server, raw):
         assert raw.reply()[0] == 150 and data.recv(100) == b"secret"
     assert raw.reply()[0] == 226
     stranger.close()
+
+
+@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize("count", [9, 200])
+def test_strangers_do_not_fill_the_queue(server, raw, count, held):
+    """They find the port before the client has connected. The log tells of it, in few lines however many they are."""
+    address, had, strangers = pasv(raw), len(server.log()), []
+    for _ in range(count):
+        strangers.append(socket.create_connection(address, PATIENCE, ("127.0.0.2", 0)))
+        if not held:
+            strangers[-1].close()
+    with socket.create_connection(address, PATIENCE) as data:
+        raw.send("STOR f\r\n")
+        assert raw.reply()[0] == 150
+        data.sendall(b"mine")
+    assert raw.reply()[0] == 226
+    with open(f"{server.homes['alice']}/f", "rb") as f:
+        assert f.read() == b"mine"
+    for s in strangers:
+        s.close()
+    lines = wait_for(lambda: [x for x in server.log()[had:].splitlines() if "event=data-stranger" in x])
+    assert len(lines) <= 3 and "address=127.0.0.2:" in lines[0] and "count=1" in lines[0]
+
+
+def test_strangers_who_try_all_ports_keep_nobody_from_data(serve):
+    """They need not know the port: a range of eight is tried over and over."""
+    low = 46000 + os.getpid() % 200 * 8
+    server, done = serve(f"never_ban = 127.0.0.0/8\npassive_ports = {low}-{low + 7}"), threading.Event()
+
+    def spray():
+        while not done.is_set():
+            tries = []
+            for port in range(low, low + 8):
+                for _ in range(20):
+                    s = socket.socket()
+                    s.setblocking(False)
+                    s.bind(("127.0.0.2", 0))
+                    s.connect_ex(("127.0.0.1", port))
+                    tries.append(s)
+            done.wait(0.02)
+            for s in tries:
+                s.close()
+
+    thread = threading.Thread(target=spray)
+    thread.start()
+    try:
+        for i in range(10):
+            r = server.raw().login()
+            address = pasv(r)
+            with socket.create_connection(address, PATIENCE) as data:
+                r.send(f"STOR f{i}\r\n")
+                assert r.reply()[0] == 150
+                data.sendall(b"mine")
+            assert r.reply()[0] == 226
+            r.close()
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_a_client_from_another_address_is_told(serve):
+    server = serve("data_timeout = 1")
+    r = server.raw().login()
+    address = pasv(r)
+    with socket.create_connection(address, PATIENCE, ("127.0.0.2", 0)) as other:
+        other.settimeout(PATIENCE)
+        assert r.cmd("STOR f")[0] == 150
+        assert other.recv(1) == b""
+        code, text = r.reply()
+        assert code == 425 and "(1)" in text and "from your address" in text
+    r.close()
 
 
 @pytest.mark.parametrize("form", ["PORT", "EPRT"])

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -276,38 +277,106 @@ START_TEST(stranger)
 }
 END_TEST
 
-/* Strangers are not put up with for ever, and the next transfer begins with a clean slate. */
-START_TEST(strangers_are_bounded)
+static void
+strangers_come(struct sockaddr_in *a, unsigned n)
+{
+	struct sockaddr_in other = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002) };
+
+	for (unsigned i = 0; i < n; i++) {
+		int thief = socket(AF_INET, SOCK_STREAM, 0);
+
+		ck_assert_int_eq(bind(thief, (struct sockaddr *)&other, sizeof other), 0);
+		ck_assert_int_eq(connect(thief, (struct sockaddr *)a, sizeof *a), 0);
+		ck_assert_int_le(fake_drain(thief, NULL, 0), 0);
+		close(thief);
+	}
+}
+
+/*
+ * More than the queue holds, before the command and after it; each of them meets its end at once, so that the queue is
+ * empty again.  The client's own connection is kept from before the command on.
+ */
+START_TEST(strangers_keep_nobody_away)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	struct sockaddr_in other = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002) };
-	int data = socket(AF_INET, SOCK_STREAM, 0);
 	unsigned port;
 
 	fake_login(&f, NULL);
-	for (int round = 0; round < 2; round++) {
+	for (int round = 0; round < 4; round++) {
+		int data = socket(AF_INET, SOCK_STREAM, 0);
+
 		ck_assert_int_eq(fake_ask(&f, "EPSV"), 229);
 		ck_assert_int_eq(sscanf(f.text, "229 Entering Extended Passive Mode (|||%u|)", &port), 1);
 		a.sin_port = htons((in_port_t)port);
-		ck_assert_int_eq(fake_ask(&f, "RETR file"), 150);
-		/* The last one in the first round is one too many. */
-		for (int i = 0; i < DATA_STRANGERS_MAX - round; i++) {
-			int thief = socket(AF_INET, SOCK_STREAM, 0);
-
-			ck_assert_int_eq(bind(thief, (struct sockaddr *)&other, sizeof other), 0);
-			ck_assert_int_eq(connect(thief, (struct sockaddr *)&a, sizeof a), 0);
-			ck_assert_int_le(fake_drain(thief, NULL, 0), 0);
-			close(thief);
+		strangers_come(&a, 150);
+		if ((round & 1) == 0)
+			ck_assert_int_eq(connect(data, (struct sockaddr *)&a, sizeof a), 0);
+		if (round < 2) {
+			ck_assert_int_eq(fake_ask(&f, "RETR file"), 150);
+		} else {
+			ck_assert_int_eq(fake_ask(&f, "NOOP"), 200);
+			ck_assert_int_eq(fake_ask(&f, "RETR file"), 150);
 		}
-		if (round == 0) {
-			ck_assert_int_eq(fake_reply(&f), 425);
-			continue;
+		if ((round & 1) != 0) {
+			strangers_come(&a, 150);
+			ck_assert_int_eq(connect(data, (struct sockaddr *)&a, sizeof a), 0);
 		}
-		ck_assert_int_eq(connect(data, (struct sockaddr *)&a, sizeof a), 0);
 		ck_assert_int_eq(fake_drain(data, NULL, 0), 8);
 		ck_assert_int_eq(fake_reply(&f), 226);
+		close(data);
 	}
+	ck_assert_int_eq(fake_stop(&f), 0);
+}
+END_TEST
+
+/* What came for one EPSV is not there for the next. */
+START_TEST(early_connections_belong_to_their_port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int early = socket(AF_INET, SOCK_STREAM, 0), data = socket(AF_INET, SOCK_STREAM, 0);
+	unsigned port;
+
+	fake_login(&f, NULL);
+	ck_assert_int_eq(fake_ask(&f, "EPSV"), 229);
+	ck_assert_int_eq(sscanf(f.text, "229 Entering Extended Passive Mode (|||%u|)", &port), 1);
+	a.sin_port = htons((in_port_t)port);
+	ck_assert_int_eq(connect(early, (struct sockaddr *)&a, sizeof a), 0);
+	/* Mostly long enough for it to be taken out of the queue; both must do. */
+	(void)poll(NULL, 0, 60);
+	ck_assert_int_eq(fake_ask(&f, "EPSV"), 229);
+	ck_assert_int_le(fake_drain(early, NULL, 0), 0);
+	ck_assert_int_eq(connect(data, (struct sockaddr *)&a, sizeof a), 0);
+	ck_assert_int_eq(fake_ask(&f, "RETR file"), 150);
+	ck_assert_int_eq(fake_drain(data, NULL, 0), 8);
+	ck_assert_int_eq(fake_reply(&f), 226);
+	close(early);
 	close(data);
+	ck_assert_int_eq(fake_stop(&f), 0);
+}
+END_TEST
+
+/* Who connects to the port all the time does not keep an idle session alive. */
+START_TEST(strangers_do_not_count_as_activity)
+{
+	struct fake_options o = { .idle_s = 1 };
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in other = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002) };
+	struct pollfd p = { .events = POLLIN };
+	unsigned port;
+
+	fake_login(&f, &o);
+	ck_assert_int_eq(fake_ask(&f, "EPSV"), 229);
+	ck_assert_int_eq(sscanf(f.text, "229 Entering Extended Passive Mode (|||%u|)", &port), 1);
+	a.sin_port = htons((in_port_t)port);
+	p.fd = f.client;
+	do {
+		int thief = socket(AF_INET, SOCK_STREAM, 0);
+
+		ck_assert_int_eq(bind(thief, (struct sockaddr *)&other, sizeof other), 0);
+		(void)connect(thief, (struct sockaddr *)&a, sizeof a);
+		close(thief);
+	} while (poll(&p, 1, 100) == 0);
+	ck_assert_int_eq(fake_reply(&f), 421);
 	ck_assert_int_eq(fake_stop(&f), 0);
 }
 END_TEST
@@ -560,7 +629,9 @@ worker_transfer_suite(void)
 	tcase_add_test(t, active);
 	tcase_add_test(t, stale_connection);
 	tcase_add_test(t, stranger);
-	tcase_add_test(t, strangers_are_bounded);
+	tcase_add_test(t, strangers_keep_nobody_away);
+	tcase_add_test(t, early_connections_belong_to_their_port);
+	tcase_add_test(t, strangers_do_not_count_as_activity);
 	tcase_add_test(t, no_connection);
 	tcase_add_loop_test(t, abort_transfer, 0, 5);
 	tcase_add_test(t, meanwhile);
