@@ -30,7 +30,7 @@ struct tls_link {
 	uint32_t serial;	/* of the ticket of this session that it showed, 0: none */
 	bool from_control;	/* which had given that ticket */
 	bool trusted;		/* it goes back to the control connection */
-	bool expired;		/* that ticket is too old */
+	bool expired;		/* trusted, but too old */
 	int64_t age_s;		/* of that ticket */
 	uint32_t given;		/* serial of the last ticket that this connection gave, 0: none */
 	bool refused;		/* by tls_link_judge() */

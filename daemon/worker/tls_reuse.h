@@ -44,7 +44,7 @@ struct tls_reuse_facts {
 	uint32_t serial;		/* of its ticket, 0: none that is ours */
 	int64_t age_ms;			/* of that ticket */
 	bool no_ticket;			/* it has given the client no fresh one */
-	bool expired;			/* it showed a ticket of this session that is too old to be used */
+	bool expired;			/* it showed a ticket that would be trusted, were it not too old */
 	int64_t now_ms;
 };
 

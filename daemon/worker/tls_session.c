@@ -105,7 +105,8 @@ judge_ticket(SSL *ssl, SSL_SESSION *ss, const unsigned char *name, size_t name_l
 	l->from_control = m.from_control;
 	l->trusted = m.trusted;
 	l->age_s = (int64_t)time(NULL) - (int64_t)SSL_SESSION_get_time(ss);
-	l->expired = l->age_s > (int64_t)SSL_SESSION_get_timeout(ss);
+	/* What a refused connection was given does not prove more by growing old. */
+	l->expired = m.trusted && l->age_s > (int64_t)SSL_SESSION_get_timeout(ss);
 	/* A ticket may come twice: without early data nothing can be replayed. Each use gives a fresh one. */
 	return SSL_TICKET_RETURN_USE_RENEW;
 }

@@ -519,6 +519,31 @@ def test_strict_is_not_passed_by_coming_back(version):
         assert strict_list(r, r.sock.session)[0] == 226
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_strict_is_not_passed_by_waiting(version):
+    """Nor when what the refused handshake has left is too old, while the client goes on and has fresh ones."""
+    with running(tls="session_reuse = strict\nticket_lifetime = 2s") as s:
+        r, other = s.logged_in(s.context(version)), s.context(version)
+
+        def come(session):
+            plain = r.passive()
+            assert r.cmd("LIST")[0] == 150
+            left = session
+            with contextlib.suppress(ssl.SSLError, OSError):
+                stranger = other.wrap_socket(plain, session=session, suppress_ragged_eofs=False)
+                with contextlib.suppress(ssl.SSLError, OSError):
+                    stranger.recv(1)
+                left = stranger.session
+            return left, r.reply()[0]
+
+        loot, code = come(None)
+        assert loot is not None and code == 522
+        time.sleep(3.2)
+        assert strict_list(r, r.sock.session)[0] == 226
+        assert come(loot)[1] == 522
+        assert come(None)[1] == 522
+
+
 def test_session_outlives_its_tickets():
     with running(tls="session_reuse = strict\nticket_lifetime = 1") as s:
         f = s.ftps(cls=Resuming)
