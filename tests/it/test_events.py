@@ -109,6 +109,18 @@ def test_the_code_logs_what_the_table_says():
     assert not wrong, "\n".join(wrong)
 
 
+def test_the_filter_for_fail2ban_knows_the_words():
+    """What it does not count are reasons that exist, in both of its expressions."""
+    with open(f"{events.TOP}/contrib/fail2ban/filter.conf", encoding="utf-8") as f:
+        text = f.read()
+    with open(f"{events.TOP}/account/account.h", encoding="utf-8") as f:
+        words = set(re.findall(r'REASON_ROW\(REASON_\w+, "([a-z-]+)"', f.read()))
+    excluded = re.findall(r"\(\?!([a-z|-]+)\)\[a-z-\]", text)
+    assert len(excluded) == 2 and all(set(x.split("|")) <= words for x in excluded), excluded
+    row = events.BY_NAME["auth-failure"]
+    assert row.low == row.high == "notice" and {"REASON", "PASSWORD"} <= row.always | row.may
+
+
 @pytest.mark.parametrize("line,wrong", [
     ("2026-01-31T12:00:00.000Z notice event=stopped", None),
     ('2026-01-31T12:00:00.000Z notice event=stopping about="a \\" b=c"', None),
