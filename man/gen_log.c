@@ -139,7 +139,23 @@ print_session_ends(void)
 	print_words("Cm", rows, sizeof rows / sizeof *rows);
 }
 
+static void
+print_levels(void)
+{
+	static const struct { const char *word; int priority; } rows[] = {
+#define LEVEL_ROW(name, word, priority) { word, priority },
+		LOG_LEVELS(LEVEL_ROW)
+#undef LEVEL_ROW
+	};
+
+	puts(".Bl -column \"warning\" \"priority\" -compact");
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		printf(".It %s Ta %d\n", rows[i].word, rows[i].priority);
+	puts(".El");
+}
+
 const struct generator log_generators[] = {
+	{ "LOG_LEVELS", print_levels },
 	{ "LOG_EVENTS", print_events },
 	{ "LOG_FIELDS", print_fields },
 	{ "LOGIN_REASONS", print_reasons },
