@@ -224,6 +224,12 @@ admission_dropped(struct server *s, const char *listener, const struct addr *pee
 }
 
 bool
+admission_was_silent(const struct crowd_member *m)
+{
+	return clock_ms() - m->since >= YOUNG_MS;
+}
+
+bool
 admission_quiet(struct server *s, const char *listener, const struct addr *peer)
 {
 	bool own = refusals_own_line(s->strangers, peer, &(struct refusal){ .reason = "", .listener = listener }, clock_ms());
@@ -291,8 +297,7 @@ crowded(struct server *s, struct section *n)
 static const char *
 make_room(struct server *s, struct section *n, const struct addr *peer)
 {
-	int64_t now = clock_ms();
-	bool full, silent, suspect = srclimit_is_suspect(s->sources, peer, now);
+	bool full, silent, suspect = srclimit_is_suspect(s->sources, peer, clock_ms());
 
 	/* Dropping takes its time: processes are forked no faster than they end. */
 	if (pool_left(s) > 2 * (unsigned)s->settings->max_sessions + (unsigned)s->settings->spare_sessions_max)
@@ -301,10 +306,10 @@ make_room(struct server *s, struct section *n, const struct addr *peer)
 		struct crowd *crowd = crowded(s, n);
 		struct crowd_member *m = crowd_eldest(crowd);
 
-		if (!full && now - m->since < YOUNG_MS)
+		if (!full && !admission_was_silent(m))
 			return NULL;
 		/* Nobody who has failed to log in is kept out by clients that say nothing. */
-		silent = m != NULL && !m->checked && now - m->since >= YOUNG_MS;
+		silent = m != NULL && !m->checked && admission_was_silent(m);
 		m = crowd_gives_way(crowd, crowd_of(n->crowd, peer), suspect && !silent);
 		if (m == NULL)
 			return full ? "max_sessions" : "max_sessions_before_login";

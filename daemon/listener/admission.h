@@ -60,6 +60,10 @@ void admission_refuse(struct server *, int fd, const char *listener, const struc
     const char *text);
 /* The same log for one that had been let in. */
 void admission_dropped(struct server *, const char *listener, const struct addr *peer, const char *reason);
+/* What a client reads that has not logged in and gives way to a newcomer. */
+#define GAVE_WAY "Others wait, and you have not logged in; try again later."
+/* Has it been there for so long that it is no busy client? */
+bool admission_was_silent(const struct crowd_member *);
 /* Its source has had so many log lines lately that this client gets none before it logs in. */
 bool admission_quiet(struct server *, const char *listener, const struct addr *peer);
 /* Such a client has left without having logged in: it is counted in the log. */

@@ -23,7 +23,6 @@
 #include "daemon/listener/tell.h"
 
 #define WAIT_LIMIT	10000	/* ms a client waits for a session to be forked */
-#define SILENT_MS	3000	/* who has said nothing for so long and gave way was no busy client */
 
 #define TOO_BUSY	"The server is too busy; try again later."
 
@@ -212,16 +211,20 @@ pool_drop(struct server *s, struct crowd_member *m)
 {
 	struct session *n = m->session;
 
+	if (m->away) {
+		elsewhere_drop(s, m);
+		return;
+	}
 	if (n == NULL) {
 		give_up(s, (struct waiting *)(void *)((char *)m - offsetof(struct waiting, member)), "gave_way", TOO_BUSY);
 		return;
 	}
 	/* Holding a connection open without logging in is as bad as a wrong password. */
-	if (clock_ms() - m->since >= SILENT_MS)
+	if (admission_was_silent(m))
 		penalise(n, s->settings->penalty_failure);
 	admission_dropped(s, n->service->listener, &n->service->peer, "gave_way");
 	pool_release(n);
-	session_stop(n, "Others wait, and you have not logged in; try again later.", STOP_NOW);
+	session_stop(n, GAVE_WAY, STOP_NOW);
 }
 
 /*

@@ -25,7 +25,8 @@ struct crowd_member {
 	struct crowd *crowd;
 	int64_t since;			/* clock_ms() */
 	bool checked;			/* its password is being checked */
-	void *session;			/* who serves it, the pool's affair; NULL: it waits to be served */
+	bool away;			/* the generation before this one serves it (elsewhere.h) */
+	void *session;			/* else who serves it, the pool's affair; NULL: it waits to be served */
 };
 
 /* NULL: no memory. */

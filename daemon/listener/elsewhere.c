@@ -1,15 +1,19 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <time.h>
 
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/str.h"
 #include "daemon/listener/admission.h"
 #include "daemon/listener/elsewhere.h"
+#include "daemon/listener/link.h"
+#include "daemon/listener/server.h"
 #include "daemon/listener/state.h"
 
 #define CHAINS 1024
@@ -18,6 +22,7 @@ struct away {
 	LIST_ENTRY(away) link;
 	uint64_t number;
 	struct section *section;	/* NULL: ours has none of that name */
+	struct crowd_member member;	/* until it logs in */
 	char listener[65], user[321], class[65], what[257];
 	struct addr peer;
 	bool claimed, blocked, known;	/* known: what it had transferred before is in the totals that were handed over */
@@ -59,6 +64,7 @@ static void
 forget(struct server *s, struct away *a)
 {
 	LIST_REMOVE(a, link);
+	crowd_leave(&a->member);
 	s->elsewhere->count--;
 	srclimit_leave(s->sources, &a->peer);
 	if (a->section != NULL && a->section->now > 0)
@@ -116,6 +122,10 @@ elsewhere_begin(struct server *s, const struct msg_link_begin *m)
 	if (a->section != NULL)
 		a->section->now++;
 	srclimit_count(s->sources, &a->peer, clock_ms());
+	a->member.away = true;
+	admission_unknown(s, &a->member, m->listener, &a->peer);
+	if (a->since < time(NULL))
+		a->member.since -= (time(NULL) - a->since) * 1000;
 	LIST_INSERT_HEAD(&s->elsewhere->chain[a->number % CHAINS], a, link);
 	s->elsewhere->count++;
 	return 0;
@@ -130,6 +140,7 @@ count_claim(struct server *s, struct away *a, const char *user, const char *clas
 	if (r != CLAIM_COUNTED)
 		return r;
 	a->claimed = true;
+	crowd_leave(&a->member);
 	(void)str_copy(a->user, sizeof a->user, user);
 	(void)str_copy(a->class, sizeof a->class, class);
 	return r;
@@ -154,7 +165,10 @@ elsewhere_claim(struct server *s, const struct msg_link_claim *m, int *fd)
 	int r;
 
 	*fd = -1;
-	if (a == NULL || a->claimed)
+	/* It has given way, and is not yet told. */
+	if (a == NULL)
+		return CLAIM_STOPPING;
+	if (a->claimed)
 		return SP_ESTATE;
 	r = s->stopping ? (int)CLAIM_STOPPING :
 	    count_claim(s, a, m->user, m->class, m->max_per_user, m->max_per_class);
@@ -201,6 +215,20 @@ elsewhere_end(struct server *s, const struct msg_link_end *m)
 	if (a != NULL)
 		forget(s, a);
 	return 0;
+}
+
+void
+elsewhere_drop(struct server *s, struct crowd_member *m)
+{
+	struct away *a = (struct away *)(void *)((char *)m - offsetof(struct away, member));
+	struct srclimit_rules rules = server_rules(s, a->listener);
+	struct msg_link_kick kick = { .session = a->number, .text = GAVE_WAY };
+
+	if (admission_was_silent(m))
+		srclimit_penalise(s->sources, &rules, &a->peer, (int64_t)s->settings->penalty_failure * 1000, clock_ms());
+	admission_dropped(s, a->listener, &a->peer, "gave_way");
+	link_tell(s->older, MSG_LINK_KICK, &kick, -1);
+	forget(s, a);
 }
 
 unsigned

@@ -28,6 +28,12 @@ int elsewhere_end(struct server *, const struct msg_link_end *);
  */
 int elsewhere_claim(struct server *, const struct msg_link_claim *, int *fd);
 
+/*
+ * That client, which has not logged in, gives way to a newcomer: its generation is told to end it, and it is counted no
+ * more.
+ */
+void elsewhere_drop(struct server *, struct crowd_member *);
+
 /* How many there are. */
 unsigned elsewhere_clients(const struct server *);
 /* Calls f with each; pid of the facts is 0. */

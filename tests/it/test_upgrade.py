@@ -7,6 +7,7 @@ import glob
 import hashlib
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -72,6 +73,10 @@ class Installed(TlsServer):
     def clean(self):
         super().clean()
         shutil.rmtree(self.programs, ignore_errors=True)
+
+
+def readable(sock):
+    return bool(select.select([sock], [], [], 0)[0])
 
 
 @pytest.fixture
@@ -209,6 +214,56 @@ def test_limits_of_clients_count_both_generations(installed, setting):
     assert r.reply()[0] == 421
     for c in (f, h):
         c.quit()
+
+
+def test_a_silent_crowd_of_the_old_generation_keeps_nobody_out(installed):
+    """It gives way as it would in one generation; whoever has logged in there stays."""
+    s = installed(server="max_sessions = 16\nmax_sessions_before_login = 12")
+    keep = [s.ftps() for _ in range(4)]
+    crowd = [socket.create_connection(("127.0.0.1", s.port), PATIENCE, (f"127.0.5.{1 + i % 3}", 0)) for i in range(12)]
+    for c in crowd:
+        assert c.recv(3) == b"220"
+    s.restart()
+    wait_for(lambda: s.ctl("status")["ending"] == 0, "the test of the start does not end")
+    for i in range(4):
+        with socket.create_connection(("127.0.0.1", s.port), PATIENCE, (f"127.0.6.{1 + i}", 0)) as c, c.makefile("rwb") as f:
+            assert f.readline().startswith(b"220")
+            f.write(b"USER bob\r\nPASS bob\r\nQUIT\r\n")
+            f.flush()
+            assert [f.readline()[:3] for _ in range(3)] == [b"331", b"230", b"221"]
+    gone = []
+    for c in crowd:
+        c.setblocking(False)
+    wait_for(lambda: gone.extend(c for c in crowd if c not in gone and readable(c) and b"421 Others wait" in c.recv(4096)) or gone)
+    for f in keep:
+        assert f.pwd() == "/"
+        f.quit()
+    for c in crowd:
+        c.close()
+
+
+def test_a_login_that_has_given_way_is_refused(installed):
+    """The whole crowd of the old generation tries to log in while newcomers take its places: nobody is counted twice."""
+    s = installed(server="max_sessions = 8\nmax_sessions_before_login = 8")
+    crowd = [s.raw() for _ in range(8)]
+    for c in crowd:
+        assert c.reply()[0] == 220
+    s.restart()
+    wait_for(lambda: s.ctl("status")["ending"] == 0, "the test of the start does not end")
+    for c in crowd:
+        c.send("USER alice\r\nPASS alice\r\n")
+    new = [socket.create_connection(("127.0.0.1", s.port), PATIENCE, (f"127.0.6.{1 + i}", 0)) for i in range(8)]
+    assert {c.recv(3) for c in new} <= {b"220", b"421"}
+    assert s.ctl("status")["sessions"] <= 8
+    for c in crowd:
+        with contextlib.suppress(OSError):
+            codes = [c.reply()[0]]
+            if codes == [331]:
+                codes.append(c.reply()[0])
+            assert codes in ([331, 230], [331, 421], [421]), codes
+    for c in (*crowd, *new):
+        c.close()
+    wait_for(lambda: s.ctl("status")["sessions"] == 0, "somebody is still counted")
 
 
 def test_limits_of_accounts_count_both_generations(installed):
