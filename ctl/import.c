@@ -147,6 +147,12 @@ import_set(struct import *im, enum import_place place, const char *key, const ch
 	free(value);
 }
 
+void
+import_add(struct import *im, enum import_place place, const char *key, const char *value)
+{
+	add_item(im, &im->settings, place, key, value, "", 0);
+}
+
 const char *
 import_value(const struct import *im, const char *name)
 {

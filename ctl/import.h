@@ -33,6 +33,8 @@ void import_directive(struct import *, const char *name, const char *value, unsi
 /* Writes a key of ours; a second value takes the first one's place. */
 void import_set(struct import *, enum import_place, const char *key, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* The same beside what is there: for keys that may stand more than once. A value's further lines begin with a blank. */
+void import_add(struct import *, enum import_place, const char *key, const char *value);
 /* Remarks: something cannot be expressed, something is not needed. line 0: of the whole. */
 void import_lost(struct import *, unsigned line, const char *name, const char *value, const char *why);
 /*

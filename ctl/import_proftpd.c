@@ -200,6 +200,9 @@ finish_root(struct import *im)
 	size_t n = root != NULL ? strcspn(root, " \t") : 0;
 
 	import_set(im, IMPORT_SERVER, "jail", root != NULL ? "yes" : "no");
+	/* <Anonymous> is a root of its own. */
+	if (import_value(im, "Anonymous") != NULL)
+		import_set(im, IMPORT_ANONYMOUS, "jail", "yes");
 	if (root != NULL && root[n] != '\0')
 		import_lost(im, 0, "DefaultRoot", root,
 		    "for some groups only: a class with members = @GROUP and its own jail does it");
@@ -302,6 +305,10 @@ finish(struct import *im)
 		import_set(im, IMPORT_SERVER, "umask", "%.*s", (int)strcspn(umask_value, " \t"), umask_value);
 	if (ident != NULL && sscanf(ident, "on \"%511[^\"]", text) == 1)
 		import_set(im, IMPORT_SERVER, "banner", "%s", text);
+	/* ListOptions "-a" shows them. */
+	value = import_value(im, "ListOptions");
+	import_set(im, IMPORT_SERVER, "hide_dot_files", "%s",
+	    value != NULL && strpbrk(value, "aA") != NULL && value[0] != '+' ? "no" : "yes");
 	if (stores != NULL)
 		import_set(im, IMPORT_SERVER, "atomic_uploads", strcasecmp(stores, "off") == 0 ? "no" : "yes");
 	if (import_value(im, "CreateHome") != NULL)

@@ -16,7 +16,7 @@
 static const char *const switches[] = { "ChrootEveryone", "AnonymousOnly", "NoAnonymous", "PAMAuthentication",
 	"UnixAuthentication", "AnonymousCanCreateDirs", "AnonymousCantUpload", "DisplayDotFiles",
 	"ProhibitDotFilesWrite", "ProhibitDotFilesRead", "AntiWarez", "NoRename", "NoChmod", "KeepAllFiles",
-	"NoTruncate" };
+	"NoTruncate", "AutoRename" };
 
 static void
 take_directive(struct import *im, const char *name, const char *value, unsigned number)
@@ -101,6 +101,44 @@ pair(const struct import *im, const char *name, const char *separators, char a[3
 	return true;
 }
 
+/*
+ * What switches take away: letters of a user permission string. KeepAllFiles is about files and deleting only, so
+ * folders and overwriting stay; AutoRename gives an upload another name instead of overwriting.
+ */
+static const struct {
+	const char *name, *letters;
+} taken[] = { { "NoRename", "n" }, { "NoChmod", "o" }, { "KeepAllFiles", "d" }, { "AutoRename", "m" } };
+
+static void
+finish_layer(struct import *im)
+{
+	char letters[32] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+		if (import_yes(im, taken[i].name, false))
+			n += (size_t)snprintf(letters + n, sizeof(letters) - n, "%s", taken[i].letters);
+	if (n == 0)
+		import_set(im, IMPORT_SERVER, "default_layer", "posix1e");
+	else
+		import_set(im, IMPORT_SERVER, "default_layer", "ups +* -%s", letters);
+	if (import_yes(im, "AutoRename", false))
+		import_useless(im, import_line(im, "AutoRename"), "AutoRename", "yes",
+		    "uploads to a name that is taken are refused; clients may use STOU");
+}
+
+/* They are always in a root of their own, and names that begin with a dot are not for them. */
+static void
+finish_anonymous(struct import *im)
+{
+	bool upload = !import_yes(im, "AnonymousCantUpload", false),
+	     folders = upload && import_yes(im, "AnonymousCanCreateDirs", false);
+
+	import_set(im, IMPORT_ANONYMOUS, "jail", "yes");
+	import_anonymous(im, folders ? "cM" : upload ? "c" : "", "");
+	import_add(im, IMPORT_ANONYMOUS, "layer", "sftpplus allow-full-control\n\tm/.*\\/\\..*/, deny-full-control");
+}
+
 static void
 finish_accounts(struct import *im)
 {
@@ -114,25 +152,25 @@ finish_accounts(struct import *im)
 	    external != NULL ? ", external" : "", pam ? ", pam" : "", unix_users ? ", shadow" : "",
 	    anonymous ? ", anonymous" : "");
 	import_set(im, IMPORT_SERVER, "accounts", "%s", sources[0] != '\0' ? sources + 2 : "config");
-	import_set(im, IMPORT_SERVER, "default_layer", "posix1e");
+	finish_layer(im);
+	import_set(im, IMPORT_SERVER, "jail", "%s", import_yes(im, "ChrootEveryone", false) ? "yes" : "no");
+	import_set(im, IMPORT_SERVER, "hide_dot_files", "%s", import_yes(im, "DisplayDotFiles", false) ? "no" : "yes");
 	if (external != NULL)
 		import_set(im, IMPORT_SERVER, "external_socket", "%s", external);
 	if (base != NULL)
 		import_lost(
 		    im, 0, "PureDB", base, "sallyctl account import reads the pureftpd.passwd that it was made from");
 	if (anonymous)
-		import_anonymous(im,
-		    import_yes(im, "AnonymousCantUpload", false)          ? ""
-		    : import_yes(im, "AnonymousCanCreateDirs", false) ? "cM"
-								       : "c",
-		    "");
+		finish_anonymous(im);
 }
 
 static void
 finish_limits(struct import *im)
 {
+	const char *clients = import_value(im, "MaxClientsNumber");
 	char a[32], b[32];
 
+	import_set(im, IMPORT_SERVER, "max_sessions", "%s", clients != NULL ? clients : "50");
 	if (pair(im, "LimitRecursion", " \t", a, b)) {
 		import_set(im, IMPORT_SERVER, "list_max_entries", "%s", a);
 		if (b[0] != '\0')
@@ -214,13 +252,11 @@ finish(struct import *im)
 	finish_network(im);
 	finish_tls(im);
 	if (pair(im, "Umask", " \t:", files, folders)) {
-		if (strcmp(files, folders) == 0 || folders[0] == '\0')
-			import_set(im, IMPORT_SERVER, "umask", "%s", files);
-		else {
-			import_set(im, IMPORT_SERVER, "umask", "000");
-			import_set(im, IMPORT_SERVER, "file_mode", "%04lo", 0666 & ~strtoul(files, NULL, 8));
-			import_set(im, IMPORT_SERVER, "dir_mode", "%04lo", 0777 & ~strtoul(folders, NULL, 8));
-		}
+		/* It makes files as others make folders: executable unless the mask says no. */
+		import_set(im, IMPORT_SERVER, "umask", "000");
+		import_set(im, IMPORT_SERVER, "file_mode", "%04lo", 0777 & ~strtoul(files, NULL, 8));
+		import_set(im, IMPORT_SERVER, "dir_mode", "%04lo",
+		    0777 & ~strtoul(folders[0] != '\0' ? folders : files, NULL, 8));
 	}
 	if (log != NULL && strncmp(log, "xferlog:", 8) == 0)
 		import_set(im, IMPORT_SERVER, "xferlog", "%s", log + 8);

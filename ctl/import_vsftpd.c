@@ -79,6 +79,7 @@ finish_defaults(struct import *im)
 {
 	set_mode(im, IMPORT_SERVER, "local_umask", "umask");
 	set_mode(im, IMPORT_SERVER, "file_open_mode", "file_mode");
+	import_set(im, IMPORT_SERVER, "hide_dot_files", "%s", import_yes(im, "force_dot_files", false) ? "no" : "yes");
 	set_limit(im, "max_clients", "max_sessions", "100000");
 	set_limit(im, "max_per_ip", "max_sessions_per_address", "0");
 }

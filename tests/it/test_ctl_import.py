@@ -231,8 +231,7 @@ CLOSED = [
         "<Directory incoming>\n<Limit READ>\nDenyAll\n</Limit>\n</Directory>",
         "AnonRequirePassword on")),
     *(("pure-ftpd", text, EVERYBODY) for text in (
-        "ProhibitDotFilesWrite yes", "ProhibitDotFilesRead yes", "AntiWarez yes", "NoRename yes", "NoChmod yes",
-        "KeepAllFiles yes", "NoTruncate yes",
+        "ProhibitDotFilesWrite yes", "ProhibitDotFilesRead yes", "AntiWarez yes", "KeepAllFiles perhaps",
         "NoAnonymous maybe", "AnonymousOnly 2", "NobodyMay 1")),
 ]
 
@@ -289,16 +288,16 @@ def test_pure_ftpd(tmp_path, folder):
         lost = {x["name"] for x in told["lost"]}
     else:
         told, lost, ours = imported(tmp_path, "pure-ftpd", PUREFTPD)
-    assert lost == {"PureDB", "NoChmod",
-        "CallUploadScript"} and "\nnot_imported = NoChmod yes: " in told["configuration"]
+    assert lost == {"PureDB", "CallUploadScript"}
     s = sections(told["configuration"])
     assert s["server"] | {"jail": "yes", "max_sessions": "50", "max_sessions_per_address": "8", "hide_dot_files": "no", "idle_timeout": "15m",
-                          "accounts": "database, shadow, anonymous", "list_max_entries": "10000", "list_max_depth": "8", "uid_min": "500",
+                          "accounts": "database, shadow, anonymous", "default_layer": "ups +* -o", "list_max_entries": "10000", "list_max_depth": "8", "uid_min": "500",
                           "passive_ports": "30000-50000", "passive_address": "192.0.2.9", "umask": "000", "file_mode": "0644",
                           "dir_mode": "0755", "rate_up": "100K"} == s["server"]
     assert "rate_down" not in s["server"]
     assert s["class everybody"] == {"members": "all", "quota_files": "1000", "quota_bytes": "10M"}
-    assert s["account anonymous"]["layer"] == "ups -* +rLC"      # and no c: AnonymousCantUpload
+    # No c: AnonymousCantUpload. And no dot files, which are never for them there.
+    assert "\nlayer = ups -* +rLC\nlayer = sftpplus allow-full-control\n\tm/" in told["configuration"]
     assert s["listener main"]["listen"] == "127.0.0.1:2121"
     assert s["tls"]["tls"] == "control" and s["tls"]["private_key"] == "/etc/ssl/private/pure.pem"
 
@@ -315,7 +314,8 @@ def test_proftpd(tmp_path):
                           "accounts": "pam, anonymous", "anonymous_user": "ftp", "login_grace_time": "33"} == s["server"]
     assert s["listener main"]["listen"] == "0.0.0.0:2121"
     assert s["tls"] == {"certificate": "/etc/ssl/p.pem", "private_key": "/etc/ssl/p.key", "tls": "full", "session_reuse": "never"}
-    assert s["account anonymous"] == {"layer": "ups -* +rLC", "home": "/srv/pub", "max_sessions_per_user": "10"}
+    assert s["account anonymous"] == {"layer": "ups -* +rLC", "home": "/srv/pub", "jail": "yes",
+                                      "max_sessions_per_user": "10"}
 
 
 def test_values_that_we_refuse_are_told(tmp_path):
