@@ -12,3 +12,15 @@ sp_exit_word(int status)
 	}
 	return "unknown";
 }
+
+const char *
+sp_end_word(enum sp_end end)
+{
+	static const char *const words[] = {
+#define END_ROW(name, word, meaning) word,
+		SP_ENDS(END_ROW)
+#undef END_ROW
+	};
+
+	return end < SP_END_COUNT ? words[end] : "unknown";
+}

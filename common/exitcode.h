@@ -25,6 +25,34 @@ enum sp_exit {
 #undef EXIT_ROW
 };
 
+/*
+ * Why the server ended a session whose processes end with SP_EXIT_OK: END_ROW(name, log word, meaning).  The first is
+ * no end of the server's.  broken-off is the monitor's finding, not a word of others.
+ */
+#define SP_ENDS(END_ROW)							\
+	END_ROW(SP_END_CLIENT,	"ok",		"the session ended in order") \
+	END_ROW(SP_END_BROKEN,	"broken-off",	"the session ended in order, but not the client's last transfer") \
+	END_ROW(SP_END_KICKED,	"kicked",	"an administrator ended the session with sallyctl kick") \
+	END_ROW(SP_END_DRAINED,	"drained",	"an administrator ended the sessions with sallyctl drain") \
+	END_ROW(SP_END_STOPPED,	"stopped",	"the server stopped") \
+	END_ROW(SP_END_GAVE_WAY, "gave-way",	"others waited, and the client had not logged in") \
+	END_ROW(SP_END_REMOVED,	"listener-removed", "the listener is no longer in the configuration") \
+	END_ROW(SP_END_IDLE,	"idle",		"the client said nothing for idle_timeout") \
+	END_ROW(SP_END_TIME,	"timeout",	"session_timeout was reached") \
+	END_ROW(SP_END_BLOCKED,	"blocked",	"the file system did not answer for stall_timeout") \
+	END_ROW(SP_END_LOG,	"log-unwritable", "what the session did could not be recorded, see audit_full") \
+	END_ROW(SP_END_HUNG_UP,	"hung-up",	"the client broke the rules of FTP or TLS, and the server hung up")
+
+enum sp_end {
+#define END_ROW(name, word, meaning) name,
+	SP_ENDS(END_ROW)
+#undef END_ROW
+	SP_END_COUNT
+};
+
+/* The log word of such an end. */
+const char *sp_end_word(enum sp_end);
+
 /* The log word of an exit status, "unknown" for one that is not ours. */
 const char *sp_exit_word(int status);
 

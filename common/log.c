@@ -300,16 +300,37 @@ log_violation(enum log_level level, const char *peer, const char *message, int c
 	log_end(&l);
 }
 
+#define LOG_TIME_MAX 72
+
+/* In UTC, to the millisecond, as all times of the log are written. */
+static void
+format_time(char text[LOG_TIME_MAX], const struct timespec *at)
+{
+	struct tm tm;
+
+	clock_utc(at->tv_sec, &tm);
+	(void)snprintf(text, LOG_TIME_MAX, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", tm.tm_year + 1900, tm.tm_mon + 1,
+	    tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, at->tv_nsec / 1000000);
+}
+
+void
+log_time(struct log_line *l, enum log_field field, const struct timespec *at)
+{
+	char text[LOG_TIME_MAX];
+
+	format_time(text, at);
+	log_str(l, field, text);
+}
+
 size_t
 log_head(char head[LOG_HEAD_MAX], enum log_level level)
 {
 	struct timespec now;
-	struct tm tm;
+	char text[LOG_TIME_MAX];
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	clock_utc(now.tv_sec, &tm);
-	return (size_t)snprintf(head, LOG_HEAD_MAX, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s ", tm.tm_year + 1900, tm.tm_mon + 1,
-	    tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, words[level]);
+	format_time(text, &now);
+	return (size_t)snprintf(head, LOG_HEAD_MAX, "%s %s ", text, words[level]);
 }
 
 void

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #define LOG_LINE_MAX 2048
 
@@ -85,6 +86,8 @@ void log_bytes(struct log_line *, enum log_field, const void *value, size_t len)
 /* log_str() with at most max bytes of the escaped value; of a longer one the beginning, and the line says "cut=yes". */
 void log_cut(struct log_line *, enum log_field, const char *value, size_t max);
 void log_num(struct log_line *, enum log_field, int64_t value);
+/* A moment of CLOCK_REALTIME, in the form that the log's own times have. */
+void log_time(struct log_line *, enum log_field, const struct timespec *);
 /*
  * Is the text a number as log_num() writes it?  Such a value stands without quotes in a line, a
  * text that looks like one has them.

@@ -133,10 +133,15 @@ print_session_ends(void)
 #define EXIT_ROW(name, number, word, meaning) { word, meaning },
 		SP_EXITS(EXIT_ROW)
 #undef EXIT_ROW
-		{ "broken-off", "the session ended in order, but not the client's last transfer" },
+#define END_ROW(name, word, meaning) { word, meaning },
+		SP_ENDS(END_ROW)
+#undef END_ROW
 	};
+	const size_t exits = sizeof rows / sizeof *rows - SP_END_COUNT;
 
-	print_words("Cm", rows, sizeof rows / sizeof *rows);
+	print_words("Cm", rows, exits);
+	/* The first is that of the exits as well. */
+	print_words("Cm", rows + exits + 1, SP_END_COUNT - 1);
 }
 
 static void

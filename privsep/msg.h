@@ -61,7 +61,9 @@ enum msg_type {
 
 /* Why a request FAILED. The worker turns it, with the verb, into a reply code. */
 /* What a worker says of itself (PULSE). */
-enum pulse_state { PULSE_ANSWERED, PULSE_WAITING, PULSE_HURRIED, PULSE_BROKEN_OFF, PULSE_STATES };
+enum pulse_state {
+	PULSE_ANSWERED, PULSE_WAITING, PULSE_HURRIED, PULSE_BROKEN_OFF, PULSE_IDLE, PULSE_HUNG_UP, PULSE_STATES
+};
 
 enum fail_reason {
 	FAIL_POLICY,		/* a policy layer denies; text explains if the account may see it */

@@ -224,7 +224,7 @@ pool_drop(struct server *s, struct crowd_member *m)
 		penalise(n, s->settings->penalty_failure);
 	admission_dropped(s, n->service->listener, &n->service->peer, "gave_way");
 	pool_release(n);
-	session_stop(n, GAVE_WAY, STOP_NOW);
+	session_stop(n, GAVE_WAY, STOP_NOW, SP_END_GAVE_WAY);
 }
 
 /*
@@ -247,7 +247,7 @@ pool_end_gone(struct server *s)
 			continue;
 		admission_dropped(s, v->listener, &v->peer, "listener_removed");
 		pool_release(n);
-		session_stop(n, SECTION_GONE, STOP_NOW);
+		session_stop(n, SECTION_GONE, STOP_NOW, SP_END_REMOVED);
 	}
 }
 

@@ -19,6 +19,7 @@ struct ending {
 	struct event turn;
 	char text[257];
 	enum stop_level level;	/* STOP_NOT: nobody is told any more */
+	enum sp_end why;
 	bool kill;
 };
 
@@ -49,7 +50,7 @@ tell_some(struct server *s)
 			continue;
 		if (left-- == 0)
 			return true;
-		session_stop(n, x->text, level);
+		session_stop(n, x->text, level, x->why);
 	}
 	return false;
 }
@@ -98,7 +99,7 @@ begin(struct server *s)
 }
 
 void
-pool_end_all(struct server *s, const char *text, bool now)
+pool_end_all(struct server *s, const char *text, bool now, enum sp_end why)
 {
 	struct ending *x = begin(s);
 	enum stop_level level = now ? STOP_NOW : STOP_IN_ORDER;
@@ -107,6 +108,7 @@ pool_end_all(struct server *s, const char *text, bool now)
 		return;
 	if (x->level < level)
 		x->level = level;
+	x->why = why;
 	(void)str_copy(x->text, sizeof x->text, text);
 	on_turn(-1, 0, s);
 }

@@ -202,7 +202,7 @@ got_kick(struct server *s, struct msg *m)
 	struct session *n = find_session(s, m->link_kick.session);
 
 	if (n != NULL && n->state == SESSION_BUSY)
-		session_stop(n, m->link_kick.text, n->stopped == STOP_NOT ? STOP_SOON : STOP_NOW);
+		session_stop(n, m->link_kick.text, n->stopped == STOP_NOT ? STOP_SOON : STOP_NOW, SP_END_KICKED);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "common/addr.h"
+#include "common/exitcode.h"
 #include "daemon/listener/templates.h"
 
 struct server;
@@ -84,7 +85,7 @@ void pool_retire_old_spares(struct server *);
  * Asks all sessions to end, in turns: thousands of processes that end at the same time would leave no processor time
  * to those whose client is still to be told.  now: transfers are broken off.
  */
-void pool_end_all(struct server *, const char *text, bool now);
+void pool_end_all(struct server *, const char *text, bool now, enum sp_end why);
 /* Some have not been asked yet. That comes to an end: whoever has been asked and does not end is killed in time. */
 bool pool_tells(const struct server *);
 /* Who was not asked yet is not asked any more. */

@@ -79,7 +79,7 @@ pool_kick(struct server *s, const char *which, const char *text)
 
 	TAILQ_FOREACH_SAFE(n, pool_list(s, SESSION_BUSY), link, next)
 		if (is_meant(which, n->service->number, n->service->user, &n->service->peer)) {
-			session_stop(n, text, n->stopped == STOP_NOT ? STOP_SOON : STOP_NOW);
+			session_stop(n, text, n->stopped == STOP_NOT ? STOP_SOON : STOP_NOW, SP_END_KICKED);
 			k.count++;
 		}
 	elsewhere_each(s, kick_elsewhere, &k);

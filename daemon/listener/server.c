@@ -174,7 +174,7 @@ on_drain_end(evutil_socket_t fd, short what, void *arg)
 	struct server *s = arg;
 
 	(void)fd, (void)what;
-	pool_end_all(s, s->drain_text, false);
+	pool_end_all(s, s->drain_text, false, SP_END_DRAINED);
 }
 
 void
@@ -210,7 +210,7 @@ on_stop_end(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	if (!s->hurried && pool_busy(s) > 0) {
 		log_problem(EVENT_STOP_OVERDUE, "transfers are broken off", 0);
-		pool_end_all(s, STOP_TEXT, true);
+		pool_end_all(s, STOP_TEXT, true, SP_END_STOPPED);
 		evtimer_add(&s->stop_end, &last_words);
 	} else if ((what & EV_TIMEOUT) != 0 && pool_tells(s)) {
 		/*
@@ -277,7 +277,7 @@ server_stop(struct server *s, const char *why)
 	selftest_end(s);
 	doors_close(s);
 	pool_end_spares(s);
-	pool_end_all(s, STOP_TEXT, false);
+	pool_end_all(s, STOP_TEXT, false, SP_END_STOPPED);
 	evtimer_add(&s->stop_end, &in);
 	server_check_stopped(s);
 }

@@ -249,7 +249,7 @@ session_hurry(const struct session *n)
 }
 
 void
-session_stop(struct session *n, const char *text, enum stop_level level)
+session_stop(struct session *n, const char *text, enum stop_level level, enum sp_end why)
 {
 	static struct msg_stop m;
 
@@ -258,6 +258,7 @@ session_stop(struct session *n, const char *text, enum stop_level level)
 	n->stopped = level;
 	m.patience = stops[level].patience;
 	m.now = stops[level].now;
+	m.why = (uint8_t)why;
 	(void)str_copy(m.text, sizeof m.text, text);
 	/* Whoever does not take the message any more is killed in time. */
 	(void)chan_tell(&n->channel, MSG_STOP, &m);

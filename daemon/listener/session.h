@@ -95,8 +95,10 @@ int session_verify(struct session *);
 int session_serve(struct session *, int fd, uint64_t number, const char *listener, const struct addr *peer,
     const struct addr *local);
 
-/* Asks for an end, with this text in the 421. Less than what it was told before changes nothing. */
-void session_stop(struct session *, const char *text, enum stop_level);
+/*
+ * Asks for an end, with this text in the 421, and why for the log.  Less than what it was told before changes nothing.
+ */
+void session_stop(struct session *, const char *text, enum stop_level, enum sp_end why);
 /* A monitor that was told to stop, and is busy with a password, tells its worker at once. Does nothing for others. */
 void session_hurry(const struct session *);
 /*

@@ -15,11 +15,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "account/account.h"
 #include "account/charge.h"
 #include "common/addr.h"
 #include "common/conf.h"
+#include "common/exitcode.h"
 #include "privsep/chan.h"
 #include "privsep/role.h"
 
@@ -47,9 +49,11 @@ struct monitor {
 	enum monitor_stage stage;
 	bool worker_ready, agent_ready;
 	bool selftest;			/* no client: the listener tries out a session (daemon/listener/selftest.h) */
+	struct timespec connected;	/* when the client was handed over */
 	bool quiet;			/* not in the log as long as it has not logged in: the listener counts it */
 	bool ended;
 	int exit_code;
+	enum sp_end why;		/* that is no end of the client's: who or what has ended the session first */
 
 	uint64_t session;
 	char listener_name[65];

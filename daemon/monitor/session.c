@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -56,8 +57,9 @@ agent_ready(struct monitor *s, struct msg *m)
 	return count_ready(s, &s->agent_ready);
 }
 
+/* late: the client connected at another time than that of the line. */
 static void
-log_connect(const struct monitor *s)
+log_connect(const struct monitor *s, bool late)
 {
 	struct log_line l;
 
@@ -67,6 +69,8 @@ log_connect(const struct monitor *s)
 	log_num(&l, FIELD_RPORT, addr_port(&s->peer));
 	if (s->listener_name[0] != '\0')
 		log_str(&l, FIELD_LISTENER, s->listener_name);
+	if (late)
+		log_time(&l, FIELD_CONNECTED, &s->connected);
 	log_end(&l);
 }
 
@@ -76,7 +80,7 @@ monitor_put_on_record(struct monitor *s)
 	if (!s->quiet)
 		return;
 	s->quiet = false;
-	log_connect(s);
+	log_connect(s, true);
 }
 
 void
@@ -102,6 +106,7 @@ client(struct monitor *s, struct msg *m)
 	s->worker_pid = (pid_t)c->worker_pid;
 	s->suspect = c->suspect != 0;
 	s->quiet = c->quiet != 0;
+	(void)clock_gettime(CLOCK_REALTIME, &s->connected);
 	if (c->names[0] != '\0')
 		(void)str_copy(s->names, sizeof s->names, c->names);
 	/* The server's settings may ask for less than those of a listener that is not known here. */
@@ -125,7 +130,7 @@ client(struct monitor *s, struct msg *m)
 	r = grace_start(s, s->base->login_grace_time);
 	if (r == 0)
 		r = chan_send(&s->login, MSG_SERVE, ++s->login.last_id, &serve, m->fd, 1);
-	log_connect(s);
+	log_connect(s, false);
 	return r;
 }
 
@@ -150,6 +155,9 @@ stop(struct monitor *s, struct msg *m)
 {
 	static struct msg_end_session to_worker;
 
+	if (m->stop.why >= SP_END_COUNT)
+		return SP_ERANGE;
+	s->why = (enum sp_end)m->stop.why;
 	if (s->stage == STAGE_LIVE) {
 		tell_end(s, m->stop.text, m->stop.now != 0, m->stop.patience);
 		return 0;
@@ -185,6 +193,15 @@ tell_blocked(struct monitor *s, bool blocked)
 		(void)chan_tell(&s->listener, MSG_BLOCKED, &body);
 }
 
+/* What the worker says of its client's end counts where nobody else has a reason. */
+static int
+worker_ends(struct monitor *s, enum sp_end why)
+{
+	if (s->why == SP_END_CLIENT)
+		s->why = why;
+	return 0;
+}
+
 static int
 worker_pulse(struct monitor *s, struct msg *m)
 {
@@ -192,6 +209,8 @@ worker_pulse(struct monitor *s, struct msg *m)
 
 	if (m->pulse.state >= PULSE_STATES)
 		return SP_ERANGE;
+	if (m->pulse.state == PULSE_IDLE || m->pulse.state == PULSE_HUNG_UP)
+		return worker_ends(s, m->pulse.state == PULSE_IDLE ? SP_END_IDLE : SP_END_HUNG_UP);
 	if (m->pulse.state == PULSE_BROKEN_OFF)
 		s->last_moved = m->pulse.moved;
 	else if (m->pulse.state != PULSE_HURRIED)
@@ -464,8 +483,9 @@ time_left(const struct monitor *s, int64_t now)
 
 /* First the client is told, then the channels close. */
 static void
-end_soon(struct monitor *s, const char *text)
+end_soon(struct monitor *s, const char *text, enum sp_end why)
 {
+	s->why = why;
 	tell_end(s, text, false, LAST_REQUEST);
 	s->deadline = clock_ms() + STOP_WAIT;
 }
@@ -474,7 +494,7 @@ void
 monitor_check_log(struct monitor *s)
 {
 	if (s->stage == STAGE_LIVE && !s->stopping && !monitor_may_go_on())
-		end_soon(s, "The server cannot record what is done here; this session ends.");
+		end_soon(s, "The server cannot record what is done here; this session ends.", SP_END_LOG);
 }
 
 static void
@@ -485,7 +505,7 @@ deadline_passed(struct monitor *s)
 		return;
 	}
 	log_problem(EVENT_SESSION_TIMEOUT, NULL, 0);
-	end_soon(s, "This session has reached its time limit.");
+	end_soon(s, "This session has reached its time limit.", SP_END_TIME);
 }
 
 /* Neither the worker, which is held, nor the client, which gets nothing, can be told. The listener ends the rest. */
@@ -493,6 +513,7 @@ static void
 blocked_too_long(struct monitor *s)
 {
 	log_problem(EVENT_TRANSFER_BLOCKED, "the file system does not answer", 0);
+	s->why = SP_END_BLOCKED;
 	monitor_end(s, SP_EXIT_OK);
 }
 
@@ -540,6 +561,15 @@ run(struct monitor *s)
 	}
 }
 
+/* An end in order is somebody's: the server's, or the client's, which may have been in the middle of a transfer. */
+static const char *
+how_ended(const struct monitor *s)
+{
+	if (s->exit_code != SP_EXIT_OK)
+		return sp_exit_word(s->exit_code);
+	return sp_end_word(s->why == SP_END_CLIENT && s->broken_off ? SP_END_BROKEN : s->why);
+}
+
 static void
 log_end_of_session(const struct monitor *s)
 {
@@ -556,8 +586,7 @@ log_end_of_session(const struct monitor *s)
 		log_num(&l, FIELD_BYTES_IN, (int64_t)s->bytes_in);
 		log_num(&l, FIELD_BYTES_OUT, (int64_t)s->bytes_out);
 	}
-	/* The process ended in order; the client's transfer did not. */
-	log_str(&l, FIELD_HOW, s->exit_code == SP_EXIT_OK && s->broken_off ? "broken-off" : sp_exit_word(s->exit_code));
+	log_str(&l, FIELD_HOW, how_ended(s));
 	log_end(&l);
 }
 

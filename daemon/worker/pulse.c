@@ -30,6 +30,13 @@ pulse_broken_off(struct session *s, uint64_t bytes)
 	(void)chan_tell(&s->log, MSG_PULSE, &body);
 }
 
+void
+pulse_end(struct session *s, enum pulse_state why)
+{
+	if (s->live && !s->ending)
+		tell(s, why);
+}
+
 /* The server wants the session to end: a request that is running has this long, from now or from its own beginning. */
 static void
 hurry(struct session *s, const struct msg_hurry *m)

@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+#include "privsep/msg.h"
+
 struct session;
 
 /*
@@ -26,5 +28,8 @@ bool pulse_look(struct session *);
  * not take FINISH.
  */
 void pulse_broken_off(struct session *, uint64_t bytes);
+
+/* Tells the monitor why a session ends that is logged in, before it does: PULSE_IDLE or PULSE_HUNG_UP. */
+void pulse_end(struct session *, enum pulse_state why);
 
 #endif

@@ -83,6 +83,7 @@ void
 session_hang_up(struct session *s, const char *text)
 {
 	s->interrupted = true;
+	pulse_end(s, PULSE_HUNG_UP);
 	session_stop(s, text, s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
 }
 
@@ -408,6 +409,7 @@ client_gone(struct session *s)
 static void
 too_idle(struct session *s)
 {
+	pulse_end(s, PULSE_IDLE);
 	session_stop(s, "Nothing was said for too long.", s->live ? SP_EXIT_OK : SP_EXIT_NOAUTH);
 }
 

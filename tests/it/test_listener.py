@@ -218,6 +218,11 @@ def test_strangers_are_counted_in_the_log(serve):
     ends = re.findall(r"event=session-end session=(\S+) rhost=127\.0\.0\.1 ", log)
     counts = [int(c) for c in re.findall(r"event=no-login rhost=127\.0\.0\.1 listener=main count=(\d+)", log)]
     assert len(logins) == 2 and set(logins) <= set(connects) & set(ends)
+    # Those of whom the log speaks late say when they came, and where.
+    for late in (c for c in log.splitlines() if "event=connect " in c and "connected=" in c):
+        came = re.search(r" listener=main connected=(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)$", late)
+        assert came and came[1] <= late.split()[0] and "user=alice" in late, late
+    assert re.search(r"event=connect session=\S+ rhost=127\.0\.0\.1 user=alice .*connected=", log)
     # 200 and bob; slow machines may take some minutes.
     assert len(connects) - 2 + sum(counts) == before + 201
     assert 1 <= len(counts) <= 5 and len(connects) <= 2 + 10 * len(counts) and len(ends) <= len(connects), counts

@@ -126,3 +126,48 @@ def test_transfers_one_by_one(server):
     server.wait_log("event=transfer .*direction=upload path=/cut bytes=1000 .*complete=no how=session-ended")
     server.wait_log("event=session-end .*transfers=1 incomplete=1 bytes_in=1000 bytes_out=0 how=broken-off")
     data.close()
+
+
+def quiet_end(f):
+    """Says nothing more until the server has ended the session."""
+    while f.file.readline():
+        pass
+
+
+@pytest.mark.parametrize("how, settings, words", [
+    ("kicked", "", ["kick", "alice"]), ("drained", "", ["drain"]), ("stopped", "", ["stop"]),
+    ("idle", "idle_timeout = 1", []), ("timeout", "session_timeout = 1", []), ("ok", "", None)])
+def test_how_a_session_ended(serve, how, settings, words):
+    server = serve(settings)
+    f = server.raw().login("alice")
+    if words is None:
+        f.cmd("QUIT")
+    elif words:
+        server.ctl(*words)
+    quiet_end(f)
+    server.wait_log(f"event=session-end session=\\S+ rhost=127.0.0.1 user=alice transfers=0 bytes_in=0 bytes_out=0 how={how}\n")
+
+
+@pytest.mark.parametrize("how, words", [("kicked", ["kick", "127.0.0.1"]), ("drained", ["drain"])])
+def test_how_a_session_ended_before_its_login(serve, how, words):
+    server = serve("")
+    f = server.raw()
+    f.reply()
+    server.ctl(*words)
+    quiet_end(f)
+    server.wait_log(f"event=session-end session=\\S+ rhost=127.0.0.1 how={how}\n")
+
+
+def test_a_kick_that_breaks_off_a_transfer(serve):
+    """The session was kicked; that its transfer is not complete, the other fields say."""
+    server = serve("")
+    with open(f"{server.homes['alice']}/long", "wb") as out:
+        out.truncate(1 << 30)
+    f = server.raw().login("alice")
+    data = f.passive()
+    assert f.cmd("RETR long")[0] == 150
+    data.recv(1)
+    server.ctl("kick", "alice")
+    server.ctl("kick", "alice")
+    quiet_end(f)
+    server.wait_log("event=session-end .*user=alice transfers=1 incomplete=1 .*how=kicked\n")

@@ -138,17 +138,17 @@ expect_stop(bool now, uint32_t patience)
 
 START_TEST(stops_grow_more_urgent_and_never_less)
 {
-	session_stop(n, "Enough.", STOP_IN_ORDER);
+	session_stop(n, "Enough.", STOP_IN_ORDER, SP_END_KICKED);
 	expect_stop(false, 5000);
 	ck_assert_int_gt(n->deadline, clock_ms() + 5000);
-	session_stop(n, "Enough.", STOP_SOON);
+	session_stop(n, "Enough.", STOP_SOON, SP_END_KICKED);
 	expect_stop(false, 1000);
-	session_stop(n, "Enough.", STOP_NOW);
+	session_stop(n, "Enough.", STOP_NOW, SP_END_KICKED);
 	/* A transfer that is broken off ends with a request: the agent takes back what came of it. */
 	expect_stop(true, 1000);
 	ck_assert_int_le(n->deadline, clock_ms() + 3000);
-	session_stop(n, "Again.", STOP_SOON);
-	session_stop(n, "Again.", STOP_NOW);
+	session_stop(n, "Again.", STOP_SOON, SP_END_STOPPED);
+	session_stop(n, "Again.", STOP_NOW, SP_END_STOPPED);
 	ck_assert_int_eq((int)recv(monitor.fd, &m, sizeof m, MSG_DONTWAIT), -1);
 }
 END_TEST

@@ -329,6 +329,51 @@ START_TEST(stop_before_login_is_a_421)
 }
 END_TEST
 
+/* The log says what every reason is called, before a login and after it. */
+START_TEST(the_end_is_logged_with_its_reason)
+{
+	struct msg_stop stop = { .text = "Going down.", .why = (uint8_t)(_i / 2) };
+	char how[64];
+
+	rig_start(&r, "");
+	if (_i % 2 == 0) {
+		rig_ready(&r);
+		rig_client(&r);
+	} else {
+		rig_live(&r, "alice", "secret");
+	}
+	ck_assert_int_eq(chan_tell(&r.listener, MSG_STOP, &stop), 0);
+	if (_i % 2 == 0) {
+		rig_expect(&r, &r.login, MSG_END_SESSION);
+	} else {
+		rig_expect(&r, &r.agent, MSG_AGENT_END);
+		rig_expect(&r, &r.log, MSG_HURRY);	/* what is closed unread loses what was sent before */
+		/* A worker that has something else to say comes too late. */
+		ck_assert_int_eq(chan_tell(&r.log, MSG_PULSE, &(struct msg_pulse){ .state = PULSE_IDLE }), 0);
+		chan_close(&r.log);
+		chan_close(&r.agent);
+	}
+	ck_assert_int_eq(rig_wait(&r), SP_EXIT_OK);
+	if (_i % 2 != 0 && stop.why == SP_END_CLIENT)
+		stop.why = SP_END_IDLE;
+	snprintf(how, sizeof how, " how=%s\n", sp_end_word(stop.why));
+	ck_assert_msg(rig_logged(&r, how), "%s", how);
+	rig_remove(&r);
+}
+END_TEST
+
+START_TEST(a_reason_that_is_none_breaks_the_protocol)
+{
+	static const struct msg_stop stop = { .text = "Going down.", .why = SP_END_COUNT };
+
+	rig_start(&r, "");
+	rig_live(&r, "alice", "secret");
+	ck_assert_int_eq(chan_tell(&r.listener, MSG_STOP, &stop), 0);
+	ck_assert_int_eq(rig_wait(&r), SP_EXIT_PROTOCOL);
+	rig_remove(&r);
+}
+END_TEST
+
 START_TEST(stop_of_a_live_session_goes_to_the_agent)
 {
 	static const struct msg_stop stop = { .text = "Going down." };
@@ -444,6 +489,8 @@ monitor_session_suite(void)
 	tcase_add_test(t, nobody_logs_in_without_records);
 	tcase_add_test(t, survivor_is_not_waited_for_long);
 	tcase_add_test(t, stop_before_login_is_a_421);
+	tcase_add_loop_test(t, the_end_is_logged_with_its_reason, 0, 2 * SP_END_COUNT);
+	tcase_add_test(t, a_reason_that_is_none_breaks_the_protocol);
 	tcase_add_test(t, stop_of_a_live_session_goes_to_the_agent);
 	tcase_add_test(t, session_timeout_tells_the_client_first);
 	tcase_add_test(t, activity_is_passed_on);
