@@ -40,6 +40,14 @@ struct db {
 };
 
 /*
+ * What a database of this process said last, as one line without passwords, and what can be done about it; "": nothing.
+ * For who reports a failure of a function here or in store.h to an administrator: the codes tell less.  Opening a
+ * database forgets it.  db_note() is for those who speak to databases; remedy may be NULL.
+ */
+const char *db_said(void);
+void db_note(const char *message, const char *remedy);
+
+/*
  * SQLite.  to_write: the file is made when it is not there (mode 0600, its
  * folder must exist).  0, -ENOENT when there is none, or another negative code (logged).
  */

@@ -19,15 +19,33 @@ struct postgresql {
 	unsigned count;
 };
 
-/* SQLSTATE classes or codes in ours. */
-static const struct { const char *state; int code; } codes[] = {
-	{ "23505", -EEXIST },	/* unique_violation */
-	{ "23503", -ENOENT },	/* foreign_key_violation: no such account */
-	{ "42P01", -ENOENT },	/* undefined_table */
-	{ "55P03", -EBUSY },	/* lock_not_available */
-	{ "40", -EBUSY },	/* transaction rolled back */
-	{ "53100", -ENOSPC },	/* disk_full */
-	{ "25006", -EROFS }	/* read_only_sql_transaction */
+#define THE_PAGE "sallyport-accounts(5)"
+
+/*
+ * SQLSTATE classes or codes in ours, and what an administrator can do. remedy NULL: the code says all, and there is
+ * nothing to tell of the database. quiet: not for the log, as callers expect it.
+ */
+static const struct {
+	const char *state;
+	int code;
+	bool quiet;
+	const char *remedy;
+} codes[] = {
+	{ "23505", -EEXIST, true, NULL },	/* unique_violation */
+	{ "23503", -ENOENT, true, NULL },	/* foreign_key_violation: no such account */
+	{ "42P01", -ENOENT, true,		/* undefined_table */
+	    "make the tables as " THE_PAGE " says, or name their schema in the parameters (options=-csearch_path=NAME)" },
+	{ "55P03", -EBUSY, true, NULL },	/* lock_not_available */
+	{ "40", -EBUSY, true, NULL },		/* transaction rolled back */
+	{ "53100", -ENOSPC, true, "make room on the database's disk" },	/* disk_full */
+	{ "25006", -EROFS, true, "name the primary server in the parameters" },	/* read_only_sql_transaction */
+	{ "42501", -EACCES, false,		/* insufficient_privilege */
+	    "grant the role that right, or make the tables as the database's owner: " THE_PAGE " has the statements" },
+	{ "55000", -EPERM, false,		/* object_not_in_prerequisite_state: a view that cannot be written */
+	    "these are views: change accounts by the program that their tables belong to" },
+	{ "42P07", -EPERM, false,		/* duplicate_table, and no sallyport_schema: views */
+	    "these are views: change accounts by the program that their tables belong to" },
+	{ "42", -EIO, false, "tables or views lack what " THE_PAGE " describes" },	/* syntax error or access rule violation */
 };
 
 static void
@@ -42,23 +60,34 @@ log_message(const char *message)
 }
 
 static int
-code_of(const PGresult *result)
+code_of(const struct postgresql *p, const PGresult *result)
 {
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	size_t i = 0;
 
-	for (size_t i = 0; state != NULL && i < sizeof codes / sizeof *codes; i++)
-		if (strncmp(state, codes[i].state, strlen(codes[i].state)) == 0)
-			return codes[i].code;
-	log_message(PQresultErrorMessage(result));
-	return -EIO;
+	while (i < sizeof codes / sizeof *codes &&
+	    (state == NULL || strncmp(state, codes[i].state, strlen(codes[i].state)) != 0))
+		i++;
+	if (i == sizeof codes / sizeof *codes) {
+		/* A connection that is lost has no result, and no fields. */
+		log_message(PQerrorMessage(p->connection));
+		db_note(message != NULL ? message : PQerrorMessage(p->connection), NULL);
+		return -EIO;
+	}
+	if (!codes[i].quiet)
+		log_message(PQresultErrorMessage(result));
+	if (codes[i].remedy != NULL)
+		db_note(message == NULL ? "" : message, codes[i].remedy);
+	return codes[i].code;
 }
 
 /* Finishes a result that has no rows. */
 static int
-finish(PGresult *result)
+finish(const struct postgresql *p, PGresult *result)
 {
 	ExecStatusType status = PQresultStatus(result);
-	int r = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? 0 : code_of(result);
+	int r = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? 0 : code_of(p, result);
 
 	PQclear(result);
 	return r;
@@ -76,7 +105,7 @@ prepare(struct postgresql *p, const char *sql, unsigned n, char *name, size_t si
 	if (p->count == STATEMENTS)
 		return str_copy(name, size, "");
 	(void)str_format(name, size, "s%u", p->count);
-	r = finish(PQprepare(p->connection, name, sql, (int)n, NULL));
+	r = finish(p, PQprepare(p->connection, name, sql, (int)n, NULL));
 	if (r == 0)
 		p->kept[p->count++] = sql;
 	return r;
@@ -109,7 +138,7 @@ run_postgresql(struct db *db, const char *sql, const char *const *parameters, un
 	result = name[0] != '\0' ? PQexecPrepared(p->connection, name, (int)n, parameters, NULL, NULL, 0)
 	    : PQexecParams(p->connection, sql, (int)n, NULL, parameters, NULL, NULL, 0);
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
-		return finish(result);
+		return finish(p, result);
 	r = give_rows(result, row, context);
 	PQclear(result);
 	return r;
@@ -147,10 +176,12 @@ db_open_postgresql(const char *parameters, struct db **out)
 
 	if (p == NULL)
 		return -ENOMEM;
+	db_note("", NULL);
 	p->db.kind = &postgresql_kind;
 	p->connection = PQconnectdbParams(keys, values, 1);
 	if (p->connection == NULL || PQstatus(p->connection) != CONNECTION_OK) {
 		log_message(PQerrorMessage(p->connection));
+		db_note(PQerrorMessage(p->connection), "look at the setting postgresql, and at the database's pg_hba.conf");
 		close_postgresql(&p->db);
 		return -EHOSTDOWN;
 	}

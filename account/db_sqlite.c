@@ -8,7 +8,9 @@
 
 #include "account/db.h"
 #include "common/log.h"
+#include "common/str.h"
 
+#define MISSING		"no such table: "	/* so begins what SQLite says, which has no code of its own for it */
 #define BUSY_MS		10000	/* writers wait for each other that long */
 #define STATEMENTS	16
 #define TRIES		200	/* of the change to WAL */
@@ -21,25 +23,48 @@ struct sqlite {
 	unsigned count;
 };
 
-/* SQLite's result codes in ours. The first row that fits counts; other codes are breakage. */
-static const struct { int theirs, ours; } codes[] = {
-	{ SQLITE_CONSTRAINT,	-EEXIST },
-	{ SQLITE_BUSY,		-EBUSY },
-	{ SQLITE_LOCKED,	-EBUSY },
-	{ SQLITE_FULL,		-ENOSPC },
-	{ SQLITE_NOMEM,		-ENOMEM },
-	{ SQLITE_READONLY,	-EROFS },
-	{ SQLITE_PERM,		-EACCES }
+/* SQLite's result codes in ours. The first row that fits counts; other codes are breakage. remedy: may be NULL. */
+static const struct {
+	int theirs, ours;
+	const char *remedy;
+} codes[] = {
+	{ SQLITE_CONSTRAINT,	-EEXIST,	NULL },
+	{ SQLITE_BUSY,		-EBUSY,		NULL },
+	{ SQLITE_LOCKED,	-EBUSY,		NULL },
+	{ SQLITE_FULL,		-ENOSPC,	"make room in its file system" },
+	{ SQLITE_NOMEM,		-ENOMEM,	NULL },
+	{ SQLITE_READONLY,	-EROFS,		"whoever changes accounts must be able to write the file and its directory" },
+	{ SQLITE_PERM,		-EACCES,	"whoever changes accounts must be able to write the file and its directory" },
+	{ SQLITE_CANTOPEN,	-EACCES,	"its directory must exist, and neither file nor directory be a symbolic link" },
+	{ SQLITE_NOTADB,	-EIO,		"restore the file from a backup, or set accounts_database to another" },
+	{ SQLITE_CORRUPT,	-EIO,		"restore the file from a backup; sqlite3's .recover reads what is left of it" },
+	{ SQLITE_ERROR,		-EIO,		"sallyport-accounts(5) has the tables; views can only be read" }
 };
+
+/* Keeps what SQLite says, with the file's name, for db_said(). */
+static void
+note(const struct sqlite *s, int result, const char *path)
+{
+	const char *remedy = NULL;
+	char text[400];
+
+	for (size_t i = sizeof codes / sizeof *codes; i-- > 0;)
+		if ((result & 0xff) == codes[i].theirs)
+			remedy = codes[i].remedy;
+	(void)str_format(text, sizeof text, "%.200s: %s", path == NULL ? "" : path,
+	    s->handle == NULL ? sqlite3_errstr(result) : sqlite3_errmsg(s->handle));
+	db_note(text, remedy);
+}
 
 static int
 code_of(const struct sqlite *s, int result)
 {
+	note(s, result, s->handle == NULL ? NULL : sqlite3_db_filename(s->handle, "main"));
 	/* Whoever has to make room must know where. */
 	if ((result & 0xff) == SQLITE_FULL && s->handle != NULL)
 		log_problem(EVENT_ACCOUNT_SOURCE_UNUSABLE, sqlite3_db_filename(s->handle, "main"), -ENOSPC);
 	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-		if ((result & 0xff) == codes[i].theirs)
+		if ((result & 0xff) == codes[i].theirs && codes[i].ours != -EIO)
 			return codes[i].ours;
 	if (s->handle != NULL)
 		log_problem(EVENT_DATABASE_ERROR, sqlite3_errmsg(s->handle), 0);
@@ -77,8 +102,10 @@ prepare(struct sqlite *s, const char *sql, sqlite3_stmt **statement)
 	 * A statement that does not compile: the one reason that is no breakage is that there are
 	 * no tables, until this moment.
 	 */
-	if (r == SQLITE_ERROR && !has_tables(s))
+	if (r == SQLITE_ERROR && strncmp(sqlite3_errmsg(s->handle), MISSING, sizeof MISSING - 1) == 0 && !has_tables(s)) {
+		db_note("there are no tables of sallyport in the database", "sallyctl account add makes them");
 		return -ENOENT;
+	}
 	if (r == SQLITE_ERROR)
 		r = sqlite3_prepare_v3(s->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
 	if (r != SQLITE_OK)
@@ -223,6 +250,7 @@ db_open_sqlite(const char *path, bool to_write, struct db **out)
 	int r;
 
 	clear_what_is_freed();
+	db_note("", NULL);
 	if (!to_write && stat(path, &st) < 0)
 		return -errno;
 	if ((s = calloc(1, sizeof *s)) == NULL)
@@ -233,6 +261,7 @@ db_open_sqlite(const char *path, bool to_write, struct db **out)
 		*out = &s->db;
 		return 0;
 	}
+	note(s, r, path);
 	r = (r & 0xff) == SQLITE_CANTOPEN ? -EACCES : code_of(s, r);
 	log_problem(EVENT_ACCOUNT_SOURCE_UNUSABLE, path, r);
 	close_sqlite(&s->db);

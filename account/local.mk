@@ -12,7 +12,8 @@ ACCOUNT_LIBS = libaccount.a libcommon.a $(CRYPT_LIBS)
 
 # Sources with libraries of their own: modules for the monitor, which loads only those that are configured;
 # programs that link them all add account/linked.c to their sources and ACCOUNT_ALL_LIBS.
-tables_sources = account/db.h account/store.c account/store.h account/source_tables.c account/source_tables.h
+tables_sources = \
+	account/db.h account/db_said.c account/store.c account/store.h account/source_tables.c account/source_tables.h
 database_sources = $(tables_sources) account/db_sqlite.c account/source_database.c
 postgresql_sources = $(tables_sources) account/db_postgresql.c account/source_postgresql.c
 module_ldflags = -shared -Wl,-Bsymbolic,-z,relro,-z,now,-z,noexecstack $(MARK_LDFLAGS) $(SAN_LDFLAGS)

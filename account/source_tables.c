@@ -95,6 +95,8 @@ changing(struct tables *d, struct db **db)
 		r = d->open(d->where, true, &d->changing);
 		if (r == 0)
 			r = store_migrate(d->changing);
+		if (r == 0)
+			db_note("", NULL);	/* that there had been no tables */
 		if (r != 0 && d->changing != NULL) {
 			d->changing->kind->close(d->changing);
 			d->changing = NULL;

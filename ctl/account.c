@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "account/db.h"
 #include "account/password.h"
 #include "common/err.h"
 #include "common/str.h"
@@ -18,7 +19,9 @@
 int
 manage_fail(const struct invocation *inv, const char *name, int code)
 {
-	if (code == -ENOENT)
+	const char *said = db_said();
+
+	if (code == -ENOENT && said[0] == '\0')
 		return ctl_fail(inv, CTL_NO, "%s: there is no such account", name);
 	if (code == -EEXIST)
 		return ctl_fail(inv, CTL_NO, "%s: there is an account of that name already", name);
@@ -26,8 +29,11 @@ manage_fail(const struct invocation *inv, const char *name, int code)
 		return ctl_fail(inv, CTL_FAILED, "the tables were made by a newer sallyport");
 	if (code == -EBUSY)
 		return ctl_fail(inv, CTL_FAILED, "%s: somebody else has been writing for too long", name);
-	return ctl_fail_code(
-	    inv, code == -EACCES || code == -EPERM || code == -EROFS ? CTL_DENIED : CTL_FAILED, name, code);
+	return ctl_fail(inv,
+	    code == -ENOENT                                                  ? CTL_NO
+		: code == -EACCES || code == -EPERM || code == -EROFS ? CTL_DENIED
+								      : CTL_FAILED,
+	    "%s: %s", name, said[0] != '\0' ? said : sp_strerror(code));
 }
 
 int
@@ -66,12 +72,15 @@ manage_begin(struct manage *m, const struct invocation *inv)
 		r = ctl_fail_code(inv, CTL_FAILED, name, r);
 	if (r != CTL_OK)
 		conf_free(m->conf);
+	else if (m->source != NULL && m->source->begin != NULL)
+		ctl_hush_log(true); /* what breaks in a database is told by manage_fail() */
 	return r;
 }
 
 void
 manage_end(struct manage *m)
 {
+	ctl_hush_log(false);
 	if (m->source->close != NULL)
 		m->source->close(m->state);
 	conf_free(m->conf);
@@ -350,7 +359,8 @@ no_such_yet(const struct invocation *inv, const struct manage *m)
 	account_init(&a, inv->argv[0]);
 	r = m->source->find(m->state, &q, &a, &why);
 	account_free(&a);
-	return r == ACCOUNT_FOUND ? manage_fail(inv, inv->argv[0], -EEXIST) : CTL_OK;
+	return r == ACCOUNT_FOUND ? manage_fail(inv, inv->argv[0], -EEXIST)
+	    : r == ACCOUNT_UNAVAILABLE && db_said()[0] != '\0' ? manage_fail(inv, inv->argv[0], -EIO) : CTL_OK;
 }
 
 static int

@@ -497,8 +497,10 @@ run(struct job *j, const char *format)
 	progress_end(j->inv);
 	if (j->error != 0)
 		return manage_fail(j->inv, s->name, j->error);
-	if (r != 0 || end != 0)
-		return ctl_fail_code(j->inv, CTL_FAILED, r != 0 ? j->file : s->name, r != 0 ? r : end);
+	if (r != 0)
+		return ctl_fail_code(j->inv, CTL_FAILED, j->file, r);
+	if (end != 0)
+		return manage_fail(j->inv, s->name, end);
 	return report(j, keep);
 }
 

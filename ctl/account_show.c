@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "account/db.h"
 #include "account/password.h"
 #include "common/str.h"
 #include "ctl/account.h"
@@ -415,6 +416,7 @@ show_own(const struct invocation *inv, struct manage *m, struct account *a)
 	else
 		r = found == ACCOUNT_UNKNOWN
 			? manage_fail(inv, inv->argv[0], -ENOENT)
+			: why == REASON_UNAVAILABLE && db_said()[0] != '\0' ? manage_fail(inv, inv->argv[0], -EIO)
 			: ctl_fail(inv, CTL_FAILED, "%s: %s", inv->argv[0], account_reason_word(why));
 	account_free(a);
 	return r;

@@ -80,6 +80,8 @@ void ctl_finding(
 int ctl_fail(const struct invocation *, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* The same for "what: the system's or our reason for code". */
 int ctl_fail_code(const struct invocation *, int exit_code, const char *what, int code);
+/* Drops the lines of a log that the other floors write to stderr, while a command says the same in full. */
+void ctl_hush_log(bool hush);
 
 /* Prints foreign text on stdout with control bytes escaped, but for tabs and line ends. */
 void ctl_print_safe(const char *text);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "account/account.h"
+#include "account/db.h"
 #include "common/addr.h"
 #include "common/err.h"
 #include "common/str.h"
@@ -244,16 +245,19 @@ check_tables(const struct look *k, const char *name, enum conf_key_id key, const
 	bool answered = false;
 
 	account_init(&a, q.user);
+	ctl_hush_log(true);	/* db_said() has it in full */
 	if (r == 0)
 		answered = s->find(state, &q, &a, &why) != ACCOUNT_UNAVAILABLE;
+	ctl_hush_log(false);
 	account_free(&a);
 	if (r == 0 && s->close != NULL)
 		s->close(state);
-	if (answered)
+	if (answered && db_said()[0] == '\0')
 		return;
-	(void)str_format(what, sizeof what, "accounts cannot be looked up in the source %s (%.300s): %s", name, where,
-	    r != 0 ? sp_strerror(r) : "it is not reachable, or lacks tables, columns or the right to read them");
-	complain(k, key, CONF_ERROR, what, "the line before this one says why; sallyport.conf(5) has the tables");
+	(void)str_format(what, sizeof what, "%s in the source %s (%.200s): %s",
+	    answered ? "there is no account" : "accounts cannot be looked up", name, where,
+	    db_said()[0] != '\0' ? db_said() : r != 0 ? sp_strerror(r) : "it is not reachable");
+	complain(k, key, answered ? CONF_WARNING : CONF_ERROR, what, "sallyctl account list asks it alone");
 }
 
 static void

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/err.h"
+#include "common/log.h"
 #include "common/str.h"
 #include "ctl/ctl.h"
 
@@ -87,6 +89,21 @@ int
 ctl_fail_code(const struct invocation *inv, int exit_code, const char *what, int code)
 {
 	return ctl_fail(inv, exit_code, "%s: %s", what, sp_strerror(code));
+}
+
+static void
+drop_line(void *context, enum log_level level, const char *text, size_t len)
+{
+	(void)context;
+	(void)level;
+	(void)text;
+	(void)len;
+}
+
+void
+ctl_hush_log(bool hush)
+{
+	log_set_sink(hush ? drop_line : log_to_fd, hush ? NULL : (void *)(intptr_t)STDERR_FILENO);
 }
 
 void

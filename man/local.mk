@@ -1,6 +1,7 @@
 # Manual pages: templates that mangen completes from the tables.
 MAN_PAGES = \
 	%D%/sallyport.conf.5 \
+	%D%/sallyport-accounts.5 \
 	%D%/sallyport-log.5 \
 	%D%/sallyport-policy.5 \
 	%D%/sallyport-dialects.7 \
@@ -23,6 +24,7 @@ mangen_LDADD = $(PRIVSEP_LIBS)
 $(MAN_PAGES): mangen
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && ./mangen < $(top_srcdir)/$@.in > $@.tmp && mv $@.tmp $@
 %D%/sallyport.conf.5: %D%/sallyport.conf.5.in
+%D%/sallyport-accounts.5: %D%/sallyport-accounts.5.in
 %D%/sallyport-log.5: %D%/sallyport-log.5.in
 %D%/sallyport-policy.5: %D%/sallyport-policy.5.in
 %D%/sallyport-dialects.7: %D%/sallyport-dialects.7.in

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from conftest import PATIENCE, wait_for
+from manual import display_of
 
 UID = 64140
 
@@ -58,7 +59,8 @@ def external(serve, tmp_path):
         (home / "in").mkdir(parents=True)
         os.chown(home, UID, UID)
         h = Handler(str(tmp_path / "authd"), reply)
-        s = serve(f"accounts = {order}\nexternal_socket = {tmp_path}/authd\nexternal_timeout = {timeout}\npenalty_failure = 0")
+        s = serve(f"accounts = {order}\nexternal_socket = {tmp_path}/authd\nexternal_timeout = {timeout}\n"
+                  f"quota_directory = {tmp_path}\npenalty_failure = 0")
         s.handler, s.home = h, home
         return s
     return start
@@ -77,6 +79,21 @@ def test_accepted(external, tmp_path):
     assert q["account"] == "ann" and q["password"] == "p w: x%s" and q["peer"] == "127.0.0.1" and q["localport"] == str(s.port)
     assert q["localhost"] == "127.0.0.1" and q["encrypted"] == "0"
     assert "syscall-refused" not in s.log()
+
+
+def test_answer_of_the_manual(external, tmp_path):
+    answer, = display_of("sallyport-accounts.5", "test_answer_of_the_manual")
+    for ours, theirs in (("2001", str(UID)), ("/srv/ftp/ann/./incoming", f"{tmp_path}/home/./in"), ("/incoming/", "/in/")):
+        answer = answer.replace(ours, theirs)
+    s = external(lambda f: answer)
+    os.chown(s.home / "in", UID, UID)
+    f = s.ftp("ann", "x")
+    assert f.pwd() == "/in"
+    f.mkd("new")
+    with pytest.raises(ftplib.error_perm):
+        f.mkd("/new")
+    f.quit()
+    assert "external-answer-malformed" not in s.log()
 
 
 OK = f"auth_ok:1\nuid:{UID}\ngid:{UID}\ndir:%s\n"

@@ -24,6 +24,7 @@ import subprocess
 
 import pytest
 from conftest import BUILD, HASHES, PATIENCE, TOP
+from manual import displays, plain
 from tlsserver import make_cert
 
 PAGES = sorted(glob.glob(f"{BUILD}/man/*.[0-9]"))
@@ -32,33 +33,6 @@ TEXTS = sorted(p for p in glob.glob(f"{TOP}/*.md") + glob.glob(f"{TOP}/contrib/*
 CTL = f"{BUILD}/sallyctl"
 KINDS = {"config", "config+", "account", "commands", "expect", "permissions", "passwd_file", "pyftpdlib", "tested",
          "none"}
-
-
-def plain(text):
-    for escape, char in ((r"\-", "-"), (r"\&", ""), (r"\(aq", "'"), (r"\(dq", '"'), (r"\e", "\\")):
-        text = text.replace(escape, char)
-    return text
-
-
-def displays(path):
-    """(kind, what stands behind it, line, text) of each display of a page."""
-    found, lines, kind, body = [], open(path).read().split("\n"), None, None
-    for number, line in enumerate(lines, 1):
-        mark = re.fullmatch(r'\.\\" example: (\w+\+?),? ?(.*)', line)
-        if mark:
-            kind = mark.groups()
-        elif line.startswith((".Bd", ".Dl", ".D1")):
-            begun = (*(kind or ("", "")), number)
-            kind, body = None, []
-            if not line.startswith(".Bd"):
-                found.append((*begun, plain(line.split(None, 1)[1])))
-                body = None
-        elif line == ".Ed":
-            found.append((*begun, plain("\n".join(body)) + "\n"))
-            body = None
-        elif body is not None:
-            body.append(line)
-    return found
 
 
 def fences(path):
@@ -302,7 +276,8 @@ def test_expectations(tmp_path, page, kind, more, line, text):
     """They are not only lines that expect reads: they are true of the configuration on the same page."""
     home = tmp_path / "home"
     home.mkdir()
-    conf = re.sub(r"(?m)^(\[account \w+\]\n)", lambda m: f"{m[1]}home = {home}\nrun_as = 64111\npassword = {HASHES['alice']}\n",
+    keys = f"home = {home}\nrun_as = 64111\npassword = {HASHES['alice']}\n"
+    conf = re.sub(r"(?m)^(\[account \w+\]\n)", lambda m: m[1] + keys,
                   "".join(d[4] for d in DISPLAYS if d[0] == page and d[1] == "config"))
     said = ctl("-c", write(tmp_path / "x.conf", conf), "expect", "-", text=text)
     assert said.startswith(f"{len(text.splitlines())} met"), said
