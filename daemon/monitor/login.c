@@ -20,7 +20,7 @@
  * What a client is told that may be told the reason: see authenticate().  To all others, and for all other reasons,
  * it is the same text; the log has the reason.
  */
-static const struct {
+static const struct answer {
 	enum account_reason why;
 	uint16_t code;
 	bool final;		/* the session ends with it */
@@ -62,15 +62,34 @@ log_failure(const struct monitor *s, const struct msg_login *login, enum account
 	log_end(&l);
 }
 
+/* The answer that is in the table; NULL: the client is told what it is told for a wrong password. */
+static const struct answer *
+answer_for(enum account_reason told)
+{
+	for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
+		if (answers[i].why == told)
+			return &answers[i];
+	return NULL;
+}
+
+/* Refusals that say something about our own state, and not about who tries to get in. */
+static bool
+is_our_affair(enum account_reason why)
+{
+	return why == REASON_UNAVAILABLE || why == REASON_INTERNAL || why == REASON_PROFILE || why == REASON_LIMIT ||
+	    why == REASON_CLASS_LIMIT || why == REASON_HOME;
+}
+
 /*
- * Refusals that say something about who tries to get in, as opposed to our own state; and who has a right password
- * is not guessing one, whatever else keeps them out.
+ * Who has a right password is not guessing one, whatever else keeps them out, and those who are told so need no
+ * penalty.  But where the answer is that to a wrong password the penalty is, too: its absence would say what
+ * the answer does not.  PAM's account phase is the exception: it turns everybody away for a night (pam_nologin), and
+ * none of those whom a timer makes try again is shut out for longer than that.
  */
 static bool
-is_penalised(const struct monitor *s, enum account_reason why)
+is_penalised(bool proven, bool told, enum account_reason why)
 {
-	return !(s->have_account && s->account.proven) && why != REASON_UNAVAILABLE && why != REASON_INTERNAL && why != REASON_PROFILE &&
-	    why != REASON_LIMIT && why != REASON_CLASS_LIMIT && why != REASON_HOME;
+	return proven ? !told && why != REASON_ACCOUNT : !is_our_affair(why);
 }
 
 static void
@@ -79,17 +98,16 @@ refuse(struct monitor *s, const struct msg *m, enum account_reason why, enum acc
 {
 	static struct msg_login_refused answer;
 	static struct msg_login_failed failed;
-	bool penalised = is_penalised(s, why), delayed = !(s->have_account && s->account.proven), named = false;
+	const struct answer *open = answer_for(told);
+	bool proven = s->have_account && s->account.proven, penalised = is_penalised(proven, open != NULL, why);
 
 	answer.code = 530;
 	(void)str_copy(answer.text, sizeof answer.text, "Login incorrect.");
-	for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
-		if (answers[i].why == told) {
-			answer.code = answers[i].code;
-			final |= answers[i].final;
-			named = true;
-			(void)str_copy(answer.text, sizeof answer.text, answers[i].text);
-		}
+	if (open != NULL) {
+		answer.code = open->code;
+		final |= open->final;
+		(void)str_copy(answer.text, sizeof answer.text, open->text);
+	}
 	s->attempts++;
 	log_failure(s, &m->login, why);
 	monitor_forget_account(s);
@@ -103,7 +121,7 @@ refuse(struct monitor *s, const struct msg *m, enum account_reason why, enum acc
 	 * Known or unknown, quick or slow, a right password or a wrong one: what says nothing comes at the same
 	 * time.
 	 */
-	if (delayed || !named)
+	if (!proven || open == NULL)
 		monitor_wait(s, (int64_t)s->base->login_delay * 1000 - (clock_ms() - began));
 	final |= s->attempts >= (uint64_t)s->base->login_attempts;
 	answer.last = final;

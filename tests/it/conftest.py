@@ -299,8 +299,8 @@ class Server:
 class Raw:
     """A control connection that speaks bytes."""
 
-    def __init__(self, port, timeout=PATIENCE):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout)
+    def __init__(self, port, timeout=PATIENCE, source=None):
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout, source and (source, 0))
         self.file = self.sock.makefile("rb")
 
     def reply(self):

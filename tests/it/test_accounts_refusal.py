@@ -1,6 +1,7 @@
 """What a stranger learns from refused logins, from each kind of source: not which names exist; and what PAM's account phase says."""
 import atexit
 import contextlib
+import datetime
 import ftplib
 import os
 import re
@@ -14,7 +15,7 @@ import pytest
 
 import test_accounts_external
 import test_accounts_postgresql
-from conftest import BUILD, PATIENCE, TOP, wait_for
+from conftest import BUILD, PATIENCE, TOP, Raw, wait_for
 
 IDENTITY = 64170
 PREFIX = f"sprf{secrets.token_hex(3)}"
@@ -205,6 +206,38 @@ def test_the_right_password_is_told_the_reason(serve, users):
         with pytest.raises(ftplib.Error, match=answer):
             server.ftp(users[kind], "pass word")
     server.wait_log(f"user={users['zero']} reason=expired password=right")
+
+
+KEPT_OUT = {"network": "allowed_networks = 192.0.2.0/24", "rejected": "rejected_networks = 127.0.0.0/8", "off": "enabled = no",
+            "expired": "expires = 2020-01-31", "late": "login_hours = ", "grouped": "groups = closed",
+            "low": "run_as = 2:2", "certified": "certificate_login = and_password\ncertificate_id = dns:x.example.org"}
+
+
+def test_no_penalty_that_does_not_come_confirms_a_password(serve):
+    """Who is told what a wrong password is told earns its penalty as well; who is told why earns none."""
+    yesterday = (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)).strftime("%a")
+    sections = "".join(account(name, "{CLEAR}right", f"{text}\n") for name, text in KEPT_OUT.items())
+    sections = sections.replace("login_hours = ", f"login_hours = {yesterday} 00:00-00:01")
+    sections = sections.replace(f"run_as = {IDENTITY}:{IDENTITY}\nrun_as = 2:2", "run_as = 2:2")
+    server = serve("accounts = config\nuid_min = 1000\npenalty_failure = 20m\npenalty_threshold = 10m\npenalty_max = 2h",
+                   sections + account("open", "{CLEAR}right", "max_sessions_per_user = 1\n") +
+                   "[group closed]\nenabled = no\n", accounts=())
+    seen = {}
+    for number, (name, password) in enumerate((n, p) for n in KEPT_OUT for p in ("right", "wrong")):
+        source = f"127.0.7.{number + 1}"
+        with contextlib.closing(Raw(server.port, source=source)) as r:
+            r.reply()
+            r.cmd(f"USER {name}")
+            seen.setdefault(name, []).append((r.cmd(f"PASS {password}"), Raw(server.port, source=source).reply()))
+    assert all(right == wrong and wrong[1][0] == 421 for right, wrong in seen.values()), seen
+    assert len(re.findall("event=auth-failure .*password=right", server.log())) == len(KEPT_OUT)
+    closing = contextlib.closing
+    with closing(Raw(server.port)) as first, closing(Raw(server.port, source="127.0.7.99")) as second:
+        first.reply(), first.cmd("USER open")
+        assert first.cmd("PASS right")[0] == 230
+        second.reply(), second.cmd("USER open")
+        assert second.cmd("PASS right") == (421, "421 There are too many sessions of this account.\r\n")
+        assert Raw(server.port, source="127.0.7.99").reply()[0] == 220
 
 
 NOLOGIN = "auth required pam_unix.so\naccount required pam_nologin.so file=%s\naccount required pam_unix.so\n"
