@@ -106,6 +106,11 @@ def collect(text):
     return wrong
 
 
+def note(text):
+    """Of lines that a test has waited for, and that may be gone when its server is."""
+    seen.update(set(re.findall(r"\bevent=([a-z-]+)", text)) & set(BY_NAME))
+
+
 def share():
     """Adds what other runs of pytest have seen, and gives them ours, if SALLYPORT_EVENTS names a file for that."""
     path = os.environ.get("SALLYPORT_EVENTS")
@@ -120,7 +125,7 @@ def share():
 
 def collect_files(folder):
     """Notes the events in all files of a folder, such as what a test has kept of a server that it started itself."""
-    for name in os.listdir(folder):
+    for name in os.listdir(folder) if os.path.isdir(folder) else []:
         path = os.path.join(folder, name)
         if os.path.isfile(path) and not os.path.islink(path) and os.path.getsize(path) < 1 << 26:
             with open(path, errors="replace", encoding="utf-8") as f:
