@@ -17,8 +17,16 @@
 static struct {
 	unsigned closed;		/* blocks open whose content is not looked at */
 	bool anonymous;			/* inside <Anonymous> */
+	bool login;			/* inside <Limit LOGIN> of the server */
 	unsigned includes;
 } at;
+
+/* What <Limit LOGIN> of the server says: lists of ours, each empty or "a, b". */
+static struct {
+	char allowed[2048], rejected[2048], from[1024], not_from[1024];
+	bool deny_all, strange;
+	unsigned line;			/* 0: there is none */
+} login;
 
 static void take_line(struct import *, char *, unsigned);
 
@@ -60,6 +68,95 @@ only_writes(const char *commands)
 	return true;
 }
 
+/*
+ * Adds the words of a value to a list. A list of several users is one condition, which nobody fulfils, unless OR stands
+ * in front; and neither patterns nor what begins with ! are names.
+ */
+static void
+add_words(char *list, size_t size, const char *value, const char *before, bool all)
+{
+	char text[1024], *rest = text, *word;
+	bool any = all || strncasecmp(value, "OR ", 3) == 0;
+	size_t n;
+
+	value += !all && any ? 3 : 0;
+	if (str_copy(text, sizeof(text), value) != 0 || strpbrk(value, "!*?[\"") != NULL ||
+	    (!any && strpbrk(value, ", \t") != NULL)) {
+		login.strange = true;
+		return;
+	}
+	while ((word = strsep(&rest, ", \t")) != NULL) {
+		n = strlen(list);
+		if (*word != '\0' && str_format(list + n, size - n, "%s%s%s", n > 0 ? ", " : "", before, word) != 0)
+			login.strange = true;
+	}
+}
+
+/* Networks as both write them; names, "all" and "none" are left to be decided. */
+static void
+add_networks(char *list, size_t size, const char *value)
+{
+	value += strncasecmp(value, "from ", 5) == 0 ? 5 : 0;
+	if (strspn(value, "0123456789abcdefABCDEF.:/, \t") != strlen(value) || strpbrk(value, "0123456789") == NULL ||
+	    strstr(value, ". ") != NULL || value[strlen(value) - 1] == '.')
+		login.strange = true;
+	else
+		add_words(list, size, value, "", true);
+}
+
+/* A line inside <Limit LOGIN>. Without Order, what is allowed counts before what is denied, and the rest is allowed. */
+static void
+take_login(const char *name, const char *value)
+{
+	if (strcasecmp(name, "AllowUser") == 0)
+		add_words(login.allowed, sizeof(login.allowed), value, "", false);
+	else if (strcasecmp(name, "AllowGroup") == 0)
+		add_words(login.allowed, sizeof(login.allowed), value, "@", false);
+	else if (strcasecmp(name, "DenyUser") == 0)
+		add_words(login.rejected, sizeof(login.rejected), value, "", false);
+	else if (strcasecmp(name, "DenyGroup") == 0)
+		add_words(login.rejected, sizeof(login.rejected), value, "@", false);
+	else if (strcasecmp(name, "Allow") == 0)
+		add_networks(login.from, sizeof(login.from), value);
+	else if (strcasecmp(name, "Deny") == 0)
+		add_networks(login.not_from, sizeof(login.not_from), value);
+	else if (strcasecmp(name, "DenyAll") == 0)
+		login.deny_all = true;
+	else if (strcasecmp(name, "AllowAll") != 0)
+		login.strange = true;
+}
+
+/*
+ * One list alone, closed by DenyAll or open behind it, is what a key of ours says. Everything else is left to be
+ * decided; so are lists of users where users of files log in, to which ours do not apply.
+ */
+static void
+finish_login(struct import *im)
+{
+	bool allowed = login.allowed[0] != '\0', rejected = login.rejected[0] != '\0', from = login.from[0] != '\0',
+	     not_from = login.not_from[0] != '\0';
+	bool users = allowed || rejected, anonymous = import_value(im, "Anonymous") != NULL;
+
+	if (login.line == 0 || (!users && !from && !not_from && !login.deny_all && !login.strange))
+		return;
+	if (login.strange || allowed + rejected + from + not_from != 1 || (allowed || from) != login.deny_all ||
+	    (users && import_value(im, "AuthUserFile") != NULL)) {
+		import_closed(im, IMPORT_SERVER, login.line, "Limit", "LOGIN",
+		    "write who may log in as allowed_users or rejected_users, and from where as allowed_networks or "
+		    "rejected_networks");
+		return;
+	}
+	import_set(im, IMPORT_SERVER,
+	    allowed	       ? "allowed_users"
+		: rejected ? "rejected_users"
+		: from	       ? "allowed_networks"
+			       : "rejected_networks",
+	    "%s%s%s%s", login.allowed, login.rejected, login.from, login.not_from);
+	if (anonymous && allowed)
+		import_closed(
+		    im, IMPORT_ANONYMOUS, login.line, "Limit", "LOGIN", "the list keeps anonymous clients out");
+}
+
 /* <Name argument>: what it means for the lines inside. */
 static void
 open_block(struct import *im, const char *name, const char *argument, unsigned line)
@@ -87,6 +184,13 @@ open_block(struct import *im, const char *name, const char *argument, unsigned l
 		at.closed++;
 		return;
 	}
+	if (!at.anonymous && at.closed == 0 && strcasecmp(name, "Limit") == 0 && strcasecmp(argument, "LOGIN") == 0) {
+		/* A second one adds to the first there, in ways of its own. */
+		login.strange |= login.line != 0;
+		login.line = line;
+		at.login = true;
+		return;
+	}
 	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
 		if (strcasecmp(name, blocks[i].name) == 0) {
 			if (at.closed++ == 0)
@@ -101,6 +205,8 @@ close_block(const char *name)
 {
 	if (strcasecmp(name, "Anonymous") == 0)
 		at.anonymous = false;
+	else if (at.login && strcasecmp(name, "Limit") == 0)
+		at.login = false;
 	else if (at.closed > 0 && strcasecmp(name, "IfModule") != 0 && strcasecmp(name, "Global") != 0 &&
 		 strcasecmp(name, "IfDefine") != 0)
 		at.closed--;
@@ -143,7 +249,9 @@ take_line(struct import *im, char *text, unsigned line)
 		value[n - 1] = '\0';
 		value++;
 	}
-	if (strcasecmp(text, "Include") == 0)
+	if (at.login)
+		take_login(text, value);
+	else if (strcasecmp(text, "Include") == 0)
 		include(im, value, line);
 	else if (at.anonymous && strcasecmp(text, "User") == 0)
 		import_set(im, IMPORT_SERVER, "anonymous_user", "%s", value);
@@ -167,21 +275,39 @@ static int
 read_file(struct import *im, const char *path)
 {
 	memset(&at, 0, sizeof(at));
+	memset(&login, 0, sizeof(login));
 	return import_lines(im, path, take_line);
+}
+
+/*
+ * Who is asked for users, and what asks here. Without AuthOrder all of these are asked that are set up. Modules such as
+ * mod_sql have users of their own: system users, where the list shut them out, must not take their place.
+ */
+static void
+finish_sources(struct import *im, bool anonymous)
+{
+	const char *order = import_value(im, "AuthOrder");
+	bool file = import_value(im, "AuthUserFile") != NULL &&
+	    (order == NULL || strstr(order, "mod_auth_file") != NULL),
+	     pam = import_yes(im, "AuthPAM", true) && (order == NULL || strstr(order, "mod_auth_pam") != NULL),
+	     shadow = !pam && (order == NULL || strstr(order, "mod_auth_unix") != NULL);
+	char sources[128];
+
+	(void)str_format(sources, sizeof(sources), "%s%s%s%s", file ? ", database" : "", pam ? ", pam" : "",
+	    shadow ? ", shadow" : "", anonymous ? ", anonymous" : "");
+	import_set(im, IMPORT_SERVER, "accounts", "%s", sources[0] != '\0' ? sources + 2 : "config");
+	if (order != NULL && (strstr(order, "mod_sql") != NULL || strstr(order, "mod_ldap") != NULL ||
+				 strstr(order, "mod_radius") != NULL))
+		import_lost(im, import_line(im, "AuthOrder"), "AuthOrder", order,
+		    "its users cannot log in here yet: sallyctl account import, pam, external, or postgresql");
 }
 
 static void
 finish_accounts(struct import *im)
 {
-	const char *order = import_value(im, "AuthOrder"), *file = import_value(im, "AuthUserFile"),
-		   *users = import_value(im, "UseFtpUsers");
-	bool pam = import_yes(im, "AuthPAM", true) && (order == NULL || strstr(order, "mod_auth_pam") != NULL);
-	bool anonymous = import_value(im, "Anonymous") != NULL;
-	char sources[128];
+	const char *file = import_value(im, "AuthUserFile"), *users = import_value(im, "UseFtpUsers");
 
-	(void)str_format(sources, sizeof(sources), "%s%s%s", file != NULL ? ", database" : "",
-	    pam ? ", pam" : ", shadow", anonymous ? ", anonymous" : "");
-	import_set(im, IMPORT_SERVER, "accounts", "%s", sources + 2);
+	finish_sources(im, import_value(im, "Anonymous") != NULL);
 	if (file != NULL)
 		import_lost(im, 0, "AuthUserFile", file, "sallyctl account import reads this file");
 	if (users != NULL && !import_is_yes(users))
@@ -289,6 +415,7 @@ finish(struct import *im)
 	char text[512], files[16], folders[16];
 
 	finish_accounts(im);
+	finish_login(im);
 	finish_root(im);
 	finish_network(im);
 	finish_tls(im);

@@ -219,7 +219,11 @@ CLOSED = [
         "secure_email_list_enable=YES\nemail_password_file=/etc/b", "chown_uploads=YES",
         "userlist_enable=YES\nuserlist_deny=NO\nuserlist_file=/dev/null")),
     *(("proftpd", text, EVERYBODY) for text in (
-        "<Limit LOGIN>\nDenyAll\n</Limit>", "<Limit LOGIN>\nAllowUser alice\nDenyAll\n</Limit>",
+        "<Limit LOGIN>\nDenyAll\n</Limit>", "<Limit LOGIN>\nAllowUser alice,bob\nDenyAll\n</Limit>",
+        "<Limit LOGIN>\nAllowUser alice\n</Limit>", "<Limit LOGIN>\nAllowUser alice\nDenyUser bob\nDenyAll\n</Limit>",
+        "<Limit LOGIN>\nAllow from .example.org\nDenyAll\n</Limit>", "<Limit LOGIN>\nDenyUser !bob\n</Limit>",
+        "<Limit LOGIN>\nAllowClass inside\nDenyAll\n</Limit>",
+        "AuthUserFile /etc/ftp.users\n<Limit LOGIN>\nAllowUser alice\nDenyAll\n</Limit>",
         "<Limit WRITE>\nDenyUser bob\n</Limit>",
         "<Directory /srv>\n<Limit ALL>\nDenyAll\n</Limit>\n</Directory>",
         "<VirtualHost 192.0.2.1>\nPort 2121\n</VirtualHost>",
@@ -316,6 +320,16 @@ def test_proftpd(tmp_path):
     assert s["tls"] == {"certificate": "/etc/ssl/p.pem", "private_key": "/etc/ssl/p.key", "tls": "full", "session_reuse": "never"}
     assert s["account anonymous"] == {"layer": "ups -* +rLC", "home": "/srv/pub", "jail": "yes",
                                       "max_sessions_per_user": "10"}
+
+
+@pytest.mark.parametrize("text,accounts", [("", "pam"), ("AuthOrder mod_sql.c\n", "config"),
+    ("AuthOrder mod_auth_file.c\nAuthUserFile /etc/ftp.users\n", "database"),
+    ("AuthUserFile /etc/ftp.users\n", "database, pam"), ("AuthPAM off\n", "shadow"),
+    ("AuthOrder mod_auth_unix.c\nAuthUserFile /etc/ftp.users\n", "shadow")])
+def test_proftpd_asks_who_was_asked(tmp_path, text, accounts):
+    """Where only a file or a database was asked, users of the system must not get in."""
+    told, lost, ours = imported(tmp_path, "proftpd", text)
+    assert sections(told["configuration"])["server"]["accounts"] == accounts and ("AuthOrder" in lost) == ("sql" in text)
 
 
 def test_values_that_we_refuse_are_told(tmp_path):

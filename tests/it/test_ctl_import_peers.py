@@ -232,7 +232,7 @@ Port {port}
 UseIPv6 off
 User nobody
 Group nogroup
-AuthOrder mod_auth_unix.c
+{'' if 'AuthOrder' in text else 'AuthOrder mod_auth_unix.c'}
 WtmpLog off
 TransferLog none
 SystemLog none
@@ -320,8 +320,17 @@ ROWS = [
     ("proftpd", "MaxClientsPerUser 1", ""),
     ("proftpd", "MaxClients 1", ""),
     ("proftpd", "<Limit LOGIN>\nDenyAll\n</Limit>", CLOSED),
-    ("proftpd", "<Limit LOGIN>\nDenyUser {bob}\n</Limit>", CLOSED),
-    ("proftpd", "<Limit LOGIN>\nAllowUser {bob}\nDenyAll\n</Limit>", CLOSED),
+    ("proftpd", "<Limit LOGIN>\nDenyUser {bob}\n</Limit>", ""),
+    ("proftpd", "<Limit LOGIN>\nAllowUser {bob}\nDenyAll\n</Limit>", ""),
+    ("proftpd", "<Limit LOGIN>\nAllowUser OR {alice},{bob}\nDenyAll\n</Limit>", ""),
+    ("proftpd", "<Limit LOGIN>\nAllowGroup {bob}\nDenyAll\n</Limit>", ""),
+    ("proftpd", "<Limit LOGIN>\nAllow from 127.0.0.0/8\nDenyAll\n</Limit>", ""),
+    ("proftpd", "<Limit LOGIN>\nAllow from 192.0.2.0/24\nDenyAll\n</Limit>", ""),
+    ("proftpd", "<Limit LOGIN>\nDeny from 127.0.0.1\n</Limit>", ""),
+    # A list without OR is one condition, which nobody fulfils.
+    ("proftpd", "<Limit LOGIN>\nAllowUser {alice},{bob}\nDenyAll\n</Limit>", CLOSED),
+    ("proftpd", "<Limit LOGIN>\nOrder deny,allow\nAllowUser {bob}\n</Limit>", CLOSED),
+    ("proftpd", "AuthUserFile {dir}/users\nAuthOrder mod_auth_file.c", ""),
     ("proftpd", "AllowOverwrite on\n<Limit WRITE>\nDenyAll\n</Limit>", CLOSED),
     ("proftpd", "<Directory /*>\n<Limit DELE>\nDenyAll\n</Limit>\n</Directory>", CLOSED),
     ("proftpd", PUB + "<Limit WRITE>\nDenyAll\n</Limit>\n</Anonymous>", ""),
@@ -361,6 +370,7 @@ def test_what_they_refuse_is_refused(unpacked, users, tmp_path, peer, text, narr
         text = text.replace(word, name)
     for name in (ALICE, BOB):
         (tmp_path / name[len(PREFIX):]).write_text(name + "\n")
+    (tmp_path / "users").touch(0o600)
     port = free_port()
     source, command = {"vsftpd": vsftpd, "proftpd": proftpd, "pure-ftpd": pureftpd}[peer](tmp_path, port, text)
     conf = tmp_path / "theirs.conf"
@@ -371,7 +381,7 @@ def test_what_they_refuse_is_refused(unpacked, users, tmp_path, peer, text, narr
     fill(folder, "ftp" if peer == "pure-ftpd" else ANON)
     with running(command(str(conf)), port, tmp_path, ENV) as client:
         theirs = client.all(folder, names)
-    assert any(theirs.values()) or "MinUID" in text or "LOGIN>\nDenyAll" in text
+    assert any(theirs.values()) or "MinUID" in text or "LOGIN>" in text or "AuthOrder" in text
     fill(folder, "ftp" if peer == "pure-ftpd" else ANON)
     with imported(tmp_path, peer, str(conf)) as (client, made):
         ours = client.all(folder, names) if client else CLOSED
