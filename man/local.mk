@@ -10,6 +10,7 @@ MAN_PAGES = \
 	%D%/sallyport-quickstart.7 \
 	%D%/sallyport-replies.7 \
 	%D%/sallyport-security.7 \
+	%D%/sallyport-upgrading.7 \
 	%D%/sallyport-verbs.7 \
 	%D%/sallyctl.8 \
 	%D%/sallyportd.8
@@ -33,6 +34,7 @@ $(MAN_PAGES): mangen
 %D%/sallyport-quickstart.7: %D%/sallyport-quickstart.7.in
 %D%/sallyport-replies.7: %D%/sallyport-replies.7.in
 %D%/sallyport-security.7: %D%/sallyport-security.7.in
+%D%/sallyport-upgrading.7: %D%/sallyport-upgrading.7.in
 %D%/sallyport-verbs.7: %D%/sallyport-verbs.7.in
 %D%/sallyctl.8: %D%/sallyctl.8.in
 %D%/sallyportd.8: %D%/sallyportd.8.in
