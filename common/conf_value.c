@@ -399,13 +399,16 @@ is_canonical(const char *path)
 	       (n < 2 || strcmp(path + n - 2, "/.") != 0) && (n < 3 || strcmp(path + n - 3, "/..") != 0);
 }
 
+/* rest: what follows the word, in which the language may stand: then the word was to be a path. */
 static int
-refuse_dialect(struct task *t, const char *word)
+refuse_dialect(struct task *t, const char *word, const char *rest)
 {
-	const char *near = conf_nearest_word(conf_words_dialect, word);
-	char hint[64] = "";
+	const char *near = conf_nearest_word(conf_words_dialect, word), *next = layer_word(t->arena, &rest);
+	char hint[200] = "";
 
-	if (near != NULL)
+	if (next != NULL && conf_word_find(conf_words_dialect, next) >= 0)
+		(void)str_format(hint, sizeof hint, "a path begins with a slash: layer = /%.100s %s ...", word, next);
+	else if (near != NULL)
 		(void)str_format(hint, sizeof hint, "did you mean \"%s\"?", near);
 	return conf_refuse(
 	    t->why, word, "expected the language of the layer: pyftpdlib, sftpplus, ftpcluster, ups or posix1e", hint);
@@ -432,7 +435,7 @@ parse_layers(struct task *t, void *out)
 			return -ENOMEM;
 	}
 	if (conf_word_find(conf_words_dialect, word) < 0)
-		return refuse_dialect(t, word);
+		return refuse_dialect(t, word, p);
 	l->dialect = word;
 	l->text = arena_strdup(t->arena, p + strspn(p, " \t"));
 	/* A rule that no file has is cited by its setting. */

@@ -31,9 +31,16 @@ complain(const struct place *p, enum conf_key_id key, enum conf_severity severit
 	const struct conf_origin *o = &p->r->origin[key];
 	char what[1200];
 
-	(void)str_format(what, sizeof what, "%.500s: %s", file, why);
-	if (!ctl_problem_known(p->conf, o->file, o->line, what))
-		conf_problem_add(p->conf, severity, o->file, o->line, o->section, what, hint);
+	/* As the file's own rules: the value, then its key. Two certificates in a line may have the same fault. */
+	(void)str_format(what, sizeof what, "%s: %s", conf_keys[key].name, why);
+	for (size_t i = 0; i < conf_problem_count(p->conf); i++) {
+		const struct conf_problem *known = conf_problem_at(p->conf, i);
+
+		if (known->line == o->line && strcmp(known->file, o->file) == 0 && strcmp(known->text, file) == 0 &&
+		    strcmp(known->what, what) == 0)
+			return;
+	}
+	conf_problem_add(p->conf, severity, o->file, o->line, file, what, hint);
 }
 
 /* A whole file, the caller's; NULL: it cannot be read, which is told unless only root may read it. */

@@ -161,10 +161,14 @@ doctor_configuration(struct doctor *d)
 	policies_check(d->conf, true);
 	identities_check(d->conf);
 	changes_check(d->conf);
-	for (size_t i = 0; (p = conf_problem_at(d->conf, i)) != NULL && i < conf_problem_count(d->conf); i++)
-		if (conf_problem_text(p, line, sizeof(line)) == 0)
+	for (size_t i = 0; (p = conf_problem_at(d->conf, i)) != NULL && i < conf_problem_count(d->conf); i++) {
+		struct conf_problem bare = *p;
+
+		bare.hint = "";		/* the remedy has a line of its own */
+		if (conf_problem_text(&bare, line, sizeof(line)) == 0)
 			doctor_find(d, p->severity == CONF_ERROR ? DOCTOR_ERROR : DOCTOR_WARNING,
 			    p->hint[0] != '\0' ? p->hint : "correct it, then sallyctl check", "%s", line);
+	}
 	while ((account = conf_section_next(d->conf, SC_ACCOUNT, account)) != NULL)
 		accounts++;
 	if (d->here == 0)

@@ -33,7 +33,7 @@ complain(const struct look *k, enum conf_key_id key, enum conf_severity severity
 	const struct conf_origin *o = &k->r->origin[key];
 
 	if (!ctl_problem_known(k->conf, o->file, o->line, what))
-		conf_problem_add(k->conf, severity, o->file, o->line, o->section, what, hint);
+		conf_problem_add(k->conf, severity, o->file, o->line, "", what, hint);	/* which names key and value */
 }
 
 /* Is the setting written down anywhere? What is only a default may suit another machine. */

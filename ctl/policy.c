@@ -247,9 +247,9 @@ explain_absence(struct view *v, enum account_result r, enum account_reason why)
 
 	v->unknown = r == ACCOUNT_UNKNOWN;
 	if (v->unknown)
-		(void)str_format(v->why, sizeof(v->why), "no source knows the account %s", v->account.name);
+		(void)str_format(v->why, sizeof(v->why), "no source knows the account");
 	else
-		(void)str_format(v->why, sizeof(v->why), "the account %s cannot be used: %s", v->account.name,
+		(void)str_format(v->why, sizeof(v->why), "the account cannot be used: %s",
 		    why == REASON_SETTINGS ? account_fault_text(&v->account, text, sizeof(text)) : account_reason_word(why));
 }
 

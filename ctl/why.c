@@ -189,8 +189,9 @@ tell_wrong(struct report *r, const struct expectation *e, const struct question 
 	char text[1700];
 
 	r->wrong++;
-	(void)str_format(text, sizeof(text), "%s %s: %s", e->words[0], q != NULL ? q->command : "", wrong);
-	tell(r, e, "wrong", q != NULL ? text : wrong);
+	(void)str_format(text, sizeof(text), "%s%s%s: %s", e->words[0], q != NULL ? " " : "", q != NULL ? q->command : "",
+	    wrong);
+	tell(r, e, "wrong", text);
 }
 
 static void

@@ -154,3 +154,27 @@ def test_a_refused_reload_opens_rotated_logs_again(serve):
         return "event=login" in log.read_text()
 
     wait_for(logged, "sessions go on writing into the old log")
+
+
+def written(path, text):
+    path.write_text(text)
+    path.chmod(0o600)
+    return str(path)
+
+
+def test_mistakes_are_named_by_file_and_form(tmp_path):
+    """The certificate's path and not its section; a remedy once; a name once; the form that was meant."""
+    pem = tmp_path / "bad.pem"
+    pem.write_text("junk\n")
+    good = "[server]\naccounts = config\n[account bob]\nrun_as = 4000\nhome = /\nlayer = pyftpdlib elr\n"
+    conf = written(tmp_path / "x.conf", f"{good}[tls]\ncertificate = {pem}\nprivate_key = {pem}\n")
+    lines = words("-c", conf, "check")[1].splitlines()
+    assert any(f'x.conf:8: "{pem}": certificate: no certificate' in x for x in lines), lines
+    assert any(f'x.conf:9: "{pem}": private_key: no private key' in x for x in lines), lines
+    conf = written(tmp_path / "x.conf", good.replace("layer = ", "layer = outbox "))
+    assert "a path begins with a slash: layer = /outbox pyftpdlib" in words("-c", conf, "check")[1]
+    conf = written(tmp_path / "x.conf", good + "[listener main]\nlisten = 127.0.0.1:2121\ntls = control\n")
+    text = words("-c", conf, "doctor")[1]
+    assert text.count("set certificate and private_key in [tls]\n") == 1 and "remedy: set certificate and" in text, text
+    text = words("-c", written(tmp_path / "x.conf", good), "why", "nobodyx", "LIST", "/")[1]
+    assert text.count("nobodyx") == 1 and "no source knows" in text, text
