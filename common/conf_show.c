@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "common/exitcode.h"
 #include "common/json.h"
+#include "common/log.h"
 #include "common/str.h"
 
 /* ------------------------------------------------------------- check-config */
@@ -50,11 +51,14 @@ static void
 report_text(FILE *f, const struct conf *c)
 {
 	const struct conf_problem *p;
-	char line[1500];
+	char line[1500], head[LOG_HEAD_MAX];
 
+	/* A unit's ExecStartPre= runs it: an error is one in the journal, too. */
+	log_find_journal();
 	for (size_t i = 0; (p = conf_problem_at(c, i)) != NULL; i++) {
 		(void)conf_problem_text(p, line, sizeof line);
-		fprintf(f, "%s\n", line);
+		fprintf(f, "%.*s%s\n", (int)log_priority(head, fileno(f), p->severity == CONF_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING),
+		    head, line);
 	}
 	if (c->error_count == 0)
 		fprintf(f, "ok\n");

@@ -2,7 +2,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,6 +20,7 @@ static log_sink *sink = log_to_fd;
 static void *sink_context = (void *)(intptr_t)STDERR_FILENO;
 static enum log_level threshold = LOG_LEVEL_INFO;
 static const char *common_fields;
+static bool in_journal[STDERR_FILENO + 1];
 
 static const char *const words[] = {
 #define LEVEL_ROW(name, word, priority) word,
@@ -63,6 +66,12 @@ log_field_find(const char *name, size_t len)
 			return i;
 	return -1;
 }
+
+static const int priorities[] = {
+#define LEVEL_ROW(name, word, priority) priority,
+	LOG_LEVELS(LEVEL_ROW)
+#undef LEVEL_ROW
+};
 
 void
 log_set_sink(log_sink *s, void *context)
@@ -225,6 +234,32 @@ log_str(struct log_line *l, enum log_field key, const char *value)
 	log_bytes(l, key, value, strlen(value));
 }
 
+/* Copies as much of src as fits behind the first `used` bytes of text[LOG_LINE_MAX]; how many there are then. */
+static size_t
+append(char *text, size_t used, const char *src, size_t n)
+{
+	if (n > LOG_LINE_MAX - used)
+		n = LOG_LINE_MAX - used;
+	memcpy(text + used, src, n);
+	return used + n;
+}
+
+void
+log_lines(struct log_line *l, enum log_field key, const char *text, const char *separator)
+{
+	size_t between = strlen(separator), used = 0, n, after_stop;
+	char joined[LOG_LINE_MAX];
+
+	for (text += strspn(text, "\n"); *text != '\0'; text += n + strspn(text + n, "\n")) {
+		after_stop = used > 0 && joined[used - 1] == '.' ? between - 1 : 0;
+		if (used > 0)
+			used = append(joined, used, separator + after_stop, between - after_stop);
+		n = strcspn(text, "\n");
+		used = append(joined, used, text, n);
+	}
+	log_bytes(l, key, joined, used);
+}
+
 void
 log_cut(struct log_line *l, enum log_field key, const char *value, size_t max)
 {
@@ -333,14 +368,42 @@ log_head(char head[LOG_HEAD_MAX], enum log_level level)
 	return (size_t)snprintf(head, LOG_HEAD_MAX, "%s %s ", text, words[level]);
 }
 
+/* Is it the stream that JOURNAL_STREAM names, DEVICE:INODE? A program that inherits the name may have other descriptors. */
+static bool
+is_journal(int fd, const char *name)
+{
+	unsigned long long device = 0, inode = 0;
+	struct stat st;
+
+	return name != NULL && sscanf(name, "%20llu:%20llu", &device, &inode) == 2 && fstat(fd, &st) == 0 && st.st_dev == device &&
+	    st.st_ino == inode;
+}
+
+void
+log_find_journal(void)
+{
+	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
+		in_journal[fd] = is_journal(fd, getenv(LOG_JOURNAL_STREAM));
+}
+
+size_t
+log_priority(char head[LOG_HEAD_MAX], int fd, enum log_level level)
+{
+	if (fd < 0 || fd > STDERR_FILENO || !in_journal[fd])
+		return 0;
+	memcpy(head, (char[]){ '<', (char)('0' + priorities[level]), '>' }, 3);
+	return 3;
+}
+
 void
 log_to_fd(void *context, enum log_level level, const char *text, size_t len)
 {
+	int fd = (int)(intptr_t)context;
 	char head[LOG_HEAD_MAX];
-	size_t n = log_head(head, level);
+	size_t priority = log_priority(head, fd, level), n = priority > 0 ? priority : log_head(head, level);
 	struct iovec v[] = { { head, n }, { (void *)(uintptr_t)text, len }, { (void *)(uintptr_t)"\n", 1 } };
 
 	/* A log that cannot be written must not stop the server. */
-	if (writev((int)(intptr_t)context, v, 3) < 0)
+	if (writev(fd, v, 3) < 0)
 		return;
 }

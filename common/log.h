@@ -83,6 +83,11 @@ void log_begin(struct log_line *, enum log_event);
 void log_begin_at(struct log_line *, enum log_level, enum log_event);
 void log_str(struct log_line *, enum log_field, const char *value);
 void log_bytes(struct log_line *, enum log_field, const void *value, size_t len);
+/*
+ * A text of ours that may have several lines, as one value: from line to line stands the separator, of which only the
+ * last character follows a full stop.
+ */
+void log_lines(struct log_line *, enum log_field, const char *text, const char *separator);
 /* log_str() with at most max bytes of the escaped value; of a longer one the beginning, and the line says "cut=yes". */
 void log_cut(struct log_line *, enum log_field, const char *value, size_t max);
 void log_num(struct log_line *, enum log_field, int64_t value);
@@ -123,6 +128,16 @@ int log_level_parse(const char *word);
 /* What stands in front of a line: "2026-01-31T12:00:00.000Z notice ", in UTC. Returns its length. */
 #define LOG_HEAD_MAX 96
 size_t log_head(char head[LOG_HEAD_MAX], enum log_level);
+
+/*
+ * Finds out which of stdout and stderr are streams to systemd's journal (JOURNAL_STREAM, systemd.exec(5)).  A line there
+ * begins with its priority, "<5>", and has no time: the journal knows both that way.  For when a process starts, before
+ * a sandbox closes and when these descriptors are what they will be; log_open() asks again.
+ */
+void log_find_journal(void);
+#define LOG_JOURNAL_STREAM "JOURNAL_STREAM"
+/* The priority as a stream to the journal has it; returns its length. 0: fd is no such stream. */
+size_t log_priority(char head[LOG_HEAD_MAX], int fd, enum log_level);
 
 /*
  * The sink before another is set: one line in one write(2); context is the

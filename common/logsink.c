@@ -145,8 +145,8 @@ alert(struct gap *gap, const char *where, int error)
 	v.iov_len = (size_t)n - 1;
 	if (alert_fd >= 0 && sendmsg(alert_fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
 		return;
-	if (write(STDERR_FILENO, strchr(text, 'e'), strlen(strchr(text, 'e'))) < 0)
-		return;
+	v.iov_base = strstr(text, "event=");
+	log_to_fd((void *)(intptr_t)STDERR_FILENO, LOG_LEVEL_ERROR, v.iov_base, strlen(v.iov_base) - 1);
 }
 
 static void
@@ -288,7 +288,7 @@ static int
 to_text(enum log_level level, const char *text, size_t len)
 {
 	char head[LOG_HEAD_MAX];
-	size_t n = log_head(head, level);
+	size_t priority = log_priority(head, stream_fd, level), n = priority > 0 ? priority : log_head(head, level);
 	struct iovec v[] = { { head, n }, { (void *)(uintptr_t)text, len }, { (void *)(uintptr_t)"\n", 1 } };
 
 	return put_line(&gaps->log, stream_fd, v, 3);
@@ -297,15 +297,16 @@ to_text(enum log_level level, const char *text, size_t len)
 static int
 to_json(enum log_level level, const char *text, size_t len)
 {
-	char object[3 * LOG_LINE_MAX], head[LOG_HEAD_MAX + 32], stamp[LOG_HEAD_MAX];
+	char object[3 * LOG_LINE_MAX], head[LOG_HEAD_MAX + 32], stamp[LOG_HEAD_MAX], priority[LOG_HEAD_MAX];
+	size_t p = log_priority(priority, stream_fd, level);
 	int n;
 
 	(void)log_head(stamp, level);
 	n = snprintf(head, sizeof head, "{\"time\":\"%.24s\",\"level\":\"%s\",", stamp, log_level_word(level));
 	len = log_line_to_json(object, sizeof object - 1, text, len);
 	object[len++] = '\n';
-	struct iovec v[] = { { head, (size_t)n }, { object + 1, len - 1 } };
-	return put_line(&gaps->log, stream_fd, v, 2);
+	struct iovec v[] = { { priority, p }, { head, (size_t)n }, { object + 1, len - 1 } };
+	return put_line(&gaps->log, stream_fd, v, 3);
 }
 
 /* Makes fd the sink and closes the one before, if it was ours. */
@@ -357,6 +358,7 @@ open_sink(const char *where, line_writer *writer)
 	int fd;
 
 	open_alert();
+	log_find_journal();
 	for (size_t i = 0; i < sizeof streams / sizeof *streams; i++)
 		if (strcmp(where, streams[i].word) == 0) {
 			use_sink(writer, where, streams[i].fd, -1);

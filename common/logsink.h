@@ -18,7 +18,8 @@
 #include <stdint.h>
 
 /*
- * Sends all further lines to where: "stderr", "stdout", "syslog" (facility ftp),
+ * Sends all further lines to where: "stderr", "stdout" (what is the journal's of them gets priorities, see
+ * log_find_journal()), "syslog" (facility ftp),
  * "journal" (each key of a line becomes a field), or the absolute path of a
  * file, which is made with mode 0640 and appended to; links to it are followed where they
  * are root's (trusted_open()).  0; -EINVAL for another

@@ -5,13 +5,17 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/err.h"
 #include "common/exitcode.h"
+#include "common/log.h"
+#include "common/str.h"
 #include "privsep/spawn.h"
 
 #define FIRST_FD	3
@@ -70,6 +74,16 @@ default_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Appends the name of the stream that stderr may be: numbers and a colon, see log_find_journal(). false: there is none. */
+static bool
+name_journal(char *text, size_t size)
+{
+	const char *name = getenv(LOG_JOURNAL_STREAM);
+	size_t used = strlen(text);
+
+	return name != NULL && name[strspn(name, "0123456789:")] == '\0' && str_copy(text + used, size - used, name) == 0;
+}
+
 static void
 run(const char *path, char *const *argv, const int *fds, unsigned n, int output_fd)
 {
@@ -79,7 +93,8 @@ run(const char *path, char *const *argv, const int *fds, unsigned n, int output_
 	 */
 	static char search[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", locale[] = "LC_ALL=C",
 	    tunables[] = "GLIBC_TUNABLES=glibc.pthread.rseq=0";
-	char *const environment[] = { search, locale, tunables, NULL };
+	char journal[64] = LOG_JOURNAL_STREAM "=";
+	char *const environment[] = { search, locale, tunables, name_journal(journal, sizeof journal) ? journal : NULL, NULL };
 	int r;
 
 	default_signals();

@@ -1,7 +1,8 @@
 /*
  * Executes one of sallyport's programs with nothing but what it is given:
- * a clean environment, descriptors 3, 4, ... as listed, /dev/null as stdin
- * and stdout, the caller's stderr, default signals.  Used by the listener.
+ * a clean environment (of the caller's JOURNAL_STREAM only), descriptors 3, 4, ...
+ * as listed, /dev/null as stdin and stdout, the caller's stderr, default signals.
+ * Used by the listener.
  */
 #ifndef PRIVSEP_SPAWN_H
 #define PRIVSEP_SPAWN_H

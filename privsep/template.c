@@ -238,6 +238,7 @@ template_main(int argc, char **argv, const struct template *t)
 	struct msg_hello hello = { .version = PACKAGE_VERSION };
 	int r;
 
+	log_find_journal();
 	me.t = t;
 	me.row = role_row(t->role);
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)

@@ -109,6 +109,7 @@ main(int argc, char **argv)
 		return usage(argc, argv);
 	for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
 		(void)signal(ignored[i], SIG_IGN);
+	log_find_journal();
 	r = start();
 	if (r != 0)
 		return r;

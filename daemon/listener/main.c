@@ -9,6 +9,8 @@
 #include <getopt.h>
 #include <grp.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,20 +155,34 @@ has_client(void)
 	return false;
 }
 
+/* A line on stderr before there is a log. */
+static __attribute__((format(printf, 2, 3))) void
+say(enum log_level level, const char *format, ...)
+{
+	char head[LOG_HEAD_MAX];
+	va_list args;
+
+	fprintf(stderr, "%.*s", (int)log_priority(head, STDERR_FILENO, level), head);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+}
+
 static int
 read_configuration(struct conf *c, const char *path)
 {
 	int n = conf_load(c, path);
 
 	if (n < 0)
-		fprintf(stderr, "sallyportd: %s: %s\n", path, sp_strerror(n));
+		say(LOG_LEVEL_ERROR, "sallyportd: %s: %s\n", path, sp_strerror(n));
 	for (size_t i = 0; i < conf_problem_count(c); i++) {
+		bool error = conf_problem_at(c, i)->severity == CONF_ERROR;
 		char text[2048];
 
 		/* What is longer than this is cut. */
 		(void)conf_problem_text(conf_problem_at(c, i), text, sizeof text);
-		fprintf(stderr, "%s\n", text);
-		if (conf_problem_at(c, i)->severity == CONF_ERROR)
+		say(error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "%s\n", text);
+		if (error)
 			takeover_note(text);
 	}
 	return n == 0 ? 0 : SP_EXIT_CONFIG;
@@ -358,6 +374,7 @@ main(int argc, char **argv)
 		return SP_EXIT_USAGE;
 	if (tidy_descriptors(&line.options) != 0 || (conf = conf_new()) == NULL)
 		return SP_EXIT_OS;
+	log_find_journal();
 	if (line.options.serve)
 		r = serve_configuration(conf, argc - optind, argv + optind);
 	else

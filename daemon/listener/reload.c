@@ -59,7 +59,11 @@ forget(struct server *s)
 static void
 tell(struct server *s, int status, const char *text)
 {
-	log_problem(status == 0 ? EVENT_RELOADED : EVENT_RELOAD_FAILED, text, 0);
+	struct log_line l;
+
+	log_begin(&l, status == 0 ? EVENT_RELOADED : EVENT_RELOAD_FAILED);
+	log_lines(&l, FIELD_ABOUT, text, "; ");
+	log_end(&l);
 	systemd_notify(status == 0 ? "READY=1\nSTATUS=Serving." : "READY=1\nSTATUS=Serving; the last reload failed.");
 	control_reloaded(s, status, text);
 }

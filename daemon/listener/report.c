@@ -513,7 +513,7 @@ log_command(const struct order *o)
 
 	log_begin(&l, EVENT_CONTROL);
 	log_str(&l, FIELD_COMMAND, o->verb);
-	log_str(&l, FIELD_ARGUMENTS, o->arguments);
+	log_lines(&l, FIELD_ARGUMENTS, o->arguments, " ");
 	log_num(&l, FIELD_UID, o->uid);
 	log_num(&l, FIELD_PID, o->pid);
 	log_end(&l);

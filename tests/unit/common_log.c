@@ -1,11 +1,15 @@
 #include "config.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/err.h"
 #include "common/exitcode.h"
 #include "common/log.h"
+#include "common/logsink.h"
 #include "tests/unit/common.h"
 
 static char last[LOG_LINE_MAX + 1];
@@ -42,6 +46,86 @@ START_TEST(fields)
 	ck_assert_str_eq(last, "event=login role=test user=bob text=\"two words\" reason=\"\" "
 	    "path=\"a\\x0d\\x0aevent=forged user=root\" value=-7 bytes=-9223372036854775808 version=\"7\" kind=0644 error=\"denied by policy\"");
 	log_set_context(NULL);
+}
+END_TEST
+
+/* What has several lines is one value of one line, and what clients send has none. */
+START_TEST(text_of_several_lines)
+{
+	static const struct { const char *text, *separator, *line; } texts[] = {
+		{ "one", "; ", "event=reloaded about=one" },
+		{ "It is.\nNo: it is not\n\nor is it\n", "; ", "event=reloaded about=\"It is. No: it is not; or is it\"" },
+		{ "10.0.0.1\n2h\nbad manners", " ", "event=reloaded about=\"10.0.0.1 2h bad manners\"" },
+		{ "a.\nb", " ", "event=reloaded about=\"a. b\"" },
+		{ "\n\na", "; ", "event=reloaded about=a" },
+		{ "", "; ", "event=reloaded about=\"\"" },
+		{ "\n", "; ", "event=reloaded about=\"\"" },
+		{ "a\r\nb", "; ", "event=reloaded about=\"a\\x0d; b\"" },
+	};
+	char big[3 * LOG_LINE_MAX];
+	struct log_line l;
+
+	log_set_sink(remember, NULL);
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		log_begin(&l, EVENT_RELOADED);
+		log_lines(&l, FIELD_ABOUT, texts[i].text, texts[i].separator);
+		log_end(&l);
+		ck_assert_str_eq(last, texts[i].line);
+	}
+	for (size_t i = 0; i < sizeof big - 1; i++)
+		big[i] = i % 3 == 2 ? '\n' : 'a';
+	big[sizeof big - 1] = '\0';
+	log_begin(&l, EVENT_RELOADED);
+	log_lines(&l, FIELD_ABOUT, big, "; ");
+	log_end(&l);
+	ck_assert_ptr_null(strchr(last, '\\'));
+}
+END_TEST
+
+/* What was written into a pipe. */
+static void
+take(int fd, char *text, size_t size)
+{
+	ssize_t n = read(fd, text, size - 1);
+
+	ck_assert_int_gt(n, 0);
+	text[n] = '\0';
+}
+
+/* The stream that JOURNAL_STREAM names, and no other: there the journal tells the time, and the priority stands in front. */
+START_TEST(the_journal)
+{
+	static const char *const others[] = { "", "1:2", "x", "1", ":", "99999999999999999999999:1" };
+	char name[64], text[256];
+	struct stat st;
+	int out[2];
+
+	ck_assert_int_eq(pipe(out), 0);
+	ck_assert_int_eq(dup2(out[1], STDERR_FILENO), STDERR_FILENO);
+	ck_assert_int_eq(fstat(out[1], &st), 0);
+	(void)snprintf(name, sizeof name, "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	setenv(LOG_JOURNAL_STREAM, name, 1);
+	log_find_journal();
+	log_set_sink(log_to_fd, (void *)(intptr_t)STDERR_FILENO);
+	log_problem(EVENT_CONTROL_SOCKET, NULL, 0);
+	log_problem(EVENT_READY, NULL, 0);
+	ck_assert_int_eq(log_open("stderr"), 0);
+	log_problem(EVENT_TRANSFER_BLOCKED, "a b", 0);
+	take(out[0], text, sizeof text);
+	ck_assert_str_eq(text, "<3>event=control-socket\n<5>event=ready\n<4>event=transfer-blocked about=\"a b\"\n");
+	ck_assert_int_eq(log_open_json("stderr"), 0);
+	log_problem(EVENT_TEMPLATES_RENEWED, NULL, 0);
+	take(out[0], text, sizeof text);
+	ck_assert_int_eq(strncmp(text, "<6>{\"time\":\"2", 13), 0);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		setenv(LOG_JOURNAL_STREAM, others[i], 1);
+		ck_assert_int_eq(log_open("stderr"), 0);
+		log_problem(EVENT_CONTROL_SOCKET, NULL, 0);
+		take(out[0], text, sizeof text);
+		ck_assert_int_eq(text[0], '2');
+		ck_assert_ptr_nonnull(strstr(text, "Z error event=control-socket\n"));
+	}
+	unsetenv(LOG_JOURNAL_STREAM);
 }
 END_TEST
 
@@ -143,4 +227,4 @@ START_TEST(codes_have_texts)
 }
 END_TEST
 
-COMMON_SUITE(log, fields, levels, cut, long_values_are_shortened, contexts, to_a_descriptor, codes_have_texts)
+COMMON_SUITE(log, fields, text_of_several_lines, the_journal, levels, cut, long_values_are_shortened, contexts, to_a_descriptor, codes_have_texts)

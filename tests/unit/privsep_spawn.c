@@ -57,6 +57,12 @@ START_TEST(nothing_is_inherited)
 	ck_assert_int_eq(look("for f in /proc/$$/fd/*; do case ${f##*/} in 0|1|2|3|4|5|10|255) ;; *) exit 1;; esac; done\n"
 	    "test -e /proc/$$/fd/3 -a -e /proc/$$/fd/5 -a ! -e /proc/$$/fd/4", fds, 3), 0);
 	ck_assert_int_eq(look("test -z \"$LD_PRELOAD_TEST$HOME$NOTIFY_SOCKET\" -a -n \"$PATH\"", NULL, 0), 0);
+	/* But for where stderr leads, if it is that. */
+	setenv("JOURNAL_STREAM", "8:4711", 1);
+	ck_assert_int_eq(look("test \"$JOURNAL_STREAM\" = 8:4711", NULL, 0), 0);
+	setenv("JOURNAL_STREAM", "8:4711 LD_PRELOAD=x", 1);
+	ck_assert_int_eq(look("test -z \"$JOURNAL_STREAM\"", NULL, 0), 0);
+	unsetenv("JOURNAL_STREAM");
 	ck_assert_int_eq(look("test \"$(readlink /proc/$$/fd/0)\" = /dev/null", NULL, 0), 0);
 	close(stray);
 	close(null);
