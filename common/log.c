@@ -372,11 +372,12 @@ log_head(char head[LOG_HEAD_MAX], enum log_level level)
 static bool
 is_journal(int fd, const char *name)
 {
-	unsigned long long device = 0, inode = 0;
+	char own[64];
 	struct stat st;
 
-	return name != NULL && sscanf(name, "%20llu:%20llu", &device, &inode) == 2 && fstat(fd, &st) == 0 && st.st_dev == device &&
-	    st.st_ino == inode;
+	return name != NULL && fstat(fd, &st) == 0 &&
+	    str_format(own, sizeof own, "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino) == 0 &&
+	    strcmp(own, name) == 0;
 }
 
 void
