@@ -6,6 +6,7 @@ MAN_PAGES = \
 	%D%/sallyport-policy.5 \
 	%D%/sallyport-dialects.7 \
 	%D%/sallyport-migration.7 \
+	%D%/sallyport-panels.7 \
 	%D%/sallyport-privsep.7 \
 	%D%/sallyport-quickstart.7 \
 	%D%/sallyport-replies.7 \
@@ -30,6 +31,7 @@ $(MAN_PAGES): mangen
 %D%/sallyport-policy.5: %D%/sallyport-policy.5.in
 %D%/sallyport-dialects.7: %D%/sallyport-dialects.7.in
 %D%/sallyport-migration.7: %D%/sallyport-migration.7.in
+%D%/sallyport-panels.7: %D%/sallyport-panels.7.in
 %D%/sallyport-privsep.7: %D%/sallyport-privsep.7.in
 %D%/sallyport-quickstart.7: %D%/sallyport-quickstart.7.in
 %D%/sallyport-replies.7: %D%/sallyport-replies.7.in

@@ -9,6 +9,7 @@ A display of a manual page follows a remark that says what it is:
     .\\" example: expect          lines for sallyctl expect, about the configurations of the same page
     .\\" example: permissions     a .permissions file
     .\\" example: passwd_file     a file of the source passwd_file
+    .\\" example: proftpd         a file for sallyctl account import --format proftpd
     .\\" example: pyftpdlib       a file for sallyctl import pyftpdlib
     .\\" example: tested NAME     what the test of that name takes from here
     .\\" example: none, WHY       nothing that a program of ours reads
@@ -31,8 +32,8 @@ PAGES = sorted(glob.glob(f"{BUILD}/man/*.[0-9]"))
 TEXTS = sorted(p for p in glob.glob(f"{TOP}/*.md") + glob.glob(f"{TOP}/contrib/**/*.md", recursive=True)
                if os.path.basename(p) != "PROTOCOL.md")
 CTL = f"{BUILD}/sallyctl"
-KINDS = {"config", "config+", "account", "commands", "expect", "permissions", "passwd_file", "pyftpdlib", "tested",
-         "none"}
+KINDS = {"config", "config+", "account", "commands", "expect", "permissions", "passwd_file", "proftpd", "pyftpdlib",
+         "tested", "none"}
 
 
 def fences(path):
@@ -298,6 +299,13 @@ def test_passwd_files(tmp_path, page, kind, more, line, text):
     conf = write(tmp_path / "x.conf", f"[server]\naccounts = passwd_file\npasswd_file = {path}\n")
     listed = ctl("-c", conf, "account", "list", "--source", "passwd_file")
     assert len(listed.split("\n")) - 1 == len([row for row in text.split("\n") if row and not row.startswith("_:")])
+
+
+@of_kind("proftpd")
+def test_proftpd_files(tmp_path, page, kind, more, line, text):
+    conf = write(tmp_path / "x.conf", f"[server]\naccounts = database\naccounts_database = {tmp_path}/x.db\n")
+    path = write(tmp_path / "passwd", text.replace("$6$...", HASHES["alice"]))
+    assert ctl("-c", conf, "account", "import", "--format", "proftpd", path) == f"{text.count(chr(10))} imported\n"
 
 
 @of_kind("pyftpdlib")
