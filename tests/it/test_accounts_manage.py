@@ -519,3 +519,19 @@ def test_killed_in_mid_write(base, tmp_path):
     assert set(listed(base)) == {"steady"}
     add(base, "after", "pw")
     base.ftp("after", "pw").quit()
+
+
+@pytest.mark.parametrize("name, said", [("rubbish", "file is not a database; restore the file"),
+                                        ("nowhere/x.db", "unable to open database file; its directory must exist")])
+def test_broken_databases_speak_for_themselves(tmp_path, name, said):
+    """What SQLite says, of which file, and a remedy; once, and no errno in its place."""
+    (tmp_path / "rubbish").write_text("no table here\n" * 100)
+    conf = tmp_path / "x.conf"
+    conf.write_text(f"[server]\naccounts = database\naccounts_database = {tmp_path}/{name}\n")
+    conf.chmod(0o600)
+    for command in (["add", "pat"], ["passwd", "pat"], ["set", "pat", "home=/x"], ["remove", "pat"],
+                    ["disable", "pat"]):
+        p = subprocess.run([CTL, "-c", conf, "account", *command], input="pw\n", capture_output=True, text=True,
+                           timeout=PATIENCE)
+        assert p.returncode in (FAILED, 77) and f"{tmp_path}/{name}: {said}" in p.stderr, (command, p.stderr)
+        assert p.stderr.count("\n") == 1, p.stderr

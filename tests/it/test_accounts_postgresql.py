@@ -203,6 +203,8 @@ def test_rights_of_the_manual(serve, database, tmp_path):
     for args in (("add", "pat"), ("passwd", "pat"), ("set", "pat", "home=/x"), ("remove", "pat")):
         assert "sallyport-accounts(5)" in mistakes(conf, "permission denied for schema public", *source(*args))
     mistakes(conf, "does not exist", *source("list"), code=1)
+    p = subprocess.run([f"{BUILD}/sallyctl", "check", conf], capture_output=True, text=True, timeout=PATIENCE)
+    assert "there is no account" in p.stdout and "does not exist" in p.stdout and p.returncode == 0, p.stdout
     # The database's owner, and the owner of a schema in another.
     for text, name, user, more in ((own, "ftp", "owner1", ""),
                                    (schema, "others", "owner2", " options=-csearch_path=ftp")):
@@ -247,7 +249,8 @@ def test_views_of_the_manual(serve, database, tmp_path, kind):
     if kind == "postgresql":
         database.sql("CREATE DATABASE panel")
         database.sql(panel + text, "panel")
-        s = serve(f"accounts = postgresql\npostgresql = host={database.dir} dbname=panel user=sallyport\nupgrade_passwords = no")
+        s = serve(f"accounts = postgresql\npostgresql = host={database.dir} dbname=panel user=sallyport\n"
+                  "upgrade_passwords = no")
     else:
         with sqlite3.connect(tmp_path / "panel.db") as db:
             db.executescript(panel + text)
@@ -257,6 +260,7 @@ def test_views_of_the_manual(serve, database, tmp_path, kind):
         s.ftp("eve", "pw")
     assert "pat" in run_ctl(s.conf, "list", "--source", kind).stdout
     # Changes are not for us, and that is said.
-    said = run_ctl(s.conf, "add", "new", "--source", kind, password="pw\n", code=77 if kind == "postgresql" else 2).stderr
+    code = 77 if kind == "postgresql" else 2
+    said = run_ctl(s.conf, "add", "new", "--source", kind, password="pw\n", code=code).stderr
     assert "view" in said and "Input/output" not in said, said
     assert "syscall-refused" not in s.log()
