@@ -82,6 +82,17 @@ convert_lost(struct convert *c, unsigned line, const char *name, const char *val
 		ctl_finding(c->inv, c->path, line, name, value, why);
 }
 
+void
+convert_closed(struct convert *c, unsigned line, const char *name, const char *value, const char *why)
+{
+	fputs("not_imported = ", c->out);
+	put(c->out, name, " ");
+	fputc(' ', c->out);
+	put(c->out, value, " ");
+	fprintf(c->out, ": %s\n", why);
+	convert_lost(c, line, name, value, why);
+}
+
 /* ------------------------------------------------------------------------ reading */
 
 /* The value that is being gathered. */
@@ -183,7 +194,7 @@ check(struct convert *c)
 		return;
 	(void)conf_load_text(conf, "the result", c->text, c->size);
 	for (size_t i = 0; (p = conf_problem_at(conf, i)) != NULL; i++)
-		if (p->severity == CONF_ERROR)
+		if (p->severity == CONF_ERROR && strcmp(p->text, "not_imported") != 0)
 			convert_lost(c, 0, "in the result,", p->text, p->what);
 	conf_free(conf);
 }

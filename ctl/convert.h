@@ -35,6 +35,12 @@ void convert_section(struct convert *, const char *kind, const char *name);
 void convert_lost(struct convert *, unsigned line, const char *name, const char *value, const char *why);
 
 /*
+ * Something that restricted access cannot be expressed: a line in the section that is open, which check and the server
+ * refuse until it is removed.
+ */
+void convert_closed(struct convert *, unsigned line, const char *name, const char *value, const char *why);
+
+/*
  * Lines "key = value" below sections "[NAME]", as several of these servers write them: continuation lines begin with a
  * blank, comments with "#" or ";".  take is called for each value when it is whole, its lines separated by LF; section
  * is "" before the first one. 0 or -errno.

@@ -14,6 +14,13 @@
 #include "ctl/convert.h"
 
 #define CLASSES_MAX 64
+#define UNKNOWN_MAX 256
+
+/* An option that may have restricted access, for all that is known. */
+struct unknown {
+	char key[128], value[512];
+	unsigned line;
+};
 
 struct class {
 	char name[64], groups[512], mode[512];
@@ -25,6 +32,8 @@ struct ncftpd {
 	size_t n;
 	bool open; /* the last one is a block that has not ended */
 	char passwd[512];
+	struct unknown unknown[UNKNOWN_MAX];
+	size_t unknown_count;
 };
 
 static struct class *
@@ -49,6 +58,19 @@ current(struct ncftpd *f)
 		if (!f->class[i].block && strcmp(f->class[i].name, "restricted") == 0)
 			return &f->class[i];
 	return new_class(f, "restricted", false);
+}
+
+static void
+keep_unknown(struct ncftpd *f, unsigned line, const char *key, const char *value)
+{
+	/* One is enough to keep everybody out, so those beyond the table change nothing. */
+	struct unknown *u = f->unknown_count < UNKNOWN_MAX ? &f->unknown[f->unknown_count++] : NULL;
+
+	if (u == NULL)
+		return;
+	*u = (struct unknown){ .line = line };
+	(void)str_format(u->key, sizeof(u->key), "%.100s", key);
+	(void)str_format(u->value, sizeof(u->value), "%.500s", value);
 }
 
 /* What these groups may do beyond their home is in the letters of a user permission string. */
@@ -89,7 +111,7 @@ take(struct convert *c, void *context, const char *section, unsigned line, const
 		convert_lost(
 		    c, line, key, value, "take quota_bytes and quota_files away from the accounts after their import");
 	else if (strcasecmp(key, "u-vquota") != 0)
-		convert_lost(c, line, key, value, "the importer does not know this setting");
+		keep_unknown(f, line, key, value);
 }
 
 /* Names of groups, separated by commas or blanks, as members of a class. */
@@ -119,6 +141,9 @@ say_all(struct convert *c, const struct ncftpd *f)
 	if (f->passwd[0] != '\0')
 		convert_lost(c, 0, "passwd", f->passwd,
 		    "bring the accounts with: ncftpd_passwd -f FILE -x | sallyctl account import --format ncftpd -");
+	for (size_t i = 0; i < f->unknown_count; i++)
+		convert_closed(c, f->unknown[i].line, f->unknown[i].key, f->unknown[i].value,
+		    "the importer does not know this setting");
 	for (size_t i = 0; i < f->n; i++) {
 		convert_section(c, "class", f->class[i].name);
 		say_members(c, f->class[i].groups[0] != '\0' ? f->class[i].groups : "all");

@@ -75,7 +75,9 @@ say_password(const char *clear)
 	int r = secret_set(&s, clear, strlen(clear));
 
 	if (r == 0 && !password_storable(&s)) {
-		fputs("# The password is empty there; none is right here until sallyctl passwd-hash has made one.\npassword = *\n", out);
+		fputs("# The password is empty there; none is right here until sallyctl passwd-hash has made one.\n"
+		      "password = *\n",
+		    out);
 		return 0;
 	}
 	if (r == 0)
@@ -186,6 +188,15 @@ read_file(const char *path)
 	return text;
 }
 
+/* Is it Python instead of what was asked for? */
+static bool
+is_program(const char *text)
+{
+	return strncmp(text, "#!", 2) == 0 || strncmp(text, "import ", 7) == 0 || strncmp(text, "from ", 5) == 0 ||
+	    strstr(text, "\nimport ") != NULL || strstr(text, "\nfrom ") != NULL ||
+	    strstr(text, ".add_user(") != NULL || strstr(text, ".add_anonymous(") != NULL;
+}
+
 int
 import_pyftpdlib_command(struct invocation *inv)
 {
@@ -196,6 +207,13 @@ import_pyftpdlib_command(struct invocation *inv)
 
 	if (text == NULL)
 		return ctl_fail_code(inv, CTL_FAILED, inv->argv[0], errno != 0 ? -errno : -ENODATA);
+	if (is_program(text)) {
+		free(text);
+		return ctl_fail(inv, CTL_CONFIG,
+		    "%s is a program, which is not run here: write its calls down, a line each, such as "
+		    "\"user NAME PASSWORD HOME LETTERS\" for add_user; see PYFTPDLIB in sallyport-migration(7)",
+		    inv->argv[0]);
+	}
 	f = pyftpdlib_file_read(text, inv->argv[0], NULL, &problems);
 	for (size_t i = 0; i < problems.count && i < AUTHZ_PROBLEMS_MAX; i++)
 		(void)ctl_fail(inv, CTL_CONFIG, "%s:%u: %s%s", problems.list[i].file, problems.list[i].line,

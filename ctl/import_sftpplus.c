@@ -1,6 +1,6 @@
 /*
- * SFTPPlus: its server.ini, of which sections [accounts/ID] and [groups/ID] become ours.  The rules are taken as they
- * stand, the layer sftpplus reads them.  Services, events and other sections are listed.
+ * SFTPPlus: its server.ini, of which sections [accounts/ID], [groups/ID] and the FTP ones of [services/ID] become
+ * ours.  The rules are taken as they stand, the layer sftpplus reads them.  Events and other sections are listed.
  */
 #include "config.h"
 
@@ -14,7 +14,7 @@
 #include "ctl/convert.h"
 
 #define SECTIONS_MAX 100000
-#define KEYS_MAX 40
+#define KEYS_MAX 100
 
 struct pair {
 	char *key, *value;
@@ -78,10 +78,11 @@ take(struct convert *c, void *context, const char *section, unsigned line, const
 	struct sftpplus *f = context;
 	struct section *s;
 
-	if (strncmp(section, "accounts/", 9) != 0 && strncmp(section, "groups/", 7) != 0) {
+	if (strncmp(section, "accounts/", 9) != 0 && strncmp(section, "groups/", 7) != 0 &&
+	    strncmp(section, "services/", 9) != 0) {
 		if (f->other == NULL || strcmp(f->other, section) != 0)
 			convert_lost(c, line, "section", section,
-			    "services, events and the rest are set up by hand: see sallyport-quickstart(7)");
+			    "events and the rest are set up by hand: see sallyport-quickstart(7)");
 		free(f->other);
 		f->other = strdup(section);
 		return;
@@ -89,6 +90,8 @@ take(struct convert *c, void *context, const char *section, unsigned line, const
 	s = find(f, section);
 	if (s != NULL && s->n < KEYS_MAX)
 		add_pair(f, s, key, value, line);
+	else if (s != NULL)
+		f->no_memory = true;	/* what is left out might restrict */
 }
 
 /* "" when the section does not have the key. */
@@ -193,7 +196,35 @@ static const struct {
 	{ "groups", "groups", say_groups }, { "home_folder_path", "home", say_path },
 	{ "lock_in_home_folder", "jail", say_bool }, { "create_home_folder", "create_home", say_bool },
 	{ "create_home_folder_enabled", "create_home", say_bool }, { "permissions", "layer", say_rules },
-	{ "allow_own_password_change", "change_password", say_bool }, { "expire_datetime", "expires", say_date } };
+	{ "allow_own_password_change", "change_password", say_bool }, { "expire_datetime", "expires", say_date },
+	{ "email", NULL, NULL }, { "ssh_authorized_keys_path", NULL, NULL },
+	{ "ssh_authorized_keys_content", NULL, NULL } };
+
+/* What it says comes from elsewhere, or is nothing. */
+static bool
+is_empty(const struct pair *p)
+{
+	return p->value[0] == '\0' || strcasecmp(p->value, "inherit") == 0;
+}
+
+static bool
+is_known(const struct pair *p)
+{
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		if (strcmp(keys[i].theirs, p->key) == 0)
+			return true;
+	return false;
+}
+
+/* Is there a key that may restrict these accounts, and is not expressed? */
+static bool
+is_closed(const struct section *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!is_empty(&s->pair[i]) && !is_known(&s->pair[i]))
+			return true;
+	return false;
+}
 
 static void
 say_pair(struct convert *c, const struct sftpplus *f, const struct pair *p)
@@ -204,7 +235,7 @@ say_pair(struct convert *c, const struct sftpplus *f, const struct pair *p)
 				keys[i].say(c, f, p, keys[i].ours);
 			return;
 		}
-	if (p->value[0] != '\0' && strcasecmp(p->value, "inherit") != 0)
+	if (!is_empty(p))
 		convert_lost(c, p->line, p->key, p->value,
 		    strcmp(p->key, "source_ip_filter") == 0 ? "write it as allowed_networks and rejected_networks"
 							    : "the importer does not know this setting");
@@ -219,13 +250,88 @@ say_section(struct convert *c, const struct sftpplus *f, const struct section *s
 	if (*name == '\0')
 		name = s->id + (account ? 9 : 7);
 	convert_section(c, account ? "account" : "group", name);
+	if (is_closed(s))
+		fputs("# Something that may restrict access is not expressed here, see above: decide, then enable it.\n"
+		      "enabled = no\n",
+		    c->out);
 	for (size_t i = 0; i < s->n; i++)
-		if (strcmp(s->pair[i].value, "inherit") != 0 || strcmp(s->pair[i].key, "permissions") == 0)
+		if (strcmp(s->pair[i].key, "enabled") == 0 && is_closed(s))
+			continue;
+		else if (strcmp(s->pair[i].value, "inherit") != 0 || strcmp(s->pair[i].key, "permissions") == 0)
 			say_pair(c, f, &s->pair[i]);
 	if (account && strcmp(type, "os") != 0)
 		fputs("# SFTPPlus served such accounts as its own user: name the one this account shall be.\nrun_as = "
 		      "ftp\n",
 		    c->out);
+}
+
+/* -------------------------------------------------------------------------- services */
+
+static bool
+is_off(const char *value)
+{
+	return strcasecmp(value, "no") == 0 || strcasecmp(value, "false") == 0 || strcmp(value, "0") == 0;
+}
+
+/* The keys of a service that say_service() looks at. */
+static bool
+is_of_service(const char *key)
+{
+	static const char *const known[] = { "name", "description", "enabled", "type", "protocol", "address", "port",
+		"passive_port_range", "passive_address", "ssl_certificate", "ssl_key",
+		"ftps_explicit_force_secure_auth",
+		"ftps_explicit_force_secure_data", "ftps_force_secure_auth", "ftps_force_secure_data" };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (strcmp(known[i], key) == 0)
+			return true;
+	return false;
+}
+
+/* Clients of ftps had to use TLS unless it was said otherwise. */
+static void
+say_tls(struct convert *c, const struct section *s, const char *type)
+{
+	bool ftps = strncmp(type, "ftps", 4) == 0, implicit = strcmp(type, "ftpsi") == 0;
+	bool logins = implicit || (!is_off(value_of(s, "ftps_explicit_force_secure_auth")) &&
+				      !is_off(value_of(s, "ftps_force_secure_auth"))),
+	     data = !is_off(value_of(s, "ftps_explicit_force_secure_data")) &&
+	    !is_off(value_of(s, "ftps_force_secure_data"));
+	const char *certificate = value_of(s, "ssl_certificate"), *key = value_of(s, "ssl_key");
+
+	if (implicit)
+		convert_say(c, "implicit_tls", "yes");
+	convert_say(c, "tls", !ftps ? "off" : logins && data ? "full" : logins ? "control" : "offer");
+	if (ftps && certificate[0] == '/') {
+		convert_say(c, "certificate", certificate);
+		convert_say(c, "private_key", key[0] == '/' ? key : certificate);
+	}
+}
+
+/* One of FTP or FTPS becomes a listener; what is switched off, or speaks something else, does not. */
+static void
+say_service(struct convert *c, const struct section *s)
+{
+	const char *name = value_of(s, "name"), *type = value_of(s, "type"), *address = value_of(s, "address"),
+		   *port = value_of(s, "port");
+	bool v6;
+
+	type = type[0] != '\0' ? type : value_of(s, "protocol");
+	if (is_off(value_of(s, "enabled")) || strncmp(type, "ftp", 3) != 0 || port[0] == '\0') {
+		convert_lost(c, s->n > 0 ? s->pair[0].line : 0, "section", s->id,
+		    "no listener is made of it: it is not enabled, does not say its port, or is neither FTP nor FTPS");
+		return;
+	}
+	convert_section(c, "listener", name[0] != '\0' ? name : s->id + 9);
+	v6 = strchr(address, ':') != NULL;
+	convert_sayf(c, "listen", "%s%s%s:%s", v6 ? "[" : "", address[0] != '\0' ? address : "*", v6 ? "]" : "", port);
+	convert_say(c, "passive_ports", value_of(s, "passive_port_range"));
+	convert_say(c, "passive_address", value_of(s, "passive_address"));
+	say_tls(c, s, type);
+	for (size_t i = 0; i < s->n; i++)
+		if (!is_of_service(s->pair[i].key) && !is_empty(&s->pair[i]))
+			convert_closed(c, s->pair[i].line, s->pair[i].key, s->pair[i].value,
+			    "the importer does not know this setting");
 }
 
 static void
@@ -234,12 +340,16 @@ say_all(struct convert *c, const struct sftpplus *f)
 	bool system = false;
 
 	for (size_t i = 0; i < f->n; i++)
-		system |= strcmp(value_of(&f->v[i], "type"), "os") == 0;
+		system |= strcmp(value_of(&f->v[i], "type"), "os") == 0 && strncmp(f->v[i].id, "accounts/", 9) == 0;
 	convert_section(c, "server", NULL);
 	convert_say(c, "accounts", system ? "config, pam" : "config");
 	convert_say(c, "denial_code", "553");
 	for (size_t i = 0; i < f->n; i++)
-		say_section(c, f, &f->v[i]);
+		if (strncmp(f->v[i].id, "services/", 9) == 0)
+			say_service(c, &f->v[i]);
+	for (size_t i = 0; i < f->n; i++)
+		if (strncmp(f->v[i].id, "services/", 9) != 0)
+			say_section(c, f, &f->v[i]);
 }
 
 static void

@@ -364,6 +364,14 @@ SFTPPLUS = """\
 name = x
 [services/1]
 type = ftps
+name = outside
+address = 127.0.0.1
+port = 2121
+passive_port_range = 9000-9099
+ftps_explicit_force_secure_data = no
+[services/2]
+type = sftp
+port = 2222
 [groups/aaa]
 name = partners
 enabled = True
@@ -408,6 +416,7 @@ def test_ncftpd(tmp_path):
     (folder / "domain.cf").write_text("passwd=/usr/local/etc/ncftpd/passwd.db\nu-read-only-groups=guests\n")
     text, lost = converted(folder, "ncftpd")
     assert set(lost) == {"no-such-option", "passwd", "u-read-only-groups"} and lost["no-such-option"]["line"] == 13
+    assert "\nnot_imported = no-such-option 1: " in text
     order = [line for line in text.splitlines() if line.startswith("[")]
     assert order == ["[server]", "[class restricted]", "[class WriteOnly]", "[class class-3]", "[class read-only]", "[class all-others]"]
     assert "[class WriteOnly]\nmembers = @wrt_only, @other\nrestrict_mode = homedir,-R\n" in text and "accounts = config, database, pam" in text
@@ -418,9 +427,15 @@ def test_sftpplus(tmp_path):
     path = tmp_path / "server.ini"
     path.write_text(SFTPPLUS)
     text, lost = converted(path, "sftpplus")
-    assert set(lost) == {"section", "source_ip_filter", "home_folder_path"} and "in the result," not in lost
+    assert set(lost) == {"section", "source_ip_filter", "home_folder_path", "in the result,"}
+    # No certificate, which the result says: clear text is not let in instead.
+    assert ("[listener outside]\nlisten = 127.0.0.1:2121\npassive_ports = 9000-9099\ntls = control\n") in text
+    assert "2222" not in text
     assert ("[group partners]\nenabled = yes\nhome = /srv/${USER}\nlayer = sftpplus allow-list\n    /queue/${USER}/*, allow-full-control\n") in text
     john = text.split("[account johnd]")[1].split("[account")[0]
+    # source_ip_filter restricts where he comes from, and is not expressed.
+    assert "enabled = no\n" in john and "enabled = yes" not in john
+    text = text.replace("tls = control\n", "").replace(john, john.replace("enabled = no\n", ""))
     assert "groups = partners\n" in john and "jail = yes\n" in john and "expires = 2030-01-31 12:30\n" in john
     assert "layer = sftpplus allow-read\n    /inbox/*, allow-full-control\n    e/.*\\.pdf/, allow-write\n" in john
     conf = tmp_path / "made.conf"
@@ -431,6 +446,28 @@ def test_sftpplus(tmp_path):
     assert ctl("--config", str(conf), "why", "johnd", "STOR", "/inbox/x").returncode == 0
     assert ctl("--config", str(conf), "why", "johnd", "STOR", "/x.txt").returncode == 0         # all but PDF
     assert ctl("--config", str(conf), "why", "johnd", "DELE", "/x.txt").returncode == 1
+
+
+def test_sftpplus_services_keep_what_they_restrict(tmp_path):
+    path = tmp_path / "server.ini"
+    path.write_text("[services/1]\nname = a\nprotocol = ftp\nport = 2121\nsource_ip_filter = allow, 10.0.0.0/8\n"
+                    "[services/2]\nname = b\ntype = ftpsi\nport = 990\naddress = ::1\nssl_certificate = /etc/a.pem\n")
+    text, lost = converted(path, "sftpplus")
+    assert "[listener a]\nlisten = *:2121\ntls = off\nnot_imported = source_ip_filter allow, 10.0.0.0/8: " in text
+    assert ("[listener b]\nlisten = [::1]:990\nimplicit_tls = yes\ntls = full\ncertificate = /etc/a.pem\n"
+            "private_key = /etc/a.pem\n") in text
+    assert lost["source_ip_filter"]["line"] == 5
+
+
+@pytest.mark.parametrize("text", ["#!/usr/bin/python3\n", "from pyftpdlib.authorizers import DummyAuthorizer\n",
+                                  "# ours\nimport os\n", "a.add_user('bob', 'x', '/srv')\n"])
+def test_pyftpdlib_programs_are_told_from_lists(tmp_path, text):
+    path = tmp_path / "server.py"
+    path.write_text(text)
+    r = ctl("import", "pyftpdlib", str(path))
+    assert r.returncode != 0 and r.stdout == "" and "is a program" in r.stderr and "sallyport-migration(7)" in r.stderr
+    path.write_text('user bob "import x" /srv\n')
+    assert ctl("import", "pyftpdlib", str(path)).returncode == 0
 
 
 def test_ftpcluster(tmp_path):
