@@ -36,7 +36,7 @@ enum role_user {
 enum role_flag {
 	ROLE_EMPTY_ROOT	= 1 << 0,	/* its root is an empty folder that no longer exists */
 	ROLE_EMPTY_NET	= 1 << 1,	/* its network namespace has no address */
-	ROLE_STDERR	= 1 << 2	/* its session processes keep stderr, the others have /dev/null */
+	ROLE_STDERR	= 1 << 2	/* its session processes keep stdout and stderr, the others have /dev/null */
 };
 
 /* What is loaded when a phase begins (privsep/syscalls.def). */

@@ -48,13 +48,18 @@ place_fds(const int *fds, unsigned n)
 	return 0;
 }
 
-/* output_fd -1: stdout goes nowhere, stderr stays. */
+/* What output_fd can be besides a descriptor. */
+enum { OUTPUT_NOWHERE = -1, OUTPUT_KEPT = -2 };
+
+/* stderr stays where stdout has no descriptor of its own. */
 static int
 place_standard(int output_fd)
 {
 	int fd = open("/dev/null", O_RDWR);
 
-	if (fd < 0 || dup2(fd, STDIN_FILENO) < 0 || dup2(output_fd < 0 ? fd : output_fd, STDOUT_FILENO) < 0)
+	if (fd < 0 || dup2(fd, STDIN_FILENO) < 0)
+		return -errno;
+	if (output_fd != OUTPUT_KEPT && dup2(output_fd < 0 ? fd : output_fd, STDOUT_FILENO) < 0)
 		return -errno;
 	if (output_fd >= 0 && dup2(output_fd, STDERR_FILENO) < 0)
 		return -errno;
@@ -150,7 +155,15 @@ spawn_program(const char *path, const char *name, const int *fds, unsigned n, st
 {
 	char *const argv[] = { (char *)(uintptr_t)name, NULL };
 
-	return start(path, argv, fds, n, -1, child);
+	return start(path, argv, fds, n, OUTPUT_NOWHERE, child);
+}
+
+int
+spawn_logging(const char *path, const char *name, const int *fds, unsigned n, struct spawned *child)
+{
+	char *const argv[] = { (char *)(uintptr_t)name, NULL };
+
+	return start(path, argv, fds, n, OUTPUT_KEPT, child);
 }
 
 int

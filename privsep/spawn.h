@@ -20,6 +20,8 @@ struct spawned {
  * executed says so on stderr and ends with SP_EXIT_OS.  0 or -errno.
  */
 int spawn_program(const char *path, const char *name, const int *fds, unsigned n, struct spawned *);
+/* The same for a program that logs itself: it has the caller's stdout, which may be the log, as well as stderr. */
+int spawn_logging(const char *path, const char *name, const int *fds, unsigned n, struct spawned *);
 
 /*
  * Executes another program with arguments (argv ends with NULL) in the same

@@ -300,7 +300,8 @@ execute(struct server *s, enum member member, int conf_fd, struct program *p)
 	fds[6] = member == MEMBER_MONITOR ? keeper_files_fd(s) : -1;
 	r = fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 	if (r == 0)
-		r = spawn_program(path, row->program, fds, sizeof fds / sizeof fds[0], &p->process);
+		r = ((row->flags & ROLE_STDERR) != 0 ? spawn_logging : spawn_program)(path, row->program, fds,
+		    sizeof fds / sizeof fds[0], &p->process);
 	close(ends[1]);
 	if (r != 0) {
 		log_problem(EVENT_CANNOT_EXECUTE, path, r);

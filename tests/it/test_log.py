@@ -171,3 +171,22 @@ def test_a_kick_that_breaks_off_a_transfer(serve):
     server.ctl("kick", "alice")
     quiet_end(f)
     server.wait_log("event=session-end .*user=alice transfers=1 incomplete=1 .*how=kicked\n")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_sessions_write_to_the_stream_that_is_the_log(serve, stream):
+    """As containers want it; what a client does is there, and nothing on the other stream."""
+    s = serve(f"[server]\nlog = {stream}")
+    s.stop()
+    with open(f"{s.dir}/out", "w") as out, open(f"{s.dir}/err", "w") as err:
+        command = [word for word in s.command if word != "-d"]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err) as s.process:
+            s.wait_ready()
+            with s.ftp() as f:
+                put(f, "x")
+            s.wait_quiet()
+            s.process.terminate()
+    said = {name: open(f"{s.dir}/{name[3:]}").read() for name in ("stdout", "stderr")}
+    for event in ("ready", "login", "transfer", "session-end", "stopping"):
+        assert f"event={event}" in said[stream], event
+    assert "event=" not in said["stderr" if stream == "stdout" else "stdout"]
