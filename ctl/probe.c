@@ -254,15 +254,12 @@ probe(struct wish *w, const struct addr *a, enum mode mode)
 static void
 make_reachable(struct addr *a)
 {
-	const struct in6_addr mapped = { .s6_addr = { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } };
+	in_port_t port = addr_port(a);
 
-	if (a->sa.sa_family == AF_INET && a->in.sin_addr.s_addr == htonl(INADDR_ANY))
-		a->in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	/* All addresses are those of IPv4, too, and a container may have no others. */
-	else if (a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr)) {
-		a->in6.sin6_addr = mapped;
-		(void)addr_from(a, &a->in6, sizeof a->in6);
-	}
+	if ((a->sa.sa_family == AF_INET && a->in.sin_addr.s_addr == htonl(INADDR_ANY)) ||
+	    (a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr)))
+		(void)addr_parse(a, "127.0.0.1", port);
 }
 
 static void

@@ -42,6 +42,16 @@ def test_every_listener_of_the_configuration(tls):
     assert r.returncode == CONFIG and "no listener" in r.stderr
 
 
+@pytest.mark.parametrize("everywhere", ["*", "0.0.0.0", "[::]"])
+def test_a_listener_on_all_addresses_is_asked_on_one(serve, everywhere):
+    if not os.path.exists("/proc/net/if_inet6") and everywhere == "[::]":
+        pytest.skip("the kernel has no IPv6")
+    port = free_port()
+    s = serve(sections=f"[listener everywhere]\nlisten = {everywhere}:{port}")
+    code, (p,) = told("--listener", "everywhere", conf=s.conf)
+    assert code == OK and p["address"] == f"127.0.0.1:{port}"
+
+
 def test_it_ends_in_order(tls):
     """Nothing is logged that looks like trouble, however often it asks."""
     before = len(tls.log())
