@@ -1,6 +1,12 @@
 # Samples and packaging.  "./bootstrap package" makes the archive and the Debian packages; "rpmbuild -tb" the other one.
 EXTRA_DIST += \
 	contrib/apparmor/usr.sbin.sallyportd \
+	contrib/container/Containerfile \
+	contrib/container/build-root \
+	contrib/container/compose.yaml \
+	contrib/container/finish-root \
+	contrib/container/kubernetes.yaml \
+	contrib/container/sallyport-container \
 	contrib/debian/README.Debian \
 	contrib/debian/changelog \
 	contrib/debian/control \

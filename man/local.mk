@@ -4,6 +4,7 @@ MAN_PAGES = \
 	%D%/sallyport-accounts.5 \
 	%D%/sallyport-log.5 \
 	%D%/sallyport-policy.5 \
+	%D%/sallyport-containers.7 \
 	%D%/sallyport-dialects.7 \
 	%D%/sallyport-migration.7 \
 	%D%/sallyport-panels.7 \
@@ -29,6 +30,7 @@ $(MAN_PAGES): mangen
 %D%/sallyport-accounts.5: %D%/sallyport-accounts.5.in
 %D%/sallyport-log.5: %D%/sallyport-log.5.in
 %D%/sallyport-policy.5: %D%/sallyport-policy.5.in
+%D%/sallyport-containers.7: %D%/sallyport-containers.7.in
 %D%/sallyport-dialects.7: %D%/sallyport-dialects.7.in
 %D%/sallyport-migration.7: %D%/sallyport-migration.7.in
 %D%/sallyport-panels.7: %D%/sallyport-panels.7.in
