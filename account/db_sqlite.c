@@ -242,6 +242,23 @@ open_file(struct sqlite *s, const char *path, bool to_write)
 	return r;
 }
 
+/* A file that cannot be made: its directory is named where that is what is missing. */
+static bool
+note_directory(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char directory[300], text[400];
+	struct stat st;
+
+	if (slash == NULL || slash == path ||
+	    str_format(directory, sizeof directory, "%.*s", (int)(slash - path), path) != 0 || stat(directory, &st) == 0 ||
+	    errno != ENOENT)
+		return false;
+	(void)str_format(text, sizeof text, "%.80s: the directory %s is missing", path, directory);
+	db_note(text, "make it, or set accounts_database to another file");
+	return true;
+}
+
 int
 db_open_sqlite(const char *path, bool to_write, struct db **out)
 {
@@ -262,7 +279,10 @@ db_open_sqlite(const char *path, bool to_write, struct db **out)
 		return 0;
 	}
 	note(s, r, path);
-	r = (r & 0xff) == SQLITE_CANTOPEN ? -EACCES : code_of(s, r);
+	if ((r & 0xff) == SQLITE_CANTOPEN)
+		r = note_directory(path) ? -ENOTDIR : -EACCES;
+	else
+		r = code_of(s, r);
 	log_problem(EVENT_ACCOUNT_SOURCE_UNUSABLE, path, r);
 	close_sqlite(&s->db);
 	return r;

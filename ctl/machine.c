@@ -89,15 +89,17 @@ check_directory(const struct look *k, enum conf_key_id key, const char *name, co
 		r = -errno;
 	else if (!S_ISDIR(st.st_mode))
 		r = -ENOTDIR;
+	else if (access(directory, W_OK) < 0 && errno == EROFS)
+		r = -EROFS;
 	if (r == 0 || (r == -EACCES && geteuid() != 0))
 		return;
 	(void)str_format(what, sizeof what, "%s = %.300s: %.200s: %s", name, path, directory, sp_strerror(r));
 	complain(k, key, CONF_ERROR, what, "make the directory, or name another one");
 }
 
-/* A log that is a file: words such as stderr and syslog are none. */
+/* A file that the server may have to make; of logs, words such as stderr and syslog are none. */
 static void
-check_log(const struct look *k, enum conf_key_id key, const char *name, const char *path)
+check_writable(const struct look *k, enum conf_key_id key, const char *name, const char *path)
 {
 	const char *slash = path == NULL || path[0] != '/' ? NULL : strrchr(path, '/');
 	struct stat st;
@@ -118,8 +120,11 @@ check_places(const struct look *k)
 	const struct settings *s = &k->r->s;
 	char what[400];
 
-	check_log(k, K_log, "log", s->log);
-	check_log(k, K_xferlog, "xferlog", s->xferlog);
+	check_writable(k, K_log, "log", s->log);
+	check_writable(k, K_xferlog, "xferlog", s->xferlog);
+	for (size_t i = 0; i < s->accounts.n; i++)
+		if (strcmp(s->accounts.v[i], "database") == 0)
+			check_writable(k, K_accounts_database, "accounts_database", s->accounts_database);
 	if (is_set(k, K_quota_directory))
 		check_directory(k, K_quota_directory, "quota_directory", s->quota_directory, strlen(s->quota_directory));
 	if (s->control_group == NULL || getgrnam(s->control_group) != NULL)
@@ -315,11 +320,11 @@ server_answers(const struct conf *conf)
 	return answers;
 }
 
-void
-machine_check(struct conf *conf)
+/* At the settings of each listener; everything: not only at the places that the server writes to. */
+static void
+look_at_each(struct conf *conf, bool running, bool everything)
 {
 	const struct conf_section *l = conf_section_next(conf, SC_LISTENER, NULL);
-	const bool running = server_answers(conf);
 
 	do {
 		const struct conf_subject subject = { .listener = l == NULL ? NULL : conf_section_name(l) };
@@ -328,10 +333,24 @@ machine_check(struct conf *conf)
 
 		if (conf_resolve(conf, &subject, &r) != 0)
 			continue;
-		check_users(&k);
 		check_places(&k);
-		check_addresses(&k);
-		check_sources(&k);
+		if (everything) {
+			check_users(&k);
+			check_addresses(&k);
+			check_sources(&k);
+		}
 		conf_resolved_free(&r);
 	} while (l != NULL && (l = conf_section_next(conf, SC_LISTENER, l)) != NULL);
+}
+
+void
+machine_check(struct conf *conf)
+{
+	look_at_each(conf, server_answers(conf), true);
+}
+
+void
+machine_check_places(struct conf *conf)
+{
+	look_at_each(conf, true, false);
 }

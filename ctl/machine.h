@@ -14,6 +14,9 @@
  */
 void machine_check(struct conf *);
 
+/* Of that only what a reload asks as well: logs, quotas, the database of accounts, the group of the control socket. */
+void machine_check_places(struct conf *);
+
 /* The same for certificates and keys. */
 void certificates_check(struct conf *);
 

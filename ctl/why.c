@@ -10,6 +10,7 @@
 #include "common/conf_show.h"
 #include "common/str.h"
 #include "ctl/conf.h"
+#include "ctl/machine.h"
 #include "ctl/policy.h"
 
 static const int exits[] = { [AUTHZ_ALLOW] = CTL_OK, [AUTHZ_DENY] = CTL_NO, [AUTHZ_CANNOT_TELL] = CTL_FAILED };
@@ -304,11 +305,16 @@ expectations_check(const struct invocation *inv, struct conf *conf)
 	fclose(in);
 }
 
-/* Rules with mistakes meet no expectation: they are told first, as check tells them. */
+/*
+ * Rules with mistakes meet no expectation: they are told first, as check tells them.  here: with what check finds
+ * that a session or a restart would miss.
+ */
 static int
-check_rules(struct conf *conf, bool json)
+check_rules(struct conf *conf, bool json, bool here)
 {
 	policies_check(conf, false);
+	if (here)
+		machine_check_places(conf);
 	for (size_t i = 0; i < conf_problem_count(conf); i++)
 		if (conf_problem_at(conf, i)->severity == CONF_ERROR) {
 			(void)conf_report(stdout, conf, json);
@@ -333,7 +339,7 @@ expect_command(struct invocation *inv)
 		return ctl_fail_code(inv, CTL_FAILED, file, -errno);
 	code = ctl_conf_load(inv, &conf);
 	if (code == CTL_OK) {
-		code = check_rules(conf, inv->json);
+		code = check_rules(conf, inv->json, inv->count[OPT_HERE] > 0);
 		if (code == CTL_OK)
 			code = compare(inv, conf, file, in);
 		conf_free(conf);

@@ -25,7 +25,7 @@
 #include "privsep/spawn.h"
 
 #define EXPECT_TIME	60		/* seconds that testing the expectations may take */
-#define EXPECT_RULES	78	/* the exit status of sallyctl for rules that cannot be read */
+#define EXPECT_RULES	78	/* the exit status of sallyctl for a configuration or rules that are wrong */
 #define EXPECT_TEXT	4000		/* bytes of its output that are kept */
 
 struct reload {
@@ -229,7 +229,7 @@ on_tested(evutil_socket_t fd, short what, void *arg)
 		char text[EXPECT_TEXT + 128];
 
 		(void)str_format(text, sizeof text, "%s; the old configuration stays.\n%s", end.si_code == CLD_EXITED &&
-		    end.si_status == EXPECT_RULES ? "The rules of a policy are wrong" : "The expectations are not met", x->text);
+		    end.si_status == EXPECT_RULES ? "The configuration is wrong" : "The expectations are not met", x->text);
 		forget(s);
 		refuse(s, text);
 		return;
@@ -251,7 +251,7 @@ test_policies(struct server *s, const char *file)
 	static const struct timeval limit = { EXPECT_TIME, 0 };
 	struct reload *x = s->reload;
 	char path[512];
-	const char *argv[] = { "sallyctl", "--quiet", "--config", s->options->conf_path, "expect",
+	const char *argv[] = { "sallyctl", "--quiet", "--config", s->options->conf_path, "expect", "--here",
 		file != NULL ? file : "/dev/null", NULL };
 	const char *program = server_sallyctl(s, path, sizeof path);
 	int r;

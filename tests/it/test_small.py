@@ -178,3 +178,33 @@ def test_mistakes_are_named_by_file_and_form(tmp_path):
     assert text.count("set certificate and private_key in [tls]\n") == 1 and "remedy: set certificate and" in text, text
     text = words("-c", written(tmp_path / "x.conf", good), "why", "nobodyx", "LIST", "/")[1]
     assert text.count("nobodyx") == 1 and "no source knows" in text, text
+
+
+@pytest.mark.parametrize("line, named", [
+    ("log = /nowhere/x.log", "/nowhere: No such file"), ("xferlog = /", "this is a directory"),
+    ("control_group = nosuch", "no such group"), ("quota_directory = /nowhere", "/nowhere: No such file"),
+    ("accounts = config, database\naccounts_database = /nowhere/a.db", "/nowhere: No such file")])
+def test_check_and_reload_judge_places_alike(serve, line, named):
+    """What check refuses, a reload does: with key, value and remedy; and the server goes on as it was."""
+    server = serve("")
+    with open(server.conf) as f:
+        good = f.read()
+    key = line.splitlines()[-1].split(" ")[0]
+    replaced = f"({key}|accounts) = " if key == "accounts_database" else f"{key} = "
+    bad = "".join(x for x in good.splitlines(True) if not re.match(replaced, x))
+    with open(server.conf, "w") as f:
+        f.write(bad.replace("[server]\n", f"[server]\n{line}\n", 1))
+    wanted = f"{line.splitlines()[-1]}: "
+    code, text = words("-c", server.conf, "check")
+    assert code == 78 and any(wanted in x and named in x and "; " in x for x in text.splitlines()), text
+    code, text = words("--socket", f"{server.dir}/control", "reload")
+    assert code == 2 and "the old configuration stays" in text, text
+    assert any(wanted in x and named in x and "; " in x for x in text.splitlines()), text
+    with server.ftp("alice") as ftp:
+        ftp.voidcmd("NOOP")
+
+
+def test_account_add_names_the_directory_that_is_missing(tmp_path):
+    conf = written(tmp_path / "x.conf", "[server]\naccounts = database\naccounts_database = /nowhere/at/a.db\n")
+    code, text = words("-c", conf, "account", "add", "--no-password", "bob", "run_as=33:33")
+    assert code == 2 and "the directory /nowhere/at is missing; make it" in text, text
