@@ -76,6 +76,9 @@ int ctl_run(struct invocation *, int argc, char **argv);
 /* What an import says of a line, or of the whole file (line 0), on stderr. */
 void ctl_finding(
     const struct invocation *, const char *path, unsigned line, const char *name, const char *value, const char *why);
+/* Answers one HTTP request on standard input and output with the metrics in this file. Returns an exit code. */
+int scrape_answer(const struct invocation *, const char *path);
+
 /* "sallyctl acl get: TEXT" on stderr; returns code, so that handlers end with return ctl_fail(...). */
 int ctl_fail(const struct invocation *, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* The same for "what: the system's or our reason for code". */

@@ -154,6 +154,12 @@ server_command(struct invocation *inv)
 }
 
 int
+metrics_command(struct invocation *inv)
+{
+	return inv->count[OPT_HTTP] > 0 ? scrape_answer(inv, inv->value[OPT_HTTP]) : server_command(inv);
+}
+
+int
 top_command(struct invocation *inv)
 {
 	const char *seconds = inv->argc > 0 ? inv->argv[0] : "2";

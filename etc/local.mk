@@ -6,8 +6,9 @@ ETC_MADE = \
 	%D%/sallyport.service \
 	%D%/sallyport.tmpfiles \
 	%D%/sallyport.xinetd \
+	%D%/sallyport-metrics@.service \
 	%D%/sallyport@.service
-ETC_PLAIN = %D%/conf.d.README %D%/sallyport.pam %D%/sallyport.pam-rpm %D%/sallyport.socket %D%/sallyport.sysusers
+ETC_PLAIN = %D%/conf.d.README %D%/sallyport.pam %D%/sallyport.pam-rpm %D%/sallyport.socket %D%/sallyport-metrics.socket %D%/sallyport.sysusers
 EXTRA_DIST += $(ETC_MADE:=.in) $(ETC_PLAIN)
 CLEANFILES += $(ETC_MADE)
 
@@ -21,8 +22,10 @@ $(ETC_MADE): Makefile
 %D%/sallyport.tmpfiles: %D%/sallyport.tmpfiles.in
 %D%/sallyport.xinetd: %D%/sallyport.xinetd.in
 %D%/sallyport@.service: %D%/sallyport@.service.in
+%D%/sallyport-metrics@.service: %D%/sallyport-metrics@.service.in
 
-systemdsystemunit_DATA = %D%/sallyport.service %D%/sallyport@.service %D%/sallyport.socket
+systemdsystemunit_DATA = %D%/sallyport.service %D%/sallyport@.service %D%/sallyport.socket %D%/sallyport-metrics.socket \
+	%D%/sallyport-metrics@.service
 examplesdir = $(docdir)/examples
 examples_DATA = %D%/sallyport.conf %D%/sallyport.xinetd
 

@@ -158,11 +158,12 @@ def test_the_users_can_be_made(tmp_path):
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd")
 def test_units_are_valid(tmp_path):
-    for name, folder in (("sallyport.service", f"{BUILD}/etc"), ("sallyport@.service", f"{BUILD}/etc"), ("sallyport.socket", f"{TOP}/etc")):
+    for name, folder in (("sallyport.service", f"{BUILD}/etc"), ("sallyport@.service", f"{BUILD}/etc"), ("sallyport.socket", f"{TOP}/etc"),
+                         ("sallyport-metrics@.service", f"{BUILD}/etc"), ("sallyport-metrics.socket", f"{TOP}/etc")):
         text = open(os.path.join(folder, name)).read()
         text = re.sub(r"=\S*/(sallyportd|sallyctl)\b", rf"={BUILD}/\1", text)
         (tmp_path / name).write_text(re.sub(r"^Documentation=.*\n", "", text, flags=re.M))
-    r = subprocess.run(["systemd-analyze", "verify", *(str(tmp_path / n) for n in ("sallyport.service", "sallyport@.service", "sallyport.socket"))],
+    r = subprocess.run(["systemd-analyze", "verify", *map(str, tmp_path.iterdir())],
                        capture_output=True, text=True, timeout=PATIENCE)
     assert r.returncode == 0, r.stderr
 

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
@@ -124,8 +125,69 @@ def test_node_exporter(server, tmp_path):
     assert not re.search(r"^# HELP sallyport_\w+ Metric read from", page, re.M), page
 
 
+@contextlib.contextmanager
+def scrape_address(server, directory):
+    """The port of the socket unit: systemd's own program listens, and its commands are run as the unit says, as root (+) and as a user."""
+    unit = open(f"{BUILD}/etc/sallyport-metrics@.service").read().replace("\\\n", "")
+    as_root, command = (re.search(rf"^{key}=\+?(.*)$", unit, re.M)[1] for key in ("ExecStartPre", "ExecStart"))
+    assert re.search(r"^DynamicUser=yes$", unit, re.M) and re.search(r"^ExecStartPre=\+", unit, re.M)
+    as_root = re.sub(r"\S+/sallyctl metrics", f"{BUILD}/sallyctl --socket {server.dir}/control metrics", as_root).replace("$$", "$")
+    command = re.sub(r"\S+/sallyctl metrics", f"exec setpriv --reuid 64199 --regid 64199 --clear-groups --no-new-privs {BUILD}/sallyctl metrics", command)
+    directory.chmod(0o755)
+    script = re.sub(r"/\S*/(?=metrics\b)", f"{directory}/", f"{as_root} || exit 1\n{command}\n").replace(f"{directory}/metrics --http",
+                                                                                                      "metrics --http")
+    (directory / "script").write_text(script)
+    port = free_port()
+    with running(judge("systemd-socket-activate"), "-l", f"127.0.0.1:{port}", "--accept", "--inetd", "sh", str(directory / "script")) as alive:
+        wait_for(lambda: alive() and socket.create_connection(("127.0.0.1", port), PATIENCE).close() is None)
+        yield port
+
+
+@pytest.mark.parametrize("request_, status", [
+    (b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", 200), (b"GET /metrics?a=b HTTP/1.0\r\n\r\n", 200), (b"HEAD /metrics HTTP/1.1\r\n\r\n", 200),
+    (b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" + b"x" * 200000, 200),
+    (b"GET / HTTP/1.1\r\n\r\n", 404), (b"GET /metrics/../../etc/shadow HTTP/1.1\r\n\r\n", 404), (b"GET /metrics%00 HTTP/1.1\r\n\r\n", 404),
+    (b"POST /metrics HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", 405), (b"GET\r\n\r\n", 400), (b"GET /metrics\r\n\r\n", 400), (b"\r\n\r\n", 400),
+    (b"\n\n", 400), (b" \r\n\r\n", 400), (b"GET /metrics HTTP/2.0\r\n\r\n", 400), (b"GET /metrics HTTP/1.1\r\n", 400), (b"", 400),
+    (b"GET /me\0trics HTTP/1.1\r\n\r\n", 400), (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", 431), (b"x" * 100000, 431),
+    (b"\x16\x03\x01\x02\x00\x01\x00", 400)], ids=lambda v: repr(v)[:40])
+def test_requests(server, tmp_path, request_, status):
+    (tmp_path / "m").write_text("sallyport_bans 0\n")
+    ours, theirs = socket.socketpair()
+    with ours, theirs, subprocess.Popen([f"{BUILD}/sallyctl", "metrics", "--http", str(tmp_path / "m")], stdin=theirs, stdout=theirs) as process:
+        theirs.close()
+        ours.settimeout(PATIENCE)
+        with contextlib.suppress(OSError):
+            ours.sendall(request_)
+            ours.shutdown(socket.SHUT_WR)
+        got = b"".join(iter(lambda: ours.recv(65536), b""))
+        ours.close()
+        assert process.wait(PATIENCE) == 0
+    head, body = got.split(b"\r\n\r\n", 1)
+    assert head.startswith(b"HTTP/1.1 %d " % status), got
+    length = int(re.search(rb"^Content-Length: (\d+)\r$", head, re.M)[1])
+    assert body == (b"" if request_.startswith(b"HEAD") else b"sallyport_bans 0\n" if status == 200 else body)
+    assert len(body) == (0 if request_.startswith(b"HEAD") else length) and b"etc" not in got
+
+
+def test_no_metrics(tmp_path):
+    r = subprocess.run([f"{BUILD}/sallyctl", "metrics", "--http", str(tmp_path / "missing")], input=b"GET /metrics HTTP/1.1\r\n\r\n",
+                       capture_output=True, timeout=PATIENCE)
+    assert r.returncode != 0 and r.stdout.startswith(b"HTTP/1.1 503 ") and b"missing" in r.stderr and b"missing" not in r.stdout
+
+
+def test_a_silent_client_is_answered_and_left(tmp_path):
+    (tmp_path / "m").write_text("sallyport_bans 0\n")
+    ours, theirs = socket.socketpair()
+    with ours, theirs, subprocess.Popen([f"{BUILD}/sallyctl", "metrics", "--http", str(tmp_path / "m")], stdin=theirs, stdout=theirs) as process:
+        theirs.close()
+        ours.sendall(b"GET /metrics HTTP/1.1\r\n")
+        assert ours.recv(65536).startswith(b"HTTP/1.1 408 ")
+        assert process.wait(PATIENCE) == 0
+
+
 def test_prometheus(server, tmp_path):
-    """Both forms, each with its own content type, as scrapes."""
+    """Both forms, each with its own content type, as scrapes; and the address of the socket unit."""
     class Page(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             form = self.path.strip("/")
@@ -140,6 +202,11 @@ def test_prometheus(server, tmp_path):
     web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
     threading.Thread(target=web.serve_forever, daemon=True).start()
     jobs = [{"job_name": f, "metrics_path": f"/{f}", "static_configs": [{"targets": [f"127.0.0.1:{web.server_port}"]}]} for f in FORMS]
+    address = contextlib.ExitStack()
+    port = address.enter_context(scrape_address(server, tmp_path))
+    assert metrics(server).splitlines()[0] in get(f"http://127.0.0.1:{port}/metrics")
+    jobs.append({"job_name": "unit", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]})
+    everywhere = [j["job_name"] for j in jobs]
     (tmp_path / "p.yml").write_text(json.dumps({"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": jobs}))
     port = free_port()
 
@@ -151,9 +218,10 @@ def test_prometheus(server, tmp_path):
         with running(judge("prometheus"), f"--config.file={tmp_path}/p.yml", f"--storage.tsdb.path={tmp_path}/data",
                      f"--web.listen-address=127.0.0.1:{port}") as alive:
             for name, value in numbers(server).items():
-                wait_for(lambda: alive() and ask(f"sallyport_{name}") == dict.fromkeys(FORMS, value), name)
-            assert ask("count by (job) (sallyport_certificate_expiry_timestamp_seconds)") == dict.fromkeys(FORMS, 2)
+                wait_for(lambda: alive() and ask(f"sallyport_{name}") == dict.fromkeys(everywhere, value), name)
+            assert ask("count by (job) (sallyport_certificate_expiry_timestamp_seconds)") == dict.fromkeys(everywhere, 2)
     finally:
+        address.close()
         web.shutdown()
         web.server_close()
 
