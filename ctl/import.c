@@ -42,6 +42,7 @@ struct item {
 	enum import_place place;
 	char *name, *value, *why;
 	unsigned line;
+	bool is_switch;			/* a kept directive that was asked for as yes or no */
 };
 
 struct import {
@@ -187,12 +188,46 @@ import_is_yes(const char *word)
 	return false;
 }
 
+static bool
+is_no(const char *word)
+{
+	static const char *const no[] = { "no", "false", "off", "0", "optional" };
+	size_t n = strcspn(word, " \t");
+
+	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+		if (strncasecmp(word, no[i], n) == 0 && strlen(no[i]) == n)
+			return true;
+	return false;
+}
+
 bool
 import_yes(const struct import *im, const char *name, bool otherwise)
 {
 	const char *value = import_value(im, name);
 
+	for (struct item *it = im->kept; it != NULL; it = it->next)
+		it->is_switch |= strcasecmp(it->name, name) == 0;
 	return value == NULL ? otherwise : import_is_yes(value);
+}
+
+/* What is neither yes nor no was taken for a no, which may open. */
+static void
+close_malformed(struct import *im)
+{
+	for (const struct item *it = im->kept; it != NULL; it = it->next)
+		if (it->is_switch && !import_is_yes(it->value) && !is_no(it->value))
+			import_closed(im, IMPORT_SERVER, it->line, it->name, it->value, "neither yes nor no");
+}
+
+bool
+import_mode(struct import *im, const char *name, const char *text, unsigned long *mode)
+{
+	if (text[0] != '\0' && strspn(text, "01234567") == strlen(text) && strlen(text) <= 5) {
+		*mode = strtoul(text, NULL, 8);
+		return true;
+	}
+	import_closed(im, IMPORT_SERVER, import_line(im, name), name, import_value(im, name), "no octal number");
+	return false;
 }
 
 void
@@ -272,6 +307,10 @@ set_words(struct import *im, const struct rule *r, const char *value, unsigned l
 	if (*r->key == '\0') {
 		if (import_is_yes(value) != (strcmp(r->name, "UseFtpUsers") == 0))
 			import_lost(im, line, r->name, value, "there is no such switch");
+		return;
+	}
+	if (!import_is_yes(value) && !is_no(value)) {
+		import_closed(im, r->place, line, r->name, value, "neither yes nor no");
 		return;
 	}
 	if (import_is_yes(value) && yes > 0)
@@ -526,6 +565,7 @@ import_from(struct invocation *inv, const struct import_server *server)
 		result = ctl_fail_code(inv, CTL_FAILED, inv->argv[0], error);
 	else {
 		server->finish(&im);
+		close_malformed(&im);
 		result = print_result(&im, inv->argv[0]);
 	}
 	free_items(im.settings);

@@ -47,7 +47,9 @@ void import_useless(struct import *, unsigned line, const char *name, const char
 
 /* The value of a directive that was kept for later; NULL: not set. */
 const char *import_value(const struct import *, const char *name);
-/* Its meaning as yes or no. */
+/* An octal number that a kept directive holds. What is none lets nobody in: false. */
+bool import_mode(struct import *, const char *name, const char *text, unsigned long *mode);
+/* Its meaning as yes or no. What is neither lets nobody in. */
 bool import_yes(const struct import *, const char *name, bool otherwise);
 /* Does a word mean yes? */
 bool import_is_yes(const char *word);

@@ -413,6 +413,7 @@ finish(struct import *im)
 		   *stores = import_value(im, "HiddenStores");
 	const char *value;
 	char text[512], files[16], folders[16];
+	unsigned long mask;
 
 	finish_accounts(im);
 	finish_login(im);
@@ -426,8 +427,10 @@ finish(struct import *im)
 	if (umask_value != NULL && sscanf(umask_value, "%15s %15s", files, folders) == 2 &&
 	    strcmp(files, folders) != 0) {
 		import_set(im, IMPORT_SERVER, "umask", "000");
-		import_set(im, IMPORT_SERVER, "file_mode", "%04lo", 0666 & ~strtoul(files, NULL, 8));
-		import_set(im, IMPORT_SERVER, "dir_mode", "%04lo", 0777 & ~strtoul(folders, NULL, 8));
+		if (import_mode(im, "Umask", files, &mask))
+			import_set(im, IMPORT_SERVER, "file_mode", "%04lo", 0666 & ~mask);
+		if (import_mode(im, "Umask", folders, &mask))
+			import_set(im, IMPORT_SERVER, "dir_mode", "%04lo", 0777 & ~mask);
 	} else if (umask_value != NULL)
 		import_set(im, IMPORT_SERVER, "umask", "%.*s", (int)strcspn(umask_value, " \t"), umask_value);
 	if (ident != NULL && sscanf(ident, "on \"%511[^\"]", text) == 1)

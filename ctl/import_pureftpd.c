@@ -12,28 +12,6 @@
 #include "common/str.h"
 #include "ctl/import.h"
 
-/* Switches that close something, or could: what is neither yes nor no must not be taken for what opens. */
-static const char *const switches[] = { "ChrootEveryone", "AnonymousOnly", "NoAnonymous", "PAMAuthentication",
-	"UnixAuthentication", "AnonymousCanCreateDirs", "AnonymousCantUpload", "DisplayDotFiles",
-	"ProhibitDotFilesWrite", "ProhibitDotFilesRead", "AntiWarez", "NoRename", "NoChmod", "KeepAllFiles",
-	"NoTruncate", "AutoRename" };
-
-static void
-take_directive(struct import *im, const char *name, const char *value, unsigned number)
-{
-	static const char *const no[] = { "no", "off", "false", "0" };
-	bool is_switch = false, known = import_is_yes(value);
-
-	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
-		is_switch |= strcasecmp(name, switches[i]) == 0;
-	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
-		known |= strcasecmp(value, no[i]) == 0;
-	if (is_switch && !known)
-		import_closed(im, IMPORT_SERVER, number, name, value, "neither yes nor no");
-	else
-		import_directive(im, name, value, number);
-}
-
 static void
 take_line(struct import *im, char *text, unsigned number)
 {
@@ -41,25 +19,28 @@ take_line(struct import *im, char *text, unsigned number)
 
 	if (*value != '\0')
 		*value++ = '\0';
-	take_directive(im, text, value + strspn(value, " \t"), number);
+	import_directive(im, text, value + strspn(value, " \t"), number);
 }
 
 /* The file's name is the directive, its first line the value. */
 static void
 take_file(struct import *im, const char *folder, const char *name)
 {
-	char path[4096], value[1024];
+	char path[4096], value[1024] = "";
 	FILE *in;
 
-	if (name[0] == '.' || str_format(path, sizeof(path), "%s/%s", folder, name) != 0 ||
-	    (in = fopen(path, "re")) == NULL)
+	if (name[0] == '.' || str_format(path, sizeof(path), "%s/%s", folder, name) != 0)
 		return;
-	if (fgets(value, sizeof(value), in) != NULL) {
-		value[strcspn(value, "\r\n")] = '\0';
-		for (size_t n = strlen(value); n > 0 && (value[n - 1] == ' ' || value[n - 1] == '\t'); n--)
-			value[n - 1] = '\0';
-		take_directive(im, name, value + strspn(value, " \t"), 1);
+	if ((in = fopen(path, "re")) == NULL) {
+		import_closed(im, IMPORT_SERVER, 0, name, "", "its file cannot be read");
+		return;
 	}
+	if (fgets(value, sizeof(value), in) == NULL)
+		value[0] = '\0';
+	value[strcspn(value, "\r\n")] = '\0';
+	for (size_t n = strlen(value); n > 0 && (value[n - 1] == ' ' || value[n - 1] == '\t'); n--)
+		value[n - 1] = '\0';
+	import_directive(im, name, value + strspn(value, " \t"), 1);
 	fclose(in);
 }
 
@@ -187,7 +168,7 @@ finish_limits(struct import *im)
 	}
 	/* "up:down", which together are the ratio of everybody or of anonymous clients. */
 	for (int i = 0; i < 2; i++)
-		if (pair(im, i == 0 ? "UserRatio" : "AnonymousRatio", " \t:", a, b) && b[0] != '\0') {
+		if (pair(im, i == 0 ? "UserRatio" : "AnonymousRatio", " \t:", a, b)) {
 			import_set(im, i == 0 ? IMPORT_EVERYBODY : IMPORT_ANONYMOUS, "ratio_up", "%s", a);
 			import_set(im, i == 0 ? IMPORT_EVERYBODY : IMPORT_ANONYMOUS, "ratio_down", "%s", b);
 		}
@@ -246,6 +227,7 @@ finish(struct import *im)
 {
 	const char *log = import_value(im, "AltLog");
 	char files[32], folders[32];
+	unsigned long mask;
 
 	finish_accounts(im);
 	finish_limits(im);
@@ -253,10 +235,12 @@ finish(struct import *im)
 	finish_tls(im);
 	if (pair(im, "Umask", " \t:", files, folders)) {
 		/* It makes files as others make folders: executable unless the mask says no. */
+		const char *both[] = { files, folders[0] != '\0' ? folders : files };
+
 		import_set(im, IMPORT_SERVER, "umask", "000");
-		import_set(im, IMPORT_SERVER, "file_mode", "%04lo", 0777 & ~strtoul(files, NULL, 8));
-		import_set(im, IMPORT_SERVER, "dir_mode", "%04lo",
-		    0777 & ~strtoul(folders[0] != '\0' ? folders : files, NULL, 8));
+		for (int i = 0; i < 2; i++)
+			if (import_mode(im, "Umask", both[i], &mask))
+				import_set(im, IMPORT_SERVER, i == 0 ? "file_mode" : "dir_mode", "%04lo", 0777 & ~mask);
 	}
 	if (log != NULL && strncmp(log, "xferlog:", 8) == 0)
 		import_set(im, IMPORT_SERVER, "xferlog", "%s", log + 8);

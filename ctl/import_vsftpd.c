@@ -58,7 +58,8 @@ set_mode(struct import *im, enum import_place place, const char *name, const cha
 	const char *value = import_value(im, name);
 
 	value = value != NULL ? value : default_of(name);
-	if (value[0] == '0')
+	/* What is no number is for the check to refuse. */
+	if (value[0] == '0' || value[0] == '\0' || strspn(value, "0123456789") != strlen(value))
 		import_set(im, place, key, "%s", value);
 	else
 		import_set(im, place, key, "0%lo", strtoul(value, NULL, 10));

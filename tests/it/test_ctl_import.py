@@ -213,7 +213,7 @@ CLOSED = [
         "userlist_enable=YES\nuserlist_file=/nonexistent",
         "userlist_enable=YES\nuserlist_deny=NO\nuserlist_file=/dev/null",
         "chroot_list_enable=YES\nchroot_list_file=/nonexistent",
-        "some_new_restriction=YES")),
+        "chroot_local_user=perhaps", "some_new_restriction=YES")),
     *(("vsftpd", ANON + line, ANONYMOUS) for line in (
         "deny_email_enable=YES\nbanned_email_file=/etc/b",
         "secure_email_list_enable=YES\nemail_password_file=/etc/b", "chown_uploads=YES",
@@ -229,6 +229,7 @@ CLOSED = [
         "<VirtualHost 192.0.2.1>\nPort 2121\n</VirtualHost>",
         "<Global>\n<Limit LOGIN>\nDenyAll\n</Limit>\n</Global>", "QuotaEngine on", "Ratios on",
         "PathDenyFilter \\.exe$", "HideFiles ^\\.",
+        "Umask 02x 022", "Umask 022 9", "RequireValidShell perhaps", "AllowOverwrite never",
         "AllowOverride on", "SomeModuleAllows alice")),
     *(("proftpd", f"<Anonymous /srv/pub>\n{text}\n</Anonymous>", ANONYMOUS) for text in (
         "<Limit LOGIN>\nDenyAll\n</Limit>", "<Limit READ>\nDenyAll\n</Limit>",
@@ -236,7 +237,7 @@ CLOSED = [
         "AnonRequirePassword on")),
     *(("pure-ftpd", text, EVERYBODY) for text in (
         "ProhibitDotFilesWrite yes", "ProhibitDotFilesRead yes", "AntiWarez yes", "KeepAllFiles perhaps",
-        "NoAnonymous maybe", "AnonymousOnly 2", "NobodyMay 1")),
+        "Umask 9:022", "Umask 022:x", "ChrootEveryone", "NoAnonymous maybe", "AnonymousOnly 2", "NobodyMay 1")),
 ]
 
 
@@ -254,6 +255,25 @@ def test_what_was_closed_stays_closed(tmp_path, server, text, place):
     else:
         assert s[place]["enabled"] == "no" and "# Restricted access" in told["configuration"].split(f"\n[{place}]\n")[1]
     assert_usable(ours)
+
+
+@pytest.mark.parametrize("name,value", [("ChrootEveryone", ""), ("MaxClientsNumber", "x"), ("UserBandwidth", "a:b"),
+    ("PassivePortRange", "40000"), ("UserRatio", "10"), ("AnonymousRatio", "x:y"), ("PerUserLimits", "3"), ("MinUID", ""),
+    ("Quota", "1000"), ("Umask", "")])
+def test_a_folder_of_pure_ftpd_with_malformed_values_lets_nobody_in(tmp_path, name, value):
+    conf = tmp_path / "conf"
+    conf.mkdir()
+    (conf / "UnixAuthentication").write_text("yes\n")
+    (conf / name).write_text(value)
+    r = ctl("import", "pure-ftpd", str(conf))
+    (tmp_path / "ours.conf").write_text(r.stdout)
+    assert r.returncode == 1 and ctl("check", str(tmp_path / "ours.conf")).returncode != 0, r.stdout
+
+
+@pytest.mark.parametrize("line", ["local_umask=abc", "local_umask=22x", "anon_umask=", "file_open_mode=rw"])
+def test_modes_of_vsftpd_that_are_none_are_refused(tmp_path, line):
+    told, lost, ours = imported(tmp_path, "vsftpd", LOCAL + ANON + line + "\n")
+    assert lost and ctl("check", str(ours)).returncode != 0
 
 
 def test_one_name_has_one_answer():
