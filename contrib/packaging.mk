@@ -25,5 +25,10 @@ EXTRA_DIST += \
 	contrib/demo.sh \
 	contrib/fail2ban/filter.conf \
 	contrib/fail2ban/jail.conf \
-	contrib/rpm/sallyport.spec
+	contrib/firewalld/sallyport.xml \
+	contrib/nftables/sallyport.nft \
+	contrib/rpm/sallyport.spec \
+	contrib/selinux/sallyport.fc \
+	contrib/selinux/sallyport.if \
+	contrib/selinux/sallyport.te
 EXTRA_DIST += contrib/floors.sh
