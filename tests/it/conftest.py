@@ -55,6 +55,18 @@ def pytest_collection_modifyitems(config, items):
     config.events_complete = here >= {os.path.basename(p) for p in glob.glob(f"{os.path.dirname(__file__)}/test_*.py")}
 
 
+def run_and_collect(*args, **options):
+    """subprocess.run(); programs that end by themselves log to what the test captures."""
+    r = run_program(*args, **options)
+    for out in (r.stdout, r.stderr):
+        if out:
+            events.collect(out if isinstance(out, str) else out.decode(errors="replace"))
+    return r
+
+
+run_program, subprocess.run = subprocess.run, run_and_collect
+
+
 def pytest_runtest_logreport(report):
     events.skipped |= report.skipped
 
@@ -241,6 +253,7 @@ class Server:
         while time.monotonic() < end:
             m = re.search(pattern, self.log())
             if m:
+                events.note(m[0])
                 return m
             time.sleep(0.05)
         pytest.fail(f"no log line matches {pattern}:\n{self.log()[-3000:]}")

@@ -121,6 +121,15 @@ def test_ftpusers(serve, users):
     server.ftp(users["plain"], "pass word").quit()
 
 
+def test_a_list_that_cannot_be_read(serve, users):
+    server = serve(listener=SHADOW.replace("/proc/nonexistent", users["folder"]))
+    r = server.raw()
+    r.reply()
+    r.cmd(f"USER {users['plain']}")
+    r.cmd("PASS pass word")
+    server.wait_log(f"error event=name-list-unreadable .*about={users['folder']} ")
+
+
 def test_privileged_groups_are_dropped(serve, users):
     server = serve(listener=SHADOW)
     f = server.ftp(users["rooted"], "pass word")

@@ -167,6 +167,17 @@ def test_ccc():
         assert r.cmd("AUTH TLS")[0] == 503
 
 
+def test_a_client_that_does_not_end_tls_after_ccc():
+    with running(listener="allow_ccc = yes") as s:
+        r = s.secured()
+        assert r.cmd("USER alice")[0] == 331
+        assert r.cmd("PASS alice")[0] == 230
+        assert r.cmd("CCC")[0] == 200
+        r.file.close()
+        r.sock.close()
+        s.wait_log("notice event=ccc-failed .*about=control error=")
+
+
 def test_ccc_before_the_login():
     """It would send the password in clear, of an account that may demand TLS."""
     with running(listener="allow_ccc = yes") as s:

@@ -217,6 +217,30 @@ START_TEST(disk_full_within_a_line)
 }
 END_TEST
 
+/* The transfer log has no line for what it lacks: statistics would not know it.  The log has. */
+START_TEST(gaps_of_the_transfer_log)
+{
+	char path[] = "/tmp/unit-logsink.XXXXXX", transfers[64], text[512];
+	int fd = mkstemp(path);
+
+	close(fd);
+	snprintf(transfers, sizeof transfers, "%s.x", path);
+	log_alert_socket = "/nonexistent";
+	ck_assert_int_eq(log_open(path), 0);
+	ck_assert_int_eq(xferlog_open(transfers), 0);
+	ck_assert_int_eq(xferlog_write("one\n", 4), 0);
+	let_grow(transfers, 0);
+	ck_assert_int_eq(xferlog_write("lost\n", 5), -EFBIG);
+	let_grow(transfers, NO_LIMIT);
+	ck_assert_int_eq(xferlog_write("two\n", 4), 0);
+	read_all(transfers, text, sizeof text);
+	ck_assert_str_eq(text, "one\ntwo\n");
+	ck_assert_str_eq(lines_of(path), "event=xferlog-gap lost=1|");
+	unlink(transfers);
+	unlink(path);
+}
+END_TEST
+
 /* Who lost lines may be gone when there is room again: somebody else says so. */
 START_TEST(gaps_are_shared)
 {
@@ -368,5 +392,6 @@ START_TEST(calendar)
 }
 END_TEST
 
-COMMON_SUITE(logsink, other_forms, json_is_never_cut, files, full_disk, disk_full_within_a_line, gaps_are_shared, planted_logs, sinks_are_closed,
+COMMON_SUITE(logsink, other_forms, json_is_never_cut, files, full_disk, disk_full_within_a_line, gaps_are_shared, gaps_of_the_transfer_log,
+    planted_logs, sinks_are_closed,
     what_cannot_be_opened, calendar)
