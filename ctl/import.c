@@ -320,7 +320,7 @@ set_words(struct import *im, const struct rule *r, const char *value, unsigned l
 }
 
 static void
-apply(struct import *im, const struct rule *r, const char *value, unsigned line)
+apply(struct import *im, const struct rule *r, const char *name, const char *value, unsigned line)
 {
 	switch (r->kind) {
 	case COPY:
@@ -346,16 +346,16 @@ apply(struct import *im, const struct rule *r, const char *value, unsigned line)
 		add_item(im, &im->kept, r->place, r->name, value, "", line);
 		break;
 	case USELESS:
-		import_useless(im, line, r->name, value, r->argument);
+		import_useless(im, line, name, value, r->argument);
 		break;
 	case LOST:
 		/* A switch that is off asks for nothing. */
 		if (strcasecmp(value, "no") != 0 && strcasecmp(value, "off") != 0)
-			import_lost(im, line, r->name, value, r->argument);
+			import_lost(im, line, name, value, r->argument);
 		break;
 	case CLOSED:
 		if (strcasecmp(value, "no") != 0 && strcasecmp(value, "off") != 0)
-			import_closed(im, r->place, line, r->name, value, r->argument);
+			import_closed(im, r->place, line, name, value, r->argument);
 		break;
 	}
 }
@@ -379,7 +379,7 @@ import_directive(struct import *im, const char *name, const char *value, unsigne
 		}
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
 		if (strcmp(rules[i].server, im->server->name) == 0 && is_named(&rules[i], name)) {
-			apply(im, &rules[i], value, line);
+			apply(im, &rules[i], name, value, line);
 			return;
 		}
 	import_closed(im, IMPORT_SERVER, line, name, value, "the importer does not know this setting");

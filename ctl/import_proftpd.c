@@ -157,6 +157,18 @@ finish_login(struct import *im)
 		    im, IMPORT_ANONYMOUS, login.line, "Limit", "LOGIN", "the list keeps anonymous clients out");
 }
 
+/* Blocks whose lines are for everybody. */
+static bool
+is_transparent(const char *name)
+{
+	static const char *const names[] = { "IfModule", "IfDefine", "IfVersion", "Global" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcasecmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
 /* <Name argument>: what it means for the lines inside. */
 static void
 open_block(struct import *im, const char *name, const char *argument, unsigned line)
@@ -168,8 +180,13 @@ open_block(struct import *im, const char *name, const char *argument, unsigned l
 			   "allowed_networks" },
 		{ "VirtualHost", "write a [listener NAME] section" },
 		{ "Class", "write the networks into allowed_networks, or as from of a class" },
+		{ "IfUser", "write a class with members = USER" },
+		{ "IfGroup", "write a class with members = @GROUP" },
 	};
+	const char *why = "the importer does not know this block";
 
+	if (is_transparent(name))
+		return;
 	if (strcasecmp(name, "Anonymous") == 0 && at.closed == 0) {
 		at.anonymous = true;
 		import_directive(im, "Anonymous", argument, line);
@@ -192,24 +209,23 @@ open_block(struct import *im, const char *name, const char *argument, unsigned l
 		return;
 	}
 	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
-		if (strcasecmp(name, blocks[i].name) == 0) {
-			if (at.closed++ == 0)
-				import_closed(im, at.anonymous ? IMPORT_ANONYMOUS : IMPORT_SERVER, line, blocks[i].name,
-				    argument, blocks[i].why);
-			return;
-		}
+		if (strcasecmp(name, blocks[i].name) == 0)
+			why = blocks[i].why;
+	if (at.closed++ == 0)
+		import_closed(im, at.anonymous ? IMPORT_ANONYMOUS : IMPORT_SERVER, line, name, argument, why);
 }
 
 static void
 close_block(const char *name)
 {
-	if (strcasecmp(name, "Anonymous") == 0)
-		at.anonymous = false;
-	else if (at.login && strcasecmp(name, "Limit") == 0)
-		at.login = false;
-	else if (at.closed > 0 && strcasecmp(name, "IfModule") != 0 && strcasecmp(name, "Global") != 0 &&
-		 strcasecmp(name, "IfDefine") != 0)
+	if (is_transparent(name))
+		return;
+	if (at.closed > 0)
 		at.closed--;
+	else if (strcasecmp(name, "Anonymous") == 0)
+		at.anonymous = false;
+	else if (strcasecmp(name, "Limit") == 0)
+		at.login = false;
 }
 
 static void

@@ -352,6 +352,20 @@ def test_proftpd_asks_who_was_asked(tmp_path, text, accounts):
     assert sections(told["configuration"])["server"]["accounts"] == accounts and ("AuthOrder" in lost) == ("sql" in text)
 
 
+@pytest.mark.parametrize("block", ["<IfUser bob>\n{}\n</IfUser>", "<IfGroup regex .*>\n{}\n</IfGroup>", "<New thing>\n{}\n</New>",
+    "<VirtualHost 192.0.2.1>\n<Anonymous /srv>\nUser ftp\n</Anonymous>\n{}\n</VirtualHost>",
+    "<Directory /srv>\n<IfModule mod_x.c>\n<Limit LOGIN>\nAllowAll\n</Limit>\n{}\n</IfModule>\n</Directory>"])
+def test_proftpd_gives_to_some_what_is_not_for_all(tmp_path, block):
+    told, lost, ours = imported(tmp_path, "proftpd", block.format("AllowOverwrite on\nExecEngine on") + "\nTimeoutIdle 7\n")
+    s = sections(told["configuration"])["server"]
+    assert s["default_layer"] == "ups +* -ma" and s["not_imported"] and s["idle_timeout"] == "7" and len(lost) == 1
+
+
+def test_remarks_name_what_was_written(tmp_path):
+    told, lost, ours = imported(tmp_path, "proftpd", "ExecEngine on\nVRootAlias /a /b\n")
+    assert lost == {"ExecEngine", "VRootAlias"}
+
+
 def test_values_that_we_refuse_are_told(tmp_path):
     told, lost, ours = imported(tmp_path, "vsftpd", "max_per_ip=many\nidle_session_timeout=\x1b[2J\n")
     assert any("many" in x["value"] for x in told["lost"])
