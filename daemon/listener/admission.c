@@ -196,6 +196,31 @@ note(struct server *s, const struct addr *peer, const struct refusal *why)
 	see_to_lines(s);
 }
 
+/* What event=refused may have as its reason, and why clients are turned away after they were to wait; "other" is the last. */
+static const char *const reasons[] = {
+	"ban", "penalty_threshold", "connects_per_minute", "max_sessions_per_address", "max_sessions", "max_sessions_before_login",
+	"processes", "gave_way", "no_session_in_time", "drain", "stopping", "listener_removed", "kick", "no_memory", "other",
+};
+
+static void
+count(struct server *s, const char *reason)
+{
+	size_t i = 0;
+
+	_Static_assert(sizeof reasons / sizeof *reasons <= ADMISSION_REASONS, "a counter for each reason");
+	while (i < sizeof reasons / sizeof *reasons - 1 && strcmp(reasons[i], reason) != 0)
+		i++;
+	s->refused_by[i]++;
+	s->sessions_refused++;
+}
+
+void
+admission_each_reason(const struct server *s, void (*each)(void *, const char *reason, uint64_t), void *context)
+{
+	for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+		each(context, reasons[i], s->refused_by[i]);
+}
+
 /* Says so to the client, as far as it fits; nothing where TLS comes first. */
 static void
 close_with(int fd, const struct section *n, const char *text)
@@ -213,7 +238,7 @@ admission_refuse(struct server *s, int fd, const char *listener, const struct ad
     const char *text)
 {
 	note(s, peer, &(struct refusal){ .reason = reason, .listener = listener });
-	s->sessions_refused++;
+	count(s, reason);
 	close_with(fd, section_find(s, listener), text);
 }
 
@@ -250,7 +275,7 @@ turn_away(struct server *s, const struct section *n, int fd, const struct addr *
     const char *text)
 {
 	note(s, peer, &(struct refusal){ .reason = reason, .listener = n->name, .limit = limit });
-	s->sessions_refused++;
+	count(s, reason);
 	close_with(fd, n, text);
 }
 

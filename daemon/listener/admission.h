@@ -58,6 +58,8 @@ void admission_client(struct server *, struct section *, int fd, const struct ad
  */
 void admission_refuse(struct server *, int fd, const char *listener, const struct addr *peer, const char *reason,
     const char *text);
+/* Every reason with how many clients it has kept out; the last, "other", is for reasons of which there is no list. */
+void admission_each_reason(const struct server *, void (*)(void *, const char *reason, uint64_t), void *);
 /* The same log for one that had been let in. */
 void admission_dropped(struct server *, const char *listener, const struct addr *peer, const char *reason);
 /* What a client reads that has not logged in and gives way to a newcomer. */

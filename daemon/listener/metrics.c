@@ -8,6 +8,7 @@
 #include "common/json.h"
 #include "common/logsink.h"
 #include "common/str.h"
+#include "daemon/listener/admission.h"
 #include "daemon/listener/elsewhere.h"
 #include "daemon/listener/keeper.h"
 #include "daemon/listener/metrics.h"
@@ -122,21 +123,38 @@ print_label(FILE *out, const char *text)
 	}
 }
 
+/* A sample of a series. */
 static void
-one_certificate(void *context, const struct keeper_certificate *c)
+sample(const struct metrics *m, const char *label, const char *text, int64_t value)
 {
-	const struct metrics *m = context;
-
 	if (m->out == NULL) {
 		json_open(m->doc, NULL, '{');
-		json_str(m->doc, "file", c->file);
-		json_num(m->doc, "value", c->not_after);
+		json_str(m->doc, label, text);
+		json_num(m->doc, "value", value);
 		json_close(m->doc);
 		return;
 	}
-	fprintf(m->out, "sallyport_%s{file=\"", m->name);
-	print_label(m->out, c->file);
-	fprintf(m->out, "\"} %" PRId64 "\n", c->not_after);
+	fprintf(m->out, "sallyport_%s{%s=\"", m->name, label);
+	print_label(m->out, text);
+	fprintf(m->out, "\"} %" PRId64 "\n", value);
+}
+
+static void
+one_certificate(void *context, const struct keeper_certificate *c)
+{
+	sample(context, "file", c->file, c->not_after);
+}
+
+static void
+one_reason(void *context, const char *reason, uint64_t n)
+{
+	sample(context, "reason", reason, (int64_t)n);
+}
+
+static void
+each_refusal(struct metrics *m)
+{
+	admission_each_reason(m->server, one_reason, m);
 }
 
 static void

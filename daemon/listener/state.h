@@ -41,6 +41,8 @@ struct options {
 	bool serve;			/* sallyportd serve DIR */
 };
 
+#define ADMISSION_REASONS 16
+
 struct server {
 	const struct options *options;
 	struct event_base *base;
@@ -55,6 +57,7 @@ struct server {
 	int64_t started;		/* clock_ms() */
 	struct role_id self, worker, monitor, keeper_id;
 	uint64_t sessions_served, sessions_refused, crashes;
+	uint64_t refused_by[ADMISSION_REASONS];	/* as admission_each_reason() tells; since the start of this generation */
 	struct {
 		uint64_t logins, login_failures, transfers, bytes_in, bytes_out;
 	} total;			/* since the start */
