@@ -272,6 +272,14 @@ struct conf_resolved {
 int conf_resolve(const struct conf *, const struct conf_subject *, struct conf_resolved *r);
 void conf_resolved_free(struct conf_resolved *);
 
+/* section: the one that who is, NULL for the server; its kind is told by the member of who that is set. */
+typedef void conf_subject_look(void *context, const struct conf_subject *who, const struct conf_section *section);
+/*
+ * Calls back for everybody whom sections say settings for: the server, then each listener, group and account.  A look
+ * may add problems.
+ */
+void conf_each_subject(const struct conf *, conf_subject_look *, void *context);
+
 /*
  * What of r a role cannot know from its own configuration: its keys that come
  * from class, group, account or pairs, as "key=value" lines for

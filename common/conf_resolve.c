@@ -491,6 +491,25 @@ conf_pack(const struct conf_resolved *r, enum conf_audience role, char *dst, siz
 	return 0;
 }
 
+void
+conf_each_subject(const struct conf *c, conf_subject_look *look, void *context)
+{
+	static const enum conf_scope kinds[] = { SC_LISTENER, SC_GROUP, SC_ACCOUNT };
+
+	look(context, &(const struct conf_subject){ .user = NULL }, NULL);
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		for (const struct conf_section *s = NULL; (s = conf_section_next(c, kinds[i], s)) != NULL;) {
+			const char *name = conf_section_name(s);
+			const struct conf_subject who = {
+				.listener = kinds[i] == SC_LISTENER ? name : NULL,
+				.user = kinds[i] == SC_ACCOUNT ? name : NULL,
+				.groups = kinds[i] == SC_GROUP ? &name : NULL, .group_count = kinds[i] == SC_GROUP
+			};
+
+			look(context, &who, s);
+		}
+}
+
 int
 conf_unpack(const struct conf *c, const char *listener, const char *packed, struct conf_resolved *r)
 {

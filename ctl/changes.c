@@ -68,12 +68,14 @@ works(const struct conf *conf, const struct conf_subject *who, const struct conf
 }
 
 static void
-look_at(struct conf *conf, const struct conf_subject *who)
+look_at(void *context, const struct conf_subject *who, const struct conf_section *section)
 {
+	struct conf *conf = context;
 	static const char what[] = "it does nothing: no source that is asked can change these accounts";
 	const struct conf_origin *o;
 	struct conf_resolved r;
 
+	(void)section;
 	if (conf_resolve(conf, who, &r) != 0)
 		return;
 	o = &r.origin[K_change_password];
@@ -86,18 +88,5 @@ look_at(struct conf *conf, const struct conf_subject *who)
 void
 changes_check(struct conf *conf)
 {
-	static const enum conf_scope kinds[] = { SC_LISTENER, SC_GROUP, SC_ACCOUNT };
-
-	look_at(conf, &(const struct conf_subject){ .user = NULL });
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		for (const struct conf_section *s = NULL; (s = conf_section_next(conf, kinds[i], s)) != NULL;) {
-			const char *name = conf_section_name(s);
-			const struct conf_subject who = {
-				.listener = kinds[i] == SC_LISTENER ? name : NULL,
-				.user = kinds[i] == SC_ACCOUNT ? name : NULL,
-				.groups = kinds[i] == SC_GROUP ? &name : NULL, .group_count = kinds[i] == SC_GROUP
-			};
-
-			look_at(conf, &who);
-		}
+	conf_each_subject(conf, look_at, conf);
 }

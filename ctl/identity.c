@@ -122,27 +122,27 @@ look_at_account(struct conf *conf, const struct conf_section *section)
 	account_free(&a);
 }
 
+struct search {
+	struct conf *conf;
+	bool accounts;		/* sections are a source */
+};
+
+static void
+look_at_subject(void *context, const struct conf_subject *who, const struct conf_section *section)
+{
+	const struct search *s = context;
+
+	look_at_settings(s->conf, who);
+	if (who->user != NULL && s->accounts)
+		look_at_account(s->conf, section);
+}
+
 void
 identities_check(struct conf *conf)
 {
-	static const enum conf_scope kinds[] = { SC_LISTENER, SC_GROUP, SC_ACCOUNT };
-	bool accounts = sections_count(conf);
+	struct search s = { conf, sections_count(conf) };
 
 	/* A server without privileges runs all sessions as itself. */
-	if (geteuid() != 0)
-		return;
-	look_at_settings(conf, &(const struct conf_subject){ .user = NULL });
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		for (const struct conf_section *s = NULL; (s = conf_section_next(conf, kinds[i], s)) != NULL;) {
-			const char *name = conf_section_name(s);
-			const struct conf_subject who = {
-				.listener = kinds[i] == SC_LISTENER ? name : NULL,
-				.user = kinds[i] == SC_ACCOUNT ? name : NULL,
-				.groups = kinds[i] == SC_GROUP ? &name : NULL, .group_count = kinds[i] == SC_GROUP
-			};
-
-			look_at_settings(conf, &who);
-			if (kinds[i] == SC_ACCOUNT && accounts)
-				look_at_account(conf, s);
-		}
+	if (geteuid() == 0)
+		conf_each_subject(conf, look_at_subject, &s);
 }

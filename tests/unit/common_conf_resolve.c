@@ -5,6 +5,7 @@
 
 #include "common/conf_private.h"
 #include "common/err.h"
+#include "common/str.h"
 #include "tests/unit/common.h"
 
 static const char text[] =
@@ -351,5 +352,36 @@ START_TEST(many_accounts)
 }
 END_TEST
 
+struct met {
+	char text[400];
+};
+
+static void
+meet(void *context, const struct conf_subject *who, const struct conf_section *section)
+{
+	struct met *m = context;
+	size_t used = strlen(m->text);
+
+	ck_assert_int_eq(section == NULL, who->listener == NULL && who->user == NULL && who->group_count == 0);
+	ck_assert_int_eq(str_format(m->text + used, sizeof m->text - used, "%s%s%s%s ",
+	    who->listener != NULL ? "l:" : who->user != NULL ? "a:" : who->group_count == 1 ? "g:" : "server",
+	    who->listener != NULL ? who->listener : "", who->user != NULL ? who->user : "",
+	    who->group_count == 1 ? who->groups[0] : ""), 0);
+}
+
+START_TEST(everybody_with_settings_is_met)
+{
+	struct met met = { "" };
+	static const char sections[] = "[account z]\n[group g]\n[listener one]\n[account a]\n[class c]\n[listener two]\n";
+	struct conf *own = conf_new();
+
+	(void)conf_load_text(own, "t", sections, sizeof sections - 1);
+	conf_each_subject(own, meet, &met);
+	ck_assert_str_eq(met.text, "server l:one l:two g:g a:z a:a ");
+	conf_free(own);
+}
+END_TEST
+
 COMMON_SUITE(conf_resolve, order, groups_in_order, layers_gather, restrict_mode, databases,
-    unix_groups_choose_the_class, listeners_are_prepared, tls_is_the_strictest, default_layer, packing, setting_single_keys, many_accounts)
+    unix_groups_choose_the_class, listeners_are_prepared, tls_is_the_strictest, default_layer, packing, setting_single_keys, many_accounts,
+    everybody_with_settings_is_met)
