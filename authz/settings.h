@@ -7,6 +7,7 @@
 #define AUTHZ_SETTINGS_H
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "authz/authz.h"
 #include "common/conf.h"
@@ -38,6 +39,20 @@ authz_choices_of(const struct settings *s)
 #include "authz/choices.def"
 #undef CHOICE
 	return choices;
+}
+
+/*
+ * Does the setting download_only keep a file from a session that runs as who? NULL, or why.  The mode is looked at as
+ * chmod(2) left it.
+ */
+static inline const char *
+authz_withheld(const struct settings *s, mode_t mode, uid_t owner, uid_t who)
+{
+	if (s->download_only == CONF_DOWNLOAD_WORLD && (mode & S_IROTH) == 0)
+		return "download_only = world_readable: others may not read the file (o+r)";
+	if (s->download_only == CONF_DOWNLOAD_OTHERS && owner == who)
+		return "download_only = not_own: the file belongs to the user that the session runs as";
+	return NULL;
 }
 
 #endif

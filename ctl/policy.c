@@ -355,6 +355,8 @@ static void
 ask_kernel(struct view *v, struct asked *a, size_t i, const char *other)
 {
 	struct authz_step *s = &a->steps[i];
+	const struct place *place = &a->place[i];
+	const char *withheld;
 	int r;
 
 	if (v->home_why[0] != '\0') {
@@ -363,6 +365,14 @@ ask_kernel(struct view *v, struct asked *a, size_t i, const char *other)
 	}
 	if (v->root_fd < 0)
 		return;
+	/* Downloads and hashes; SITE COPY, which leaves the file on the server, has a second step. */
+	withheld = v->found && a->n == 1 && s->op == AUTHZ_OP_RETR && root_is_file(place)
+	    ? authz_withheld(&v->account.resolved->s, place->st.stx_mode, place->st.stx_uid, v->account.uid) : NULL;
+	if (withheld != NULL) {
+		/* The agent treats it as though its mode said so. */
+		s->kernel = (struct authz_kernel){ true, false, withheld };
+		return;
+	}
 	r = kernel_predict(
 	    &v->subject, v->root, s->op, s->object.path, other, kernel_nss_name, a->kernel[i], sizeof(a->kernel[i]));
 	s->kernel = (struct authz_kernel){ r >= 0, r == 1, a->kernel[i] };

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "authz/settings.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/str.h"
@@ -135,20 +136,6 @@ handle_mlst(struct agent *a, const struct msg *m)
 	return agent_answer(a, MSG_TEXT, t, NULL, 0);
 }
 
-/* Does the setting download_only leave the file to this session? Modes are looked at as chmod(2) left them. */
-static bool
-is_offered(const struct agent *a, const struct stat *st)
-{
-	switch (a->set->download_only) {
-	case CONF_DOWNLOAD_WORLD:
-		return (st->st_mode & S_IROTH) != 0;
-	case CONF_DOWNLOAD_OTHERS:
-		return st->st_uid != geteuid();
-	default:
-		return true;
-	}
-}
-
 /* Opens agent->place for reading: a regular file and nothing else. */
 static int
 open_file(struct agent *a, struct msg_reading *answer)
@@ -168,7 +155,7 @@ open_file(struct agent *a, struct msg_reading *answer)
 		close(fd);
 		return agent_refuse(a, FAIL_KIND, NULL);
 	}
-	if (!is_offered(a, &st)) {
+	if (authz_withheld(a->set, st.st_mode, st.st_uid, geteuid()) != NULL) {
 		close(fd);
 		return -EACCES;	/* as though its mode said so */
 	}

@@ -9,7 +9,7 @@ import subprocess
 import threading
 
 import pytest
-from conftest import UIDS, read_all, wait_for
+from conftest import BUILD, UIDS, read_all, wait_for
 
 
 def own(path, user="alice"):
@@ -276,5 +276,11 @@ def test_download_only(serve, word, own, others):
     for name, allowed in (("own", own), ("theirs", others)):
         with contextlib.nullcontext() if allowed else pytest.raises(ftplib.error_perm, match="550"):
             ftp.retrbinary(f"RETR {name}", lambda data: None)
+        for command in (["RETR", name], ["XCRC", name], ["SIZE", name], ["SITE COPY", name, "copy"]):
+            r = subprocess.run([f"{BUILD}/sallyctl", "-c", server.conf, "why", "alice", *command], capture_output=True,
+                               text=True)
+            withheld = not allowed and command[0] in ("RETR", "XCRC")
+            assert r.returncode == (1 if withheld else 0), (command, r)
+            assert (f"download_only = {word}" in r.stdout) == withheld, (command, r)
         assert ftp.sendcmd("NOOP").startswith("200")
     ftp.quit()
