@@ -26,7 +26,10 @@ EXTRA_DIST += \
 	contrib/fail2ban/filter.conf \
 	contrib/fail2ban/jail.conf \
 	contrib/firewalld/sallyport.xml \
+	contrib/grafana/sallyport.json \
 	contrib/nftables/sallyport.nft \
+	contrib/prometheus/rules-test.yml \
+	contrib/prometheus/rules.yml \
 	contrib/rpm/sallyport.spec \
 	contrib/selinux/sallyport.fc \
 	contrib/selinux/sallyport.if \

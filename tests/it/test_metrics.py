@@ -252,3 +252,28 @@ def test_refusals_by_reason(serve):
     assert f'sallyport_refusals_total{{reason="ban"}} {after["ban"]}\n' in text
     r = subprocess.run([judge("promtool"), "check", "metrics"], input=text, capture_output=True, text=True, timeout=PATIENCE)
     assert (r.returncode, r.stdout + r.stderr) == (0, "")
+
+
+def test_alert_rules():
+    for words in (["check", "rules", "rules.yml"], ["test", "rules", "rules-test.yml"]):
+        r = subprocess.run([judge("promtool"), *words], cwd=f"{TOP}/contrib/prometheus", capture_output=True, text=True, timeout=PATIENCE)
+        assert r.returncode == 0, r.stdout + r.stderr
+
+
+def test_dashboard_and_rules_name_what_exists(tmp_path):
+    """The dashboard's expressions are parsed by promtool; whatever is named there and in the rules is a row of metrics.def."""
+    rows = set(re.findall(r'^(?:METRIC|SERIES)\("(\w+)"', open(f"{TOP}/daemon/listener/metrics.def").read(), re.M))
+    with open(f"{TOP}/contrib/grafana/sallyport.json") as f:
+        panels = json.load(f)["panels"]
+    expressions = [t["expr"] for p in panels for t in p["targets"]]
+    assert len({p["id"] for p in panels}) == len(panels) and all(expressions)
+    rules = open(f"{TOP}/contrib/prometheus/rules.yml").read()
+    named = set(re.findall(r"\bsallyport_(\w+)", " ".join(expressions)))
+    assert named <= rows and set(re.findall(r"\bsallyport_(\w+)", rules)) <= rows
+    assert rows == named | {"refused_clients_total"}, "each metric is on the dashboard"
+    words = open(f"{TOP}/common/events.def").read()
+    assert all(f'"{event}"' in words for event in re.findall(r"event=([\w-]+)", rules))
+    recording = [{"record": f"x:{i}", "expr": e.replace("$__rate_interval", "5m").replace("$instance", ".*")} for i, e in enumerate(expressions)]
+    (tmp_path / "r.yml").write_text(json.dumps({"groups": [{"name": "x", "rules": recording}]}))
+    r = subprocess.run([judge("promtool"), "check", "rules", str(tmp_path / "r.yml")], capture_output=True, text=True, timeout=PATIENCE)
+    assert r.returncode == 0, r.stdout + r.stderr
