@@ -66,6 +66,8 @@ def read_line(line):
     m = LINE.match(line)
     if m:
         return m[1], dict(PAIR.findall(m[2]))
+    if line.startswith("event=log-unwritable "):    # to stderr, which need not be a log
+        return "error", dict(PAIR.findall(line))
     if line.startswith('{"time":'):
         x = json.loads(line)
         x.pop("time")

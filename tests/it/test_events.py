@@ -146,8 +146,9 @@ def test_what_is_never_seen_has_its_reason(request):
                 assert row.name in f.read(), f"{unit}.c does not speak of {row.name}"
     events.share()
     missing = sorted(row.name for row in events.ROWS.values() if row.unseen is None and row.name not in events.seen)
-    if request.config.events_complete and not missing:
+    if not missing:
         return
-    if not request.config.events_complete:
+    # One that was skipped may be the one that brings an event about.
+    if not request.config.events_complete or events.skipped:
         pytest.skip(f"not all tests ran; of {len(events.ROWS)} events these were not seen: {' '.join(missing)}")
     pytest.fail(f"never seen, and common/events.def gives no reason: {' '.join(missing)}")

@@ -393,5 +393,4 @@ START_TEST(calendar)
 END_TEST
 
 COMMON_SUITE(logsink, other_forms, json_is_never_cut, files, full_disk, disk_full_within_a_line, gaps_are_shared, gaps_of_the_transfer_log,
-    planted_logs, sinks_are_closed,
-    what_cannot_be_opened, calendar)
+    planted_logs, sinks_are_closed, what_cannot_be_opened, calendar)
