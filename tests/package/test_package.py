@@ -346,6 +346,16 @@ def test_stopped_it_ends_both_generations(machine):
     log_in(machine)
 
 
+def test_metrics_by_their_socket(machine):
+    """In the unit's own sandbox, as a user that exists for one request; and without a line of the journal for each."""
+    machine.do("systemctl", "enable", "--now", "sallyport-metrics.socket")
+    page = machine.client("curl", "-sS", "-m", "60", "http://127.0.0.1:9121/metrics")
+    assert page.returncode == 0 and "\nsallyport_sessions " in page.stdout, page.stdout + page.stderr
+    assert machine.client("curl", "-sS", "-m", "60", "http://127.0.0.1:9121/").stdout == "Not Found\n"
+    assert "sallyport-metrics@" not in machine.do("journalctl", "--no-pager")
+    machine.do("systemctl", "disable", "--now", "sallyport-metrics.socket")
+
+
 def again(m):
     """An upgrade to the version that is there."""
     m.do("dpkg", "-i", "/srv/higher.deb")
