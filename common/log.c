@@ -80,6 +80,13 @@ log_set_sink(log_sink *s, void *context)
 	sink_context = context;
 }
 
+log_sink *
+log_get_sink(void **context)
+{
+	*context = sink_context;
+	return sink;
+}
+
 void
 log_set_level(enum log_level level)
 {

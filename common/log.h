@@ -115,6 +115,8 @@ int log_event_find(const char *name, size_t len);
 int log_field_find(const char *name, size_t len);
 
 void log_set_sink(log_sink *, void *context);
+/* The sink that is set, for one in front of it. */
+log_sink *log_get_sink(void **context);
 /* Lines above this level are dropped before they are formatted. Default: LOG_LEVEL_INFO. */
 void log_set_level(enum log_level);
 /* Text put after the event of every line, such as role=worker session=4f2a; kept by reference. */

@@ -15,6 +15,7 @@
 #include "daemon/listener/selftest.h"
 #include "daemon/listener/server.h"
 
+#define LINES_OF_STRANGER 3	/* of the log, of the ten of its source: more than one session may have some */
 #define SHARE_LEAST	20	/* of those who have not logged in, where the setting is 0 */
 #define YOUNG_MS	3000	/* who came so lately is no silent client: a burst is let in while there is room at all */
 
@@ -168,18 +169,23 @@ static void
 on_refusals(evutil_socket_t fd, short what, void *arg)
 {
 	struct server *s = arg;
-	int64_t now = clock_ms(), ms = refusals_flush(s->refusals, now), other = refusals_flush(s->strangers, now);
+	struct refusals *all[] = { s->refusals, s->strangers, s->lines, s->unsaid };
+	int64_t now = clock_ms(), ms = -1;
 	struct timeval in;
 
 	(void)fd, (void)what;
-	if (ms < 0 || (other >= 0 && other < ms))
-		ms = other;
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		int64_t other = refusals_flush(all[i], now);
+
+		if (ms < 0 || (other >= 0 && other < ms))
+			ms = other;
+	}
 	in = (struct timeval){ ms / 1000 + 1, 0 };
 	if (ms >= 0)
 		evtimer_add(&s->refusals_due, &in);
 }
 
-/* What was noted in either table will be said. */
+/* What was noted in any table will be said. */
 static void
 see_to_lines(struct server *s)
 {
@@ -267,6 +273,30 @@ void
 admission_stranger(struct server *s, const char *listener, const struct addr *peer)
 {
 	refusals_note(s->strangers, peer, &(struct refusal){ .reason = "", .listener = listener }, clock_ms());
+	see_to_lines(s);
+}
+
+unsigned
+admission_lines(struct server *s, const struct addr *peer)
+{
+	unsigned lines = refusals_take(s->lines, peer, LINES_OF_STRANGER, clock_ms());
+
+	see_to_lines(s);
+	return lines;
+}
+
+void
+admission_lines_back(struct server *s, const struct addr *peer, unsigned lines)
+{
+	refusals_give_back(s->lines, peer, lines);
+}
+
+void
+admission_unsaid(struct server *s, const char *listener, const struct addr *peer, enum log_event event, unsigned count)
+{
+	const struct refusal what = { .reason = log_event_row(event)->name, .listener = listener };
+
+	refusals_count(s->unsaid, peer, &what, count, clock_ms());
 	see_to_lines(s);
 }
 

@@ -12,6 +12,7 @@
 
 #include "common/addr.h"
 #include "common/conf.h"
+#include "common/log.h"
 #include "daemon/listener/crowd.h"
 #include "daemon/listener/srclimit.h"
 
@@ -68,6 +69,12 @@ void admission_dropped(struct server *, const char *listener, const struct addr 
 bool admission_was_silent(const struct crowd_member *);
 /* Its source has had so many log lines lately that this client gets none before it logs in. */
 bool admission_quiet(struct server *, const char *listener, const struct addr *peer);
+/* How many lines may be logged about a client before it has logged in: they are its source's, of this minute. */
+unsigned admission_lines(struct server *, const struct addr *peer);
+/* So many of them were not needed, or the client has logged in. */
+void admission_lines_back(struct server *, const struct addr *peer, unsigned lines);
+/* One that has left without having logged in did this so often, and it was not logged: it is counted in the log. */
+void admission_unsaid(struct server *, const char *listener, const struct addr *peer, enum log_event, unsigned count);
 /* Such a client has left without having logged in: it is counted in the log. */
 void admission_stranger(struct server *, const char *listener, const struct addr *peer);
 /* A client is counted among those who have not logged in, until crowd_leave(). */

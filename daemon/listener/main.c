@@ -289,7 +289,10 @@ set_up(struct server *s)
 	s->claims = claim_new();
 	s->refusals = refusals_new(EVENT_REFUSED);
 	s->strangers = refusals_new(EVENT_NO_LOGIN);
-	if (s->sources == NULL || s->refusals == NULL || s->strangers == NULL || s->claims == NULL ||
+	s->lines = refusals_new(EVENT_LINES_COUNTED);
+	s->unsaid = refusals_new(EVENT_LINES_COUNTED);
+	if (s->sources == NULL || s->refusals == NULL || s->strangers == NULL || s->lines == NULL ||
+	    s->unsaid == NULL || s->claims == NULL ||
 	    server_init(s) != 0 || pool_start(s) != 0)
 		return SP_EXIT_OS;
 	if (takeover_meet(s) != 0 || doors_open(s) != 0 || control_open(s) != 0)
@@ -343,6 +346,7 @@ run(struct conf *conf)
 		s.exit_code = SP_EXIT_OS;
 	refusals_end(s.refusals);
 	refusals_end(s.strangers);
+	refusals_end(s.unsaid);
 	log_problem(EVENT_STOPPED, NULL, 0);
 	return s.exit_code;
 }

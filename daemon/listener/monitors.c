@@ -37,6 +37,8 @@ answer_claim(struct session *n, const struct msg_claim *c, uint32_t id, int verd
 
 	if (verdict == CLAIM_COUNTED) {
 		v->claimed = true;
+		admission_lines_back(n->server, &v->peer, v->lines);
+		v->lines = 0;
 		crowd_leave(&v->member);
 		(void)str_copy(v->user, sizeof v->user, c->user);
 		(void)str_copy(v->class, sizeof v->class, c->class);
@@ -123,6 +125,36 @@ got_login_failed(struct session *n, struct msg *m)
 	if (srclimit_is_suspect(s->sources, &n->service->peer, clock_ms()))
 		crowd_suspect(&n->service->member);
 	srclimit_penalise(s->sources, &rules, &n->service->peer, (int64_t)s->settings->penalty_failure * 1000, clock_ms());
+	return 0;
+}
+
+/* Of a session whose login was granted when it ended, nothing is counted. */
+static int
+got_unsaid(struct session *n, struct msg *m)
+{
+	const struct service *v = n->service;
+
+	if (m->unsaid.event >= LOG_EVENT_COUNT)
+		return SP_ERANGE;
+	if (!v->claimed)
+		admission_unsaid(n->server, v->listener, &v->peer, (enum log_event)m->unsaid.event, m->unsaid.count);
+	return 0;
+}
+
+/* The lines of its source's share that it did not need. */
+static void
+give_lines_back(struct service *v, struct server *s, unsigned lines)
+{
+	if (lines > v->lines)
+		lines = v->lines;
+	v->lines -= lines;
+	admission_lines_back(s, &v->peer, lines);
+}
+
+static int
+got_lines_left(struct session *n, struct msg *m)
+{
+	give_lines_back(n->service, n->server, m->lines_left.lines);
 	return 0;
 }
 
@@ -229,6 +261,8 @@ handle(struct session *n, struct msg *m)
 		{ got_ready, MSG_SESSION_READY, false },
 		{ got_claim, MSG_CLAIM, false },
 		{ got_login_failed, MSG_LOGIN_FAILED, true },
+		{ got_unsaid, MSG_UNSAID, true },
+		{ got_lines_left, MSG_LINES_LEFT, true },
 		{ got_checking, MSG_CHECKING, false },
 		{ got_activity, MSG_ACTIVITY, true },
 		{ got_totals, MSG_TOTALS, true },

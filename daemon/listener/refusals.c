@@ -147,6 +147,42 @@ refusals_own_line(struct refusals *x, const struct addr *a, const struct refusal
 	return true;
 }
 
+static const struct refusal any = { .reason = "", .listener = "" };
+
+unsigned
+refusals_take(struct refusals *x, const struct addr *a, unsigned most, int64_t now)
+{
+	struct line *n = line_of(x, a, &any, now + MINUTE);
+	unsigned all = x->lines <= OWN_SOURCES ? OWN_LINES : 1, left;
+
+	if (n == NULL || n->own >= all)
+		return 0;
+	left = all - n->own;
+	if (left > most)
+		left = most;
+	n->own += left;
+	return left;
+}
+
+void
+refusals_give_back(struct refusals *x, const struct addr *a, unsigned lines)
+{
+	struct addr_net net = addr_bucket(a);
+	struct line *n = *place_of(x, &net, &any);
+
+	if (n != NULL)
+		n->own -= lines < n->own ? lines : n->own;
+}
+
+void
+refusals_count(struct refusals *x, const struct addr *a, const struct refusal *why, unsigned count, int64_t now)
+{
+	struct line *n = line_of(x, a, why, now + MINUTE);
+
+	if (n != NULL)
+		n->count += count;
+}
+
 void
 refusals_note(struct refusals *x, const struct addr *a, const struct refusal *why, int64_t now)
 {

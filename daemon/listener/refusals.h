@@ -34,6 +34,12 @@ void refusals_note(struct refusals *, const struct addr *, const struct refusal 
  * minute (or there is no memory), and the client is to be noted above if it comes to nothing.
  */
 bool refusals_own_line(struct refusals *, const struct addr *, const struct refusal *, int64_t now);
+/* Of the lines that a source may have in this minute: at most so many, and fewer when others have had some. */
+unsigned refusals_take(struct refusals *, const struct addr *, unsigned most, int64_t now);
+/* So many of them were not used. */
+void refusals_give_back(struct refusals *, const struct addr *, unsigned);
+/* refusals_note() for that many at once, none of which has a line before the minute is over. */
+void refusals_count(struct refusals *, const struct addr *, const struct refusal *, unsigned, int64_t now);
 /*
  * Logs what was counted and is due. Milliseconds until it is to be called again; -1: when there is something to
  * count.

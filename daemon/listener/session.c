@@ -194,6 +194,8 @@ session_serve(struct session *n, int fd, uint64_t number, const char *listener, 
 		(void)str_copy(m.listener, sizeof m.listener, listener);
 	m.suspect = srclimit_is_suspect(n->server->sources, peer, clock_ms());
 	m.quiet = !m.selftest && admission_quiet(n->server, listener, peer);
+	if (!m.selftest)
+		m.lines = (uint8_t)admission_lines(n->server, peer);
 	m.peer_len = addr_len(peer);
 	memcpy(m.peer, &peer->sa, m.peer_len);
 	m.local_len = addr_len(local);
@@ -201,10 +203,12 @@ session_serve(struct session *n, int fd, uint64_t number, const char *listener, 
 	names_of_section(n->server, listener, local->sa.sa_family, m.names, sizeof m.names);
 	r = chan_send(&n->channel, MSG_CLIENT, ++n->channel.last_id, &m, &fd, 1);
 	if (r != 0) {
+		admission_lines_back(n->server, peer, m.lines);
 		free(v);
 		return r;
 	}
 	v->number = number;
+	v->lines = m.lines;
 	v->quiet = m.quiet != 0;
 	(void)str_copy(v->listener, sizeof v->listener, listener);
 	v->peer = *peer;

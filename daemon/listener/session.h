@@ -43,6 +43,7 @@ struct service {
 	bool checking;			/* its monitor is busy with a password, and reads no messages */
 	bool claimed;			/* it has logged in */
 	bool quiet;			/* not in the log before that, but counted */
+	unsigned lines;			/* that may be logged about it before that */
 	bool blocked;			/* the file system does not answer */
 	bool released;			/* counts no more against any limit */
 	int64_t since, last_report;

@@ -71,6 +71,8 @@ struct server {
 	struct names *names;		/* NULL: none was ever looked up */
 	struct refusals *refusals;
 	struct refusals *strangers;	/* who left without having logged in */
+	struct refusals *lines;		/* of the log that were given to clients who had not logged in */
+	struct refusals *unsaid;	/* what they did that was not logged */
 	struct event refusals_due;
 	struct reaper *reaper;
 	struct control *control;

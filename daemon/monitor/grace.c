@@ -28,6 +28,7 @@ leave(const struct msg_end_session *why, enum log_event event, int exit_code)
 	log_begin(&l, event);
 	log_num(&l, FIELD_FAILED, session->attempts);
 	log_end(&l);
+	monitor_stranger_goes();
 	_exit(exit_code);
 }
 

@@ -215,6 +215,15 @@ monitor_handler monitor_bind_low;				/* lowport.c */
 /* May the session's account change others? serve.c */
 bool monitor_is_administrator(const struct monitor *);
 
+/* ----------------------------------------------------------------- stranger.c */
+
+/* From now on so many lines of the log may be about the client, until it has logged in; others are kept and counted. */
+void monitor_stranger_comes(struct monitor *, unsigned lines);
+/* It has logged in: what was kept is logged. */
+void monitor_stranger_is_known(struct monitor *);
+/* The session ends: if nobody has logged in, the listener is told what was not logged. Safe in a signal handler. */
+void monitor_stranger_goes(void);
+
 /* ------------------------------------------------------------------- ration.c */
 
 /* Takes one from the ration; false: it is used up for the moment. */

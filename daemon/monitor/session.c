@@ -77,10 +77,11 @@ log_connect(const struct monitor *s, bool late)
 void
 monitor_put_on_record(struct monitor *s)
 {
-	if (!s->quiet)
-		return;
-	s->quiet = false;
-	log_connect(s, true);
+	if (s->quiet) {
+		s->quiet = false;
+		log_connect(s, true);
+	}
+	monitor_stranger_is_known(s);
 }
 
 void
@@ -106,6 +107,8 @@ client(struct monitor *s, struct msg *m)
 	s->worker_pid = (pid_t)c->worker_pid;
 	s->suspect = c->suspect != 0;
 	s->quiet = c->quiet != 0;
+	if (!s->selftest)
+		monitor_stranger_comes(s, c->lines);
 	(void)clock_gettime(CLOCK_REALTIME, &s->connected);
 	if (c->names[0] != '\0')
 		(void)str_copy(s->names, sizeof s->names, c->names);
@@ -619,6 +622,7 @@ monitor_session(const int *fds, unsigned n)
 	monitor_report_dropped(&s);
 	monitor_record_lost(&s);
 	log_end_of_session(&s);
+	monitor_stranger_goes();
 	tell_totals(&s);
 	/* The others see the end before a PAM module takes its time. */
 	for (size_t i = 0; i < CHANNELS; i++)

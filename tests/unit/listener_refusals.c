@@ -163,6 +163,45 @@ START_TEST(bounded)
 }
 END_TEST
 
+/* Sessions take of what their source may have, give back what they do not need, and a minute later there is more. */
+START_TEST(lines_are_shared_by_a_source)
+{
+	struct addr a, b;
+
+	ck_assert_int_eq(addr_parse(&a, "2001:db8::1", 21), 0);
+	ck_assert_int_eq(addr_parse(&b, "2001:db8::ffff", 21), 0);
+	ck_assert_uint_eq(refusals_take(x, &a, 3, 1000), 3);
+	ck_assert_uint_eq(refusals_take(x, &b, 6, 1000), 6);
+	ck_assert_uint_eq(refusals_take(x, &a, 3, 2000), 1);
+	ck_assert_uint_eq(refusals_take(x, &a, 3, 2000), 0);
+	refusals_give_back(x, &b, 2);
+	ck_assert_uint_eq(refusals_take(x, &a, 3, 2000), 2);
+	refusals_give_back(x, &b, 100);
+	ck_assert_uint_eq(refusals_take(x, &a, 100, 2000), 10);
+	refusals_flush(x, 61000);
+	refusals_give_back(x, &b, 1);
+	ck_assert_uint_eq(refusals_take(x, &a, 100, 61000), 10);
+	ck_assert_uint_eq(lines, 0);
+}
+END_TEST
+
+START_TEST(what_is_not_said_is_counted_for_a_minute)
+{
+	static const struct refusal what = { .reason = "tls-failed", .listener = "main" };
+	struct addr a;
+
+	ck_assert_int_eq(addr_parse(&a, "192.0.2.1", 21), 0);
+	refusals_count(x, &a, &what, 2, 1000);
+	refusals_count(x, &a, &what, 40, 60000);
+	refusals_flush(x, 60999);
+	ck_assert_uint_eq(lines, 0);
+	refusals_flush(x, 61000);
+	ck_assert_uint_eq(lines, 1);
+	ck_assert_uint_eq(clients, 42);
+	ck_assert_ptr_nonnull(strstr(last, "rhost=192.0.2.1 reason=tls-failed listener=main count=42"));
+}
+END_TEST
+
 Suite *
 listener_refusals_suite(void)
 {
@@ -176,6 +215,8 @@ listener_refusals_suite(void)
 	tcase_add_test(t, the_first_have_lines_of_their_own);
 	tcase_add_test(t, many_sources_have_few_lines_of_their_own);
 	tcase_add_test(t, bounded);
+	tcase_add_test(t, lines_are_shared_by_a_source);
+	tcase_add_test(t, what_is_not_said_is_counted_for_a_minute);
 	suite_add_tcase(suite, t);
 	return suite;
 }

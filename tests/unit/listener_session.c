@@ -392,6 +392,8 @@ START_TEST(nobody_logs_in_by_a_listener_that_is_gone)
 
 	server.refusals = refusals_new(EVENT_REFUSED);
 	server.strangers = refusals_new(EVENT_NO_LOGIN);
+	server.lines = refusals_new(EVENT_LINES_COUNTED);
+	server.unsaid = refusals_new(EVENT_LINES_COUNTED);
 	(void)str_copy(n->service->listener, sizeof n->service->listener, "removed");
 	n->service->claimed = _i != 0;
 	if (!n->service->claimed)

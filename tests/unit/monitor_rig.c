@@ -269,6 +269,7 @@ arrive(struct rig *r, bool quiet)
 	ck_assert_int_eq(addr_parse(&local, rig_local, 0), 0);
 	client.session = 0x4f2a;
 	client.quiet = quiet;
+	client.lines = quiet ? 0 : 10;
 	client.agent_pid = 1234;
 	client.listener[0] = '\0';
 	memcpy(client.peer, &peer.sa, client.peer_len = addr_len(&peer));

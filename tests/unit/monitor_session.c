@@ -73,6 +73,33 @@ START_TEST(quiet_clients_that_never_log_in_leave_no_lines)
 }
 END_TEST
 
+/* Beyond what the listener allows, it is counted there; but who logs in has all lines. */
+START_TEST(lines_about_strangers_are_counted)
+{
+	static const struct msg_log said = { .level = LOG_LEVEL_WARNING, .text = "event=not-ftp command=GET" };
+	bool logs_in = _i != 0;
+
+	rig_start(&r, "");
+	rig_ready(&r);
+	rig_quiet_client(&r);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(chan_tell(&r.log, MSG_LOG, &said), 0);
+	if (logs_in) {
+		rig_login(&r, "alice", "secret");
+		rig_admit(&r, NULL, NULL);
+		ck_assert_int_eq(rig_end(&r), 0);
+	} else {
+		chan_close(&r.log);
+		rig_expect(&r, &r.listener, MSG_UNSAID);
+		ck_assert_uint_eq(r.m.unsaid.event, EVENT_NOT_FTP);
+		ck_assert_uint_eq(r.m.unsaid.count, 3);
+		rig_wait(&r);
+	}
+	ck_assert_int_eq(rig_logged(&r, "event=not-ftp session=4f2a rhost=192.0.2.7 role=worker command=GET\n"), logs_in);
+	rig_remove(&r);
+}
+END_TEST
+
 START_TEST(agent_that_vanishes_ends_the_session)
 {
 	rig_start(&r, "");
@@ -475,6 +502,7 @@ monitor_session_suite(void)
 	tcase_add_test(t, a_spare_that_is_not_needed_ends_quietly);
 	tcase_add_test(t, ready_needs_both);
 	tcase_add_test(t, client_that_leaves_has_never_authenticated);
+	tcase_add_loop_test(t, lines_about_strangers_are_counted, 0, 2);
 	tcase_add_loop_test(t, quiet_clients_that_never_log_in_leave_no_lines, 0, 2);
 	tcase_add_test(t, agent_that_vanishes_ends_the_session);
 	tcase_add_test(t, listener_that_vanishes_ends_the_session);
