@@ -165,21 +165,23 @@ server_ban_rules(const struct server *s)
 
 /* -------------------------------------------------------------------- refusing */
 
+/* Of two times, where -1 is never. */
+static int64_t
+sooner(int64_t a, int64_t b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 static void
 on_refusals(evutil_socket_t fd, short what, void *arg)
 {
 	struct server *s = arg;
-	struct refusals *all[] = { s->refusals, s->strangers, s->lines, s->unsaid };
-	int64_t now = clock_ms(), ms = -1;
+	int64_t now = clock_ms(), ms;
 	struct timeval in;
 
 	(void)fd, (void)what;
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-		int64_t other = refusals_flush(all[i], now);
-
-		if (ms < 0 || (other >= 0 && other < ms))
-			ms = other;
-	}
+	ms = sooner(refusals_flush(s->refusals, now), refusals_flush(s->strangers, now));
+	ms = sooner(ms, sooner(refusals_flush(s->lines, now), refusals_flush(s->unsaid, now)));
 	in = (struct timeval){ ms / 1000 + 1, 0 };
 	if (ms >= 0)
 		evtimer_add(&s->refusals_due, &in);

@@ -1,4 +1,4 @@
-"""How many lines of the log a stranger can order: ten a minute for each source, whatever the kind; the rest is counted."""
+"""How many lines of the log a stranger can order: ten a minute for each source, of any kind; the rest is counted."""
 import collections
 import contextlib
 import re
