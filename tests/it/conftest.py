@@ -20,11 +20,15 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
-import events
 import pytest
+
+# The model, the soak and the roles load this file by its path.
+sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+import events  # noqa: E402
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("SALLYPORT_BUILD", f"{TOP}/build")
