@@ -283,8 +283,8 @@ def test_descriptors_on_their_way_are_few(host):
     host.check()
 
 
-def test_a_transfer_ends_once(host):
-    host = host("quota_directory = {dir}/quota".replace("{dir}", "/tmp"))
+def test_a_transfer_ends_once(host, tmp_path):
+    host = host(f"quota_directory = {tmp_path}")
     h = host.session("alice")
     assert h.ask("STORE", 0, "once") == "WRITING"
     assert h.do("write content") == "ok 7"
@@ -299,7 +299,7 @@ def test_a_transfer_ends_once(host):
 @pytest.mark.parametrize("limit", ["quota_bytes = 1M", "max_file_size = 1M", "quota_bytes = 1M\nmax_file_size = 2G"])
 def test_no_file_grows_beyond_the_whole_quota(host, tmp_path, limit):
     """What the worker does not keep, the kernel does: during the upload, at its end, and afterwards."""
-    host = host(f"quota_directory = {tmp_path}/q", f"[class limited]\nmembers = alice\n{limit}")
+    host = host(f"quota_directory = {tmp_path}", f"[class limited]\nmembers = alice\n{limit}")
     home, megabyte = host.server.homes["alice"], 1 << 20
     h = host.session("alice")
     for verb in ("STORE", "STORE_UNIQUE", "APPEND"):
