@@ -154,6 +154,16 @@ server_command(struct invocation *inv)
 }
 
 int
+bans_command(struct invocation *inv)
+{
+	bool nft = inv->count[OPT_NFT] > 0;
+
+	if (nft && inv->json)
+		return ctl_fail(inv, CTL_USAGE, "--nft has a form of its own: without --json");
+	return ask(inv, "bans", nft ? "nft" : "");
+}
+
+int
 metrics_command(struct invocation *inv)
 {
 	return inv->count[OPT_HTTP] > 0 ? scrape_answer(inv, inv->value[OPT_HTTP]) : server_command(inv);

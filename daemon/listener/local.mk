@@ -18,6 +18,7 @@ liblistener_a_SOURCES = \
 	daemon/listener/metrics.c daemon/listener/metrics.h daemon/listener/metrics.def \
 	daemon/listener/monitors.c \
 	daemon/listener/names.c daemon/listener/names.h \
+	daemon/listener/nft.c daemon/listener/nft.h \
 	daemon/listener/parts.c daemon/listener/parts.h \
 	daemon/listener/pace.c daemon/listener/pace.h \
 	daemon/listener/pool.c daemon/listener/pool.h daemon/listener/pool_inside.h \

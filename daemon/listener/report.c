@@ -18,6 +18,7 @@
 #include "daemon/listener/keeper.h"
 #include "daemon/listener/link.h"
 #include "daemon/listener/metrics.h"
+#include "daemon/listener/nft.h"
 #include "daemon/listener/pool.h"
 #include "daemon/listener/reload.h"
 #include "daemon/listener/report.h"
@@ -322,6 +323,8 @@ do_bans(struct request *q)
 {
 	struct srclimit_rules rules = server_ban_rules(q->server);
 
+	if (!q->json && q->arguments > 0 && strcmp(q->argument[0], "nft") == 0)
+		return nft_write(q->out, q->server->sources, &rules, clock_ms()) == 0 ? STATUS_DONE : STATUS_FAILED;
 	if (q->json)
 		json_open(&q->doc, NULL, '[');
 	else

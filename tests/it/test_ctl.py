@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -627,6 +628,43 @@ def test_bans(server):
     assert asked(server, "bans") == []
     assert ask(server, "ban", "nonsense").returncode == USAGE
     assert ask(server, "ban", "192.0.2.1", "soon").returncode == USAGE
+
+
+NFT_BANS = {
+    "192.0.2.0/24": "10m", "192.0.2.77": None, "192.0.2.78": "5m", "198.51.100.255": "1000000d", "255.255.255.255": "2h",
+    "240.0.0.0/4": "1h", "0.0.0.0/8": "1h", "10.0.0.0/31": "1h", "10.0.0.1": "2h",
+    "2001:db8::/32": "2h", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff": None, "::/96": "1h", "::2": "2h",
+    "ff00::/8": "1h", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff": "2h", "64:ff9b::102:304": "7",
+}
+
+
+@pytest.mark.skipif(not shutil.which("nft"), reason="nft (nftables) is not installed")
+def test_bans_as_nftables_sets(server):
+    """nft itself judges the text, after an earlier one and twice; networks within others keep the longer time."""
+    assert ask(server, "bans", "--nft", "--json").returncode == USAGE
+    plain = ask(server, "bans", "--nft")
+    assert plain.returncode == 0 and "element" not in plain.stdout
+    try:
+        for net, length in NFT_BANS.items():
+            assert ask(server, "ban", net, *([length] if length else [])).returncode == 0
+        text = ask(server, "bans", "--nft").stdout
+        asked_nft = subprocess.run(["nft", "-c", "-f", "-"], input=plain.stdout + text + text, capture_output=True, text=True,
+                                   timeout=PATIENCE)
+        assert asked_nft.returncode == 0, asked_nft.stderr + text
+        times = dict(re.findall(r"^\t(\S+?)(?: timeout (\d+)s)?,?$", text, re.M))
+        assert times["192.0.2.77"] == times["2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"] == ""
+        assert 500 < int(times["192.0.2.0-192.0.2.76"]) <= 600 >= int(times["192.0.2.78-192.0.2.255"]) > 500
+        assert 7000 < int(times["255.255.255.255"]) <= 7200 and int(times["240.0.0.0-255.255.255.254"]) <= 3600
+        assert int(times["10.0.0.0"]) <= 3600 < int(times["10.0.0.1"]) and "10.0.0.0-10.0.0.1" not in times
+        assert {"::-::1", "::2", "ff00::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe"} <= set(times)
+        assert ask(server, "ban", "*", "3h").returncode == 0
+        text = ask(server, "bans", "--nft").stdout
+        asked_nft = subprocess.run(["nft", "-c", "-f", "-"], input=text, capture_output=True, text=True, timeout=PATIENCE)
+        assert asked_nft.returncode == 0, asked_nft.stderr + text
+        assert "\t0.0.0.0-192.0.2.76 timeout" in text and "\t2001:db9::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff timeout" in text
+    finally:
+        for net in (*NFT_BANS, "*"):
+            ask(server, "unban", net)
 
 
 def test_a_ban_acts(server):
