@@ -19,6 +19,7 @@
 #include "common/err.h"
 #include "common/str.h"
 #include "ctl/conf.h"
+#include "ctl/server.h"
 #include "privsep/chan.h"
 
 /* Connects to the control socket. A descriptor or -errno. */
@@ -119,26 +120,36 @@ print_reports(const struct invocation *inv, struct chan *c, struct msg *m)
 	return status;
 }
 
+/* Sends one command. 0, and the channel is to be closed; or a negative code. */
+static int
+send_command(const struct invocation *inv, const char *verb, const char *argument, bool json, struct chan *c)
+{
+	static struct msg_command question;
+	char path[256];
+	int fd, result;
+
+	(void)str_copy(question.verb, sizeof(question.verb), verb);
+	(void)str_copy(question.argument, sizeof(question.argument), argument);
+	question.json = json;
+	if ((fd = reach(ctl_conf_socket(inv, path, sizeof(path)))) < 0)
+		return fd;
+	chan_init(c, fd, CH_CONTROL, ROLE_CTL);
+	if ((result = chan_tell(c, MSG_COMMAND, &question)) != 0)
+		chan_close(c);
+	return result;
+}
+
 /* Sends one command and prints its answer. Returns an exit code. */
 static int
 ask(const struct invocation *inv, const char *verb, const char *argument)
 {
 	static struct msg answer;
-	static struct msg_command question;
-	char path[256];
 	struct chan c;
-	int fd, result;
+	int result;
 
-	(void)str_copy(question.verb, sizeof(question.verb), verb);
-	(void)str_copy(question.argument, sizeof(question.argument), argument);
-	question.json = inv->json;
-	if ((fd = reach(ctl_conf_socket(inv, path, sizeof(path)))) < 0)
-		return unreachable(inv, path, fd);
-	chan_init(&c, fd, CH_CONTROL, ROLE_CTL);
-	if ((result = chan_tell(&c, MSG_COMMAND, &question)) != 0)
-		result = ctl_fail_code(inv, CTL_NOSERVER, path, result);
-	else
-		result = print_reports(inv, &c, &answer);
+	if ((result = send_command(inv, verb, argument, inv->json, &c)) != 0)
+		return server_unreachable(inv, result);
+	result = print_reports(inv, &c, &answer);
 	chan_close(&c);
 	return result;
 }
@@ -169,25 +180,57 @@ metrics_command(struct invocation *inv)
 	return inv->count[OPT_HTTP] > 0 ? scrape_answer(inv, inv->value[OPT_HTTP]) : server_command(inv);
 }
 
-int
-top_command(struct invocation *inv)
+/* Collects the texts of REPORTs until the last. Its status, or a negative code. */
+static int
+collect(struct chan *c, struct msg *m, FILE *out)
 {
-	const char *seconds = inv->argc > 0 ? inv->argv[0] : "2";
-	bool terminal = isatty(STDOUT_FILENO) && !inv->json;
-	char *end;
-	unsigned long pause = strtoul(seconds, &end, 10);
+	int error, status;
+	bool end;
+
+	do {
+		while ((error = chan_receive(c, m, ST_AWAIT)) == -EINTR)
+			;
+		if (error != 0)
+			return error;
+		if (m->type != MSG_REPORT) {
+			msg_close(m);
+			return SP_EFORMAT;
+		}
+		fputs(m->report.text, out);
+		status = m->report.status;
+		end = m->report.end;
+		msg_close(m);
+	} while (!end);
+	return status;
+}
+
+int
+server_ask(const struct invocation *inv, const char *verb, const char *arguments, char **text)
+{
+	static struct msg answer;
+	struct chan c;
+	FILE *out;
+	size_t size;
 	int result;
 
-	if (*seconds == '\0' || *end != '\0' || pause == 0 || pause > 3600)
-		return ctl_fail(inv, CTL_USAGE, "%s: seconds from 1 to 3600 were expected", seconds);
-	for (;;) {
-		if (terminal)
-			fputs("\033[H\033[J", stdout);
-		if ((result = ask(inv, "status", "")) != CTL_OK)
-			return result;
-		putchar('\n');
-		if ((result = ask(inv, "who", "")) != CTL_OK || fflush(stdout) != 0)
-			return result;
-		sleep((unsigned)pause);
+	*text = NULL;
+	if ((result = send_command(inv, verb, arguments, true, &c)) != 0)
+		return result;
+	if ((out = open_memstream(text, &size)) == NULL) {
+		chan_close(&c);
+		return -ENOMEM;
 	}
+	result = collect(&c, &answer, out);
+	chan_close(&c);
+	if (fclose(out) != 0 && result >= 0)
+		result = -ENOMEM;
+	return result;
+}
+
+int
+server_unreachable(const struct invocation *inv, int code)
+{
+	char path[256];
+
+	return unreachable(inv, ctl_conf_socket(inv, path, sizeof(path)), code);
 }

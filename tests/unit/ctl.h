@@ -5,6 +5,7 @@
 #include <check.h>
 
 Suite *ctl_record_suite(void);
+Suite *ctl_top_suite(void);
 Suite *ctl_tree_suite(void);
 
 #endif

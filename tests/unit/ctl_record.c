@@ -109,7 +109,7 @@ ctl_record_suite(void)
 int
 main(void)
 {
-	static Suite *(*const suites[])(void) = { ctl_record_suite, ctl_tree_suite };
+	static Suite *(*const suites[])(void) = { ctl_record_suite, ctl_top_suite, ctl_tree_suite };
 
 	return tests_run(suites, sizeof suites / sizeof suites[0]);
 }
