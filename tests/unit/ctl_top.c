@@ -15,7 +15,8 @@
 
 #define SESSION(id, user, peer, state, in, out, what) \
 	"{\"session\":\"" id "\",\"user\":\"" user "\",\"peer\":\"" peer "\",\"state\":\"" state "\",\"idle\":3," \
-	"\"bytes_in\":" in ",\"bytes_out\":" out ",\"activity\":\"" what "\",\"pids\":{\"monitor\":1,\"x\":[\"}\",{}]},\"later\":true}"
+	"\"bytes_in\":" in ",\"bytes_out\":" out ",\"activity\":\"" what "\"," \
+	"\"pids\":{\"monitor\":1,\"x\":[\"}\",{}]},\"later\":true}"
 
 static const char before[] = "[" SESSION("a1", "bob", "192.0.2.1:5", "idle", "0", "100", "") ","
 	SESSION("b2", "eve", "[2001:db8::1]:6", "transfer", "0", "0", "RETR big") "]";
@@ -111,7 +112,8 @@ static const struct { const char *text; size_t columns; const char *shown; size_
 	{ "a\x1b[2Jb", 20, "a\\x1b[2Jb           ", 20 },
 	{ "\xc2\x9b" "2J", 10, "\\xc2\\x9b2J", 10 }, { "\xff\t\n", 12, "\\xff\\x09\\x0a", 12 }, { "a\x1b", 4, "a   ", 4 },
 	{ "\xe2\x80\xae", 12, "\\xe2\\x80\\xae", 12 }, { "\xe6\xbc\xa2\xe5\xad\x97", 3, "\xe6\xbc\xa2 ", 3 },
-	{ "e\xcc\x81x", 3, "e\xcc\x81x ", 3 }, { "\xe6\xbc", 8, "\\xe6\\xbc", 8 }, { "x", 0, "", 0 }, { "\x7f", 4, "\\x7f", 4 },
+	{ "e\xcc\x81x", 3, "e\xcc\x81x ", 3 }, { "\xe6\xbc", 8, "\\xe6\\xbc", 8 }, { "x", 0, "", 0 },
+	{ "\x7f", 4, "\\x7f", 4 },
 };
 
 START_TEST(text_is_safe_and_of_its_width)
