@@ -1,6 +1,6 @@
 /*
- * Sinks.  None of them may block or stop the server, and none may lose a line
- * without a word: what cannot be written is counted, somebody else is told at
+ * Sinks.  None of them may block or stop the server (a log daemon that is busy is
+ * waited for, a moment), and none may lose a line without a word: what cannot be written is counted, somebody else is told at
  * once, and the first line that can be written again is preceded by the count.
  */
 #include "config.h"
@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@
 #define LOG_NAME	"sallyport"
 #define FACILITY_FTP	(11 << 3)	/* RFC 3164, 4.1.1 */
 #define ALERT_EVERY_MS	60000
+#define ROOM_MS		200	/* how long a log daemon may take to make room for a line */
 
 /*
  * What one log could not take.  Many processes write to the same file: what one of
@@ -180,7 +182,6 @@ report_gap(void)
 		return r;
 	}
 	atomic_store(&gap->since, 0);
-	atomic_store(&gap->alerted, 0);
 	return 0;
 }
 
@@ -254,13 +255,20 @@ log_shared(int fd)
 
 /* ----------------------------------------------------------------------------- sinks */
 
-/* A datagram to a socket that is looked up each time, so that a log daemon may be started again. */
+/*
+ * A datagram to a socket that is looked up each time, so that a log daemon may be started again.  Its queue is short,
+ * and whoever has much to say fills it for a moment: that is waited for, so that nobody loses the lines of others.  A
+ * daemon that hangs is waited for once, until lines get through again.
+ */
 static int
 send_datagram(struct iovec *v, size_t count)
 {
 	struct msghdr h = { .msg_name = &sink_address, .msg_namelen = sizeof sink_address, .msg_iov = v, .msg_iovlen = count };
+	ssize_t n = sendmsg(sink_fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-	return sendmsg(sink_fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+	if (n < 0 && errno == EAGAIN && atomic_load(&gaps->log.since) == 0)
+		n = sendmsg(sink_fd, &h, MSG_NOSIGNAL);		/* for ROOM_MS, see open_socket() */
+	return n < 0 ? -errno : 0;
 }
 
 /* RFC 3164 without a time: every daemon puts in its own. */
@@ -333,10 +341,12 @@ open_alert(void)
 static int
 open_socket(const char *where, const char *path, line_writer *writer)
 {
+	const struct timeval room = { .tv_usec = ROOM_MS * 1000 };
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -errno;
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &room, sizeof room);
 	sink_address = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	(void)str_copy(sink_address.sun_path, sizeof sink_address.sun_path, path);
 	use_sink(writer, where, fd, fd);

@@ -1,6 +1,7 @@
 """The lines in systemd's journal, as journalctl has them: a priority, one time, and no line feeds that nobody can read."""
 import json
 import re
+import threading
 
 import pytest
 
@@ -31,6 +32,44 @@ def logged(request, serve, tmp_path):
         server.stop()
     finally:
         machine.end()
+
+
+@pytest.mark.parametrize("daemon, program, tool", [("journal", "systemd-cat", "journalctl"), ("syslog", "rsyslogd", "rsyslogd")])
+def test_a_busy_log_daemon_loses_nothing(serve, tmp_path, daemon, program, tool):
+    """Its queue is short.  Two sessions that fill it neither lose lines, theirs or others', nor end sessions for want of a record."""
+    machine = Machine(tmp_path, program, tool)
+    try:
+        machine.log_daemon(daemon)
+        server = serve(f"log = {daemon}\naudit = yes\naudit_full = refuse")
+        server.stop()
+        server.command.remove("-d")
+        server.command = [*machine.enter, *server.command]
+        server.start()
+
+        with open(f"{server.homes['alice']}/f", "w"):
+            pass
+
+        def ask():
+            r = server.raw().login("alice")
+            r.send("SIZE f\r\n" * 3000)
+            assert {r.reply()[0] for _ in range(3000)} == {213}
+            r.close()
+
+        busy = [threading.Thread(target=ask) for _ in range(2)]
+        for b in busy:
+            b.start()
+        with server.ftp("bob") as f:
+            for i in range(100):
+                f.mkd(f"d{i}")
+        for b in busy:
+            b.join()
+        server.stop()
+    finally:
+        machine.end()
+    if daemon == "syslog":
+        with open(tmp_path / "syslog", errors="replace") as f:
+            text = f.read()
+        assert "event=log-gap" not in text and len(re.findall(r"event=access [^\n]*user=bob [^\n]*op=MKD", text)) == 100
 
 
 def records(machine):
