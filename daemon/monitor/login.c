@@ -100,6 +100,8 @@ refuse(struct monitor *s, const struct msg *m, enum account_reason why, enum acc
 	static struct msg_login_failed failed;
 	const struct answer *open = answer_for(told);
 	bool proven = s->have_account && s->account.proven, penalised = is_penalised(proven, open != NULL, why);
+	/* What says nothing comes at the same time, known or unknown, quick or slow, a right password or a wrong one. */
+	bool delayed = !proven || open == NULL;
 
 	answer.code = 530;
 	(void)str_copy(answer.text, sizeof answer.text, "Login incorrect.");
@@ -109,7 +111,9 @@ refuse(struct monitor *s, const struct msg *m, enum account_reason why, enum acc
 		(void)str_copy(answer.text, sizeof answer.text, open->text);
 	}
 	s->attempts++;
+	monitor_stranger_counts(!delayed && !penalised);
 	log_failure(s, &m->login, why);
+	monitor_stranger_counts(false);
 	monitor_forget_account(s);
 	monitor_name_user(s, NULL);
 	(void)chan_tell(&s->listener, MSG_CHECKING, &(struct msg_checking){ .now = 0 });
@@ -117,11 +121,7 @@ refuse(struct monitor *s, const struct msg *m, enum account_reason why, enum acc
 		(void)str_copy(failed.user, sizeof failed.user, m->login.user);
 		(void)chan_tell(&s->listener, MSG_LOGIN_FAILED, &failed);
 	}
-	/*
-	 * Known or unknown, quick or slow, a right password or a wrong one: what says nothing comes at the same
-	 * time.
-	 */
-	if (!proven || open == NULL)
+	if (delayed)
 		monitor_wait(s, (int64_t)s->base->login_delay * 1000 - (clock_ms() - began));
 	final |= s->attempts >= (uint64_t)s->base->login_attempts;
 	answer.last = final;

@@ -219,6 +219,8 @@ bool monitor_is_administrator(const struct monitor *);
 
 /* From now on so many lines of the log may be about the client, until it has logged in; others are kept and counted. */
 void monitor_stranger_comes(struct monitor *, unsigned lines);
+/* Is every line counted until this is called again, or some events not? */
+void monitor_stranger_counts(bool every);
 /* It has logged in: what was kept is logged. */
 void monitor_stranger_is_known(struct monitor *);
 /* The session ends: if nobody has logged in, the listener is told what was not logged. Safe in a signal handler. */

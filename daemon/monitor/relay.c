@@ -38,7 +38,9 @@ monitor_worker_log(struct monitor *s, struct msg *m)
 		return 0;
 	}
 	monitor_report_dropped(s);
+	monitor_stranger_counts(true);
 	log_relay("worker", BY_WORKER, m->log.level, m->log.text);
+	monitor_stranger_counts(false);
 	return 0;
 }
 

@@ -14,13 +14,19 @@
 
 #define KEPT_MAX 4096	/* bytes of lines, and the heads in front of them */
 
-/* Events that are not counted among the ten lines, each with what bounds it instead. */
+/*
+ * Events that are not counted among the ten lines, each with what bounds it instead, where it is this process that says
+ * it: a worker that was taken over can say so for nothing.
+ */
 static const enum log_event exempt[] = {
 	/* Ten sessions of a source and minute have them, the rest is counted in no-login. */
 	EVENT_CONNECT, EVENT_SESSION_END,
 	/* Who has logged in is no stranger. */
 	EVENT_LOGIN,
-	/* For fail2ban, and no guess may hide behind other lines: login_delay and penalties bound what an address can try. */
+	/*
+	 * For fail2ban, and no guess may hide behind other lines: login_delay and penalties bound what an address can
+	 * try.  What is neither delayed nor penalised is no guess, and counts (login.c).
+	 */
 	EVENT_AUTH_FAILURE,
 	/* A process that is not its own master.  Each costs the address penalty_crash, and the session. */
 	EVENT_PROTOCOL_VIOLATION, EVENT_SYSCALL_REFUSED,
@@ -35,6 +41,7 @@ struct head {
 
 static struct {
 	bool active;
+	bool every;			/* none is exempt */
 	struct monitor *session;
 	log_sink *sink;			/* the one behind */
 	void *context;
@@ -60,7 +67,7 @@ event_of(const char *text, size_t len)
 static bool
 is_exempt(enum log_event event)
 {
-	for (size_t i = 0; i < sizeof exempt / sizeof *exempt; i++)
+	for (size_t i = 0; i < sizeof exempt / sizeof *exempt && !stranger.every; i++)
 		if (exempt[i] == event)
 			return true;
 	return event == LOG_EVENT_COUNT;
@@ -84,16 +91,23 @@ static void
 say_or_keep(void *context, enum log_level level, const char *text, size_t len)
 {
 	enum log_event event = event_of(text, len);
+	bool counts = stranger.active && !is_exempt(event);
 
 	(void)context;
-	if (stranger.active && !is_exempt(event) && stranger.allowed == 0) {
+	if (counts && stranger.allowed == 0) {
 		stranger.count[event]++;
 		keep(level, text, len);
 		return;
 	}
-	if (stranger.active && !is_exempt(event))
+	if (counts)
 		stranger.allowed--;
 	stranger.sink(stranger.context, level, text, len);
+}
+
+void
+monitor_stranger_counts(bool every)
+{
+	stranger.every = every;
 }
 
 void

@@ -53,6 +53,27 @@ def flood(server, sources):
         t.join()
 
 
+def test_an_account_without_room_is_counted():
+    """Everybody knows the password of anonymous, and a right one is neither delayed nor penalised."""
+    with running(kinds=("ec",), accounts=["alice"], sections="[class one]\nmembers = alice\nmax_sessions_per_user = 1",
+                 server="connects_per_minute = 100000\nlog_level = info") as server:
+        held = server.ftps()
+        for _ in range(40):
+            with socket.create_connection(("127.0.0.1", server.port), PATIENCE, ("127.0.9.7", 0)) as s, s.makefile("rb") as f:
+                s.recv(200)
+                s.sendall(b"AUTH TLS\r\n")
+                f.readline()
+                with server.context().wrap_socket(s) as t, t.makefile("rb") as g:
+                    t.sendall(b"USER alice\r\nPASS alice\r\n")
+                    assert g.readline()[:3] == b"331" and g.readline()[:3] == b"421"
+        held.quit()
+        server.stop()
+        log = server.log()
+    said = len(re.findall(r"event=auth-failure [^\n]*rhost=127\.0\.9\.7 [^\n]*reason=too-many-sessions", log))
+    counted = sum(int(n) for n in re.findall(r"event=lines-counted rhost=127\.0\.9\.7 reason=auth-failure [^\n]*count=(\d+)", log))
+    assert said < 30 and said + counted == 40, log[-3000:]
+
+
 @pytest.mark.parametrize("sources", [["127.0.9.1"] * 6, [f"127.0.9.{n + 1}" for n in range(10)]], ids=["one", "ten"])
 def test_strangers_have_ten_lines_a_minute(sources):
     with running(kinds=("ec",), accounts=["alice"], server="connects_per_minute = 100000\nlog_level = info") as server:
