@@ -171,6 +171,13 @@ data_accept(struct session *s)
 	return fd >= 0 ? fd : take_from_queue(s);
 }
 
+void
+data_forget_early(struct data *d)
+{
+	if (d->way == DATA_PASSIVE)
+		drain(d);
+}
+
 int
 data_watched(const struct data *d)
 {

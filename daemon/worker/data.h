@@ -52,6 +52,9 @@ void data_refuse(struct data *);
  */
 int data_accept(struct session *);
 
+/* Closes a connection that was made before its command: ABOR, or another way was chosen.  The port stays. */
+void data_forget_early(struct data *);
+
 /*
  * What is to be watched between the command that told the port and the one
  * that transfers: a descriptor for POLLIN, or -1.  When it is readable,

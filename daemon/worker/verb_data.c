@@ -71,6 +71,7 @@ take_target(struct session *s, const struct addr *target)
 		reply(s, 501, "Ports below 1024 are not for data connections.");
 		return;
 	}
+	data_forget_early(&s->data);
 	s->data.target = *target;
 	s->data.way = DATA_ACTIVE;
 	reply(s, 200, "Will connect.");

@@ -183,6 +183,9 @@ verb_abor(struct session *s, char *argument)
 	if (s->busy || s->transfer != NULL) {
 		s->abort = true;
 		s->aborts++;
-	} else
+	} else {
+		/* RFC 959, 4.1.3: it closes the data connection, if there is one. */
+		data_forget_early(&s->data);
 		reply(s, 226, "Nothing to abort.");
+	}
 }

@@ -1125,6 +1125,22 @@ def test_strangers_who_try_all_ports_keep_nobody_from_data(serve):
         thread.join()
 
 
+def test_abor_closes_what_was_connected_early(server, raw):
+    """RFC 959, 4.1.3.  The port goes on, and what connects then is served; so it is with PORT in place of the port."""
+    write(server, "f", b"content")
+    for line in ("ABOR", "PORT 127,0,0,1,200,200"):
+        address = pasv(raw)
+        with socket.create_connection(address, PATIENCE) as early:
+            assert raw.cmd(line)[0] in (226, 200)
+            assert early.recv(1) == b""
+    address = pasv(raw)
+    assert raw.cmd("ABOR")[0] == 226
+    with socket.create_connection(address, PATIENCE) as data:
+        raw.send("RETR f\r\n")
+        assert raw.reply()[0] == 150 and data.recv(100) == b"content"
+    assert raw.reply()[0] == 226
+
+
 def test_a_client_from_another_address_is_told(serve):
     server = serve("data_timeout = 1")
     r = server.raw().login()
