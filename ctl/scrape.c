@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,7 +24,7 @@
 
 #define REQUEST_MAX	8192
 #define REQUEST_MS	5000		/* for the request, and again for the answer */
-#define PAGE_MAX	(1 << 20)	/* thousands of certificates */
+#define PAGE_MAX	(8 << 20)	/* tens of thousands of certificates; only what is used is memory */
 
 static struct {
 	int64_t end;		/* clock_ms(): no later */
@@ -61,9 +62,10 @@ send_all(const char *text, size_t len)
 static const char *
 read_request(void)
 {
+	const char *begin = scrape.request;
 	size_t len = 0;
 
-	while (strstr(scrape.request, "\r\n\r\n") == NULL && strstr(scrape.request, "\n\n") == NULL) {
+	while (strstr(begin, "\r\n\r\n") == NULL && strstr(begin, "\n\n") == NULL) {
 		ssize_t n;
 
 		if (len == REQUEST_MAX)
@@ -77,32 +79,54 @@ read_request(void)
 			return bad;
 		len += (size_t)n;
 		scrape.request[len] = '\0';
+		begin = scrape.request + strspn(scrape.request, "\r\n");
 	}
 	return NULL;
 }
 
-/* "GET /metrics HTTP/1.1" or HEAD; what follows a question mark is of no importance. NULL, or what to answer instead. */
+/* Without "http://host", which a proxy leaves in front of it (RFC 9112, 3.2.2). */
+static char *
+path_of(char *target)
+{
+	static const char scheme[] = "http://";
+
+	if (strncasecmp(target, scheme, sizeof scheme - 1) != 0)
+		return target;
+	target += sizeof scheme - 1;
+	return target + strcspn(target, "/");
+}
+
+/*
+ * "GET /metrics HTTP/1.1" or HEAD; what follows a question mark is of no importance, and empty lines in front of it are
+ * none (RFC 9112, 2.2). NULL, or what to answer instead.
+ */
 static const char *
 judge(bool *head)
 {
-	char *rest = scrape.request, *line = strsep(&rest, "\r\n"), *method = strsep(&line, " "), *path = strsep(&line, " ");
+	char *rest = scrape.request + strspn(scrape.request, "\r\n"), *line = strsep(&rest, "\r\n");
+	char *method = strsep(&line, " "), *path = strsep(&line, " ");
 
 	if (path == NULL || line == NULL || strncmp(line, "HTTP/1.", 7) != 0 || strlen(line) != 8)
 		return bad;
 	*head = strcmp(method, "HEAD") == 0;
 	if (!*head && strcmp(method, "GET") != 0)
 		return not_allowed;
+	path = path_of(path);
 	path[strcspn(path, "?")] = '\0';
 	return strcmp(path, "/metrics") == 0 ? NULL : not_found;
 }
 
-/* The page. Its length; -1: there is none. */
+/* The page. Its length; -1: there is none that is whole. */
 static ssize_t
 load(const struct invocation *inv, const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	ssize_t n = fd < 0 ? -1 : read(fd, scrape.page, sizeof scrape.page);
 
+	if (n == sizeof scrape.page) {
+		errno = EFBIG;
+		n = -1;
+	}
 	if (n < 0)
 		(void)ctl_fail_code(inv, CTL_FAILED, path, -errno);
 	if (fd >= 0)

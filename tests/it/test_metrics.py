@@ -146,6 +146,8 @@ def scrape_address(server, directory):
 @pytest.mark.parametrize("request_, status", [
     (b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", 200), (b"GET /metrics?a=b HTTP/1.0\r\n\r\n", 200), (b"HEAD /metrics HTTP/1.1\r\n\r\n", 200),
     (b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" + b"x" * 200000, 200),
+    (b"GET http://host:9121/metrics HTTP/1.1\r\n\r\n", 200), (b"\r\n\r\nGET /metrics HTTP/1.1\r\n\r\n", 200),
+    (b"GET http:// HTTP/1.1\r\n\r\n", 404), (b"GET http://metrics HTTP/1.1\r\n\r\n", 404),
     (b"GET / HTTP/1.1\r\n\r\n", 404), (b"GET /metrics/../../etc/shadow HTTP/1.1\r\n\r\n", 404), (b"GET /metrics%00 HTTP/1.1\r\n\r\n", 404),
     (b"POST /metrics HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", 405), (b"GET\r\n\r\n", 400), (b"GET /metrics\r\n\r\n", 400), (b"\r\n\r\n", 400),
     (b"\n\n", 400), (b" \r\n\r\n", 400), (b"GET /metrics HTTP/2.0\r\n\r\n", 400), (b"GET /metrics HTTP/1.1\r\n", 400), (b"", 400),
@@ -171,6 +173,10 @@ def test_requests(server, tmp_path, request_, status):
 
 
 def test_no_metrics(tmp_path):
+    large = tmp_path / "large"
+    large.write_bytes(b"x" * (8 << 20))
+    r = subprocess.run([f"{BUILD}/sallyctl", "metrics", "--http", str(large)], input=b"GET /metrics HTTP/1.1\r\n\r\n", capture_output=True)
+    assert r.returncode != 0 and r.stdout.startswith(b"HTTP/1.1 503 ") and b"large" in r.stderr, "a page that is cut is none"
     r = subprocess.run([f"{BUILD}/sallyctl", "metrics", "--http", str(tmp_path / "missing")], input=b"GET /metrics HTTP/1.1\r\n\r\n",
                        capture_output=True, timeout=PATIENCE)
     assert r.returncode != 0 and r.stdout.startswith(b"HTTP/1.1 503 ") and b"missing" in r.stderr and b"missing" not in r.stdout
