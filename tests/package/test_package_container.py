@@ -151,7 +151,10 @@ class Container:
         return self
 
     def __exit__(self, *_):
+        # Its first process: what --kill-child asks for, a change of credentials takes back.
         if self.process.poll() is None:
+            for pid in children(self.process.pid):
+                os.kill(int(pid), signal.SIGKILL)
             self.process.kill()
             self.process.wait()
 
