@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <glob.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "common/str.h"
 #include "ctl/import.h"
@@ -30,19 +32,35 @@ static struct {
 
 static void take_line(struct import *, char *, unsigned);
 
+static bool
+is_directory(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* A file, a pattern, or a directory, all of whose files are meant. */
 static void
 include(struct import *im, const char *pattern, unsigned line)
 {
+	char within[PATH_MAX];
 	glob_t found;
 
+	if (is_directory(pattern) && str_format(within, sizeof within, "%s/*", pattern) == 0)
+		pattern = within;
+
+	/* What was not read may have kept somebody out; only a pattern may find nothing, as over there. */
 	if (++at.includes > INCLUDES_MAX)
-		import_lost(im, line, "Include", pattern, "too many files include each other");
+		import_closed(im, IMPORT_SERVER, line, "Include", pattern, "too many files include each other");
 	else if (glob(pattern, 0, NULL, &found) == 0) {
 		for (size_t i = 0; i < found.gl_pathc; i++)
-			if (import_lines(im, found.gl_pathv[i], take_line) != 0)
-				import_lost(im, line, "Include", found.gl_pathv[i], "the file cannot be read");
+			if (is_directory(found.gl_pathv[i]) || import_lines(im, found.gl_pathv[i], take_line) != 0)
+				import_closed(im, IMPORT_SERVER, line, "Include", found.gl_pathv[i], "the file cannot be read");
 		globfree(&found);
-	} else
+	} else if (strpbrk(pattern, "*?[") == NULL)
+		import_closed(im, IMPORT_SERVER, line, "Include", pattern, "there is no such file");
+	else
 		import_lost(im, line, "Include", pattern, "there is no such file");
 	at.includes--;
 }

@@ -534,6 +534,18 @@ def test_proftpd_files_that_include_themselves(tmp_path):
     assert "listen = *:2121" in text and len(lost) == 1 and "include each other" in str(lost)
 
 
+@pytest.mark.parametrize("included, closed", [("missing.conf", True), ("outer", True), ("none-*.conf", False)])
+def test_proftpd_files_that_were_not_read_open_nothing(tmp_path, included, closed):
+    """They may have held a <Limit>; a pattern that finds nothing is no mistake there."""
+    (tmp_path / "outer/inner").mkdir(parents=True)
+    (tmp_path / "outer/a.conf").write_text("MaxInstances 7\n")
+    path = tmp_path / "proftpd.conf"
+    path.write_text(f"Port 2121\nInclude {tmp_path}/{included}\n")
+    text, lost = converted(path, "proftpd")
+    assert ("not_imported = " in text) == closed and included in str(lost)
+    assert ("max_sessions = 7" in text) == (included == "outer"), "a directory means its files"
+
+
 def test_sftpplus_passwords_in_clear_are_no_hashes(tmp_path):
     path = tmp_path / "server.ini"
     path.write_text("[accounts/1]\nname = john\nenabled = yes\npassword = letmein\nhome_folder_path = /srv/john\n")
