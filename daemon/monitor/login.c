@@ -111,7 +111,7 @@ refuse(struct monitor *s, const struct msg *m, enum account_reason why, enum acc
 		(void)str_copy(answer.text, sizeof answer.text, open->text);
 	}
 	s->attempts++;
-	monitor_stranger_counts(!delayed && !penalised);
+	monitor_stranger_counts(why == REASON_LIMIT || why == REASON_CLASS_LIMIT);
 	log_failure(s, &m->login, why);
 	monitor_stranger_counts(false);
 	monitor_forget_account(s);

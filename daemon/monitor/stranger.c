@@ -25,7 +25,7 @@ static const enum log_event exempt[] = {
 	EVENT_LOGIN,
 	/*
 	 * For fail2ban, and no guess may hide behind other lines: login_delay and penalties bound what an address can
-	 * try.  What is neither delayed nor penalised is no guess, and counts (login.c).
+	 * try.  An account without room costs nothing, and everybody knows the password of anonymous: that counts (login.c).
 	 */
 	EVENT_AUTH_FAILURE,
 	/* A process that is not its own master.  Each costs the address penalty_crash, and the session. */

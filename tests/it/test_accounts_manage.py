@@ -522,7 +522,8 @@ def test_killed_in_mid_write(base, tmp_path):
 
 
 @pytest.mark.parametrize("name, said", [("rubbish", "file is not a database; restore the file"),
-                                        ("nowhere/x.db", "unable to open database file; its directory must exist")])
+                                        ("nowhere/x.db", "(unable to open database file; its directory must exist|"
+                                         "the directory [^ ]*/nowhere is missing; make it)")])
 def test_broken_databases_speak_for_themselves(tmp_path, name, said):
     """What SQLite says, of which file, and a remedy; once, and no errno in its place."""
     (tmp_path / "rubbish").write_text("no table here\n" * 100)
@@ -533,5 +534,5 @@ def test_broken_databases_speak_for_themselves(tmp_path, name, said):
                     ["disable", "pat"]):
         p = subprocess.run([CTL, "-c", conf, "account", *command], input="pw\n", capture_output=True, text=True,
                            timeout=PATIENCE)
-        assert p.returncode in (FAILED, 77) and f"{tmp_path}/{name}: {said}" in p.stderr, (command, p.stderr)
+        assert p.returncode in (FAILED, 77) and re.search(f"{tmp_path}/{name}: {said}", p.stderr), (command, p.stderr)
         assert p.stderr.count("\n") == 1, p.stderr
