@@ -1,7 +1,8 @@
 /*
  * Sinks.  None of them may block or stop the server (a log daemon that is busy is
- * waited for, a moment), and none may lose a line without a word: what cannot be written is counted, somebody else is told at
- * once, and the first line that can be written again is preceded by the count.
+ * waited for, briefly), and none may lose a line silently: what cannot be written
+ * is counted, an alert goes elsewhere at once, and the first line that can be
+ * written again is preceded by the count.
  */
 #include "config.h"
 
@@ -257,7 +258,7 @@ log_shared(int fd)
 
 /*
  * A datagram to a socket that is looked up each time, so that a log daemon may be started again.  Its queue is short,
- * and whoever has much to say fills it for a moment: that is waited for, so that nobody loses the lines of others.  A
+ * and a process that logs much fills it for a moment: that is waited for, so that the lines of others are not lost.  A
  * daemon that hangs is waited for once, until lines get through again.
  */
 static int

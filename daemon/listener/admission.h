@@ -65,7 +65,7 @@ void admission_each_reason(const struct server *, void (*)(void *, const char *r
 void admission_dropped(struct server *, const char *listener, const struct addr *peer, const char *reason);
 /* What a client reads that has not logged in and gives way to a newcomer. */
 #define GAVE_WAY "Others wait, and you have not logged in; try again later."
-/* Has it been there for so long that it is no busy client? */
+/* Has it been connected too long without logging in to be a client that is merely slow? */
 bool admission_was_silent(const struct crowd_member *);
 /* Its source has had so many log lines lately that this client gets none before it logs in. */
 bool admission_quiet(struct server *, const char *listener, const struct addr *peer);

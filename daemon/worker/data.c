@@ -113,7 +113,7 @@ data_listen(struct session *s, unsigned family)
 	return true;
 }
 
-/* 1, 10, 100, ...: whoever floods a port does not flood the log. */
+/* 1, 10, 100, ...: a flood of the port is not one of the log. */
 static bool
 is_power_of_ten(unsigned n)
 {
@@ -122,7 +122,7 @@ is_power_of_ten(unsigned n)
 	return n == 1;
 }
 
-/* Somebody else found the port. */
+/* A connection that is not the client's. */
 static void
 refuse_stranger(struct session *s, const struct addr *from, int fd)
 {

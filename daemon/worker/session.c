@@ -416,8 +416,8 @@ too_idle(struct session *s)
 #define HEARD 3		/* descriptors that say something */
 
 /*
- * poll() for so long.  Whoever connects to the passive port meanwhile is seen to, and shortens nothing: strangers can
- * do so as often as they like.
+ * poll() for that time.  Connections to the passive port are dealt with meanwhile and do not shorten it: strangers can
+ * make as many as they like.
  */
 static int
 wait_some(struct session *s, struct pollfd p[HEARD + 1], int64_t ms)
